@@ -1,0 +1,390 @@
+//! The engine's news: for logs, notify scripts, timelines and reports. The engine does not log.
+
+use core::fmt;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use crate::config::Tracked;
+use crate::input::EffectError;
+use crate::names::{GroupName, InstanceName, Interval, Priority, Vrid};
+use crate::output::KernelCommand;
+
+/// The states of RFC 3768 section 6.4, and FAULT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StateKind {
+    /// Not started.
+    Initialize,
+    /// Listening.
+    Backup,
+    /// Master (RFC 3768, 5798), Active (RFC 9568).
+    Master,
+    /// Started, but something it needs is missing.
+    Fault,
+}
+
+impl StateKind {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Initialize, Self::Backup, Self::Master, Self::Fault];
+
+    /// The name in timelines and JSON: `init`, `backup`, `master`, `fault`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Initialize => "init",
+            Self::Backup => "backup",
+            Self::Master => "master",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+impl fmt::Display for StateKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Something an instance needs and does not have.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// Its interface does not exist.
+    InterfaceMissing,
+    /// Its interface passes nothing.
+    LinkDown,
+    /// Its interface has no address to send from.
+    NoPrimaryAddress,
+    /// A thing with weight 0 is bad.
+    Tracked(Watched),
+    /// A thing with weight 0 has not reported yet.
+    TrackerPending(Watched),
+    /// Three adverts in a row were refused.
+    SendsRefused,
+    /// Another member of the sync group is in FAULT.
+    Group(GroupName),
+}
+
+/// Name of a watched thing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Watched(pub alloc::sync::Arc<str>);
+
+impl From<&Tracked> for Watched {
+    fn from(tracked: &Tracked) -> Self {
+        match tracked {
+            Tracked::Interface(name) => Self(name.as_str().into()),
+            Tracked::Tracker(name) => Self(name.as_str().into()),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InterfaceMissing => f.write_str("interface is missing"),
+            Self::LinkDown => f.write_str("link is down"),
+            Self::NoPrimaryAddress => f.write_str("interface has no address to send from"),
+            Self::Tracked(name) => write!(f, "{} is down", name.0),
+            Self::TrackerPending(name) => write!(f, "{} has not reported yet", name.0),
+            Self::SendsRefused => f.write_str("adverts are refused"),
+            Self::Group(name) => write!(f, "a member of {name} is in fault"),
+        }
+    }
+}
+
+/// Why an instance changed its state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// It was started.
+    Startup,
+    /// It was started and owns the addresses.
+    OwnerStartup,
+    /// `Master_Down_Timer` ran out: no advert that counts was heard for this long.
+    MasterDown(Duration),
+    /// The master resigned with priority 0 and `Skew_Time` is over.
+    MasterResigned(IpAddr),
+    /// `Master_Down_Timer` ran out while only this lower priority was heard.
+    Preempts {
+        /// The lower router.
+        peer: IpAddr,
+        /// Its priority.
+        priority: u8,
+    },
+    /// A higher priority was heard.
+    HigherPriority {
+        /// The higher router.
+        peer: IpAddr,
+        /// Its priority.
+        priority: u8,
+    },
+    /// The same priority was heard from a greater address.
+    GreaterAddress(IpAddr),
+    /// The sync group changed.
+    Group(GroupName),
+    /// Something it needs is missing.
+    Fault(Fault),
+    /// Everything it needs is there again.
+    Recovered,
+    /// It was stopped.
+    Shutdown,
+    /// The configuration does not have it any more.
+    Removed,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Startup => f.write_str("started"),
+            Self::OwnerStartup => f.write_str("started as owner of the addresses"),
+            Self::MasterDown(after) => {
+                write!(f, "no master heard for {} s", Seconds(*after))
+            }
+            Self::MasterResigned(peer) => write!(f, "{peer} resigned"),
+            Self::Preempts { peer, priority } => {
+                write!(f, "preempts {peer} with priority {priority}")
+            }
+            Self::HigherPriority { peer, priority } => {
+                write!(f, "{peer} has priority {priority}")
+            }
+            Self::GreaterAddress(peer) => {
+                write!(f, "{peer} has the same priority and the greater address")
+            }
+            Self::Group(name) => write!(f, "sync group {name}"),
+            Self::Fault(fault) => fault.fmt(f),
+            Self::Recovered => f.write_str("recovered"),
+            Self::Shutdown => f.write_str("stopped"),
+            Self::Removed => f.write_str("no longer configured"),
+        }
+    }
+}
+
+/// A time in seconds, without trailing zeros.
+#[derive(Clone, Copy, Debug)]
+pub struct Seconds(pub Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, mut fraction) = (self.0.as_secs(), self.0.subsec_nanos());
+        if fraction == 0 {
+            return write!(f, "{whole}");
+        }
+        let mut digits = 9;
+        while fraction.is_multiple_of(10) {
+            fraction /= 10;
+            digits -= 1;
+        }
+        write!(f, "{whole}.{fraction:0digits$}")
+    }
+}
+
+/// Two routers do not agree (property S9). Each is named once per sender until it is mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mismatch {
+    /// Another protocol version; carries theirs.
+    Version(u8),
+    /// v2: another interval; carries theirs in seconds.
+    Interval(u8),
+    /// Another authentication type; carries theirs.
+    AuthenticationType(u8),
+    /// The same authentication type and another password.
+    Password,
+    /// The checksum fits the form that we do not use.
+    ChecksumForm,
+    /// TTL or hop limit below 255; carries it.
+    Ttl(u8),
+    /// A unicast advert from an address that is not a configured peer.
+    UnlistedPeer,
+    /// Multicast where we use unicast, or the reverse.
+    Transport,
+    /// Another address list.
+    AddressList,
+    /// An IPv6 address list that does not begin with a link-local address.
+    FirstAddress,
+    /// An IPv6 multicast advert whose source is not link-local.
+    SourceNotLinkLocal,
+    /// We own the addresses, and somebody else advertises; carries the priority.
+    Owner(u8),
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version(theirs) => write!(f, "version differs (theirs is {theirs})"),
+            Self::Interval(theirs) => write!(f, "interval differs (theirs is {theirs} s)"),
+            Self::AuthenticationType(theirs) => {
+                write!(f, "authentication type differs (theirs is {theirs})")
+            }
+            Self::Password => f.write_str("password differs"),
+            Self::ChecksumForm => f.write_str("checksum form differs"),
+            Self::Ttl(theirs) => write!(f, "TTL is {theirs} instead of 255"),
+            Self::UnlistedPeer => f.write_str("not a configured peer"),
+            Self::Transport => f.write_str("one side is multicast, the other unicast"),
+            Self::AddressList => f.write_str("address list differs"),
+            Self::FirstAddress => f.write_str("first IPv6 address is not link-local"),
+            Self::SourceNotLinkLocal => f.write_str("IPv6 source is not link-local"),
+            Self::Owner(theirs) => {
+                write!(f, "advertises priority {theirs} for addresses that we own")
+            }
+        }
+    }
+}
+
+impl Mismatch {
+    /// A stable name without the peer's value, for expectations and counters.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Version(_) => "version",
+            Self::Interval(_) => "interval",
+            Self::AuthenticationType(_) => "authentication-type",
+            Self::Password => "password",
+            Self::ChecksumForm => "checksum-form",
+            Self::Ttl(_) => "ttl",
+            Self::UnlistedPeer => "unlisted-peer",
+            Self::Transport => "transport",
+            Self::AddressList => "address-list",
+            Self::FirstAddress => "first-address",
+            Self::SourceNotLinkLocal => "source-not-link-local",
+            Self::Owner(_) => "owner",
+        }
+    }
+}
+
+/// News of one instance.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Event {
+    /// Whose.
+    pub instance: InstanceName,
+    /// What.
+    pub news: News,
+}
+
+/// What happened to an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum News {
+    /// It changed its state.
+    State {
+        /// The old state.
+        from: StateKind,
+        /// The new state.
+        to: StateKind,
+        /// The reason.
+        why: Why,
+    },
+    /// A router does not agree with us.
+    Mismatch {
+        /// The other router.
+        peer: IpAddr,
+        /// In what.
+        mismatch: Mismatch,
+    },
+    /// A virtual router that we do not run carries one of our addresses or is sent by our peer.
+    ForeignVrid {
+        /// The sender.
+        peer: IpAddr,
+        /// Its virtual router.
+        vrid: Vrid,
+    },
+    /// A lower master goes on advertising although we asserted ourselves this often (S10).
+    OneWay {
+        /// The router that does not hear us.
+        peer: IpAddr,
+        /// Asserted adverts so far.
+        asserts: u8,
+    },
+    /// v3: the master's interval replaces the one in force.
+    IntervalLearned {
+        /// The master.
+        peer: IpAddr,
+        /// The interval now in force.
+        interval: Interval,
+    },
+    /// Trackers changed the priority in force.
+    PriorityChanged {
+        /// The old one.
+        from: Priority,
+        /// The new one.
+        to: Priority,
+    },
+    /// A lower master is left alone until the preempt delay is over.
+    PreemptDelayed {
+        /// The lower master.
+        peer: IpAddr,
+        /// How long.
+        delay: Duration,
+    },
+    /// A virtual address was on the machine before the election: it is ours, and removed.
+    LeftoverAddress(IpAddr),
+    /// Somebody removed an address that we hold. It is added again.
+    AddressLost(IpAddr),
+    /// A kernel command failed; it is tried again.
+    CommandFailed {
+        /// The command.
+        command: KernelCommand,
+        /// Why.
+        error: EffectError,
+    },
+    /// An advert was refused.
+    SendRefused {
+        /// Why.
+        error: EffectError,
+        /// How many in a row by now.
+        in_a_row: u8,
+    },
+}
+
+impl News {
+    /// A stable name, for expectations: `state`, `mismatch`, `foreign-vrid`, `one-way`, ...
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::State { .. } => "state",
+            Self::Mismatch { .. } => "mismatch",
+            Self::ForeignVrid { .. } => "foreign-vrid",
+            Self::OneWay { .. } => "one-way",
+            Self::IntervalLearned { .. } => "interval-learned",
+            Self::PriorityChanged { .. } => "priority-changed",
+            Self::PreemptDelayed { .. } => "preempt-delayed",
+            Self::LeftoverAddress(_) => "leftover-address",
+            Self::AddressLost(_) => "address-lost",
+            Self::CommandFailed { .. } => "command-failed",
+            Self::SendRefused { .. } => "send-refused",
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.instance, self.news)
+    }
+}
+
+impl fmt::Display for News {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::State { from, to, why } => write!(f, "{from} -> {to}: {why}"),
+            Self::Mismatch { peer, mismatch } => write!(f, "{peer}: {mismatch}"),
+            Self::ForeignVrid { peer, vrid } => {
+                write!(f, "{peer} uses VRID {vrid} for our addresses or from our peer's address")
+            }
+            Self::OneWay { peer, asserts } => {
+                write!(f, "{peer} does not hear us: still master after {asserts} asserted adverts")
+            }
+            Self::IntervalLearned { peer, interval } => {
+                write!(f, "{peer} advertises every {interval}")
+            }
+            Self::PriorityChanged { from, to } => write!(f, "priority {from} -> {to}"),
+            Self::PreemptDelayed { peer, delay } => {
+                write!(f, "would preempt {peer}, held for {} s", Seconds(*delay))
+            }
+            Self::LeftoverAddress(address) => {
+                write!(f, "{address} was on this machine before the election, removed")
+            }
+            Self::AddressLost(address) => {
+                write!(f, "{address} was removed behind our back, added again")
+            }
+            Self::CommandFailed { command, error } => write!(f, "{command}: {error}, tried again"),
+            Self::SendRefused { error, in_a_row } => {
+                write!(f, "advert not sent: {error} ({in_a_row} in a row)")
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What a driver tells the engine. One engine lives in one network namespace.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::net::IpAddr;
+
+use crate::config::Config;
+use crate::names::{Ifindex, InterfaceName, MacAddress, TrackerName};
+use crate::output::CommandId;
+
+/// One thing that happened, told to [`crate::Engine::handle`].
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// A deadline may have passed. Early ticks do nothing, a late one acts once.
+    Tick,
+    /// The configuration is now this one. Start-up is a change from nothing.
+    Configure(Arc<Config>),
+    /// A datagram of IP protocol 112 arrived.
+    Advert(Received<'a>),
+    /// An interface appeared, changed or went away.
+    Link(Link),
+    /// An address of this machine appeared or went away, whoever did it.
+    LocalAddress(LocalAddress),
+    /// A tracked script, file or process has a new value.
+    Tracker {
+        /// Which one.
+        id: TrackerName,
+        /// Its value.
+        value: TrackerValue,
+    },
+    /// How an effect with an id ended.
+    Done {
+        /// The effect. An id that is no longer waited for is ignored.
+        id: CommandId,
+        /// Its result.
+        result: Result<(), EffectError>,
+    },
+    /// Resign, remove what was added, and stop.
+    Shutdown,
+}
+
+/// A datagram as the frame layer hands it over: the IP header is read, the VRRP message is not.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    /// Interface it arrived on.
+    pub interface: Ifindex,
+    /// IP source.
+    pub src: IpAddr,
+    /// IP destination.
+    pub dst: IpAddr,
+    /// TTL or hop limit on arrival.
+    pub ttl: u8,
+    /// The VRRP message: everything after the IP header up to the IP total length. Hostile.
+    pub bytes: &'a [u8],
+}
+
+/// State of an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its index, valid until it is absent.
+    pub interface: Ifindex,
+    /// Its name.
+    pub name: InterfaceName,
+    /// Its Ethernet address.
+    pub mac: MacAddress,
+    /// What it can do.
+    pub state: LinkState,
+}
+
+/// What an interface can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LinkState {
+    /// It has carrier and is up.
+    Up,
+    /// It exists but passes nothing.
+    Down,
+    /// It does not exist any more.
+    Absent,
+}
+
+/// An address on an interface of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalAddress {
+    /// The interface.
+    pub interface: Ifindex,
+    /// The address.
+    pub address: IpAddr,
+    /// Whether it is there now.
+    pub present: bool,
+}
+
+/// Value of a tracked script, file or process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrackerValue {
+    /// It has not reported yet.
+    Pending,
+    /// Good.
+    Up,
+    /// Bad.
+    Down,
+    /// A number from a file: multiplied by the weight; at weight 0 anything but 0 is bad.
+    Number(i32),
+}
+
+/// Why an effect failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EffectError {
+    /// The driver or the kernel refused.
+    Refused,
+    /// The interface is down or gone.
+    NoInterface,
+    /// Nothing was heard of it within the time limit.
+    TimedOut,
+}
+
+impl fmt::Display for EffectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "refused",
+            Self::NoInterface => "interface is down or gone",
+            Self::TimedOut => "no answer in time",
+        })
+    }
+}

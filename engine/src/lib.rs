@@ -1,0 +1,40 @@
+//! The VRRP engine: everything that is decided, nothing that is done.
+//!
+//! A driver tells [`Engine::handle`] what happened and when ([`Input`], [`Timestamp`]), performs
+//! what it finds in [`Outputs`] in that order, and calls again no later than
+//! [`Engine::next_deadline`]. There is no I/O, no clock, no thread and no randomness here, and
+//! `no_std` makes the compiler prove it. Same inputs, same outputs.
+//!
+//! Go on with `engine` (routing of inputs), `vrrp` (the protocol), `policy` (what one part's news
+//! means to another).
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod config;
+pub mod event;
+pub mod input;
+pub mod names;
+pub mod output;
+pub mod rules;
+mod time;
+pub mod vrrp;
+
+pub use config::{Config, Identity, InstanceConfig};
+pub use event::{Event, Fault, Mismatch, News, StateKind, Why};
+pub use input::{EffectError, Input, Link, LinkState, LocalAddress, Received, TrackerValue};
+pub use names::{
+    Family, GroupName, Ifindex, InstanceName, InterfaceName, Interval, MacAddress, Password,
+    Priority, TrackerName, Version, Vrid,
+};
+pub use output::{
+    AddressSpec, AdvertFrame, Announcement, CommandId, Frame, InstanceId, KernelCommand, Output,
+    Outputs,
+};
+pub use rules::{Profile, Rules};
+pub use time::Timestamp;
+pub use vrrp::advert::Advert;

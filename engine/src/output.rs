@@ -1,0 +1,219 @@
+//! What the engine asks of a driver, as a tree by who performs it, and the sink that collects it.
+//!
+//! The order in the sink is the order in which the effects must be performed: advert, then
+//! address, then announcement. Each output prints as one line, which serves log, golden timeline
+//! and report alike.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::IpAddr;
+
+use crate::event::Event;
+use crate::names::{Ifindex, InterfaceName, MacAddress};
+use crate::rules::ChecksumForm;
+use crate::vrrp::advert::Advert;
+
+/// Names one effect that can fail. An answer to an id that is no longer waited for is ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandId {
+    /// The instance that asked.
+    pub instance: InstanceId,
+    /// Counts that instance's effects.
+    pub number: u64,
+}
+
+/// An instance's place in the engine. Never used again after the instance is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceId(pub u32);
+
+/// One effect.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// Put a frame on the wire. Answered by a `Done`.
+    Send {
+        /// The id of the answer.
+        id: CommandId,
+        /// The frame.
+        frame: Frame,
+    },
+    /// Change the kernel. Answered by a `Done`.
+    Kernel {
+        /// The id of the answer.
+        id: CommandId,
+        /// The change.
+        command: KernelCommand,
+    },
+    /// Tell people and scripts. Never answered.
+    Notify(Event),
+}
+
+/// A frame, typed; the bytes below its payload are the driver's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Frame {
+    /// A VRRP ADVERTISEMENT.
+    Advert(AdvertFrame),
+    /// A gratuitous ARP request (RFC 5227 section 3).
+    GratuitousArp(Announcement),
+    /// An unsolicited neighbour advertisement (RFC 4861 section 7.2.6).
+    UnsolicitedNa(Announcement),
+}
+
+/// An advert and where it goes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AdvertFrame {
+    /// Interface that sends it.
+    pub interface: Ifindex,
+    /// Ethernet source: the virtual router's MAC in virtual-MAC mode, else the interface's.
+    pub mac: MacAddress,
+    /// IP source.
+    pub src: IpAddr,
+    /// IP destination: the group or one peer.
+    pub dst: IpAddr,
+    /// TTL or hop limit.
+    pub ttl: u8,
+    /// What the checksum covers in v3 over IPv4.
+    pub checksum: ChecksumForm,
+    /// The message.
+    pub advert: Advert,
+}
+
+impl AdvertFrame {
+    /// Appends the VRRP message, checksum included. All drivers call this one.
+    pub fn emit(&self, out: &mut Vec<u8>) {
+        self.advert.emit(self.src, self.dst, self.checksum, out);
+    }
+}
+
+/// "This address is at this MAC."
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Announcement {
+    /// Interface that sends it.
+    pub interface: Ifindex,
+    /// The MAC that is announced, also the Ethernet source.
+    pub mac: MacAddress,
+    /// The virtual address that is announced.
+    pub address: IpAddr,
+}
+
+/// A change of kernel state, each "make it so": doing it twice is no error.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum KernelCommand {
+    /// Add an address, without duplicate address detection.
+    AddAddress(AddressSpec),
+    /// Remove an address.
+    RemoveAddress(AddressSpec),
+    /// Drop packets addressed to this address, ARP and ND spared (accept mode off).
+    AddFilter(IpAddr),
+    /// Take that filter away.
+    RemoveFilter(IpAddr),
+    /// Make a macvlan with this MAC if there is none, and set it up or down.
+    SetVirtualMac {
+        /// Name of the macvlan.
+        name: InterfaceName,
+        /// The interface below it.
+        parent: InterfaceName,
+        /// The virtual router's MAC.
+        mac: MacAddress,
+        /// Whether it passes frames.
+        up: bool,
+    },
+    /// Remove the macvlan.
+    RemoveVirtualMac {
+        /// Name of the macvlan.
+        name: InterfaceName,
+    },
+}
+
+/// An address as the kernel is to hold it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AddressSpec {
+    /// The interface.
+    pub interface: InterfaceName,
+    /// The address and its options.
+    pub address: crate::config::VirtualAddress,
+}
+
+/// The sink of [`crate::Engine::handle`]: outputs in the order in which they must be performed.
+#[derive(Clone, Debug, Default)]
+pub struct Outputs {
+    items: Vec<Output>,
+}
+
+impl Outputs {
+    /// An empty sink.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { items: Vec::new() }
+    }
+
+    /// Adds one output.
+    pub fn push(&mut self, output: Output) {
+        self.items.push(output);
+    }
+
+    /// Takes everything out, in order, keeping the memory.
+    pub fn drain(&mut self) -> impl Iterator<Item = Output> + '_ {
+        self.items.drain(..)
+    }
+
+    /// What is in the sink.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Output] {
+        &self.items
+    }
+
+    /// Empties the sink, keeping the memory.
+    pub fn clear(&mut self) {
+        self.items.clear();
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send { frame, .. } => frame.fmt(f),
+            Self::Kernel { command, .. } => command.fmt(f),
+            Self::Notify(event) => event.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Advert(frame) => {
+                write!(f, "send {} {} -> {}", frame.advert, frame.src, frame.dst)
+            }
+            Self::GratuitousArp(announcement) => write!(f, "send gratuitous ARP {announcement}"),
+            Self::UnsolicitedNa(announcement) => write!(f, "send unsolicited NA {announcement}"),
+        }
+    }
+}
+
+impl fmt::Display for Announcement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is-at {}", self.address, self.mac)
+    }
+}
+
+impl fmt::Display for KernelCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddAddress(spec) => write!(f, "add address {spec}"),
+            Self::RemoveAddress(spec) => write!(f, "remove address {spec}"),
+            Self::AddFilter(address) => write!(f, "add filter for {address}"),
+            Self::RemoveFilter(address) => write!(f, "remove filter for {address}"),
+            Self::SetVirtualMac { name, parent, mac, up } => {
+                let state = if *up { "up" } else { "down" };
+                write!(f, "set macvlan {name} on {parent} with {mac} {state}")
+            }
+            Self::RemoveVirtualMac { name } => write!(f, "remove macvlan {name}"),
+        }
+    }
+}
+
+impl fmt::Display for AddressSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} on {}", self.address.address, self.address.prefix_len, self.interface)
+    }
+}

@@ -1,0 +1,360 @@
+//! A scenario as data: hosts, links, timed steps, and what must be seen. Reading it from TOML is
+//! in [`crate::language`].
+
+use std::net::IpAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vipd_engine::{Family, StateKind, TrackerValue};
+
+use crate::judge::{PropertyId, Verdict};
+use crate::record::{HostId, SegmentId, WorldTime};
+
+/// One rehearsal: a topology, what is done to it, what must be seen.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Path without extension below the scenario folder, such as `failover/pkill-master`.
+    pub name: String,
+    /// One sentence: what it shows.
+    pub title: String,
+    /// Fault classes of the catalogue, 1 to 20; empty for a run without a fault.
+    pub fault_classes: Vec<u8>,
+    /// Seed of the links' randomness unless the command line has another.
+    pub seed: u64,
+    /// When it ends.
+    pub until: WorldTime,
+    /// Segments, by [`SegmentId`].
+    pub segments: Vec<Segment>,
+    /// Hosts, by [`HostId`].
+    pub hosts: Vec<Host>,
+    /// Steps in order of time; steps of one time in order of the file.
+    pub steps: Vec<Arc<TimedStep>>,
+    /// What must be seen.
+    pub expectations: Vec<Expectation>,
+    /// The properties that judge it and the verdict each must get.
+    pub properties: Vec<(PropertyId, Verdict)>,
+}
+
+/// A broadcast domain.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What a frame on it suffers until a step changes that.
+    pub conditions: Conditions,
+}
+
+/// What happens to frames between two ports. Probabilities are parts per million.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conditions {
+    /// Shortest one-way delay.
+    pub delay: Duration,
+    /// Uniform random addition to it.
+    pub jitter: Duration,
+    /// A later frame may overtake an earlier one. Without it jitter keeps the order.
+    pub reorder: bool,
+    /// A frame arrives twice.
+    pub duplicate_ppm: u32,
+    /// One bit of a frame is flipped.
+    pub corrupt_ppm: u32,
+    /// A frame is lost.
+    pub loss_ppm: u32,
+}
+
+impl Default for Conditions {
+    /// A quiet LAN: 100 µs, nothing else.
+    fn default() -> Self {
+        Self {
+            delay: Duration::from_micros(100),
+            jitter: Duration::ZERO,
+            reorder: false,
+            duplicate_ppm: 0,
+            corrupt_ppm: 0,
+            loss_ppm: 0,
+        }
+    }
+}
+
+/// A machine.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Its name, also the config-id of its keepalived.conf.
+    pub name: Arc<str>,
+    /// Its keepalived.conf; a host without one runs no VRRP.
+    pub config: Option<PathBuf>,
+    /// The process is started with the run; otherwise a `start` step does it.
+    pub started: bool,
+    /// Its interfaces.
+    pub interfaces: Vec<Interface>,
+    /// Asks for a virtual address at an interval.
+    pub probe: Option<Probe>,
+}
+
+/// A port of a host.
+#[derive(Clone, Debug)]
+pub struct Interface {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where it is plugged in.
+    pub segment: SegmentId,
+    /// Its addresses with prefix lengths; the first of a family is the primary one. An IPv6
+    /// link-local address is made up from the MAC if none is given.
+    pub addresses: Vec<(IpAddr, u8)>,
+}
+
+/// What a client asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe {
+    /// The virtual address.
+    pub address: IpAddr,
+    /// How often.
+    pub every: Duration,
+}
+
+/// A step and its time.
+#[derive(Clone, Debug)]
+pub struct TimedStep {
+    /// When.
+    pub at: WorldTime,
+    /// What.
+    pub step: Step,
+    /// Octets of the scenario file that it stands in, for diagnostics.
+    pub span: Range<usize>,
+}
+
+/// Which directed paths between ports a step is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Paths {
+    /// All of them.
+    All,
+    /// Both ways between the two sides, each a set of hosts.
+    Between(Vec<HostId>, Vec<HostId>),
+    /// One way.
+    FromTo(Vec<HostId>, Vec<HostId>),
+}
+
+/// One action. A fault schedule is a list of these and of nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Start the process.
+    Start(HostId),
+    /// SIGTERM.
+    Stop(HostId),
+    /// SIGKILL: the addresses stay.
+    Kill(HostId),
+    /// SIGSTOP: inputs wait, the kernel goes on.
+    Pause(HostId),
+    /// SIGCONT.
+    Resume(HostId),
+    /// Process and kernel stand still; by option the clock too.
+    Freeze {
+        /// The machine.
+        host: HostId,
+        /// Its clock stands still too.
+        clock: bool,
+    },
+    /// A frozen machine goes on.
+    Thaw(HostId),
+    /// Power off: addresses and caches are gone.
+    PowerOff(HostId),
+    /// Power on; the process starts.
+    PowerOn(HostId),
+    /// Nothing passes any more.
+    Cut(Paths),
+    /// Multicast and broadcast do not pass any more, unicast does.
+    CutMulticast(Paths),
+    /// Everything passes again.
+    Heal(Paths),
+    /// The next adverts are lost.
+    Lose {
+        /// Where.
+        paths: Paths,
+        /// How many on each path.
+        count: u32,
+    },
+    /// New conditions.
+    Conditions {
+        /// Where.
+        paths: Paths,
+        /// The conditions.
+        conditions: Conditions,
+    },
+    /// Carrier goes.
+    LinkDown {
+        /// Whose.
+        host: HostId,
+        /// Name of the interface.
+        interface: Arc<str>,
+    },
+    /// Carrier comes.
+    LinkUp {
+        /// Whose.
+        host: HostId,
+        /// Name of the interface.
+        interface: Arc<str>,
+    },
+    /// Somebody else removes an address.
+    RemoveAddress {
+        /// From where.
+        host: HostId,
+        /// Which.
+        address: IpAddr,
+    },
+    /// SIGHUP with another file in place.
+    Reload {
+        /// Whose.
+        host: HostId,
+        /// The new file.
+        config: PathBuf,
+    },
+    /// The clock runs fast (positive) or slow, in parts per million.
+    ClockDrift {
+        /// Whose.
+        host: HostId,
+        /// By how much.
+        ppm: i32,
+    },
+    /// The wall clock jumps. Protocol timers do not use it.
+    WallClockJump {
+        /// Whose.
+        host: HostId,
+        /// By how many seconds.
+        seconds: i64,
+    },
+    /// Every timer and packet handler runs late by up to this much.
+    Late {
+        /// Whose.
+        host: HostId,
+        /// At most.
+        by: Duration,
+    },
+    /// The virtual-MAC interface comes up by itself.
+    FlapVirtualMac {
+        /// Whose.
+        host: HostId,
+        /// Name of the macvlan.
+        interface: Arc<str>,
+    },
+    /// A tracked script, file or process has a new value.
+    Tracker {
+        /// Whose.
+        host: HostId,
+        /// Which.
+        name: Arc<str>,
+        /// Its value.
+        value: TrackerValue,
+    },
+    /// The next kernel commands fail.
+    KernelFails {
+        /// Whose.
+        host: HostId,
+        /// How many.
+        count: u32,
+    },
+    /// Kernel commands take this long from now on.
+    KernelLate {
+        /// Whose.
+        host: HostId,
+        /// How long.
+        by: Duration,
+    },
+    /// Somebody on the segment sends adverts.
+    Inject(Box<Injection>),
+}
+
+/// Adverts of somebody who runs no engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Injection {
+    /// Where.
+    pub segment: SegmentId,
+    /// IP source.
+    pub src: IpAddr,
+    /// IP destination.
+    pub dst: IpAddr,
+    /// TTL or hop limit.
+    pub ttl: u8,
+    /// Version nibble.
+    pub version: u8,
+    /// VRID.
+    pub vrid: u8,
+    /// Priority.
+    pub priority: u8,
+    /// Interval field as it goes on the wire: seconds in v2, centiseconds in v3.
+    pub interval: u16,
+    /// v2 authentication type.
+    pub auth_type: u8,
+    /// v2 authentication data.
+    pub auth_data: [u8; 8],
+    /// The address list.
+    pub addresses: Vec<IpAddr>,
+    /// Added to the right checksum; 0 for a valid advert.
+    pub checksum_error: u16,
+    /// How many.
+    pub count: u32,
+    /// Time between two of them.
+    pub every: Duration,
+}
+
+/// Something that must be seen.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    /// The window, both ends included.
+    pub window: (WorldTime, WorldTime),
+    /// What.
+    pub expect: Expect,
+    /// Octets of the scenario file that it stands in, for diagnostics.
+    pub span: Range<usize>,
+}
+
+/// What must be seen in the window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// All through the window exactly these hosts are master of the virtual router.
+    Masters {
+        /// VRID; `None` if the scenario has one virtual router only.
+        router: Option<(Family, u8)>,
+        /// The hosts.
+        hosts: Vec<HostId>,
+    },
+    /// All through the window the data planes of exactly these hosts own the address.
+    Owners {
+        /// The virtual address.
+        address: IpAddr,
+        /// The hosts.
+        hosts: Vec<HostId>,
+    },
+    /// Within the window the host enters this state, exactly once.
+    Enters {
+        /// The host.
+        host: HostId,
+        /// VRID; `None` if the host has one instance only.
+        router: Option<(Family, u8)>,
+        /// The state.
+        state: StateKind,
+    },
+    /// Within the window the engine of the host reports this.
+    Event {
+        /// The host.
+        host: HostId,
+        /// [`vipd_engine::News::name`], for a mismatch `mismatch/NAME`.
+        name: String,
+        /// How many times; `None`: at least once.
+        times: Option<u32>,
+    },
+    /// No run of unanswered probes that begins in the window is longer than this.
+    ClientGap {
+        /// The client.
+        host: HostId,
+        /// From the last answered probe before the gap to the first answered one after it.
+        at_most: Duration,
+    },
+    /// Within the window at least one probe is answered by this host.
+    AnsweredBy {
+        /// The client.
+        client: HostId,
+        /// Who answers.
+        host: HostId,
+    },
+}
