@@ -5,4 +5,5 @@
 pub mod judge;
 pub mod record;
 pub mod scenario;
+pub mod wire;
 pub mod world;
