@@ -1,1 +1,6 @@
-//! Placeholder until its first step lands.
+//! keepalived.conf text to a checked engine configuration, with diagnostics that point at the line.
+
+#![forbid(unsafe_code)]
+
+pub mod diagnostics;
+pub mod text;
