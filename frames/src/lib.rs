@@ -1,1 +1,28 @@
-//! Placeholder until its first step lands.
+//! Whole Ethernet frames around the engine's inputs and outputs, and the pcapng file format.
+//!
+//! - [`encode`] turns an engine's [`vipd_engine::Frame`] into octets, [`encode_raw`] puts headers
+//!   around any VRRP message; [`neighbour`] and [`echo`] build what hosts send.
+//! - [`decode`] reads octets from anywhere into a [`Packet`] or names the one [`FrameFault`].
+//! - [`pcapng`] writes captures.
+//!
+//! This is the only place that opens an Ethernet or IP header. It does not read VRRP messages:
+//! that is `vipd_engine::vrrp`.
+
+#![forbid(unsafe_code)]
+
+mod decode;
+pub mod echo;
+mod encode;
+mod fault;
+mod icmp;
+pub mod neighbour;
+mod packet;
+pub mod pcapng;
+
+pub use decode::decode;
+pub use encode::{IpHeader, encode, encode_raw};
+pub use fault::FrameFault;
+pub use packet::{
+    Arp, ArpOperation, Echo, Endpoints, Ethernet, NeighbourAdvert, NeighbourSolicitation, Packet,
+    Payload, Vrrp,
+};

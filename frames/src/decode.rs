@@ -1,0 +1,90 @@
+//! From octets to a [`Packet`], or to the one [`FrameFault`]. Any octets are safe to pass.
+//!
+//! The VRRP message itself is not read here; ARP, ND and echo are read in `neighbour` and `echo`.
+
+use pnet_packet::ethernet::{EtherTypes, EthernetPacket};
+use pnet_packet::ip::{IpNextHeaderProtocol, IpNextHeaderProtocols};
+use pnet_packet::ipv4::{Ipv4Flags, Ipv4Packet};
+use pnet_packet::ipv6::Ipv6Packet;
+use pnet_packet::util;
+use vipd_engine::MacAddress;
+use vipd_engine::vrrp::advert::IP_PROTOCOL;
+
+use crate::encode::{ETHERNET_LEN, IPV4_LEN, IPV6_LEN};
+use crate::packet::{Endpoints, Ethernet, Packet, Payload, Vrrp};
+use crate::{FrameFault, icmp, neighbour};
+
+/// Beyond any header: no word is left out of the sum.
+const NO_WORD: usize = usize::MAX;
+
+/// Reads one Ethernet frame.
+///
+/// The IP length decides where a message ends, never the frame's: Ethernet pads short frames.
+/// IPv4 options are passed over. IPv6 extension headers are not: no sender of these messages has
+/// them.
+///
+/// # Errors
+/// The first [`FrameFault`] from the outer header inwards.
+pub fn decode(frame: &[u8]) -> Result<Packet<'_>, FrameFault> {
+    let header = EthernetPacket::new(frame).ok_or(FrameFault::TruncatedEthernet)?;
+    let ethernet = Ethernet {
+        src: MacAddress(header.get_source().octets()),
+        dst: MacAddress(header.get_destination().octets()),
+    };
+    let rest = &frame[ETHERNET_LEN..];
+    let payload = match header.get_ethertype() {
+        EtherTypes::Ipv4 => ipv4(rest)?,
+        EtherTypes::Ipv6 => ipv6(rest)?,
+        EtherTypes::Arp => Payload::Arp(neighbour::parse_arp(rest)?),
+        other => return Err(FrameFault::OtherEtherType(other.0)),
+    };
+    Ok(Packet { ethernet, payload })
+}
+
+fn ipv4(packet: &[u8]) -> Result<Payload<'_>, FrameFault> {
+    let header = Ipv4Packet::new(packet).ok_or(FrameFault::TruncatedIpHeader)?;
+    if header.get_version() != 4 {
+        return Err(FrameFault::BadIpVersion(header.get_version()));
+    }
+    let header_words = header.get_header_length();
+    let header_len = usize::from(header_words) * 4;
+    let total_len = usize::from(header.get_total_length());
+    if header_len < IPV4_LEN || header_len > total_len {
+        return Err(FrameFault::BadIpv4HeaderLength(header_words));
+    }
+    let header_octets = packet.get(..header_len).ok_or(FrameFault::TruncatedIpHeader)?;
+    let message = packet.get(header_len..total_len).ok_or(FrameFault::TruncatedIpPayload)?;
+    if util::checksum(header_octets, NO_WORD) != 0 {
+        return Err(FrameFault::BadIpv4Checksum);
+    }
+    let more_fragments = header.get_flags() & Ipv4Flags::MoreFragments != 0;
+    if more_fragments || header.get_fragment_offset() != 0 {
+        return Err(FrameFault::Fragment);
+    }
+    let endpoints = Endpoints::V4 { src: header.get_source(), dst: header.get_destination() };
+    match header.get_next_level_protocol() {
+        IpNextHeaderProtocol(IP_PROTOCOL) => Ok(vrrp(endpoints, header.get_ttl(), message)),
+        IpNextHeaderProtocols::Icmp => icmp::parse(endpoints, header.get_ttl(), message),
+        other => Err(FrameFault::NotVrrp(other.0)),
+    }
+}
+
+fn ipv6(packet: &[u8]) -> Result<Payload<'_>, FrameFault> {
+    let header = Ipv6Packet::new(packet).ok_or(FrameFault::TruncatedIpHeader)?;
+    if header.get_version() != 6 {
+        return Err(FrameFault::BadIpVersion(header.get_version()));
+    }
+    let end = IPV6_LEN + usize::from(header.get_payload_length());
+    let message = packet.get(IPV6_LEN..end).ok_or(FrameFault::TruncatedIpPayload)?;
+    let endpoints = Endpoints::V6 { src: header.get_source(), dst: header.get_destination() };
+    match header.get_next_header() {
+        IpNextHeaderProtocol(IP_PROTOCOL) => Ok(vrrp(endpoints, header.get_hop_limit(), message)),
+        IpNextHeaderProtocols::Icmpv6 => icmp::parse(endpoints, header.get_hop_limit(), message),
+        IpNextHeaderProtocols::Ipv6Frag => Err(FrameFault::Fragment),
+        other => Err(FrameFault::NotVrrp(other.0)),
+    }
+}
+
+const fn vrrp(endpoints: Endpoints, ttl: u8, bytes: &[u8]) -> Payload<'_> {
+    Payload::Vrrp(Vrrp { src: endpoints.src(), dst: endpoints.dst(), ttl, bytes })
+}

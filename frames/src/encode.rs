@@ -1,0 +1,175 @@
+//! From the engine's frames, and from hand-made VRRP messages, to octets. What hosts other than
+//! VRRP routers send is in [`crate::neighbour`] and [`crate::echo`]; reading is in `decode`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use pnet_packet::ethernet::{EtherType, EtherTypes, MutableEthernetPacket};
+use pnet_packet::ip::IpNextHeaderProtocol;
+use pnet_packet::ipv4::{self, MutableIpv4Packet};
+use pnet_packet::ipv6::MutableIpv6Packet;
+use vipd_engine::vrrp::advert::IP_PROTOCOL;
+use vipd_engine::{AdvertFrame, Announcement, Frame, MacAddress};
+
+use crate::neighbour;
+use crate::packet::{Arp, ArpOperation, Endpoints, Ethernet, NeighbourAdvert};
+
+/// Octets of an Ethernet header.
+pub(crate) const ETHERNET_LEN: usize = 14;
+/// Octets of an IPv4 header without options.
+pub(crate) const IPV4_LEN: usize = 20;
+/// Octets of an IPv6 header.
+pub(crate) const IPV6_LEN: usize = 40;
+/// Class selector 6, network control, which keepalived and FRR put on their adverts. No RFC asks
+/// for it.
+const NETWORK_CONTROL: u8 = 0xc0;
+/// ff02::1.
+const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+
+/// The fields of an IP header that a sender chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IpHeader {
+    /// Source and destination.
+    pub endpoints: Endpoints,
+    /// IP protocol or next header.
+    pub protocol: u8,
+    /// TTL or hop limit.
+    pub ttl: u8,
+    /// Type of service or traffic class.
+    pub traffic_class: u8,
+    /// IPv4 identification. Not used in IPv6.
+    pub identification: u16,
+}
+
+impl IpHeader {
+    /// The header of an advert, as keepalived and FRR fill it.
+    #[must_use]
+    pub const fn vrrp(endpoints: Endpoints, ttl: u8, identification: u16) -> Self {
+        let traffic_class = NETWORK_CONTROL;
+        Self { endpoints, protocol: IP_PROTOCOL, ttl, traffic_class, identification }
+    }
+}
+
+/// Appends the whole Ethernet frame of an engine's output to `out`.
+///
+/// `dst` is the receiver's MAC and is used for a unicast IP destination only: the MAC of a group is
+/// derived from it. `identification` goes into an IPv4 header. An advert whose source and
+/// destination are of different families appends nothing: it cannot be sent.
+pub fn encode(frame: &Frame, dst: MacAddress, identification: u16, out: &mut Vec<u8>) {
+    match frame {
+        Frame::Advert(frame) => advert(frame, dst, identification, out),
+        Frame::GratuitousArp(announcement) | Frame::UnsolicitedNa(announcement) => {
+            announce(*announcement, out);
+        }
+    }
+}
+
+/// Appends a frame with any message in an IP packet to `out`: a VRRP message that no engine would
+/// send. Of a message beyond 65,515 octets the IP header states what it can.
+pub fn encode_raw(ethernet: Ethernet, ip: &IpHeader, message: &[u8], out: &mut Vec<u8>) {
+    ip_frame(ethernet, ip, out, |out| out.extend_from_slice(message));
+}
+
+fn advert(frame: &AdvertFrame, dst: MacAddress, identification: u16, out: &mut Vec<u8>) {
+    let Some(endpoints) = Endpoints::new(frame.src, frame.dst) else { return };
+    let ethernet = Ethernet::toward(frame.mac, frame.dst, dst);
+    let ip = IpHeader::vrrp(endpoints, frame.ttl, identification);
+    ip_frame(ethernet, &ip, out, |out| frame.emit(out));
+}
+
+/// The address decides between ARP and ND, as it does in a kernel.
+fn announce(announcement: Announcement, out: &mut Vec<u8>) {
+    let mac = announcement.mac;
+    match announcement.address {
+        IpAddr::V4(address) => {
+            let arp = Arp {
+                operation: ArpOperation::Request,
+                sha: mac,
+                spa: address,
+                tha: Ethernet::BROADCAST,
+                tpa: address,
+            };
+            neighbour::arp(Ethernet { src: mac, dst: Ethernet::BROADCAST }, &arp, out);
+        }
+        IpAddr::V6(address) => {
+            let advert = NeighbourAdvert {
+                src: address,
+                dst: ALL_NODES,
+                target: address,
+                router: true,
+                solicited: false,
+                overrides: true,
+                link_layer: Some(mac),
+            };
+            let group = IpAddr::V6(ALL_NODES);
+            let ethernet = Ethernet::toward(mac, group, Ethernet::BROADCAST);
+            neighbour::neighbour_advert(ethernet, &advert, out);
+        }
+    }
+}
+
+/// Appends an Ethernet header.
+pub(crate) fn ethernet_header(ethernet: Ethernet, kind: EtherType, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(&[0; ETHERNET_LEN]);
+    if let Some(mut header) = MutableEthernetPacket::new(&mut out[start..]) {
+        header.set_source(ethernet.src.0.into());
+        header.set_destination(ethernet.dst.0.into());
+        header.set_ethertype(kind);
+    }
+}
+
+/// Appends an Ethernet header, an IP header and what `emit` appends. The IP length and the IPv4
+/// header checksum fit what was appended.
+pub(crate) fn ip_frame(
+    ethernet: Ethernet,
+    ip: &IpHeader,
+    out: &mut Vec<u8>,
+    emit: impl FnOnce(&mut Vec<u8>),
+) {
+    let start = out.len() + ETHERNET_LEN;
+    match ip.endpoints {
+        Endpoints::V4 { src, dst } => {
+            ethernet_header(ethernet, EtherTypes::Ipv4, out);
+            out.extend_from_slice(&[0; IPV4_LEN]);
+            emit(out);
+            fill_ipv4(ip, src, dst, &mut out[start..]);
+        }
+        Endpoints::V6 { src, dst } => {
+            ethernet_header(ethernet, EtherTypes::Ipv6, out);
+            out.extend_from_slice(&[0; IPV6_LEN]);
+            emit(out);
+            fill_ipv6(ip, src, dst, &mut out[start..]);
+        }
+    }
+}
+
+fn fill_ipv4(ip: &IpHeader, src: Ipv4Addr, dst: Ipv4Addr, packet: &mut [u8]) {
+    let total_length = u16::try_from(packet.len()).unwrap_or(u16::MAX);
+    if let Some(mut header) = MutableIpv4Packet::new(packet) {
+        header.set_version(4);
+        header.set_header_length((IPV4_LEN / 4) as u8);
+        header.set_dscp(ip.traffic_class >> 2);
+        header.set_ecn(ip.traffic_class & 3);
+        header.set_total_length(total_length);
+        header.set_identification(ip.identification);
+        header.set_ttl(ip.ttl);
+        header.set_next_level_protocol(IpNextHeaderProtocol(ip.protocol));
+        header.set_source(src);
+        header.set_destination(dst);
+        let sum = ipv4::checksum(&header.to_immutable());
+        header.set_checksum(sum);
+    }
+}
+
+fn fill_ipv6(ip: &IpHeader, src: Ipv6Addr, dst: Ipv6Addr, packet: &mut [u8]) {
+    let payload_length = u16::try_from(packet.len() - IPV6_LEN).unwrap_or(u16::MAX);
+    if let Some(mut header) = MutableIpv6Packet::new(packet) {
+        header.set_version(6);
+        header.set_traffic_class(ip.traffic_class);
+        header.set_payload_length(payload_length);
+        header.set_next_header(IpNextHeaderProtocol(ip.protocol));
+        header.set_hop_limit(ip.ttl);
+        header.set_source(src);
+        header.set_destination(dst);
+    }
+}
