@@ -1,41 +1,97 @@
 //! A writer of pcapng captures with nanosecond stamps. It reads nothing.
+//!
+//! The same calls make the same octets on every machine: little-endian, no host or time of writing.
 
-use std::io;
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::time::Duration;
 
-/// Writes one capture.
-pub struct Writer<W: io::Write> {
-    out: W,
+use pcap_file::pcapng::PcapNgWriter;
+use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
+use pcap_file::pcapng::blocks::interface_description::{
+    InterfaceDescriptionBlock, InterfaceDescriptionOption, TsResolution,
+};
+use pcap_file::{DataLink, Endianness, PcapError};
+
+/// No Ethernet frame is longer.
+const SNAPLEN: u32 = 262_144;
+/// The length field of a pcapng option has 16 bits.
+const MAX_TEXT_LEN: usize = 65_535;
+
+/// Writes one capture, a block per call. Wrap a file in [`io::BufWriter`].
+pub struct Writer<W: Write> {
+    out: PcapNgWriter<W>,
+    interfaces: u32,
 }
 
-impl<W: io::Write> Writer<W> {
+impl<W: Write> Writer<W> {
+    /// Writes the section header.
+    ///
     /// # Errors
     /// Those of `out`.
     pub fn new(out: W) -> io::Result<Self> {
-        Ok(Self { out })
+        let out = PcapNgWriter::with_endianness(out, Endianness::Little).map_err(io_error)?;
+        Ok(Self { out, interfaces: 0 })
     }
 
+    /// Adds a port, and gives the number by which [`Self::packet`] knows it. `description` says
+    /// what it is plugged into; it may be empty.
+    ///
     /// # Errors
-    /// Those of `out`.
-    pub fn add_interface(&mut self, _name: &str) -> io::Result<u32> {
-        Ok(0)
+    /// Those of the output.
+    pub fn add_interface(&mut self, name: &str, description: &str) -> io::Result<u32> {
+        let mut block = InterfaceDescriptionBlock::new(DataLink::ETHERNET, SNAPLEN);
+        block.options.push(InterfaceDescriptionOption::IfName(text(name)));
+        if !description.is_empty() {
+            block.options.push(InterfaceDescriptionOption::IfDescription(text(description)));
+        }
+        block.options.push(InterfaceDescriptionOption::IfTsResol(TsResolution::NANO.to_raw()));
+        self.out.write_pcapng_block(block).map_err(io_error)?;
+        let number = self.interfaces;
+        self.interfaces += 1;
+        Ok(number)
     }
 
+    /// Adds a frame seen at a port, `at_ns` nanoseconds after 1970. `comment` says what happened to
+    /// it ("dropped: cut").
+    ///
     /// # Errors
-    /// Those of `out`.
+    /// Those of the output, and an interface that was not added.
     pub fn packet(
         &mut self,
-        _interface: u32,
-        _at_ns: u64,
-        _bytes: &[u8],
-        _comment: Option<&str>,
+        interface: u32,
+        at_ns: u64,
+        bytes: &[u8],
+        comment: Option<&str>,
     ) -> io::Result<()> {
+        let mut block = EnhancedPacketBlock::default();
+        block.interface_id = interface;
+        block.timestamp = Duration::from_nanos(at_ns);
+        block.original_len = bytes.len() as u32;
+        block.data = Cow::Borrowed(bytes);
+        block.options.extend(comment.map(|comment| EnhancedPacketOption::Comment(text(comment))));
+        self.out.write_pcapng_block(block).map_err(io_error)?;
         Ok(())
     }
 
+    /// Flushes, and gives the output back.
+    ///
     /// # Errors
-    /// Those of `out`.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.out.flush()?;
-        Ok(self.out)
+    /// Those of the output.
+    pub fn finish(self) -> io::Result<W> {
+        let mut out = self.out.into_inner();
+        out.flush()?;
+        Ok(out)
+    }
+}
+
+fn text(text: &str) -> Cow<'_, str> {
+    Cow::Borrowed(&text[..text.floor_char_boundary(MAX_TEXT_LEN)])
+}
+
+fn io_error(error: PcapError) -> io::Error {
+    match error {
+        PcapError::IoError(error) => error,
+        other => io::Error::other(other),
     }
 }
