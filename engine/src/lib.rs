@@ -16,15 +16,22 @@ extern crate alloc;
 extern crate std;
 
 pub mod config;
+mod engine;
 pub mod event;
 pub mod input;
 pub mod names;
+mod observed;
 pub mod output;
+mod policy;
+mod routing;
 pub mod rules;
+mod schedule;
+mod status;
 mod time;
 pub mod vrrp;
 
 pub use config::{Config, Identity, InstanceConfig};
+pub use engine::{Deadline, Engine};
 pub use event::{Event, Fault, Mismatch, News, StateKind, Why};
 pub use input::{EffectError, Input, Link, LinkState, LocalAddress, Received, TrackerValue};
 pub use names::{
@@ -36,5 +43,7 @@ pub use output::{
     Outputs,
 };
 pub use rules::{Profile, Rules};
+pub use status::{Counters, InstanceStatus, Status};
 pub use time::Timestamp;
 pub use vrrp::advert::Advert;
+pub use vrrp::drop_reason::{DropCounters, DropReason};

@@ -98,6 +98,17 @@ pub enum NaBurst {
     Single,
 }
 
+impl NaBurst {
+    /// How many of `frames` wanted ones a burst has.
+    #[must_use]
+    pub const fn limit(self, frames: u8) -> u8 {
+        match self {
+            Self::BackToBack => frames,
+            Self::Single => 1,
+        }
+    }
+}
+
 /// The choices of one instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {

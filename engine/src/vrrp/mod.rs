@@ -1,4 +1,18 @@
 //! VRRP: the codec, the receive checks, the election, the announcements, one state machine.
 
+pub(crate) mod accept;
 pub mod advert;
+pub(crate) mod announce;
 pub mod checksum;
+pub mod drop_reason;
+pub mod election;
+mod hearing;
+pub mod holdings;
+pub(crate) mod instance;
+pub mod named;
+mod reload;
+pub mod resigned;
+pub mod rivals;
+pub mod sending;
+pub(crate) mod state;
+pub mod timers;

@@ -1,0 +1,354 @@
+//! The engine: it routes inputs to the instances and keeps the index over their deadlines.
+//!
+//! What an instance does is in `vrrp`, what several of them mean to each other in `policy`, which
+//! instance an advert is for in `routing`.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
+use core::net::IpAddr;
+
+use crate::config::{Config, GroupConfig, InstanceConfig, Tracked};
+use crate::event::Why;
+use crate::input::{Input, Link, LocalAddress};
+use crate::names::{InstanceName, TrackerName};
+use crate::observed::Observed;
+use crate::output::{InstanceId, Outputs};
+use crate::policy::Group;
+use crate::routing::Routing;
+use crate::schedule::Schedule;
+use crate::status::Status;
+use crate::time::Timestamp;
+use crate::vrrp::drop_reason::DropCounters;
+use crate::vrrp::instance::{Context, Instance};
+use crate::vrrp::named::Named;
+
+/// When the engine wants to be called next, and for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// No later than this. It may be too early: then the call does nothing.
+    pub at: Timestamp,
+    /// The instance that asked for it.
+    pub instance: InstanceId,
+}
+
+/// All virtual routers of one network namespace.
+#[derive(Clone, Debug, Default)]
+pub struct Engine {
+    pub(crate) config: Arc<Config>,
+    /// By [`InstanceId`]; the place of one that is gone is never used again.
+    pub(crate) instances: Vec<Option<Instance>>,
+    pub(crate) observed: Observed,
+    groups: Vec<Group>,
+    /// Place in `groups` of each instance that is in one.
+    group_of: BTreeMap<InstanceId, usize>,
+    /// Who watches a thing.
+    watchers: BTreeMap<Tracked, Vec<InstanceId>>,
+    pub(crate) routing: Routing,
+    schedule: Schedule,
+    /// Mismatches of datagrams that no instance claimed.
+    pub(crate) named: Named,
+    pub(crate) unclaimed: DropCounters,
+}
+
+impl Engine {
+    /// An engine without a configuration: it observes and does nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in one thing that happened at `now` and appends what is to be done to `out`, in the
+    /// order in which it must be done. `now` never goes back. Nothing that the network says makes
+    /// it fail.
+    pub fn handle(&mut self, now: Timestamp, input: Input<'_>, out: &mut Outputs) {
+        match input {
+            Input::Tick => self.on_tick(now, out),
+            Input::Configure(config) => self.on_configure(now, &config, out),
+            Input::Advert(received) => self.on_advert(now, &received, out),
+            Input::Link(link) => self.on_link(now, link, out),
+            Input::LocalAddress(address) => self.on_local_address(now, address, out),
+            Input::Tracker { id, value } => {
+                self.observed.on_tracker(id.clone(), value);
+                self.evaluate_watchers(now, &Tracked::Tracker(id), out);
+            }
+            Input::Done { id, result } => {
+                self.with(id.instance, now, out, |instance, ctx| {
+                    instance.on_done(ctx, id.number, result);
+                });
+            }
+            Input::Shutdown => self.stop_all(now, out),
+        }
+    }
+
+    /// When to call next, with [`Input::Tick`] if nothing else happens before.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Deadline> {
+        self.schedule.next().map(|(at, instance)| Deadline { at, instance })
+    }
+
+    /// A read-only view.
+    #[must_use]
+    pub fn status(&self) -> Status<'_> {
+        Status { instances: &self.instances, unclaimed: &self.unclaimed }
+    }
+
+    /// Folds what decides: protocol state, every time as its distance from `now`, books left out.
+    ///
+    /// Engines of the same configuration and equal fingerprints, given equal inputs at equal
+    /// distances, give equal outputs (but for the numbers in ids) and equal fingerprints.
+    pub fn fingerprint(&self, now: Timestamp, hasher: &mut impl Hasher) {
+        self.observed.fold(hasher);
+        for instance in self.instances.iter().flatten() {
+            instance.fold(now, hasher);
+        }
+        self.named.fold(hasher);
+        self.instances.iter().flatten().count().hash(hasher);
+    }
+
+    /// Checks what must hold between any two calls, for tests, simulation and fuzzing.
+    ///
+    /// # Panics
+    /// If something does not hold.
+    pub fn check_invariants(&self) {
+        for instance in self.instances.iter().flatten() {
+            let filed = self.schedule.filed(instance.id);
+            if let Some((at, what)) = instance.deadline() {
+                assert!(filed.is_some_and(|filed| filed <= at), "{what} is not filed");
+            }
+            instance.check_invariants();
+        }
+        for group in &self.groups {
+            group.check_invariants(&self.instances);
+        }
+    }
+
+    /// Lets one instance act, then whatever follows from it: its group, the index.
+    pub(crate) fn with(
+        &mut self,
+        id: InstanceId,
+        now: Timestamp,
+        out: &mut Outputs,
+        act: impl FnOnce(&mut Instance, &mut Context<'_>),
+    ) {
+        let mut ctx = Context { now, observed: &self.observed, out };
+        let slot = id.0 as usize;
+        let Some(Some(instance)) = self.instances.get_mut(slot) else { return };
+        act(instance, &mut ctx);
+        if !instance.grouped {
+            self.schedule.file(id, instance.deadline().map(|(at, _)| at));
+        } else if let Some(group) = self.group_of.get(&id).map(|place| &self.groups[*place]) {
+            group.settle(&mut self.instances, &mut ctx);
+            for member in &group.members {
+                let deadline =
+                    self.instances[member.0 as usize].as_ref().and_then(Instance::deadline);
+                self.schedule.file(*member, deadline.map(|(at, _)| at));
+            }
+        }
+        if self.instances[slot].as_ref().is_some_and(Instance::is_gone) {
+            self.forget(id);
+        }
+    }
+
+    fn on_tick(&mut self, now: Timestamp, out: &mut Outputs) {
+        while let Some(id) = self.schedule.pop_due(now) {
+            self.with(id, now, out, Instance::on_tick);
+        }
+    }
+
+    fn on_link(&mut self, now: Timestamp, link: Link, out: &mut Outputs) {
+        let (name, state) = (link.name.clone(), link.state);
+        let renamed = self.observed.interface(link.interface).map(|known| known.name.clone());
+        self.observed.on_link(link);
+        self.routing.rebuild(&self.config, &self.instances, &self.observed);
+        for id in self.routing.with_macvlan(&name) {
+            self.with(id, now, out, |instance, ctx| instance.on_link(ctx, &name, state));
+        }
+        for name in renamed.filter(|old| *old != name).into_iter().chain([name]) {
+            self.evaluate_watchers(now, &Tracked::Interface(name), out);
+        }
+    }
+
+    fn on_local_address(&mut self, now: Timestamp, address: LocalAddress, out: &mut Outputs) {
+        let LocalAddress { interface, address: changed, present } = address;
+        if !self.observed.on_address(address) {
+            return;
+        }
+        let Some(name) = self.observed.interface(interface).map(|known| known.name.clone()) else {
+            return;
+        };
+        for id in self.routing.with_address(changed) {
+            self.with(id, now, out, |instance, ctx| {
+                instance.on_address(ctx, &name, changed, present);
+            });
+        }
+        if !self.observed.is_virtual(changed) {
+            // A configured source may stand on any interface.
+            for id in self.ids() {
+                self.with(id, now, out, |instance, ctx| {
+                    let concerned = instance.config.interface == name
+                        || instance.config.source() == Some(changed);
+                    if concerned {
+                        instance.evaluate(ctx);
+                    }
+                });
+            }
+        }
+    }
+
+    fn evaluate_watchers(&mut self, now: Timestamp, tracked: &Tracked, out: &mut Outputs) {
+        for id in self.watchers.get(tracked).cloned().unwrap_or_default() {
+            self.with(id, now, out, Instance::evaluate);
+        }
+    }
+
+    fn stop_all(&mut self, now: Timestamp, out: &mut Outputs) {
+        // Together, so that no member of a group takes over from another one on the way.
+        self.ungroup();
+        for id in self.ids() {
+            self.with(id, now, out, |instance, ctx| instance.stop(ctx, Why::Shutdown));
+        }
+    }
+
+    /// Start-up is a reload from nothing. The same identity is changed in place, with its state and
+    /// timers kept; another one is stop plus start.
+    fn on_configure(&mut self, now: Timestamp, config: &Arc<Config>, out: &mut Outputs) {
+        let first = self.instances.is_empty();
+        let start_at =
+            (first && !config.startup_delay().is_zero()).then(|| now + config.startup_delay());
+        self.config = Arc::clone(config);
+        self.observed.set_virtual(virtual_addresses(config));
+        self.ungroup();
+        let mut known: BTreeMap<_, _> = self
+            .instances
+            .iter()
+            .flatten()
+            .filter(|instance| !instance.is_stopping())
+            .map(|instance| (instance.config.identity(), instance.id))
+            .collect();
+        let kept: Vec<_> = config
+            .instances()
+            .iter()
+            .map(|instance| (Arc::clone(instance), known.remove(&instance.identity())))
+            .collect();
+        for id in known.into_values() {
+            self.with(id, now, out, |instance, ctx| instance.stop(ctx, Why::Removed));
+        }
+        let mut by_name = BTreeMap::new();
+        for (instance, id) in kept {
+            let name = instance.name.clone();
+            let id = match id {
+                Some(id) => {
+                    self.with(id, now, out, |known, ctx| known.reconfigure(ctx, instance));
+                    id
+                }
+                None => self.add(instance, now, start_at),
+            };
+            by_name.insert(name, id);
+        }
+        self.group(&by_name);
+        self.watch();
+        self.routing.rebuild(&self.config, &self.instances, &self.observed);
+        self.claim_leftovers(now, out);
+        for id in by_name.into_values() {
+            self.with(id, now, out, Instance::evaluate);
+        }
+    }
+
+    fn add(
+        &mut self,
+        config: Arc<InstanceConfig>,
+        now: Timestamp,
+        start_at: Option<Timestamp>,
+    ) -> InstanceId {
+        let id = InstanceId(self.instances.len() as u32);
+        self.instances.push(Some(Instance::new(id, config, now, start_at)));
+        id
+    }
+
+    /// Virtual addresses that are on the machine already: removed before the election.
+    fn claim_leftovers(&mut self, now: Timestamp, out: &mut Outputs) {
+        for (name, address) in self.observed.addresses() {
+            for id in self.routing.with_address(address) {
+                self.with(id, now, out, |instance, ctx| {
+                    instance.on_address(ctx, &name, address, true);
+                });
+            }
+        }
+    }
+
+    fn ungroup(&mut self) {
+        self.groups.clear();
+        self.group_of.clear();
+        for instance in self.instances.iter_mut().flatten() {
+            instance.grouped = false;
+        }
+    }
+
+    /// Forms the groups of the configuration and tells each member what is watched for it.
+    fn group(&mut self, by_name: &BTreeMap<InstanceName, InstanceId>) {
+        let config = Arc::clone(&self.config);
+        for instance in self.instances.iter_mut().flatten() {
+            instance.tracks.clone_from(&instance.config.tracks);
+            instance.weights_count = true;
+        }
+        for group in config.groups() {
+            let ids = group.members.iter().filter_map(|name| by_name.get(name).copied());
+            let members: Vec<_> = ids.collect();
+            for id in &members {
+                self.group_of.insert(*id, self.groups.len());
+                if let Some(Some(instance)) = self.instances.get_mut(id.0 as usize) {
+                    join(instance, group);
+                }
+            }
+            self.groups.push(Group::new(group, members));
+        }
+    }
+
+    fn watch(&mut self) {
+        self.watchers.clear();
+        for instance in self.instances.iter().flatten() {
+            let own = Tracked::Interface(instance.config.interface.clone());
+            let watched: BTreeSet<_> =
+                instance.tracks.iter().map(|track| track.tracked.clone()).chain([own]).collect();
+            for tracked in watched {
+                self.watchers.entry(tracked).or_default().push(instance.id);
+            }
+        }
+    }
+
+    fn forget(&mut self, id: InstanceId) {
+        self.instances[id.0 as usize] = None;
+        self.watch();
+        self.routing.rebuild(&self.config, &self.instances, &self.observed);
+    }
+
+    pub(crate) fn ids(&self) -> Vec<InstanceId> {
+        self.instances.iter().flatten().map(|instance| instance.id).collect()
+    }
+
+    /// The trackers whose values the engine wants to hear.
+    pub fn trackers(&self) -> impl Iterator<Item = &TrackerName> {
+        self.watchers.keys().filter_map(|tracked| match tracked {
+            Tracked::Tracker(name) => Some(name),
+            Tracked::Interface(_) => None,
+        })
+    }
+}
+
+fn join(instance: &mut Instance, group: &GroupConfig) {
+    instance.grouped = true;
+    instance.tracks.extend(group.tracks.iter().cloned());
+    instance.weights_count = group.tracking_weight;
+}
+
+/// Addresses that come and go. An owner's are real ones.
+fn virtual_addresses(config: &Config) -> BTreeSet<IpAddr> {
+    let instances = config.instances().iter();
+    instances
+        .filter(|instance| !instance.priority.is_owner())
+        .flat_map(|instance| instance.addresses.iter().chain(&instance.excluded))
+        .map(|address| address.address)
+        .collect()
+}

@@ -1,0 +1,92 @@
+//! What one part's news means to another, and who may own addresses. Written here and only here.
+
+use alloc::vec::Vec;
+
+use crate::config::GroupConfig;
+use crate::event::{Fault, StateKind, Why};
+use crate::names::GroupName;
+use crate::output::InstanceId;
+use crate::vrrp::instance::{Context, Instance};
+
+/// Whether an instance in this state owns its addresses: Master is not ownership by itself.
+/// Addresses, announcements, accept filter and virtual MAC follow this and never the state.
+pub(crate) fn owns(state: StateKind) -> bool {
+    state == StateKind::Master && may_own()
+}
+
+/// Whether a Master may own its addresses. In standard mode always; a lease would be asked here.
+const fn may_own() -> bool {
+    true
+}
+
+/// A sync group: its members change state together.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) name: GroupName,
+    pub(crate) members: Vec<InstanceId>,
+}
+
+impl Group {
+    pub(crate) fn new(config: &GroupConfig, members: Vec<InstanceId>) -> Self {
+        Self { name: config.name.clone(), members }
+    }
+
+    /// Brings the members together after one of them changed.
+    ///
+    /// One member's fault is everybody's. One member that yields takes all of them along. They
+    /// become master together, once each of them wants to be.
+    pub(crate) fn settle(&self, instances: &mut [Option<Instance>], ctx: &mut Context<'_>) {
+        self.share_faults(instances, ctx);
+        if self.members(instances).any(|member| member.yielded) {
+            for member in self.members_mut(instances) {
+                member.yielded = false;
+                member.yield_with_group(ctx, Why::Group(self.name.clone()));
+            }
+        }
+        let wants = |member: &Instance| member.wants_master();
+        let is_master = |member: &Instance| member.state_kind() == StateKind::Master;
+        let all_agree = self.members(instances).all(|member| wants(member) || is_master(member));
+        if all_agree && self.members(instances).any(wants) {
+            for member in self.members_mut(instances).filter(|member| wants(member)) {
+                member.become_master_if_wanted(ctx);
+            }
+        }
+    }
+
+    pub(crate) fn check_invariants(&self, instances: &[Option<Instance>]) {
+        let masters = self
+            .members(instances)
+            .filter(|member| member.state_kind() == StateKind::Master)
+            .count();
+        let members = self.members(instances).count();
+        assert!(masters == 0 || masters == members, "{} is split", self.name);
+    }
+
+    fn share_faults(&self, instances: &mut [Option<Instance>], ctx: &mut Context<'_>) {
+        let faulty = self.members(instances).filter(|member| member.own_fault().is_some()).count();
+        for member in self.members_mut(instances) {
+            let others = faulty - usize::from(member.own_fault().is_some());
+            let fault = (others > 0).then(|| Fault::Group(self.name.clone()));
+            member.set_group_fault(ctx, fault);
+        }
+    }
+
+    fn members<'a>(
+        &'a self,
+        instances: &'a [Option<Instance>],
+    ) -> impl Iterator<Item = &'a Instance> {
+        self.members.iter().filter_map(|id| instances.get(id.0 as usize)?.as_ref())
+    }
+
+    fn members_mut<'a>(
+        &'a self,
+        instances: &'a mut [Option<Instance>],
+    ) -> impl Iterator<Item = &'a mut Instance> {
+        let members = &self.members;
+        instances
+            .iter_mut()
+            .enumerate()
+            .filter(|(slot, _)| members.iter().any(|id| id.0 as usize == *slot))
+            .filter_map(|(_, instance)| instance.as_mut())
+    }
+}

@@ -1,0 +1,143 @@
+//! Which instance an input is for: a table per interface and family, indexed by VRID, and indexes
+//! by virtual address and macvlan. Books, rebuilt when configuration or interfaces change.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use crate::config::{Config, Transport};
+use crate::engine::Engine;
+use crate::event::{Event, News};
+use crate::input::Received;
+use crate::names::{Family, Ifindex, InstanceName, InterfaceName};
+use crate::observed::Observed;
+use crate::output::{InstanceId, Output, Outputs};
+use crate::time::Timestamp;
+use crate::vrrp::accept::{Unclaimed, check_unclaimed};
+use crate::vrrp::advert::vrid_octet;
+use crate::vrrp::drop_reason::DropReason;
+use crate::vrrp::instance::Instance;
+use crate::vrrp::named::Cause;
+
+/// The instances of one interface and family, by VRID. Mostly one each.
+type ByVrid = Box<[Vec<InstanceId>; 256]>;
+
+/// The indexes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Routing {
+    /// By interface index; IPv4 first, then IPv6.
+    tables: BTreeMap<Ifindex, [ByVrid; 2]>,
+    by_address: BTreeMap<IpAddr, Vec<InstanceId>>,
+    by_macvlan: BTreeMap<InterfaceName, Vec<InstanceId>>,
+    /// Configured unicast peers, and the instance that names them.
+    by_peer: BTreeMap<IpAddr, InstanceName>,
+}
+
+impl Routing {
+    pub(crate) fn rebuild(
+        &mut self,
+        config: &Config,
+        instances: &[Option<Instance>],
+        observed: &Observed,
+    ) {
+        *self = Self::default();
+        for instance in instances.iter().flatten() {
+            let settings = &instance.config;
+            let addresses = settings.addresses.iter().chain(&settings.excluded);
+            for address in addresses {
+                self.by_address.entry(address.address).or_default().push(instance.id);
+            }
+            if let Some(macvlan) = &settings.virtual_mac {
+                self.by_macvlan.entry(macvlan.interface.clone()).or_default().push(instance.id);
+            }
+            if let Some((index, _)) = observed.by_name(&settings.interface)
+                && !instance.is_stopping()
+            {
+                let tables = self.tables.entry(index).or_insert_with(|| [empty(), empty()]);
+                let family = family_index(settings.family);
+                tables[family][usize::from(settings.vrid.get())].push(instance.id);
+            }
+        }
+        for instance in config.instances() {
+            if let Transport::Unicast { peers, .. } = &instance.transport {
+                for peer in peers {
+                    self.by_peer.insert(peer.address, instance.name.clone());
+                }
+            }
+        }
+    }
+
+    pub(crate) fn with_address(&self, address: IpAddr) -> Vec<InstanceId> {
+        self.by_address.get(&address).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn with_macvlan(&self, name: &InterfaceName) -> Vec<InstanceId> {
+        self.by_macvlan.get(name).cloned().unwrap_or_default()
+    }
+
+    fn with_vrid(&self, interface: Ifindex, family: Family, vrid: u8) -> &[InstanceId] {
+        self.tables
+            .get(&interface)
+            .map_or(&[], |tables| &tables[family_index(family)][usize::from(vrid)])
+    }
+}
+
+fn empty() -> ByVrid {
+    Box::new([const { Vec::new() }; 256])
+}
+
+const fn family_index(family: Family) -> usize {
+    match family {
+        Family::Ipv4 => 0,
+        Family::Ipv6 => 1,
+    }
+}
+
+impl Engine {
+    /// Hands a datagram to the instance that it is for. Of several with this VRID it is the one
+    /// that listens to the destination; if none does, the first one says so.
+    pub(crate) fn on_advert(&mut self, now: Timestamp, received: &Received<'_>, out: &mut Outputs) {
+        let family = Family::of(received.dst);
+        let candidates = vrid_octet(received.bytes)
+            .map_or(&[][..], |vrid| self.routing.with_vrid(received.interface, family, vrid));
+        let chosen = match candidates {
+            [] => None,
+            [one] => Some(*one),
+            [first, ..] => {
+                let listens = |id: &&InstanceId| {
+                    self.instances[id.0 as usize]
+                        .as_ref()
+                        .is_some_and(|instance| instance.listens_to(received.dst))
+                };
+                Some(*candidates.iter().find(listens).unwrap_or(first))
+            }
+        };
+        match chosen {
+            Some(id) => {
+                self.with(id, now, out, |instance, ctx| instance.on_advert(ctx, received));
+            }
+            None => self.on_unclaimed(received, out),
+        }
+    }
+
+    /// Nobody here has this VRID: it is news only if it carries one of our addresses or comes from
+    /// a configured peer. Other virtual routers are normal on a LAN.
+    fn on_unclaimed(&mut self, received: &Received<'_>, out: &mut Outputs) {
+        let (reason, unclaimed) = check_unclaimed(received);
+        self.unclaimed.count(reason);
+        let (DropReason::Vrid, Some(Unclaimed { vrid, view })) = (reason, unclaimed) else {
+            return;
+        };
+        let by_address = view.addresses().find_map(|address| {
+            let id = *self.routing.by_address.get(&address)?.first()?;
+            Some(self.instances[id.0 as usize].as_ref()?.config.name.clone())
+        });
+        let ours = by_address.or_else(|| self.routing.by_peer.get(&received.src).cloned());
+        let Some(instance) = ours else { return };
+        if self.named.is_new(received.src, Cause::ForeignVrid(vrid)) {
+            let news = News::ForeignVrid { peer: received.src, vrid };
+            out.push(Output::Notify(Event { instance, news }));
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The index over the instances' deadlines. A book: it decides nothing.
+//!
+//! It is lazy. A deadline that moves later is not filed again, so the index may wake too early; an
+//! early tick does nothing and files the later deadline.
+
+use alloc::collections::BinaryHeap;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+
+use crate::output::InstanceId;
+use crate::time::Timestamp;
+
+/// Earliest deadline first; among equal ones the lower instance first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Schedule {
+    heap: BinaryHeap<Reverse<(Timestamp, InstanceId)>>,
+    /// What is filed for each instance. A heap entry that differs from it is void.
+    filed: Vec<Option<Timestamp>>,
+}
+
+impl Schedule {
+    /// Files `deadline` for an instance unless an earlier one is filed already.
+    pub(crate) fn file(&mut self, id: InstanceId, deadline: Option<Timestamp>) {
+        let slot = id.0 as usize;
+        if self.filed.len() <= slot {
+            self.filed.resize(slot + 1, None);
+        }
+        let Some(deadline) = deadline else { return };
+        if self.filed[slot].is_none_or(|filed| deadline < filed) {
+            self.filed[slot] = Some(deadline);
+            self.heap.push(Reverse((deadline, id)));
+            self.drop_void();
+        }
+    }
+
+    /// The earliest filed deadline and whose it is.
+    pub(crate) fn next(&self) -> Option<(Timestamp, InstanceId)> {
+        self.heap.peek().map(|Reverse(entry)| *entry)
+    }
+
+    /// Takes out one instance whose deadline is not after `now`.
+    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<InstanceId> {
+        let (at, id) = self.next()?;
+        if at > now {
+            return None;
+        }
+        self.heap.pop();
+        self.filed[id.0 as usize] = None;
+        self.drop_void();
+        Some(id)
+    }
+
+    /// Keeps the first entry of the heap a valid one.
+    fn drop_void(&mut self) {
+        while let Some(&Reverse((at, id))) = self.heap.peek() {
+            if self.filed[id.0 as usize] == Some(at) {
+                return;
+            }
+            self.heap.pop();
+        }
+    }
+
+    /// What is filed for an instance.
+    pub(crate) fn filed(&self, id: InstanceId) -> Option<Timestamp> {
+        self.filed.get(id.0 as usize).copied().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(nanos: u64) -> Timestamp {
+        Timestamp::from_nanos(nanos)
+    }
+
+    #[test]
+    fn a_later_deadline_is_not_filed_again_and_an_earlier_one_is() {
+        let mut schedule = Schedule::default();
+        schedule.file(InstanceId(0), Some(at(10)));
+        schedule.file(InstanceId(0), Some(at(20)));
+        assert_eq!(schedule.next(), Some((at(10), InstanceId(0))));
+        schedule.file(InstanceId(0), Some(at(5)));
+        assert_eq!(schedule.pop_due(at(5)), Some(InstanceId(0)));
+        assert_eq!(schedule.next(), None, "the entry at 10 is void");
+    }
+
+    #[test]
+    fn equal_deadlines_come_in_the_order_of_instances() {
+        let mut schedule = Schedule::default();
+        for id in [2, 0, 1] {
+            schedule.file(InstanceId(id), Some(at(7)));
+        }
+        let order: Vec<_> = core::iter::from_fn(|| schedule.pop_due(at(7))).collect();
+        assert_eq!(order, [InstanceId(0), InstanceId(1), InstanceId(2)]);
+    }
+}

@@ -1,0 +1,127 @@
+//! A read-only view for command lines, metrics and reports.
+
+use core::net::IpAddr;
+
+use crate::config::InstanceConfig;
+use crate::event::{Fault, StateKind, Why};
+use crate::names::Priority;
+use crate::output::{AddressSpec, InstanceId};
+use crate::time::Timestamp;
+use crate::vrrp::drop_reason::DropCounters;
+use crate::vrrp::instance::Instance;
+
+/// What an instance counted since it was created. All of it is a book: it decides nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Rounds of adverts sent (one advert to the group, or one to each peer).
+    pub sent: u64,
+    /// Of these, with priority 0.
+    pub sent_priority_zero: u64,
+    /// Adverts that counted.
+    pub received: u64,
+    /// Of these, with priority 0.
+    pub received_priority_zero: u64,
+    /// Transitions to Master.
+    pub master_transitions: u64,
+    /// Datagrams that did not count, by reason.
+    pub drops: DropCounters,
+}
+
+/// The engine as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Status<'a> {
+    pub(crate) instances: &'a [Option<Instance>],
+    pub(crate) unclaimed: &'a DropCounters,
+}
+
+impl<'a> Status<'a> {
+    /// The virtual routers, in the order in which they were first configured.
+    pub fn instances(&self) -> impl Iterator<Item = InstanceStatus<'a>> + use<'a> {
+        self.instances.iter().flatten().map(|instance| InstanceStatus { instance })
+    }
+
+    /// Datagrams that no virtual router here claimed.
+    #[must_use]
+    pub const fn unclaimed(&self) -> &'a DropCounters {
+        self.unclaimed
+    }
+
+    /// Whether something waits for the kernel: a stopped engine may end when this is false.
+    #[must_use]
+    pub fn is_releasing(&self) -> bool {
+        self.instances.iter().flatten().any(|instance| !instance.is_gone())
+    }
+}
+
+/// One virtual router.
+#[derive(Clone, Copy, Debug)]
+pub struct InstanceStatus<'a> {
+    instance: &'a Instance,
+}
+
+impl<'a> InstanceStatus<'a> {
+    /// Its place in the engine.
+    #[must_use]
+    pub const fn id(&self) -> InstanceId {
+        self.instance.id
+    }
+
+    /// Its configuration.
+    #[must_use]
+    pub fn config(&self) -> &'a InstanceConfig {
+        &self.instance.config
+    }
+
+    /// Its state.
+    #[must_use]
+    pub const fn state(&self) -> StateKind {
+        self.instance.state_kind()
+    }
+
+    /// Since when it is in this state.
+    #[must_use]
+    pub const fn since(&self) -> Timestamp {
+        self.instance.since
+    }
+
+    /// Why it is in this state.
+    #[must_use]
+    pub const fn why(&self) -> &'a Why {
+        &self.instance.why
+    }
+
+    /// What it needs and does not have.
+    #[must_use]
+    pub const fn fault(&self) -> Option<&'a Fault> {
+        self.instance.own_fault()
+    }
+
+    /// The priority in force, trackers included.
+    #[must_use]
+    pub const fn priority(&self) -> Priority {
+        self.instance.priority
+    }
+
+    /// Source, priority and time of the last advert that counted.
+    #[must_use]
+    pub const fn last_heard(&self) -> Option<(IpAddr, u8, Timestamp)> {
+        self.instance.last_heard
+    }
+
+    /// Its counters.
+    #[must_use]
+    pub const fn counters(&self) -> &'a Counters {
+        &self.instance.counters
+    }
+
+    /// The virtual addresses that the kernel has.
+    pub fn addresses(&self) -> impl Iterator<Item = &'a AddressSpec> + use<'a> {
+        self.instance.holdings.present()
+    }
+
+    /// When it wants to be called next, and for what.
+    #[must_use]
+    pub fn deadline(&self) -> Option<(Timestamp, &'static str)> {
+        self.instance.deadline()
+    }
+}

@@ -1,0 +1,195 @@
+//! What an instance does with a received advert: count it, name what differs, act on the election.
+
+use alloc::vec::Vec;
+
+use crate::event::{News, Why};
+use crate::input::Received;
+use crate::names::{Interval, Version};
+use crate::rules::LowerPriorityRule;
+use crate::vrrp::accept::{Accepted, Receiver};
+use crate::vrrp::drop_reason::DropReason;
+use crate::vrrp::election::{self, InBackup, InMaster};
+use crate::vrrp::instance::{Context, Instance};
+use crate::vrrp::state::{Heard, State};
+use crate::vrrp::timers;
+
+impl Instance {
+    /// A datagram arrived whose VRID octet is ours.
+    pub(crate) fn on_advert(&mut self, ctx: &mut Context<'_>, received: &Received<'_>) {
+        let (State::Backup(_) | State::Master(_), Some(port)) = (&self.state, self.port) else {
+            self.counters.drops.count(DropReason::NotListening);
+            return;
+        };
+        let receiver = Receiver { config: &self.config, source: port.source };
+        let mut found = Vec::new();
+        let checked = receiver.check(received, |mismatch| found.push(mismatch));
+        for mismatch in &found {
+            if self.named.is_new(received.src, (*mismatch).into()) {
+                let news = News::Mismatch { peer: received.src, mismatch: *mismatch };
+                self.notify(ctx, news);
+            }
+        }
+        match checked {
+            Err(reason) => self.counters.drops.count(reason),
+            Ok(accepted) => {
+                self.named.keep_only(received.src, &found);
+                self.counters.received += 1;
+                self.counters.received_priority_zero += u64::from(accepted.priority == 0);
+                self.last_heard = Some((accepted.source, accepted.priority, ctx.now));
+                self.on_accepted(ctx, accepted);
+            }
+        }
+    }
+
+    fn on_accepted(&mut self, ctx: &mut Context<'_>, heard: Accepted) {
+        match &self.state {
+            State::Backup(_) => self.hear_in_backup(ctx, heard),
+            State::Master(_) => self.hear_in_master(ctx, heard),
+            State::Initialize { .. } | State::Fault { .. } => {}
+        }
+    }
+
+    /// RFC 9568 section 6.4.2.
+    fn hear_in_backup(&mut self, ctx: &mut Context<'_>, heard: Accepted) {
+        let preempts = self.config.preempt || self.config.priority.is_owner();
+        match election::in_backup(self.priority, preempts, heard.priority) {
+            InBackup::Resigned => self.on_resigned_in_backup(ctx, heard),
+            InBackup::Follow => {
+                if let State::Backup(backup) = &mut self.state {
+                    backup.preempt_at = None;
+                }
+                self.follow(ctx, heard);
+            }
+            InBackup::Lower => self.on_lower_in_backup(ctx, heard),
+        }
+    }
+
+    /// Only the skew is waited for now, whatever was left of the timer.
+    fn on_resigned_in_backup(&mut self, ctx: &mut Context<'_>, heard: Accepted) {
+        let (version, priority) = (self.config.version, self.priority);
+        let State::Backup(backup) = &mut self.state else { return };
+        let skew = timers::skew_time(version, priority, backup.interval);
+        backup.armed_for = skew;
+        backup.master_down_at = Some(ctx.now + skew);
+        backup.heard = Heard::Resigned(heard.source);
+        backup.preempt_at = None;
+        if self.config.rules.resign_reorder {
+            let interval = backup.interval.duration();
+            self.resignations.begin(ctx.now, heard.source, interval);
+        }
+    }
+
+    /// The master counts: its interval is learnt in v3 and the down timer begins anew.
+    fn follow(&mut self, ctx: &mut Context<'_>, heard: Accepted) {
+        let interval = self.interval_in_force(heard.interval);
+        let armed_for = if self.resignations.covers(ctx.now, heard.source) {
+            interval.duration() + timers::skew_time(self.config.version, self.priority, interval)
+        } else {
+            self.master_down_interval(interval)
+        };
+        let State::Backup(backup) = &mut self.state else { return };
+        let learnt = backup.interval != interval;
+        backup.interval = interval;
+        backup.armed_for = armed_for;
+        backup.master_down_at = Some(ctx.now + armed_for);
+        backup.heard = Heard::Master(heard.source);
+        if learnt {
+            self.notify(ctx, News::IntervalLearned { peer: heard.source, interval });
+        }
+    }
+
+    /// A lower router is master: the timer goes on, unless a preempt delay holds us.
+    fn on_lower_in_backup(&mut self, ctx: &mut Context<'_>, heard: Accepted) {
+        let delay = self.config.preempt_delay;
+        let State::Backup(backup) = &mut self.state else { return };
+        if !delay.is_zero() {
+            let begins = backup.preempt_at.is_none();
+            let until = *backup.preempt_at.get_or_insert(ctx.now + delay);
+            if begins {
+                self.notify(ctx, News::PreemptDelayed { peer: heard.source, delay });
+            }
+            if ctx.now < until {
+                self.follow(ctx, heard);
+                return;
+            }
+        }
+        if let State::Backup(backup) = &mut self.state {
+            let (peer, priority) = (heard.source, heard.priority);
+            backup.heard = Heard::Lower { peer, priority };
+        }
+    }
+
+    /// RFC 9568 section 6.4.3.
+    fn hear_in_master(&mut self, ctx: &mut Context<'_>, heard: Accepted) {
+        let Some(port) = self.port else { return };
+        let peer = heard.source;
+        match election::in_master(self.priority, port.source, heard.priority, peer) {
+            InMaster::Resigned => {
+                if self.config.rules.resign_reorder {
+                    let interval = self.config.interval.duration();
+                    self.resignations.begin(ctx.now, peer, interval);
+                }
+                self.assert(ctx);
+            }
+            InMaster::Higher if !self.resignations.answer(ctx.now, peer) => {
+                let why = Why::HigherPriority { peer, priority: heard.priority };
+                self.yield_to(ctx, heard, why);
+            }
+            InMaster::GreaterAddress if !self.resignations.answer(ctx.now, peer) => {
+                self.yield_to(ctx, heard, Why::GreaterAddress(peer));
+            }
+            // A late advert of a router that resigned: answered instead of obeyed.
+            InMaster::Higher | InMaster::GreaterAddress => self.assert(ctx),
+            InMaster::Lower => self.on_lower_in_master(ctx, heard),
+            InMaster::Reflection => {}
+        }
+    }
+
+    /// One last advert, so that a master that never heard us learns of us and announces again; it
+    /// re-arms no timer of ours.
+    fn yield_to(&mut self, ctx: &mut Context<'_>, heard: Accepted, why: Why) {
+        if self.config.rules.yield_advert {
+            self.send_adverts(ctx, self.priority.get());
+        }
+        self.yielded = self.grouped;
+        let interval = self.interval_in_force(heard.interval);
+        self.enter_backup(ctx, why, interval);
+        if let State::Backup(backup) = &mut self.state {
+            backup.heard = Heard::Master(heard.source);
+        }
+    }
+
+    fn on_lower_in_master(&mut self, ctx: &mut Context<'_>, heard: Accepted) {
+        let State::Master(master) = &mut self.state else { return };
+        let asserts = master.rivals.heard(ctx.now, heard.source, heard.interval.duration());
+        match self.config.rules.lower_priority {
+            LowerPriorityRule::Assert => self.assert(ctx),
+            LowerPriorityRule::Silent => {}
+        }
+        if asserts == self.config.one_way_alarm {
+            self.notify(ctx, News::OneWay { peer: heard.source, asserts });
+        }
+    }
+
+    /// Advertises at once and announces the addresses again, within the budget of asserted adverts.
+    fn assert(&mut self, ctx: &mut Context<'_>) {
+        let interval = self.config.interval.duration();
+        let announcements = self.config.announcements;
+        let State::Master(master) = &mut self.state else { return };
+        if !master.rivals.may_assert(ctx.now, interval) {
+            return;
+        }
+        master.advert_at = ctx.now + interval;
+        master.announcing.repeat_for_lower(ctx.now, &announcements);
+        self.send_adverts(ctx, self.priority.get());
+        self.announce(ctx, announcements.lower_priority_repeat);
+    }
+
+    /// `Master_Adver_Interval` after an advert with this interval: v3 learns it, v2 has its own.
+    fn interval_in_force(&self, heard: Interval) -> Interval {
+        match self.config.version {
+            Version::V2 => self.config.interval,
+            Version::V3 => heard,
+        }
+    }
+}

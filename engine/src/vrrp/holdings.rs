@@ -1,0 +1,377 @@
+//! What an instance holds in the kernel: desired minus observed, command by command.
+//!
+//! An address goes up in steps (its filter, if packets to it are not accepted, then the address)
+//! and down in the reverse order. The virtual-MAC interface is up before the first address comes
+//! and goes down after the last one. Whoever changed the kernel, the next step follows from what
+//! is there.
+
+use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
+use core::net::IpAddr;
+use core::time::Duration;
+
+use crate::config::VirtualAddress;
+use crate::input::{EffectError, LinkState};
+use crate::names::{InterfaceName, MacAddress};
+use crate::output::{AddressSpec, KernelCommand};
+use crate::time::Timestamp;
+
+/// A command without an answer for this long counts as failed.
+pub const COMMAND_LIMIT: Duration = Duration::from_secs(1);
+/// A failed command is tried again after this long.
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A command that waits for its answer.
+#[derive(Clone, Debug)]
+struct Pending {
+    number: u64,
+    command: KernelCommand,
+    limit: Timestamp,
+}
+
+/// One address, and what the kernel has of it.
+#[derive(Clone, Debug)]
+struct Holding {
+    spec: AddressSpec,
+    /// Packets to it are dropped while we hold it.
+    needs_filter: bool,
+    /// The configuration has it no more.
+    retired: bool,
+    present: bool,
+    filtered: bool,
+    /// We added it, or took it over from a run before us.
+    ours: bool,
+    pending: Option<Pending>,
+    retry_at: Option<Timestamp>,
+}
+
+/// The virtual-MAC interface.
+#[derive(Clone, Debug)]
+struct Macvlan {
+    name: InterfaceName,
+    parent: InterfaceName,
+    mac: MacAddress,
+    exists: bool,
+    up: bool,
+    pending: Option<Pending>,
+    retry_at: Option<Timestamp>,
+}
+
+/// What an answer or an observation means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Nothing to tell.
+    None,
+    /// The kernel has this address now.
+    Present(IpAddr),
+    /// Somebody removed this address although we want it.
+    Lost(IpAddr),
+    /// This address was there although we do not want it.
+    Leftover(IpAddr),
+    /// A command failed.
+    Failed(KernelCommand, EffectError),
+}
+
+/// What is wanted of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// The addresses.
+    Held,
+    /// No address.
+    Released,
+    /// No address of those that we added; an owner's own address stays.
+    ReleasedOnStop,
+}
+
+/// All that one instance holds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Holdings {
+    addresses: Vec<Holding>,
+    macvlan: Option<Macvlan>,
+}
+
+impl Holdings {
+    /// Takes over a configuration: what is no longer in it is retired, what is new is added.
+    pub(crate) fn configure(
+        &mut self,
+        wanted: impl Iterator<Item = (VirtualAddress, InterfaceName, bool)>,
+        macvlan: Option<(InterfaceName, InterfaceName, MacAddress)>,
+    ) {
+        for holding in &mut self.addresses {
+            holding.retired = true;
+        }
+        for (address, interface, needs_filter) in wanted {
+            let spec = AddressSpec { interface, address };
+            match self.addresses.iter_mut().find(|holding| holding.spec == spec) {
+                Some(holding) => (holding.retired, holding.needs_filter) = (false, needs_filter),
+                None => self.addresses.push(Holding {
+                    spec,
+                    needs_filter,
+                    retired: false,
+                    present: false,
+                    filtered: false,
+                    ours: false,
+                    pending: None,
+                    retry_at: None,
+                }),
+            }
+        }
+        if let Some((name, parent, mac)) = macvlan
+            && self.macvlan.is_none()
+        {
+            let (exists, up, pending, retry_at) = (false, false, None, None);
+            self.macvlan = Some(Macvlan { name, parent, mac, exists, up, pending, retry_at });
+        }
+    }
+
+    /// The next commands towards `want`, each numbered by `number`.
+    pub(crate) fn reconcile(
+        &mut self,
+        now: Timestamp,
+        want: Want,
+        mut number: impl FnMut(&KernelCommand) -> u64,
+    ) {
+        let any_present = self.addresses.iter().any(|holding| holding.present);
+        let up = self.macvlan.as_ref().is_none_or(|macvlan| macvlan.up);
+        if let Some(macvlan) = &mut self.macvlan
+            && ready(&macvlan.pending, macvlan.retry_at, now)
+            && let Some(command) = macvlan.next_step(want, any_present)
+        {
+            macvlan.pending = Some(pending(now, number(&command), command));
+            macvlan.retry_at = None;
+        }
+        for holding in &mut self.addresses {
+            if !ready(&holding.pending, holding.retry_at, now) {
+                continue;
+            }
+            if let Some(command) = holding.next_step(want, up) {
+                holding.pending = Some(pending(now, number(&command), command));
+                holding.retry_at = None;
+            }
+        }
+        self.addresses.retain(|holding| !holding.retired || holding.is_busy());
+    }
+
+    /// A command was answered.
+    pub(crate) fn done(
+        &mut self,
+        now: Timestamp,
+        number: u64,
+        result: Result<(), EffectError>,
+    ) -> Change {
+        let is_it = |waiting: &Option<Pending>| {
+            waiting.as_ref().is_some_and(|waiting| waiting.number == number)
+        };
+        if let Some(macvlan) = self.macvlan.as_mut().filter(|macvlan| is_it(&macvlan.pending)) {
+            return macvlan.answered(now, result);
+        }
+        let holding = self.addresses.iter_mut().find(|holding| is_it(&holding.pending));
+        holding.map_or(Change::None, |holding| holding.answered(now, result))
+    }
+
+    /// Commands whose time limit is over count as failed. Returns one of them a call.
+    pub(crate) fn overdue(&mut self, now: Timestamp) -> Option<Change> {
+        let is_over = |waiting: &Option<Pending>| {
+            waiting.as_ref().is_some_and(|waiting| waiting.limit <= now)
+        };
+        let result = Err(EffectError::TimedOut);
+        if let Some(macvlan) = self.macvlan.as_mut().filter(|macvlan| is_over(&macvlan.pending)) {
+            return Some(macvlan.answered(now, result));
+        }
+        let holding = self.addresses.iter_mut().find(|holding| is_over(&holding.pending))?;
+        Some(holding.answered(now, result))
+    }
+
+    /// The kernel reported an address, whoever changed it.
+    pub(crate) fn observe(
+        &mut self,
+        interface: &InterfaceName,
+        address: IpAddr,
+        present: bool,
+        want: Want,
+    ) -> Change {
+        let holding = self.addresses.iter_mut().find(|holding| {
+            holding.spec.address.address == address && holding.spec.interface == *interface
+        });
+        let Some(holding) = holding.filter(|holding| holding.present != present) else {
+            return Change::None;
+        };
+        let adding = matches!(
+            holding.pending.as_ref().map(|waiting| &waiting.command),
+            Some(KernelCommand::AddAddress(_))
+        );
+        holding.present = present;
+        match (present, want) {
+            (true, _) if adding => {
+                holding.ours = true;
+                Change::Present(address)
+            }
+            (true, Want::Held) => Change::Present(address),
+            (true, Want::Released | Want::ReleasedOnStop) => {
+                holding.ours = true;
+                Change::Leftover(address)
+            }
+            (false, Want::Held) if !holding.retired => Change::Lost(address),
+            (false, Want::Held | Want::Released | Want::ReleasedOnStop) => Change::None,
+        }
+    }
+
+    /// The virtual-MAC interface went up or down, whoever did it.
+    pub(crate) fn observe_link(&mut self, name: &InterfaceName, state: LinkState) {
+        if let Some(macvlan) = self.macvlan.as_mut().filter(|macvlan| macvlan.name == *name) {
+            macvlan.exists = state != LinkState::Absent;
+            macvlan.up = state == LinkState::Up;
+        }
+    }
+
+    /// Addresses that the kernel has, with the interface that was configured for each.
+    pub(crate) fn present(&self) -> impl Iterator<Item = &AddressSpec> {
+        let held = self.addresses.iter().filter(|holding| holding.present && !holding.retired);
+        held.map(|holding| &holding.spec)
+    }
+
+    /// Whether a command waits for its answer or its next try, or something of ours is there.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.addresses.iter().any(Holding::is_busy)
+            || self.macvlan.as_ref().is_some_and(|macvlan| {
+                macvlan.pending.is_some() || macvlan.retry_at.is_some() || macvlan.exists
+            })
+    }
+
+    /// The next time limit or retry.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        let macvlan = self.macvlan.iter().map(|macvlan| (&macvlan.pending, macvlan.retry_at));
+        let addresses = self.addresses.iter().map(|holding| (&holding.pending, holding.retry_at));
+        macvlan
+            .chain(addresses)
+            .filter_map(|(waiting, retry_at)| {
+                waiting.as_ref().map(|waiting| waiting.limit).or(retry_at)
+            })
+            .min()
+    }
+
+    pub(crate) fn fold(&self, now: Timestamp, first: u64, hasher: &mut impl Hasher) {
+        let waiting = |waiting: &Option<Pending>| {
+            waiting.as_ref().map(|waiting| (waiting.limit - now, waiting.number - first))
+        };
+        for holding in &self.addresses {
+            holding.spec.hash(hasher);
+            (holding.needs_filter, holding.retired, holding.present).hash(hasher);
+            (holding.filtered, holding.ours).hash(hasher);
+            (waiting(&holding.pending), holding.retry_at.map(|at| at - now)).hash(hasher);
+        }
+        if let Some(macvlan) = &self.macvlan {
+            (macvlan.exists, macvlan.up).hash(hasher);
+            (waiting(&macvlan.pending), macvlan.retry_at.map(|at| at - now)).hash(hasher);
+        }
+    }
+
+    /// The lowest number that a waiting command has, so that ids fold by order of appearance.
+    pub(crate) fn first_waiting(&self) -> Option<u64> {
+        let macvlan = self.macvlan.iter().filter_map(|macvlan| macvlan.pending.as_ref());
+        let addresses = self.addresses.iter().filter_map(|holding| holding.pending.as_ref());
+        macvlan.chain(addresses).map(|waiting| waiting.number).min()
+    }
+}
+
+fn pending(now: Timestamp, number: u64, command: KernelCommand) -> Pending {
+    Pending { number, command, limit: now + COMMAND_LIMIT }
+}
+
+fn ready(waiting: &Option<Pending>, retry_at: Option<Timestamp>, now: Timestamp) -> bool {
+    waiting.is_none() && retry_at.is_none_or(|at| at <= now)
+}
+
+impl Holding {
+    fn next_step(&self, want: Want, macvlan_up: bool) -> Option<KernelCommand> {
+        let address = self.spec.address.address;
+        let keep = match want {
+            Want::Held => !self.retired,
+            Want::Released => false,
+            Want::ReleasedOnStop => self.present && !self.ours,
+        };
+        match (keep, self.present, self.filtered) {
+            (true, false, false) if self.needs_filter => Some(KernelCommand::AddFilter(address)),
+            (true, false, _) if macvlan_up => Some(KernelCommand::AddAddress(self.spec.clone())),
+            (true, true, true) if !self.needs_filter => Some(KernelCommand::RemoveFilter(address)),
+            (true, true, false) if self.needs_filter && want == Want::Held => {
+                Some(KernelCommand::AddFilter(address))
+            }
+            (false, true, _) => Some(KernelCommand::RemoveAddress(self.spec.clone())),
+            (false, false, true) => Some(KernelCommand::RemoveFilter(address)),
+            (true, _, _) | (false, false, false) => None,
+        }
+    }
+
+    fn answered(&mut self, now: Timestamp, result: Result<(), EffectError>) -> Change {
+        let Some(Pending { command, .. }) = self.pending.take() else { return Change::None };
+        if let Err(error) = result {
+            self.retry_at = Some(now + RETRY_AFTER);
+            return Change::Failed(command, error);
+        }
+        match &command {
+            KernelCommand::AddAddress(_) => {
+                let is_new = !self.present;
+                (self.present, self.ours) = (true, true);
+                if is_new { Change::Present(self.spec.address.address) } else { Change::None }
+            }
+            KernelCommand::RemoveAddress(_) => {
+                (self.present, self.ours) = (false, false);
+                Change::None
+            }
+            KernelCommand::AddFilter(_) => {
+                self.filtered = true;
+                Change::None
+            }
+            KernelCommand::RemoveFilter(_) => {
+                self.filtered = false;
+                Change::None
+            }
+            KernelCommand::SetVirtualMac { .. } | KernelCommand::RemoveVirtualMac { .. } => {
+                Change::None
+            }
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.pending.is_some()
+            || self.retry_at.is_some()
+            || (self.present && self.ours)
+            || self.filtered
+    }
+}
+
+impl Macvlan {
+    fn next_step(&self, want: Want, any_present: bool) -> Option<KernelCommand> {
+        let set = |up| {
+            let (name, parent) = (self.name.clone(), self.parent.clone());
+            Some(KernelCommand::SetVirtualMac { name, parent, mac: self.mac, up })
+        };
+        match want {
+            Want::Held if !self.up => set(true),
+            Want::Released if self.up && !any_present => set(false),
+            Want::ReleasedOnStop if self.exists && !any_present => {
+                Some(KernelCommand::RemoveVirtualMac { name: self.name.clone() })
+            }
+            Want::Held | Want::Released | Want::ReleasedOnStop => None,
+        }
+    }
+
+    fn answered(&mut self, now: Timestamp, result: Result<(), EffectError>) -> Change {
+        let Some(Pending { command, .. }) = self.pending.take() else { return Change::None };
+        match (result, &command) {
+            (Err(error), _) => {
+                self.retry_at = Some(now + RETRY_AFTER);
+                Change::Failed(command, error)
+            }
+            (Ok(()), KernelCommand::SetVirtualMac { up, .. }) => {
+                (self.exists, self.up) = (true, *up);
+                Change::None
+            }
+            (Ok(()), _) => {
+                (self.exists, self.up) = (false, false);
+                Change::None
+            }
+        }
+    }
+}

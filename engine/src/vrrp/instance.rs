@@ -1,0 +1,609 @@
+//! One virtual router: its state machine.
+//!
+//! Here are the transitions and what each of them does, in order. What an advert means is decided
+//! in `election`, whether it counts in `accept`; reactions to adverts are in `hearing`, to
+//! configuration changes in `reload`.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
+use core::net::IpAddr;
+use core::time::Duration;
+
+use crate::config::{InstanceConfig, Track, Transport, VirtualAddress};
+use crate::event::{Event, Fault, News, StateKind, Why};
+use crate::input::{EffectError, LinkState};
+use crate::names::{Family, Ifindex, InterfaceName, Interval, MacAddress, Priority};
+use crate::observed::Observed;
+use crate::output::{
+    AdvertFrame, Announcement, CommandId, Frame, InstanceId, KernelCommand, Output, Outputs,
+};
+use crate::policy;
+use crate::status::Counters;
+use crate::time::Timestamp;
+use crate::vrrp::accept::Receiver;
+use crate::vrrp::advert::Advert;
+use crate::vrrp::holdings::{Change, Holdings, Want};
+use crate::vrrp::named::Named;
+use crate::vrrp::resigned::Resignations;
+use crate::vrrp::sending::{REFUSED_LIMIT, Sending};
+use crate::vrrp::state::{Backup, Heard, Master, State};
+use crate::vrrp::timers;
+
+/// What an instance may see and where its effects go.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) observed: &'a Observed,
+    pub(crate) out: &'a mut Outputs,
+}
+
+/// Where adverts leave: derived from what was observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Port {
+    pub(crate) interface: Ifindex,
+    pub(crate) mac: MacAddress,
+    pub(crate) source: IpAddr,
+}
+
+/// One virtual router.
+#[derive(Clone, Debug)]
+pub(crate) struct Instance {
+    pub(crate) id: InstanceId,
+    pub(crate) config: Arc<InstanceConfig>,
+    /// What is watched, the group's included.
+    pub(crate) tracks: Vec<Track>,
+    /// Non-zero weights count.
+    pub(crate) weights_count: bool,
+    pub(crate) grouped: bool,
+    pub(crate) advertised: Arc<[IpAddr]>,
+    pub(crate) port: Option<Port>,
+    /// In force, trackers included.
+    pub(crate) priority: Priority,
+    own_fault: Option<Fault>,
+    group_fault: Option<Fault>,
+    sends_refused: bool,
+    pub(crate) state: State,
+    /// It yielded, and its group does not know yet.
+    pub(crate) yielded: bool,
+    pub(crate) resignations: Resignations,
+    pub(crate) named: Named,
+    sending: Sending,
+    pub(crate) holdings: Holdings,
+    /// It is being stopped: nothing starts it again.
+    stopping: bool,
+    next_number: u64,
+    // Books.
+    pub(crate) since: Timestamp,
+    pub(crate) why: Why,
+    pub(crate) counters: Counters,
+    pub(crate) last_heard: Option<(IpAddr, u8, Timestamp)>,
+}
+
+impl Instance {
+    pub(crate) fn new(
+        id: InstanceId,
+        config: Arc<InstanceConfig>,
+        now: Timestamp,
+        start_at: Option<Timestamp>,
+    ) -> Self {
+        let mut instance = Self {
+            id,
+            priority: config.priority,
+            config,
+            tracks: Vec::new(),
+            weights_count: true,
+            grouped: false,
+            advertised: Arc::from([]),
+            port: None,
+            own_fault: None,
+            group_fault: None,
+            sends_refused: false,
+            state: State::Initialize { start_at },
+            yielded: false,
+            resignations: Resignations::default(),
+            named: Named::default(),
+            sending: Sending::default(),
+            holdings: Holdings::default(),
+            stopping: false,
+            next_number: 0,
+            since: now,
+            why: Why::Startup,
+            counters: Counters::default(),
+            last_heard: None,
+        };
+        instance.apply_addresses();
+        instance
+    }
+
+    /// Takes the address lists of the configuration over into the holdings.
+    pub(crate) fn apply_addresses(&mut self) {
+        let config = &self.config;
+        self.advertised = config.addresses.iter().map(|address| address.address).collect();
+        let needs_filter = !config.rules.accept && !config.priority.is_owner();
+        let macvlan = config.virtual_mac.as_ref();
+        let home = macvlan.map_or(&config.interface, |macvlan| &macvlan.interface);
+        let wanted = config.addresses.iter().chain(&config.excluded).map(|address| {
+            let interface = address.interface.clone().unwrap_or_else(|| home.clone());
+            (VirtualAddress { interface: None, ..address.clone() }, interface, needs_filter)
+        });
+        let mac = MacAddress::virtual_router(config.family, config.vrid);
+        let macvlan =
+            macvlan.map(|macvlan| (macvlan.interface.clone(), config.interface.clone(), mac));
+        self.holdings.configure(wanted, macvlan);
+    }
+
+    /// Looks at everything observed and starts, faults, recovers or changes its priority.
+    pub(crate) fn evaluate(&mut self, ctx: &mut Context<'_>) {
+        if self.stopping {
+            return;
+        }
+        if !self.grouped {
+            self.group_fault = None;
+            self.become_master_if_wanted(ctx);
+        }
+        self.port = self.find_port(ctx.observed);
+        let mut delta = 0;
+        let mut tracked = None;
+        for track in &self.tracks {
+            match ctx.observed.judge(track) {
+                Ok(change) => delta += change,
+                Err(fault) => tracked = tracked.or(Some(fault)),
+            }
+        }
+        self.own_fault = self.port_fault(ctx.observed).or(tracked);
+        let weighted = if self.weights_count { delta } else { 0 };
+        self.set_priority(ctx, self.config.priority.adjusted(weighted));
+        self.act_on_faults(ctx);
+    }
+
+    fn find_port(&self, observed: &Observed) -> Option<Port> {
+        let (index, interface) = observed.by_name(&self.config.interface)?;
+        let source = match self.config.source() {
+            Some(source) => observed.has_address(source).then_some(source),
+            None => interface.primary(self.config.family, |address| observed.is_virtual(address)),
+        }?;
+        let mac = match &self.config.virtual_mac {
+            Some(macvlan) if !macvlan.transmit_from_parent => {
+                MacAddress::virtual_router(self.config.family, self.config.vrid)
+            }
+            Some(_) | None => interface.mac,
+        };
+        Some(Port { interface: index, mac, source })
+    }
+
+    fn port_fault(&self, observed: &Observed) -> Option<Fault> {
+        match observed.by_name(&self.config.interface) {
+            None => Some(Fault::InterfaceMissing),
+            Some((_, interface)) if !interface.up && !self.config.ignore_primary_link => {
+                Some(Fault::LinkDown)
+            }
+            Some(_) if self.port.is_none() => Some(Fault::NoPrimaryAddress),
+            Some(_) => self.sends_refused.then_some(Fault::SendsRefused),
+        }
+    }
+
+    fn set_priority(&mut self, ctx: &mut Context<'_>, priority: Priority) {
+        if priority == self.priority {
+            return;
+        }
+        let from = self.priority;
+        let skew = |priority, interval| timers::skew_time(self.config.version, priority, interval);
+        if let State::Backup(backup) = &mut self.state
+            && let Some(down_at) = backup.master_down_at
+        {
+            // A running down timer moves by the change of its skew, not into the past.
+            let later = skew(priority, backup.interval);
+            let earlier = skew(from, backup.interval);
+            let moved = Timestamp::from_nanos(
+                (down_at + later).as_nanos().saturating_sub(earlier.as_nanos() as u64),
+            );
+            backup.master_down_at = Some(moved.max(ctx.now));
+        }
+        self.priority = priority;
+        self.notify(ctx, News::PriorityChanged { from, to: priority });
+    }
+
+    fn act_on_faults(&mut self, ctx: &mut Context<'_>) {
+        if self.stopping {
+            return;
+        }
+        let fault = self.own_fault.clone().or_else(|| self.group_fault.clone());
+        match (&self.state, fault) {
+            (State::Initialize { start_at: Some(at) }, _) if *at > ctx.now => {}
+            (State::Initialize { .. }, Some(Fault::TrackerPending(_))) => {}
+            (State::Initialize { .. }, None) => self.start(ctx, Why::Startup),
+            (State::Fault { .. }, None) => self.start(ctx, Why::Recovered),
+            (State::Fault { .. }, Some(_)) | (State::Backup(_) | State::Master(_), None) => {}
+            (State::Initialize { .. } | State::Backup(_) | State::Master(_), Some(fault)) => {
+                self.enter_fault(ctx, fault);
+            }
+        }
+    }
+
+    /// RFC 9568 section 6.4.1.
+    fn start(&mut self, ctx: &mut Context<'_>, why: Why) {
+        match (self.config.priority.is_owner(), self.grouped) {
+            (true, false) => self.enter_master(ctx, Why::OwnerStartup),
+            (true, true) => {
+                self.enter_backup(ctx, why, self.config.interval);
+                self.want_master();
+            }
+            (false, _) => self.enter_backup(ctx, why, self.config.interval),
+        }
+    }
+
+    /// `Master_Down_Interval` with this interval in force.
+    pub(crate) fn master_down_interval(&self, interval: Interval) -> Duration {
+        let (version, adverts) = (self.config.version, self.config.down_timer_adverts);
+        timers::master_down_interval(version, self.priority, interval, adverts)
+    }
+
+    /// Arms `Master_Down_Timer` and goes to Backup. `interval` is `Master_Adver_Interval`.
+    pub(crate) fn enter_backup(&mut self, ctx: &mut Context<'_>, why: Why, interval: Interval) {
+        let armed_for = self.master_down_interval(interval);
+        let backup = Backup {
+            master_down_at: Some(ctx.now + armed_for),
+            interval,
+            armed_for,
+            heard: Heard::Nothing,
+            preempt_at: None,
+        };
+        self.change_state(ctx, State::Backup(backup), why);
+    }
+
+    /// The advert leaves first, then come the addresses, then, once the kernel has them, the
+    /// announcements (RFC 9568 section 6.4.2).
+    fn enter_master(&mut self, ctx: &mut Context<'_>, why: Why) {
+        self.send_adverts(ctx, self.priority.get());
+        self.counters.master_transitions += 1;
+        self.change_state(ctx, State::Master(Master::new(ctx.now, &self.config)), why);
+        // An owner's address may be there already.
+        self.announce(ctx, self.config.announcements.repeat);
+    }
+
+    fn enter_fault(&mut self, ctx: &mut Context<'_>, fault: Fault) {
+        self.resign(ctx);
+        let refused = fault == Fault::SendsRefused;
+        let retry_at = refused.then(|| ctx.now + self.master_down_interval(self.config.interval));
+        self.resignations.clear();
+        self.change_state(ctx, State::Fault { retry_at }, Why::Fault(fault));
+    }
+
+    /// Resigns if Master, gives everything back, and stays in Initialize.
+    pub(crate) fn stop(&mut self, ctx: &mut Context<'_>, why: Why) {
+        self.stopping = true;
+        self.resign(ctx);
+        self.resignations.clear();
+        self.change_state(ctx, State::Initialize { start_at: None }, why);
+    }
+
+    fn resign(&mut self, ctx: &mut Context<'_>) {
+        if self.state.kind() == StateKind::Master {
+            self.send_adverts(ctx, 0);
+        }
+    }
+
+    fn change_state(&mut self, ctx: &mut Context<'_>, state: State, why: Why) {
+        let from = self.state.kind();
+        self.state = state;
+        let to = self.state.kind();
+        if from != to {
+            (self.since, self.why) = (ctx.now, why.clone());
+            self.notify(ctx, News::State { from, to, why });
+        }
+        self.reconcile(ctx);
+    }
+
+    /// Its down timer ran out in a group: it waits there for the others.
+    fn want_master(&mut self) {
+        if let State::Backup(backup) = &mut self.state {
+            backup.master_down_at = None;
+        }
+    }
+
+    pub(crate) const fn wants_master(&self) -> bool {
+        matches!(&self.state, State::Backup(backup) if backup.master_down_at.is_none())
+    }
+
+    /// Its group has nothing against it any more.
+    pub(crate) fn become_master_if_wanted(&mut self, ctx: &mut Context<'_>) {
+        if let State::Backup(backup) = &self.state
+            && backup.master_down_at.is_none()
+        {
+            let why = backup.why();
+            self.enter_master(ctx, why);
+        }
+    }
+
+    /// Leaves Master because another member of the group did.
+    pub(crate) fn yield_with_group(&mut self, ctx: &mut Context<'_>, why: Why) {
+        match self.state {
+            State::Master(_) => self.enter_backup(ctx, why, self.config.interval),
+            State::Initialize { .. } | State::Backup(_) | State::Fault { .. } => {}
+        }
+    }
+
+    pub(crate) fn set_group_fault(&mut self, ctx: &mut Context<'_>, fault: Option<Fault>) {
+        if self.group_fault != fault {
+            self.group_fault = fault;
+            self.act_on_faults(ctx);
+        }
+    }
+
+    /// Does what is due. A late timer acts once.
+    pub(crate) fn on_tick(&mut self, ctx: &mut Context<'_>) {
+        while let Some(change) = self.holdings.overdue(ctx.now) {
+            self.on_change(ctx, change);
+        }
+        if self.holdings.deadline().is_some_and(|at| at <= ctx.now) {
+            self.reconcile(ctx);
+        }
+        match &mut self.state {
+            State::Initialize { start_at: Some(at) } if *at <= ctx.now => {
+                self.state = State::Initialize { start_at: None };
+                self.act_on_faults(ctx);
+            }
+            State::Backup(backup) if backup.master_down_at.is_some_and(|at| at <= ctx.now) => {
+                if self.grouped {
+                    self.want_master();
+                } else {
+                    let why = backup.why();
+                    self.enter_master(ctx, why);
+                }
+            }
+            State::Master(_) => self.on_master_tick(ctx),
+            State::Fault { retry_at: Some(at) } if *at <= ctx.now => {
+                self.sends_refused = false;
+                self.sending.forget();
+                self.state = State::Fault { retry_at: None };
+                self.evaluate(ctx);
+            }
+            State::Initialize { .. } | State::Backup(_) | State::Fault { .. } => {}
+        }
+    }
+
+    fn on_master_tick(&mut self, ctx: &mut Context<'_>) {
+        let interval = self.config.interval.duration();
+        let State::Master(master) = &mut self.state else { return };
+        let frames = master.announcing.due(ctx.now, &self.config.announcements);
+        if master.advert_at <= ctx.now {
+            // From the deadline, not from now: the period does not drift.
+            let next = master.advert_at + interval;
+            master.advert_at = if next > ctx.now { next } else { ctx.now + interval };
+            if let Some(in_a_row) = self.send_adverts(ctx, self.priority.get()) {
+                self.on_refused(ctx, EffectError::TimedOut, in_a_row);
+            }
+        }
+        self.announce(ctx, frames);
+    }
+
+    /// Sends one advert to the group, or one to each peer. Returns how many rounds in a row are
+    /// refused by now, if the one before was never answered.
+    pub(crate) fn send_adverts(&mut self, ctx: &mut Context<'_>, priority: u8) -> Option<u8> {
+        let port = self.port?;
+        let (peers, group, ttl) = match &self.config.transport {
+            Transport::Multicast { group, .. } => (&[][..], Some(*group), 255),
+            Transport::Unicast { peers, ttl, .. } => (&peers[..], None, *ttl),
+        };
+        let count = (peers.len() + usize::from(group.is_some())).min(usize::from(u8::MAX)) as u8;
+        let unanswered = self.sending.begin(self.next_number, count);
+        self.counters.sent += 1;
+        self.counters.sent_priority_zero += u64::from(priority == 0);
+        for dst in peers.iter().map(|peer| peer.address).chain(group).take(usize::from(count)) {
+            let advert = Advert {
+                version: self.config.version,
+                vrid: self.config.vrid,
+                priority,
+                interval: self.config.interval,
+                password: self.config.password,
+                addresses: self.advertised.clone(),
+            };
+            let Port { interface, mac, source: src } = port;
+            let checksum = self.config.rules.checksum_sent;
+            let frame = AdvertFrame { interface, mac, src, dst, ttl, checksum, advert };
+            let id = CommandId { instance: self.id, number: self.next_number };
+            self.next_number += 1;
+            ctx.out.push(Output::Send { id, frame: Frame::Advert(frame) });
+        }
+        unanswered
+    }
+
+    /// Announces every address that the kernel has, this many times.
+    pub(crate) fn announce(&mut self, ctx: &mut Context<'_>, frames: u8) {
+        if frames == 0 || !policy::owns(self.state.kind()) {
+            return;
+        }
+        let present: Vec<_> = self.holdings.present().cloned().collect();
+        for spec in present {
+            self.announce_one(ctx, &spec.interface, spec.address.address, frames);
+        }
+    }
+
+    fn announce_one(
+        &mut self,
+        ctx: &mut Context<'_>,
+        interface: &InterfaceName,
+        address: IpAddr,
+        frames: u8,
+    ) {
+        let home = self.config.virtual_mac.as_ref().is_some_and(|macvlan| {
+            macvlan.interface == *interface && !macvlan.transmit_from_parent
+        });
+        let (index, mac) = match (home, self.port, ctx.observed.by_name(interface)) {
+            (true, Some(port), _) => (port.interface, port.mac),
+            (_, _, Some((index, interface))) => (index, interface.mac),
+            (_, _, None) => return,
+        };
+        let announcement = Announcement { interface: index, mac, address };
+        let (frame, frames) = match Family::of(address) {
+            Family::Ipv4 => (Frame::GratuitousArp(announcement), frames),
+            Family::Ipv6 => {
+                (Frame::UnsolicitedNa(announcement), self.config.rules.na_burst.limit(frames))
+            }
+        };
+        for _ in 0..frames {
+            let id = CommandId { instance: self.id, number: self.next_number };
+            self.next_number += 1;
+            ctx.out.push(Output::Send { id, frame: frame.clone() });
+        }
+    }
+
+    pub(crate) fn reconcile(&mut self, ctx: &mut Context<'_>) {
+        let (want, id) = (self.want(), self.id);
+        let Self { holdings, next_number, .. } = self;
+        holdings.reconcile(ctx.now, want, |command: &KernelCommand| {
+            let number = *next_number;
+            *next_number += 1;
+            let id = CommandId { instance: id, number };
+            ctx.out.push(Output::Kernel { id, command: command.clone() });
+            number
+        });
+    }
+
+    fn want(&self) -> Want {
+        let state = self.state.kind();
+        match (policy::owns(state), self.stopping, self.config.priority.is_owner()) {
+            (true, _, _) => Want::Held,
+            (false, true, _) => Want::ReleasedOnStop,
+            // An owner's real address stays through a fault, and goes when it yields.
+            (false, false, true) if state != StateKind::Backup => Want::ReleasedOnStop,
+            (false, false, _) => Want::Released,
+        }
+    }
+
+    /// An effect of this instance ended.
+    pub(crate) fn on_done(
+        &mut self,
+        ctx: &mut Context<'_>,
+        number: u64,
+        result: Result<(), EffectError>,
+    ) {
+        let (first, sent) = self.sending.round();
+        if number >= first && number < first + u64::from(sent) {
+            if let (Some(in_a_row), Err(error)) = (self.sending.done(number, result), result) {
+                self.on_refused(ctx, error, in_a_row);
+            }
+            return;
+        }
+        let change = self.holdings.done(ctx.now, number, result);
+        self.on_change(ctx, change);
+        self.reconcile(ctx);
+    }
+
+    /// The kernel has or lost an address of this instance.
+    pub(crate) fn on_address(
+        &mut self,
+        ctx: &mut Context<'_>,
+        interface: &InterfaceName,
+        address: IpAddr,
+        present: bool,
+    ) {
+        let own = self.config.priority.is_owner() && !self.stopping;
+        let want = if own { Want::Held } else { self.want() };
+        let change = self.holdings.observe(interface, address, present, want);
+        if change != Change::None {
+            self.on_change(ctx, change);
+            self.reconcile(ctx);
+        }
+    }
+
+    /// The virtual-MAC interface changed.
+    pub(crate) fn on_link(&mut self, ctx: &mut Context<'_>, name: &InterfaceName, to: LinkState) {
+        self.holdings.observe_link(name, to);
+        self.reconcile(ctx);
+    }
+
+    fn on_change(&mut self, ctx: &mut Context<'_>, change: Change) {
+        match change {
+            Change::None => {}
+            Change::Present(address) => {
+                let now = ctx.now;
+                let State::Master(master) = &mut self.state else { return };
+                let announcements = self.config.announcements;
+                master.announcing.repeat(now, &announcements);
+                let mut present = self.holdings.present();
+                let spec = present.find(|spec| spec.address.address == address).cloned();
+                if let Some(spec) = spec {
+                    self.announce_one(ctx, &spec.interface, address, announcements.repeat);
+                }
+            }
+            Change::Lost(address) => self.notify(ctx, News::AddressLost(address)),
+            Change::Leftover(address) => self.notify(ctx, News::LeftoverAddress(address)),
+            Change::Failed(command, error) => {
+                self.notify(ctx, News::CommandFailed { command, error });
+            }
+        }
+    }
+
+    fn on_refused(&mut self, ctx: &mut Context<'_>, error: EffectError, in_a_row: u8) {
+        self.notify(ctx, News::SendRefused { error, in_a_row });
+        if in_a_row >= REFUSED_LIMIT && self.state.kind() == StateKind::Master {
+            self.sends_refused = true;
+            self.own_fault = self.own_fault.take().or(Some(Fault::SendsRefused));
+            self.act_on_faults(ctx);
+        }
+    }
+
+    pub(crate) fn notify(&self, ctx: &mut Context<'_>, news: News) {
+        ctx.out.push(Output::Notify(Event { instance: self.config.name.clone(), news }));
+    }
+
+    pub(crate) const fn state_kind(&self) -> StateKind {
+        self.state.kind()
+    }
+
+    pub(crate) const fn own_fault(&self) -> Option<&Fault> {
+        self.own_fault.as_ref()
+    }
+
+    pub(crate) const fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// Whether a datagram to this destination is for it.
+    pub(crate) fn listens_to(&self, destination: IpAddr) -> bool {
+        self.port.is_some_and(|port| {
+            Receiver { config: &self.config, source: port.source }.is_for_us(destination)
+        })
+    }
+
+    pub(crate) fn check_invariants(&self) {
+        let name = &self.config.name;
+        let state = self.state.kind();
+        let faulty = self.own_fault.is_some() || self.group_fault.is_some();
+        let runs = matches!(state, StateKind::Backup | StateKind::Master);
+        assert!(!(runs && faulty), "{name} runs in spite of a fault");
+        assert!(!(runs && self.port.is_none()), "{name} runs without a source");
+        assert!(!(self.stopping && runs), "{name} runs after its stop");
+        assert!(self.grouped || !self.wants_master(), "{name} waits for a group it is not in");
+        let owner = self.config.priority.is_owner();
+        assert!(owner == self.priority.is_owner(), "{name}: trackers changed the owner's priority");
+    }
+
+    /// Whether it was stopped and holds nothing any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.stopping && !self.holdings.is_busy()
+    }
+
+    /// The earliest time at which something is to be done, and what.
+    pub(crate) fn deadline(&self) -> Option<(Timestamp, &'static str)> {
+        let holdings = self.holdings.deadline().map(|at| (at, "kernel command"));
+        match (self.state.deadline(), holdings) {
+            (Some(state), Some(holdings)) if holdings.0 < state.0 => Some(holdings),
+            (state, holdings) => state.or(holdings),
+        }
+    }
+
+    /// Folds what decides: protocol state, every time as its distance from `now`.
+    pub(crate) fn fold(&self, now: Timestamp, hasher: &mut impl Hasher) {
+        self.config.name.hash(hasher);
+        (self.priority, self.stopping, self.sends_refused, self.yielded).hash(hasher);
+        (&self.own_fault, &self.group_fault).hash(hasher);
+        self.state.fold(now, hasher);
+        self.resignations.fold(now, hasher);
+        self.named.fold(hasher);
+        self.sending.fold(hasher);
+        let first = self.holdings.first_waiting().unwrap_or(0);
+        self.holdings.fold(now, first, hasher);
+    }
+}

@@ -1,0 +1,85 @@
+//! What was named already: once per cause and sender, not once per packet.
+
+use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
+use core::net::IpAddr;
+
+use crate::event::Mismatch;
+use crate::names::Vrid;
+
+/// Most pairs of cause and sender that are remembered. Beyond it a mismatch is counted and not
+/// named, so that forged senders cannot fill a log.
+pub const MAX_NAMED: usize = 64;
+
+/// What a sender is named for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Cause {
+    /// A mismatch, whatever value it carries.
+    Mismatch(&'static str),
+    /// A virtual router that is not ours.
+    ForeignVrid(Vrid),
+}
+
+impl From<Mismatch> for Cause {
+    fn from(mismatch: Mismatch) -> Self {
+        Self::Mismatch(mismatch.name())
+    }
+}
+
+/// Pairs of cause and sender that were named.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Named(Vec<(IpAddr, Cause)>);
+
+impl Named {
+    /// Whether this one is new and is to be named now.
+    pub(crate) fn is_new(&mut self, sender: IpAddr, cause: Cause) -> bool {
+        let key = (sender, cause);
+        if self.0.contains(&key) || self.0.len() >= MAX_NAMED {
+            return false;
+        }
+        self.0.push(key);
+        true
+    }
+
+    /// A sender's advert counted, with these mismatches and no others: what it has mended may be
+    /// named again if it comes back.
+    pub(crate) fn keep_only(&mut self, sender: IpAddr, found: &[Mismatch]) {
+        if !self.0.is_empty() {
+            self.0.retain(|(known, cause)| {
+                *known != sender || found.iter().any(|mismatch| Cause::from(*mismatch) == *cause)
+            });
+        }
+    }
+
+    pub(crate) fn fold(&self, hasher: &mut impl Hasher) {
+        self.0.hash(hasher);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::net::Ipv4Addr;
+
+    fn sender(last: u16) -> IpAddr {
+        let [high, low] = last.to_be_bytes();
+        IpAddr::V4(Ipv4Addr::new(10, 0, high, low))
+    }
+
+    #[test]
+    fn a_cause_is_named_once_per_sender_until_it_is_mended() {
+        let mut named = Named::default();
+        assert!(named.is_new(sender(1), Mismatch::Ttl(254).into()));
+        assert!(!named.is_new(sender(1), Mismatch::Ttl(253).into()), "the same cause");
+        assert!(named.is_new(sender(2), Mismatch::Ttl(254).into()));
+        named.keep_only(sender(1), &[]);
+        assert!(named.is_new(sender(1), Mismatch::Ttl(254).into()));
+    }
+
+    #[test]
+    fn forged_senders_reach_the_limit_and_no_further() {
+        let mut named = Named::default();
+        let news = (0..1000).filter(|last| named.is_new(sender(*last), Mismatch::Password.into()));
+        assert_eq!(news.count(), MAX_NAMED);
+    }
+}

@@ -1,0 +1,123 @@
+//! The states of one instance. A state owns its deadlines: a timer that outlives its state cannot
+//! be written.
+
+use core::hash::{Hash, Hasher};
+use core::net::IpAddr;
+use core::time::Duration;
+
+use crate::config::InstanceConfig;
+use crate::event::{StateKind, Why};
+use crate::names::Interval;
+use crate::time::Timestamp;
+use crate::vrrp::announce::Announcing;
+use crate::vrrp::rivals::Rivals;
+
+#[derive(Clone, Debug)]
+pub(crate) enum State {
+    /// Not started; with a start-up delay until this time.
+    Initialize {
+        start_at: Option<Timestamp>,
+    },
+    Backup(Backup),
+    Master(Master),
+    /// With a time at which refused sends are tried again.
+    Fault {
+        retry_at: Option<Timestamp>,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Backup {
+    /// `Master_Down_Timer`. `None`: it ran out, and the sync group holds the instance back.
+    pub(crate) master_down_at: Option<Timestamp>,
+    /// `Master_Adver_Interval`: in v3 the master's, else our own.
+    pub(crate) interval: Interval,
+    /// The down timer was armed with this much.
+    pub(crate) armed_for: Duration,
+    pub(crate) heard: Heard,
+    /// Lower adverts count until then (`preempt_delay`).
+    pub(crate) preempt_at: Option<Timestamp>,
+}
+
+/// The last advert that told something of the election.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Heard {
+    Nothing,
+    Master(IpAddr),
+    Resigned(IpAddr),
+    Lower { peer: IpAddr, priority: u8 },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Master {
+    /// `Adver_Timer`.
+    pub(crate) advert_at: Timestamp,
+    pub(crate) announcing: Announcing,
+    pub(crate) rivals: Rivals,
+}
+
+impl State {
+    pub(crate) const fn kind(&self) -> StateKind {
+        match self {
+            Self::Initialize { .. } => StateKind::Initialize,
+            Self::Backup(_) => StateKind::Backup,
+            Self::Master(_) => StateKind::Master,
+            Self::Fault { .. } => StateKind::Fault,
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<(Timestamp, &'static str)> {
+        match self {
+            Self::Initialize { start_at } => start_at.map(|at| (at, "start-up delay")),
+            Self::Backup(backup) => backup.master_down_at.map(|at| (at, "Master_Down_Timer")),
+            Self::Master(master) => {
+                let advert = (master.advert_at, "Adver_Timer");
+                let announce = master.announcing.deadline().map(|at| (at, "announcement"));
+                Some(announce.filter(|announce| announce.0 < advert.0).unwrap_or(advert))
+            }
+            Self::Fault { retry_at } => retry_at.map(|at| (at, "retry of refused adverts")),
+        }
+    }
+
+    pub(crate) fn fold(&self, now: Timestamp, hasher: &mut impl Hasher) {
+        self.kind().hash(hasher);
+        match self {
+            Self::Initialize { start_at: at } | Self::Fault { retry_at: at } => {
+                at.map(|at| at - now).hash(hasher);
+            }
+            Self::Backup(backup) => {
+                backup.master_down_at.map(|at| at - now).hash(hasher);
+                (backup.interval, backup.armed_for, backup.heard).hash(hasher);
+                // A hold that is over is over, however long ago.
+                backup.preempt_at.map(|at| at - now).hash(hasher);
+            }
+            Self::Master(master) => {
+                // A late timer is not the same state as one that is due.
+                (master.advert_at - now, now - master.advert_at).hash(hasher);
+                master.announcing.fold(now, hasher);
+                master.rivals.fold(now, hasher);
+            }
+        }
+    }
+}
+
+impl Backup {
+    /// Why the down timer ran out.
+    pub(crate) const fn why(&self) -> Why {
+        match self.heard {
+            Heard::Nothing | Heard::Master(_) => Why::MasterDown(self.armed_for),
+            Heard::Resigned(peer) => Why::MasterResigned(peer),
+            Heard::Lower { peer, priority } => Why::Preempts { peer, priority },
+        }
+    }
+}
+
+impl Master {
+    pub(crate) fn new(now: Timestamp, config: &InstanceConfig) -> Self {
+        Self {
+            advert_at: now + config.interval.duration(),
+            announcing: Announcing::new(now, &config.announcements),
+            rivals: Rivals::default(),
+        }
+    }
+}
