@@ -2,7 +2,7 @@
 //!
 //! Here are the transitions and what each of them does, in order. What an advert means is decided
 //! in `election`, whether it counts in `accept`; reactions to adverts are in `hearing`, to
-//! configuration changes in `reload`.
+//! configuration changes in `reload`; what it sends is in `transmit`.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -10,23 +10,20 @@ use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 use core::time::Duration;
 
-use crate::config::{InstanceConfig, Track, Transport, VirtualAddress};
+use crate::config::{InstanceConfig, Track, VirtualAddress};
 use crate::event::{Event, Fault, News, StateKind, Why};
 use crate::input::{EffectError, LinkState};
-use crate::names::{Family, Ifindex, InterfaceName, Interval, MacAddress, Priority};
+use crate::names::{Ifindex, InterfaceName, Interval, MacAddress, Priority};
 use crate::observed::Observed;
-use crate::output::{
-    AdvertFrame, Announcement, CommandId, Frame, InstanceId, KernelCommand, Output, Outputs,
-};
+use crate::output::{CommandId, InstanceId, KernelCommand, Output, Outputs};
 use crate::policy;
 use crate::status::Counters;
 use crate::time::Timestamp;
 use crate::vrrp::accept::Receiver;
-use crate::vrrp::advert::Advert;
 use crate::vrrp::holdings::{Change, Holdings, Want};
 use crate::vrrp::named::Named;
 use crate::vrrp::resigned::Resignations;
-use crate::vrrp::sending::{REFUSED_LIMIT, Sending};
+use crate::vrrp::sending::Sending;
 use crate::vrrp::state::{Backup, Heard, Master, State};
 use crate::vrrp::timers;
 
@@ -59,19 +56,19 @@ pub(crate) struct Instance {
     pub(crate) port: Option<Port>,
     /// In force, trackers included.
     pub(crate) priority: Priority,
-    own_fault: Option<Fault>,
+    pub(crate) own_fault: Option<Fault>,
     group_fault: Option<Fault>,
-    sends_refused: bool,
+    pub(crate) sends_refused: bool,
     pub(crate) state: State,
     /// It yielded, and its group does not know yet.
     pub(crate) yielded: bool,
     pub(crate) resignations: Resignations,
     pub(crate) named: Named,
-    sending: Sending,
+    pub(crate) sending: Sending,
     pub(crate) holdings: Holdings,
     /// It is being stopped: nothing starts it again.
     stopping: bool,
-    next_number: u64,
+    pub(crate) next_number: u64,
     // Books.
     pub(crate) since: Timestamp,
     pub(crate) why: Why,
@@ -203,7 +200,7 @@ impl Instance {
         self.notify(ctx, News::PriorityChanged { from, to: priority });
     }
 
-    fn act_on_faults(&mut self, ctx: &mut Context<'_>) {
+    pub(crate) fn act_on_faults(&mut self, ctx: &mut Context<'_>) {
         if self.stopping {
             return;
         }
@@ -377,77 +374,6 @@ impl Instance {
         self.announce(ctx, frames);
     }
 
-    /// Sends one advert to the group, or one to each peer. Returns how many rounds in a row are
-    /// refused by now, if the one before was never answered.
-    pub(crate) fn send_adverts(&mut self, ctx: &mut Context<'_>, priority: u8) -> Option<u8> {
-        let port = self.port?;
-        let (peers, group, ttl) = match &self.config.transport {
-            Transport::Multicast { group, .. } => (&[][..], Some(*group), 255),
-            Transport::Unicast { peers, ttl, .. } => (&peers[..], None, *ttl),
-        };
-        let count = (peers.len() + usize::from(group.is_some())).min(usize::from(u8::MAX)) as u8;
-        let unanswered = self.sending.begin(self.next_number, count);
-        self.counters.sent += 1;
-        self.counters.sent_priority_zero += u64::from(priority == 0);
-        for dst in peers.iter().map(|peer| peer.address).chain(group).take(usize::from(count)) {
-            let advert = Advert {
-                version: self.config.version,
-                vrid: self.config.vrid,
-                priority,
-                interval: self.config.interval,
-                password: self.config.password,
-                addresses: self.advertised.clone(),
-            };
-            let Port { interface, mac, source: src } = port;
-            let checksum = self.config.rules.checksum_sent;
-            let frame = AdvertFrame { interface, mac, src, dst, ttl, checksum, advert };
-            let id = CommandId { instance: self.id, number: self.next_number };
-            self.next_number += 1;
-            ctx.out.push(Output::Send { id, frame: Frame::Advert(frame) });
-        }
-        unanswered
-    }
-
-    /// Announces every address that the kernel has, this many times.
-    pub(crate) fn announce(&mut self, ctx: &mut Context<'_>, frames: u8) {
-        if frames == 0 || !policy::owns(self.state.kind()) {
-            return;
-        }
-        let present: Vec<_> = self.holdings.present().cloned().collect();
-        for spec in present {
-            self.announce_one(ctx, &spec.interface, spec.address.address, frames);
-        }
-    }
-
-    fn announce_one(
-        &mut self,
-        ctx: &mut Context<'_>,
-        interface: &InterfaceName,
-        address: IpAddr,
-        frames: u8,
-    ) {
-        let home = self.config.virtual_mac.as_ref().is_some_and(|macvlan| {
-            macvlan.interface == *interface && !macvlan.transmit_from_parent
-        });
-        let (index, mac) = match (home, self.port, ctx.observed.by_name(interface)) {
-            (true, Some(port), _) => (port.interface, port.mac),
-            (_, _, Some((index, interface))) => (index, interface.mac),
-            (_, _, None) => return,
-        };
-        let announcement = Announcement { interface: index, mac, address };
-        let (frame, frames) = match Family::of(address) {
-            Family::Ipv4 => (Frame::GratuitousArp(announcement), frames),
-            Family::Ipv6 => {
-                (Frame::UnsolicitedNa(announcement), self.config.rules.na_burst.limit(frames))
-            }
-        };
-        for _ in 0..frames {
-            let id = CommandId { instance: self.id, number: self.next_number };
-            self.next_number += 1;
-            ctx.out.push(Output::Send { id, frame: frame.clone() });
-        }
-    }
-
     pub(crate) fn reconcile(&mut self, ctx: &mut Context<'_>) {
         let (want, id) = (self.want(), self.id);
         let Self { holdings, next_number, .. } = self;
@@ -521,26 +447,13 @@ impl Instance {
                 let State::Master(master) = &mut self.state else { return };
                 let announcements = self.config.announcements;
                 master.announcing.repeat(now, &announcements);
-                let mut present = self.holdings.present();
-                let spec = present.find(|spec| spec.address.address == address).cloned();
-                if let Some(spec) = spec {
-                    self.announce_one(ctx, &spec.interface, address, announcements.repeat);
-                }
+                self.announce_address(ctx, address, announcements.repeat);
             }
             Change::Lost(address) => self.notify(ctx, News::AddressLost(address)),
             Change::Leftover(address) => self.notify(ctx, News::LeftoverAddress(address)),
             Change::Failed(command, error) => {
                 self.notify(ctx, News::CommandFailed { command, error });
             }
-        }
-    }
-
-    fn on_refused(&mut self, ctx: &mut Context<'_>, error: EffectError, in_a_row: u8) {
-        self.notify(ctx, News::SendRefused { error, in_a_row });
-        if in_a_row >= REFUSED_LIMIT && self.state.kind() == StateKind::Master {
-            self.sends_refused = true;
-            self.own_fault = self.own_fault.take().or(Some(Fault::SendsRefused));
-            self.act_on_faults(ctx);
         }
     }
 

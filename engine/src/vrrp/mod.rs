@@ -16,3 +16,4 @@ pub mod rivals;
 pub mod sending;
 pub(crate) mod state;
 pub mod timers;
+mod transmit;

@@ -1,0 +1,105 @@
+//! What an instance sends: adverts (RFC 9568 section 7.2) and announcements of its addresses.
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use crate::config::Transport;
+use crate::event::{Fault, News, StateKind};
+use crate::input::EffectError;
+use crate::names::{Family, InterfaceName};
+use crate::output::{AdvertFrame, Announcement, CommandId, Frame, Output};
+use crate::policy;
+use crate::vrrp::advert::Advert;
+use crate::vrrp::instance::{Context, Instance, Port};
+use crate::vrrp::sending::REFUSED_LIMIT;
+
+impl Instance {
+    /// Sends one advert to the group, or one to each peer. Returns how many rounds in a row are
+    /// refused by now, if the one before was never answered.
+    pub(crate) fn send_adverts(&mut self, ctx: &mut Context<'_>, priority: u8) -> Option<u8> {
+        let port = self.port?;
+        let (peers, group, ttl) = match &self.config.transport {
+            Transport::Multicast { group, .. } => (&[][..], Some(*group), 255),
+            Transport::Unicast { peers, ttl, .. } => (&peers[..], None, *ttl),
+        };
+        let count = (peers.len() + usize::from(group.is_some())).min(usize::from(u8::MAX)) as u8;
+        let unanswered = self.sending.begin(self.next_number, count);
+        self.counters.sent += 1;
+        self.counters.sent_priority_zero += u64::from(priority == 0);
+        for dst in peers.iter().map(|peer| peer.address).chain(group).take(usize::from(count)) {
+            let advert = Advert {
+                version: self.config.version,
+                vrid: self.config.vrid,
+                priority,
+                interval: self.config.interval,
+                password: self.config.password,
+                addresses: self.advertised.clone(),
+            };
+            let Port { interface, mac, source: src } = port;
+            let checksum = self.config.rules.checksum_sent;
+            let frame = AdvertFrame { interface, mac, src, dst, ttl, checksum, advert };
+            let id = CommandId { instance: self.id, number: self.next_number };
+            self.next_number += 1;
+            ctx.out.push(Output::Send { id, frame: Frame::Advert(frame) });
+        }
+        unanswered
+    }
+
+    /// Announces every address that the kernel has, this many times.
+    pub(crate) fn announce(&mut self, ctx: &mut Context<'_>, frames: u8) {
+        if frames == 0 || !policy::owns(self.state.kind()) {
+            return;
+        }
+        let present: Vec<_> = self.holdings.present().cloned().collect();
+        for spec in present {
+            self.announce_one(ctx, &spec.interface, spec.address.address, frames);
+        }
+    }
+
+    /// Announces one address, this many times.
+    pub(crate) fn announce_address(&mut self, ctx: &mut Context<'_>, address: IpAddr, frames: u8) {
+        let spec = self.holdings.present().find(|spec| spec.address.address == address).cloned();
+        if let Some(spec) = spec {
+            self.announce_one(ctx, &spec.interface, address, frames);
+        }
+    }
+
+    fn announce_one(
+        &mut self,
+        ctx: &mut Context<'_>,
+        interface: &InterfaceName,
+        address: IpAddr,
+        frames: u8,
+    ) {
+        let home = self.config.virtual_mac.as_ref().is_some_and(|macvlan| {
+            macvlan.interface == *interface && !macvlan.transmit_from_parent
+        });
+        let (index, mac) = match (home, self.port, ctx.observed.by_name(interface)) {
+            (true, Some(port), _) => (port.interface, port.mac),
+            (_, _, Some((index, interface))) => (index, interface.mac),
+            (_, _, None) => return,
+        };
+        let announcement = Announcement { interface: index, mac, address };
+        let (frame, frames) = match Family::of(address) {
+            Family::Ipv4 => (Frame::GratuitousArp(announcement), frames),
+            Family::Ipv6 => {
+                (Frame::UnsolicitedNa(announcement), self.config.rules.na_burst.limit(frames))
+            }
+        };
+        for _ in 0..frames {
+            let id = CommandId { instance: self.id, number: self.next_number };
+            self.next_number += 1;
+            ctx.out.push(Output::Send { id, frame: frame.clone() });
+        }
+    }
+
+    /// A round of adverts was refused. Three in a row mean that nobody can hear us.
+    pub(crate) fn on_refused(&mut self, ctx: &mut Context<'_>, error: EffectError, in_a_row: u8) {
+        self.notify(ctx, News::SendRefused { error, in_a_row });
+        if in_a_row >= REFUSED_LIMIT && self.state.kind() == StateKind::Master {
+            self.sends_refused = true;
+            self.own_fault = self.own_fault.take().or(Some(Fault::SendsRefused));
+            self.act_on_faults(ctx);
+        }
+    }
+}
