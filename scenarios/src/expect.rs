@@ -1,0 +1,475 @@
+//! Whether what must be seen was seen: expectations, evaluated from the Record alone.
+//!
+//! [`Witness`] listens and keeps terms of mastership, spans of ownership, state changes, news and
+//! runs of probes; after the run each expectation is put to it. A host is master on the wire from
+//! its first advert with a priority above 0 until its priority-0 advert, the end of its process, or
+//! silence: its last advert, if none follows within two intervals.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use vipd_engine::event::Seconds;
+use vipd_engine::{Event, Family, News, StateKind};
+
+use crate::record::{
+    HostId, MachineChange, Observation, ProcessChange, Recorder, RouterKey, Seen, SeenAdvert,
+    WorldTime,
+};
+use crate::scenario::{Expect, Expectation, Scenario};
+
+/// From and until, both included.
+type Span = (WorldTime, WorldTime);
+
+/// An expectation after the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Met {
+    /// Place of the expectation in the scenario.
+    pub index: usize,
+    /// `None` if it was met, else what was seen instead.
+    pub instead: Option<String>,
+}
+
+/// A term of mastership that may still go on.
+#[derive(Clone, Copy, Debug)]
+struct Term {
+    first: WorldTime,
+    last: WorldTime,
+    interval: Duration,
+}
+
+/// Probes in a row with the same answer.
+#[derive(Clone, Copy, Debug)]
+struct ProbeRun {
+    first: WorldTime,
+    last: WorldTime,
+    answered_by: Option<HostId>,
+}
+
+/// Keeps what expectations ask for.
+#[derive(Debug, Default)]
+pub struct Witness {
+    /// By host; mostly one virtual router each.
+    running: Vec<Vec<(RouterKey, Term)>>,
+    terms: Vec<(HostId, RouterKey, Span)>,
+    owning: BTreeMap<(IpAddr, HostId), WorldTime>,
+    owned: Vec<(IpAddr, HostId, Span)>,
+    instances: BTreeMap<(HostId, String), (Family, u8)>,
+    entered: Vec<(WorldTime, HostId, (Family, u8), StateKind)>,
+    news: Vec<(WorldTime, HostId, String)>,
+    probes: BTreeMap<HostId, Vec<ProbeRun>>,
+}
+
+impl Recorder for Witness {
+    fn observe(&mut self, observation: &Observation) {
+        let Observation { at, host, seen } = observation;
+        match seen {
+            Seen::AdvertSent(advert) => self.on_advert(*at, *host, advert),
+            Seen::AdvertDelivered(_) | Seen::AdvertLost(..) | Seen::Dropped(_) => {}
+            Seen::Owns { address, owns, .. } => self.on_owns(*at, *host, *address, *owns),
+            Seen::Process(change) => match change {
+                ProcessChange::Stopped | ProcessChange::Killed => self.end_terms(*at, *host),
+                ProcessChange::Started
+                | ProcessChange::Stopping
+                | ProcessChange::Paused
+                | ProcessChange::Resumed => {}
+            },
+            Seen::Machine(MachineChange::Off) => self.end_terms(*at, *host),
+            Seen::Configured(config) => {
+                for instance in config.instances() {
+                    let key = (*host, instance.name.to_string());
+                    self.instances.insert(key, (instance.family, instance.vrid.get()));
+                }
+            }
+            Seen::Engine(event) => self.on_event(*at, *host, event),
+            Seen::Probe { sent, answered_by, .. } => self.on_probe(*host, *sent, *answered_by),
+            Seen::Address { .. }
+            | Seen::Announced { .. }
+            | Seen::Answered { .. }
+            | Seen::Neighbour { .. }
+            | Seen::Machine(_)
+            | Seen::Link { .. }
+            | Seen::Path { .. }
+            | Seen::Step(_) => {}
+        }
+    }
+}
+
+impl Witness {
+    fn on_advert(&mut self, at: WorldTime, host: HostId, advert: &SeenAdvert) {
+        let slot = usize::from(host.0);
+        if advert.sender != Some(host) {
+            return;
+        }
+        if self.running.len() <= slot {
+            self.running.resize(slot + 1, Vec::new());
+        }
+        let running = &mut self.running[slot];
+        let known = running.iter().position(|(router, _)| *router == advert.router);
+        match known {
+            Some(index) if advert.priority == 0 => {
+                let (router, term) = running.remove(index);
+                self.terms.push((host, router, (term.first, at)));
+            }
+            Some(index) => {
+                let (router, term) = &mut running[index];
+                if at > after(term.last, term.interval * 2) {
+                    self.terms.push((host, *router, (term.first, term.last)));
+                    term.first = at;
+                }
+                (term.last, term.interval) = (at, advert.interval);
+            }
+            None if advert.priority == 0 => {}
+            None => {
+                let term = Term { first: at, last: at, interval: advert.interval };
+                running.push((advert.router, term));
+            }
+        }
+    }
+
+    fn end_terms(&mut self, at: WorldTime, host: HostId) {
+        let Some(running) = self.running.get_mut(usize::from(host.0)) else { return };
+        for (router, term) in running.drain(..) {
+            let silent = at > after(term.last, term.interval * 2);
+            let until = if silent { term.last } else { at };
+            self.terms.push((host, router, (term.first, until)));
+        }
+    }
+
+    fn on_owns(&mut self, at: WorldTime, host: HostId, address: IpAddr, owns: bool) {
+        if owns {
+            self.owning.entry((address, host)).or_insert(at);
+        } else if let Some(from) = self.owning.remove(&(address, host)) {
+            self.owned.push((address, host, (from, at)));
+        }
+    }
+
+    fn on_event(&mut self, at: WorldTime, host: HostId, event: &Event) {
+        match &event.news {
+            News::State { to, .. } => {
+                let key = (host, event.instance.to_string());
+                if let Some(router) = self.instances.get(&key) {
+                    self.entered.push((at, host, *router, *to));
+                }
+            }
+            News::Mismatch { mismatch, .. } => {
+                self.news.push((at, host, format!("mismatch/{}", mismatch.name())));
+            }
+            other => self.news.push((at, host, other.name().to_string())),
+        }
+    }
+
+    fn on_probe(&mut self, client: HostId, sent: WorldTime, answered_by: Option<HostId>) {
+        let runs = self.probes.entry(client).or_default();
+        match runs.last_mut() {
+            Some(run) if run.answered_by == answered_by => run.last = sent,
+            Some(_) | None => runs.push(ProbeRun { first: sent, last: sent, answered_by }),
+        }
+    }
+
+    /// Puts every expectation to what was seen. `tolerance` widens each window at its outer ends,
+    /// and narrows it where something must hold all through.
+    #[must_use]
+    pub fn judge(
+        mut self,
+        expectations: &[Expectation],
+        end: WorldTime,
+        tolerance: Duration,
+        names: &dyn Fn(HostId) -> String,
+    ) -> Vec<Met> {
+        self.close(end);
+        let put = |expectation: &Expectation| {
+            let (from, until) = expectation.window;
+            if from > end {
+                return Some("the run ended before the window began".to_string());
+            }
+            let outer = (before(from, tolerance), after(until, tolerance));
+            let inner = (after(from, tolerance), before(until, tolerance).min(end));
+            self.put(&expectation.expect, outer, inner, end, names)
+        };
+        let all = expectations.iter().enumerate();
+        all.map(|(index, expectation)| Met { index, instead: put(expectation) }).collect()
+    }
+
+    fn close(&mut self, end: WorldTime) {
+        let hosts = 0..self.running.len() as u16;
+        hosts.for_each(|host| self.end_terms(end, HostId(host)));
+        for ((address, host), from) in std::mem::take(&mut self.owning) {
+            self.owned.push((address, host, (from, end)));
+        }
+    }
+
+    fn put(
+        &self,
+        expect: &Expect,
+        outer: Span,
+        inner: Span,
+        end: WorldTime,
+        names: &dyn Fn(HostId) -> String,
+    ) -> Option<String> {
+        match expect {
+            Expect::Masters { router, hosts } => {
+                let of_router = self.terms.iter().filter(|(_, key, _)| {
+                    router.is_none_or(|router| router == (key.family, key.vrid))
+                });
+                all_through(of_router.map(|(host, _, span)| (*host, *span)), hosts, inner, names)
+            }
+            Expect::Owners { address, hosts } => {
+                let of_address = self.owned.iter().filter(|(known, _, _)| known == address);
+                all_through(of_address.map(|(_, host, span)| (*host, *span)), hosts, inner, names)
+            }
+            Expect::Enters { host, router, state } => {
+                let entered = self.entered.iter().filter(|(_, who, key, to)| {
+                    who == host && to == state && router.is_none_or(|router| router == *key)
+                });
+                exactly_once(entered.map(|(at, ..)| *at), outer)
+            }
+            Expect::Event { host, name, times } => {
+                let named = |known: &str| {
+                    known == name
+                        || known.strip_prefix("mismatch/").is_some_and(|_| name == "mismatch")
+                };
+                let seen = self.news.iter().filter(|(_, who, known)| who == host && named(known));
+                let count = seen.filter(|(at, ..)| within(*at, outer)).count();
+                let met = times.map_or(count > 0, |times| count == times as usize);
+                (!met).then(|| format!("{count} times"))
+            }
+            Expect::ClientGap { host, at_most } => {
+                let longest = self.longest_gap(*host, outer, end);
+                let longest = longest.ok_or_else(|| "no probe was sent".to_string());
+                longest.map_or_else(Some, |gap| {
+                    (gap > *at_most).then(|| format!("a gap of {} s", Seconds(gap)))
+                })
+            }
+            Expect::AnsweredBy { client, host } => {
+                let runs = self.probes.get(client).map_or(&[][..], Vec::as_slice);
+                let met = runs.iter().any(|run| {
+                    run.answered_by == Some(*host) && run.last >= outer.0 && run.first <= outer.1
+                });
+                (!met).then(|| format!("no probe was answered by {}", names(*host)))
+            }
+        }
+    }
+
+    /// The longest gap that begins in the window; `None` if the client never probed.
+    fn longest_gap(&self, client: HostId, window: Span, end: WorldTime) -> Option<Duration> {
+        let runs = self.probes.get(&client)?;
+        let gaps = runs.iter().enumerate().filter(|(_, run)| run.answered_by.is_none());
+        let lengths = gaps.filter(|(_, run)| within(run.first, window)).map(|(index, run)| {
+            let from = if index == 0 { run.first } else { runs[index - 1].last };
+            let until = runs.get(index + 1).map_or(end, |next| next.first);
+            Duration::from_nanos(until.0 - from.0)
+        });
+        Some(lengths.max().unwrap_or(Duration::ZERO))
+    }
+}
+
+impl Expectation {
+    /// One line, such as `10.6 s to 19 s: masters director-2`.
+    #[must_use]
+    pub fn line(&self, scenario: &Scenario) -> String {
+        let name = |host: &HostId| scenario.hosts[usize::from(host.0)].name.to_string();
+        let list = |hosts: &[HostId]| match hosts {
+            [] => "nobody".to_string(),
+            hosts => hosts.iter().map(name).collect::<Vec<_>>().join(", "),
+        };
+        let vrid = |router: &Option<(Family, u8)>| {
+            router.map_or_else(String::new, |(_, vrid)| format!(" of vrid {vrid}"))
+        };
+        let what = match &self.expect {
+            Expect::Masters { router, hosts } => format!("masters{} {}", vrid(router), list(hosts)),
+            Expect::Owners { address, hosts } => format!("owners of {address} {}", list(hosts)),
+            Expect::Enters { host, router, state } => {
+                format!("{} enters {state}{}", name(host), vrid(router))
+            }
+            Expect::Event { host, name: event, times: None } => {
+                format!("{} reports {event}", name(host))
+            }
+            Expect::Event { host, name: event, times: Some(times) } => {
+                format!("{} reports {event} {times} times", name(host))
+            }
+            Expect::ClientGap { host, at_most } => {
+                format!("{} waits at most {} s", name(host), Seconds(*at_most))
+            }
+            Expect::AnsweredBy { client, host } => {
+                format!("{} is answered by {}", name(client), name(host))
+            }
+        };
+        let (from, until) = self.window;
+        format!("{} to {}: {what}", short(from), short(until))
+    }
+}
+
+fn short(at: WorldTime) -> String {
+    format!("{} s", Seconds(Duration::from_nanos(at.0)))
+}
+
+/// Whether exactly `hosts` have spans that cover the window, and nobody else one that touches it.
+fn all_through(
+    spans: impl Iterator<Item = (HostId, Span)>,
+    hosts: &[HostId],
+    window: Span,
+    names: &dyn Fn(HostId) -> String,
+) -> Option<String> {
+    let mut by_host: BTreeMap<HostId, Vec<Span>> = BTreeMap::new();
+    for (host, span) in spans.filter(|(_, span)| span.0 <= window.1 && span.1 >= window.0) {
+        by_host.entry(host).or_default().push(span);
+    }
+    for host in hosts {
+        let covers = |span: &Span| span.0 <= window.0 && span.1 >= window.1;
+        if !by_host.get(host).is_some_and(|spans| spans.iter().any(covers)) {
+            let seen = by_host.get(host).map(|spans| spans_text(spans));
+            let seen = seen.unwrap_or_else(|| "never".to_string());
+            return Some(format!("{} {seen}", names(*host)));
+        }
+    }
+    let other = by_host.iter().find(|(host, _)| !hosts.contains(host));
+    other.map(|(host, spans)| format!("{} too: {}", names(*host), spans_text(spans)))
+}
+
+fn exactly_once(times: impl Iterator<Item = WorldTime>, window: Span) -> Option<String> {
+    let times: Vec<_> = times.collect();
+    match times.iter().filter(|at| within(**at, window)).count() {
+        1 => None,
+        0 if times.is_empty() => Some("never".to_string()),
+        0 => {
+            let listed: Vec<_> = times.iter().map(|at| seconds(*at)).collect();
+            Some(format!("at {}", listed.join(", ")))
+        }
+        count => Some(format!("{count} times")),
+    }
+}
+
+fn spans_text(spans: &[Span]) -> String {
+    let texts =
+        spans.iter().map(|(from, until)| format!("{} to {}", seconds(*from), seconds(*until)));
+    texts.collect::<Vec<_>>().join(", ")
+}
+
+fn seconds(at: WorldTime) -> String {
+    format!("{}.{:09} s", at.0 / 1_000_000_000, at.0 % 1_000_000_000)
+}
+
+const fn within(at: WorldTime, window: Span) -> bool {
+    at.0 >= window.0.0 && at.0 <= window.1.0
+}
+
+fn after(at: WorldTime, by: Duration) -> WorldTime {
+    WorldTime(at.0.saturating_add(nanos(by)))
+}
+
+fn before(at: WorldTime, by: Duration) -> WorldTime {
+    WorldTime(at.0.saturating_sub(nanos(by)))
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{PacketId, SegmentId};
+
+    const SECOND: u64 = 1_000_000_000;
+    const A: HostId = HostId(0);
+    const B: HostId = HostId(1);
+
+    fn seen(witness: &mut Witness, at: u64, host: HostId, what: Seen) {
+        witness.observe(&Observation { at: WorldTime(at), host, seen: what });
+    }
+
+    fn advert(witness: &mut Witness, at: u64, host: HostId, priority: u8) {
+        let router = RouterKey { segment: SegmentId(0), family: Family::Ipv4, vrid: 51 };
+        let address = "10.0.0.1".parse().unwrap();
+        let advert = SeenAdvert {
+            packet: PacketId(0),
+            router,
+            sender: Some(host),
+            src: address,
+            dst: address,
+            version: 2,
+            priority,
+            interval: Duration::from_secs(1),
+        };
+        seen(witness, at, host, Seen::AdvertSent(advert));
+    }
+
+    fn judge(witness: Witness, expect: Expect, window: (u64, u64)) -> Option<String> {
+        let window = (WorldTime(window.0), WorldTime(window.1));
+        let expectation = Expectation { window, expect, span: 0..0 };
+        let end = WorldTime(100 * SECOND);
+        let met =
+            witness.judge(&[expectation], end, Duration::ZERO, &|host| format!("h{}", host.0));
+        met[0].instead.clone()
+    }
+
+    /// A is master from 1 s to its resignation at 3.5 s, B from 4 s to its last advert at 6 s.
+    fn handover() -> Witness {
+        let mut witness = Witness::default();
+        for second in 1..=3 {
+            advert(&mut witness, second * SECOND, A, 100);
+        }
+        advert(&mut witness, 7 * SECOND / 2, A, 0);
+        for second in 4..=6 {
+            advert(&mut witness, second * SECOND, B, 99);
+        }
+        witness
+    }
+
+    fn masters(hosts: &[HostId]) -> Expect {
+        Expect::Masters { router: None, hosts: hosts.to_vec() }
+    }
+
+    #[test]
+    fn a_term_ends_with_priority_zero_to_the_nanosecond() {
+        assert_eq!(judge(handover(), masters(&[A]), (SECOND, 7 * SECOND / 2)), None);
+        assert!(judge(handover(), masters(&[A]), (SECOND, 7 * SECOND / 2 + 1)).is_some());
+        assert!(judge(handover(), masters(&[A]), (SECOND - 1, 2 * SECOND)).is_some());
+    }
+
+    #[test]
+    fn a_term_that_falls_silent_ends_with_its_last_advert() {
+        assert_eq!(judge(handover(), masters(&[B]), (4 * SECOND, 6 * SECOND)), None);
+        assert!(judge(handover(), masters(&[B]), (4 * SECOND, 6 * SECOND + 1)).is_some());
+        assert_eq!(judge(handover(), masters(&[]), (6 * SECOND + 1, 50 * SECOND)), None);
+    }
+
+    #[test]
+    fn another_master_in_the_window_is_named() {
+        let instead = judge(handover(), masters(&[A]), (2 * SECOND, 3 * SECOND));
+        assert_eq!(instead, None);
+        let mut witness = handover();
+        advert(&mut witness, 7 * SECOND, A, 100);
+        let instead = judge(witness, masters(&[]), (7 * SECOND, 8 * SECOND)).unwrap();
+        assert_eq!(instead, "h0 too: 7.000000000 s to 7.000000000 s");
+    }
+
+    #[test]
+    fn a_gap_reaches_from_the_last_answer_before_it_to_the_first_after_it() {
+        let gap = |at_most| {
+            let mut witness = Witness::default();
+            let address = "10.0.0.100".parse().unwrap();
+            for (sent, answered_by) in [(1, Some(A)), (2, None), (3, None), (4, Some(B))] {
+                let sent = WorldTime(sent * SECOND);
+                seen(&mut witness, sent.0, HostId(2), Seen::Probe { address, sent, answered_by });
+            }
+            let at_most = Duration::from_nanos(at_most);
+            judge(witness, Expect::ClientGap { host: HostId(2), at_most }, (0, 100 * SECOND))
+        };
+        assert_eq!(gap(3 * SECOND), None);
+        assert_eq!(gap(3 * SECOND - 1), Some("a gap of 3 s".to_string()));
+    }
+
+    #[test]
+    fn ownership_is_asked_of_the_data_plane() {
+        let mut witness = Witness::default();
+        let address: IpAddr = "10.0.0.100".parse().unwrap();
+        let segment = SegmentId(0);
+        for (at, owns) in [(1, true), (5, false)] {
+            seen(&mut witness, at * SECOND, A, Seen::Owns { segment, address, owns });
+        }
+        let expect = Expect::Owners { address, hosts: vec![A] };
+        assert_eq!(judge(witness, expect, (SECOND, 5 * SECOND)), None);
+    }
+}
