@@ -3,12 +3,14 @@
 //!
 //! It finds nothing itself. [`crate::text`] and the typed meaning report into [`Diagnostics`].
 
-use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
+
+use crate::text::Word;
 
 /// A file among the [`Sources`] of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,7 +57,7 @@ pub struct Sources {
 #[derive(Clone, Debug)]
 struct Source {
     path: String,
-    text: String,
+    text: Arc<str>,
     /// Where each line starts.
     lines: Vec<usize>,
 }
@@ -63,7 +65,7 @@ struct Source {
 impl Sources {
     /// Adds a file.
     pub fn add(&mut self, path: impl Into<String>, text: impl Into<String>) -> FileId {
-        let text = text.into();
+        let text: Arc<str> = text.into().into();
         let breaks = text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n');
         let lines = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
         self.files.push(Source { path: path.into(), text, lines });
@@ -78,6 +80,11 @@ impl Sources {
     /// Its text; octets that were not UTF-8 stand as U+FFFD.
     pub fn text(&self, file: FileId) -> &str {
         &self.files[file.0].text
+    }
+
+    /// Its text, to be held while the sources grow.
+    pub(crate) fn shared_text(&self, file: FileId) -> Arc<str> {
+        Arc::clone(&self.files[file.0].text)
     }
 
     /// The text of a piece.
@@ -174,6 +181,15 @@ impl Diagnostic {
     pub fn at(mut self, span: Span) -> Self {
         self.span = Some(span);
         self
+    }
+
+    /// At a word, and where it was written if a macro made it.
+    #[must_use]
+    pub fn at_word(self, word: &Word) -> Self {
+        let found = self.at(word.span);
+        word.written.into_iter().fold(found, |found, written| {
+            found.also(written, "the macro that is used there says so here")
+        })
     }
 
     /// With these words beside the underlining.
@@ -320,13 +336,9 @@ impl Diagnostic {
             Severity::Warning => Level::WARNING,
             Severity::Note => Level::NOTE,
         };
-        let excerpts = self.excerpts(sources);
         let mut group = Group::with_title(level.primary_title(&self.message).id(self.code));
-        for excerpt in excerpts.values() {
-            group = match excerpt.snippet() {
-                Some(snippet) => group.element(snippet),
-                None => group.element(Origin::path(excerpt.path)),
-            };
+        for excerpt in self.excerpts(sources) {
+            group = excerpt.add_to(group);
         }
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help));
@@ -339,25 +351,42 @@ impl Diagnostic {
         format!("{text}\n")
     }
 
-    /// What to show of each file, the file of the diagnostic first.
-    fn excerpts<'a>(&'a self, sources: &'a Sources) -> BTreeMap<(bool, FileId), Excerpt<'a>> {
-        let mut excerpts = BTreeMap::new();
-        let main = self.span.map(|span| span.file);
-        let places = self.span.iter().map(|span| (*span, self.label.as_deref(), true));
+    /// What to show, the place of the diagnostic first. Marks that are near each other share an
+    /// excerpt.
+    fn excerpts<'a>(&'a self, sources: &'a Sources) -> Vec<Excerpt<'a>> {
+        let primary = self.span.map(|span| (span, self.label.as_deref(), true));
         let others = self.secondary.iter().map(|(span, label)| (*span, Some(&**label), false));
-        for (span, label, primary) in places.chain(others) {
-            let excerpt = excerpts
-                .entry((Some(span.file) != main, span.file))
-                .or_insert_with(|| Excerpt::of(sources, span.file));
-            excerpt.marks.push(Mark { range: sources.within(span), label, primary });
+        let mut excerpts: Vec<Excerpt<'a>> = Vec::new();
+        for (span, label, primary) in primary.into_iter().chain(others) {
+            let line = sources.position(span).line;
+            let mark = Mark { range: sources.within(span), label, primary };
+            let near = |excerpt: &&mut Excerpt<'_>| {
+                excerpt.file == span.file && excerpt.line.abs_diff(line) <= SHARED_LINES
+            };
+            match excerpts.iter_mut().find(near) {
+                Some(excerpt) => excerpt.marks.push(mark),
+                None => {
+                    let source = &sources.files[span.file.0];
+                    excerpts.push(Excerpt { file: span.file, line, source, marks: vec![mark] });
+                }
+            }
         }
         excerpts
     }
 }
 
+/// Marks at most this many lines from the first are shown in one excerpt: a renderer reads every
+/// line from the first mark to the last.
+const SHARED_LINES: usize = 500;
+
+/// Octets of a line that is shown; of a longer one only the place is given.
+const SHOWN_LINE: usize = 4096;
+
 /// The lines of one file that a diagnostic shows.
 struct Excerpt<'a> {
-    path: &'a str,
+    file: FileId,
+    /// The line of the first mark.
+    line: usize,
     source: &'a Source,
     marks: Vec<Mark<'a>>,
 }
@@ -368,31 +397,25 @@ struct Mark<'a> {
     primary: bool,
 }
 
-/// Octets of a line that are shown; a longer one is cut, so that output stays small.
-const SHOWN_LINE: usize = 400;
-
 impl<'a> Excerpt<'a> {
-    fn of(sources: &'a Sources, file: FileId) -> Self {
-        let source = &sources.files[file.0];
-        Excerpt { path: &source.path, source, marks: Vec::new() }
-    }
-
-    /// The marked lines; `None` if a mark lies in a line too long to be shown.
-    fn snippet(&self) -> Option<Snippet<'a, annotate_snippets::Annotation<'a>>> {
-        let first = self.marks.iter().map(|mark| mark.range.start).min()?;
-        let last = self.marks.iter().map(|mark| mark.range.end).max()?;
-        let Source { text, lines, .. } = self.source;
+    fn add_to(&self, group: Group<'a>) -> Group<'a> {
+        let Source { path, text, lines } = self.source;
+        let first = self.marks.iter().map(|mark| mark.range.start).min().unwrap_or(0);
+        let last = self.marks.iter().map(|mark| mark.range.end).max().unwrap_or(first);
         let first_line = lines.partition_point(|start| *start <= first).max(1) - 1;
-        let last_line = lines.partition_point(|start| *start <= last);
-        let from = lines[first_line];
-        let to = lines.get(last_line).map_or(text.len(), |next| *next);
-        let mut snippet = Snippet::source(&text[from..to]).line_start(first_line + 1);
-        snippet = snippet.path(self.path).fold(true);
-        for mark in &self.marks {
-            let kind = if mark.primary { AnnotationKind::Primary } else { AnnotationKind::Context };
-            let range = mark.range.start - from..mark.range.end - from;
-            snippet = snippet.annotation(kind.span(range).label(mark.label));
+        let end_line = lines.partition_point(|start| *start < last.max(first + 1)).max(1);
+        let bounds = |line: usize| lines.get(line).map_or(text.len(), |start| *start);
+        let long = |line: usize| bounds(line + 1) - bounds(line) > SHOWN_LINE;
+        if (first_line..end_line).any(long) {
+            return group.element(Origin::path(path).line(self.line));
         }
-        Some(snippet)
+        let from = bounds(first_line);
+        let shown = &text[from..bounds(end_line)];
+        let snippet = Snippet::source(shown).path(path).line_start(first_line + 1).fold(true);
+        let marks = self.marks.iter().map(|mark| {
+            let kind = if mark.primary { AnnotationKind::Primary } else { AnnotationKind::Context };
+            kind.span(mark.range.start - from..mark.range.end - from).label(mark.label)
+        });
+        group.element(snippet.annotations(marks))
     }
 }

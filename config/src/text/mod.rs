@@ -4,10 +4,22 @@
 //! It knows lines, comments, quotes, braces, `include`, macros, conditions and repeated lines. It
 //! does not know a single keyword's meaning. The keyword table and the typed meaning build on it.
 //!
-//! Where next: [`files`] is where text comes from, [`crate::diagnostics`] what is said about it.
+//! Where next: [`files`] is where text comes from, `reader` opens and bounds it, `lines` takes
+//! comments out, `expand` follows conditions and macros, `words` splits, `tree` nests, and
+//! [`crate::diagnostics`] is what is said about it.
 
+mod expand;
 pub mod files;
+mod findings;
+mod include;
+mod lines;
+mod macros;
+mod reader;
+mod repeat;
 mod suggest;
+mod traced;
+mod tree;
+mod words;
 
 use std::path::Path;
 
@@ -22,7 +34,7 @@ pub struct TextOptions {
     /// What `@id` and `@^id` lines are compared with (keepalived's `--config-id`, by default the
     /// short host name). `None` makes the first condition an error.
     pub config_id: Option<String>,
-    /// What `${_INSTANCE}` stands for. `None` makes its use an error.
+    /// What `${_INSTANCE}` stands for; by default the config id.
     pub instance: Option<String>,
     /// Keywords that open a block and stand outside any block only. One of them inside an open
     /// block shows that a `}` is missing before it. Empty: only the end of the text shows it.
@@ -38,7 +50,7 @@ pub struct Limits {
     pub octets: usize,
     /// Octets of one line, before and after substitution.
     pub line: usize,
-    /// Octets that macros, `~SEQ` and `~LST` may make in all.
+    /// Octets that macros, `~SEQ` and `~LST` may make in all, those in between included.
     pub expansion: usize,
     /// Words in all.
     pub words: usize,
@@ -50,6 +62,8 @@ pub struct Limits {
     pub macro_depth: usize,
     /// Blocks inside blocks.
     pub block_depth: usize,
+    /// Mistakes that are reported.
+    pub diagnostics: usize,
 }
 
 impl Default for Limits {
@@ -57,12 +71,13 @@ impl Default for Limits {
         Limits {
             octets: 32 << 20,
             line: 64 << 10,
-            expansion: 16 << 20,
-            words: 4 << 20,
+            expansion: 128 << 20,
+            words: 2 << 20,
             include_depth: 32,
             files: 4096,
             macro_depth: 64,
             block_depth: 64,
+            diagnostics: 1000,
         }
     }
 }
@@ -131,6 +146,8 @@ pub struct Word {
     pub span: Span,
     /// Whether any part of it stood in quotes.
     pub quoted: bool,
+    /// For a word that a macro made: where it stands in the macro's definition.
+    pub written: Option<Span>,
 }
 
 /// Reads a file and what it includes from the disk.
@@ -142,6 +159,5 @@ pub fn read(path: &Path, options: &TextOptions) -> Document {
 
 /// As [`read`], from any set of files.
 pub fn read_from(files: &dyn Files, path: &Path, options: &TextOptions) -> Document {
-    let _ = (files, path, options);
-    Document::default()
+    reader::Reader::new(files, options).read(path)
 }
