@@ -249,8 +249,10 @@ pub struct Setting {
 pub struct HostSetting {
     /// Its name.
     pub name: Arc<str>,
-    /// Its addresses by segment.
+    /// Its addresses by segment, the primary one of a family first. IPv6: the link-local one too.
     pub addresses: Vec<(SegmentId, IpAddr)>,
+    /// Its interfaces by name, and where each leads: a configuration names interfaces.
+    pub interfaces: Vec<(Arc<str>, SegmentId)>,
     /// Whether it runs VRRP (otherwise it is a client or a bystander).
     pub runs_vrrp: bool,
 }
