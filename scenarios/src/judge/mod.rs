@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::record::{Observation, Recorder, Setting, WorldTime};
 
 /// Hears a run and judges every property of the catalogue.
+#[derive(Debug)]
 pub struct Judge {
     setting: Setting,
 }
@@ -134,33 +135,4 @@ pub struct PropertyReport {
     pub worst: Option<Duration>,
     /// What was missing, which fault left the conditions, or how it was violated.
     pub reason: Option<String>,
-}
-
-/// Hears a run and judges it. No property is decided yet: each is reported as not provided.
-#[derive(Debug)]
-pub struct Judge;
-
-impl Judge {
-    /// A judge of a run in this setting.
-    #[must_use]
-    pub fn new(_setting: crate::record::Setting) -> Self {
-        Self
-    }
-
-    /// The verdicts, in the order of [`PropertyId::ALL`], after a run that ended at `_end`.
-    #[must_use]
-    pub fn finish(self, _end: crate::record::WorldTime) -> Vec<PropertyReport> {
-        let report = |id| PropertyReport {
-            id,
-            verdict: Verdict::NotProvided,
-            bound: None,
-            worst: None,
-            reason: Some("not judged by this version".to_string()),
-        };
-        PropertyId::ALL.into_iter().map(report).collect()
-    }
-}
-
-impl crate::record::Recorder for Judge {
-    fn observe(&mut self, _observation: &crate::record::Observation) {}
 }
