@@ -120,7 +120,13 @@ fn window<'t>(
     if let Some(value) = fields.optional(wrong) {
         let message = format!("`{kind}` {why}");
         let help = format!("write `{right}` instead of `{wrong}`");
-        m.error("wrong-window", value.span(), message, format!("stands for `{wrong}`"), help);
+        m.error(
+            "wrong-window",
+            value.span(),
+            message,
+            format!("`{wrong}` does not fit `{kind}`"),
+            help,
+        );
         return None;
     }
     match (fields.optional("at"), fields.optional(right)) {

@@ -13,10 +13,10 @@ use crate::record::HostId;
 use crate::scenario::{Injection, Paths, Step, TimedStep};
 
 /// Reads the value of an action's key, and its arguments from the other keys.
-type Read = for<'t> fn(&mut Reader<'_, 't, '_>, &'t Value<'t>) -> Option<Step>;
+pub(super) type Read = for<'t> fn(&mut Reader<'_, 't, '_>, &'t Value<'t>) -> Option<Step>;
 
-/// Every action: its key, the other keys it may have, and how it is read.
-const ACTIONS: &[(&str, Read)] = &[
+/// Every action: its key and how it is read.
+pub(super) const ACTIONS: &[(&str, Read)] = &[
     ("start", |r, v| r.director(v).map(Step::Start)),
     ("stop", |r, v| r.director(v).map(Step::Stop)),
     ("kill", |r, v| r.director(v).map(Step::Kill)),
@@ -109,7 +109,7 @@ pub(super) fn step<'t>(
 }
 
 /// What an action reads from.
-struct Reader<'a, 't, 'm> {
+pub(super) struct Reader<'a, 't, 'm> {
     fields: Fields<'t>,
     names: &'a Names<'a>,
     folder: &'a Path,
