@@ -3,9 +3,10 @@
 //! [`Witness`] listens and keeps terms of mastership, spans of ownership, state changes, news and
 //! runs of probes; after the run each expectation is put to it. A host is master on the wire from
 //! its first advert with a priority above 0 until its priority-0 advert, the end of its process, or
-//! silence: its last advert, if none follows within two intervals.
+//! silence: its last advert, if none follows within two intervals. Where engines speak, their own
+//! word is a second column, and the two must agree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -38,6 +39,14 @@ struct Term {
     interval: Duration,
 }
 
+/// What an engine says of one virtual router.
+#[derive(Clone, Copy, Debug, Default)]
+struct Claim {
+    master: bool,
+    /// Since when it says so; `None` also while its process stands still and says nothing.
+    since: Option<WorldTime>,
+}
+
 /// Probes in a row with the same answer.
 #[derive(Clone, Copy, Debug)]
 struct ProbeRun {
@@ -47,7 +56,7 @@ struct ProbeRun {
 }
 
 /// Keeps what expectations ask for.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Witness {
     /// By host; mostly one virtual router each.
     running: Vec<Vec<(RouterKey, Term)>>,
@@ -55,6 +64,8 @@ pub struct Witness {
     owning: BTreeMap<(IpAddr, HostId), WorldTime>,
     owned: Vec<(IpAddr, HostId, Span)>,
     instances: BTreeMap<(HostId, String), (Family, u8)>,
+    claims: BTreeMap<(HostId, (Family, u8)), Claim>,
+    claimed: Vec<(HostId, (Family, u8), Span)>,
     entered: Vec<(WorldTime, HostId, (Family, u8), StateKind)>,
     news: Vec<(WorldTime, HostId, String)>,
     probes: BTreeMap<HostId, Vec<ProbeRun>>,
@@ -68,13 +79,17 @@ impl Recorder for Witness {
             Seen::AdvertDelivered(_) | Seen::AdvertLost(..) | Seen::Dropped(_) => {}
             Seen::Owns { address, owns, .. } => self.on_owns(*at, *host, *address, *owns),
             Seen::Process(change) => match change {
-                ProcessChange::Stopped | ProcessChange::Killed => self.end_terms(*at, *host),
-                ProcessChange::Started
-                | ProcessChange::Stopping
-                | ProcessChange::Paused
-                | ProcessChange::Resumed => {}
+                ProcessChange::Stopped | ProcessChange::Killed => self.on_end(*at, *host),
+                ProcessChange::Paused => self.suspend_claims(*at, *host),
+                ProcessChange::Resumed => self.resume_claims(*at, *host),
+                ProcessChange::Started | ProcessChange::Stopping => {}
             },
-            Seen::Machine(MachineChange::Off) => self.end_terms(*at, *host),
+            Seen::Machine(change) => match change {
+                MachineChange::Off => self.on_end(*at, *host),
+                MachineChange::Frozen { .. } => self.suspend_claims(*at, *host),
+                MachineChange::Thawed => self.resume_claims(*at, *host),
+                MachineChange::On => {}
+            },
             Seen::Configured(config) => {
                 for instance in config.instances() {
                     let key = (*host, instance.name.to_string());
@@ -87,7 +102,6 @@ impl Recorder for Witness {
             | Seen::Announced { .. }
             | Seen::Answered { .. }
             | Seen::Neighbour { .. }
-            | Seen::Machine(_)
             | Seen::Link { .. }
             | Seen::Path { .. }
             | Seen::Step(_) => {}
@@ -136,6 +150,40 @@ impl Witness {
         }
     }
 
+    /// The process is gone, and its word with it.
+    fn on_end(&mut self, at: WorldTime, host: HostId) {
+        self.end_terms(at, host);
+        self.suspend_claims(at, host);
+        for (_, claim) in claims_of(&mut self.claims, host) {
+            claim.master = false;
+        }
+    }
+
+    fn suspend_claims(&mut self, at: WorldTime, host: HostId) {
+        for ((_, router), claim) in claims_of(&mut self.claims, host) {
+            if let Some(since) = claim.since.take() {
+                self.claimed.push((host, *router, (since, at)));
+            }
+        }
+    }
+
+    fn resume_claims(&mut self, at: WorldTime, host: HostId) {
+        for (_, claim) in claims_of(&mut self.claims, host) {
+            claim.since = claim.master.then_some(at);
+        }
+    }
+
+    fn on_state(&mut self, at: WorldTime, host: HostId, router: (Family, u8), to: StateKind) {
+        self.entered.push((at, host, router, to));
+        let claim = self.claims.entry((host, router)).or_default();
+        claim.master = to == StateKind::Master;
+        if claim.master {
+            claim.since.get_or_insert(at);
+        } else if let Some(since) = claim.since.take() {
+            self.claimed.push((host, router, (since, at)));
+        }
+    }
+
     fn on_owns(&mut self, at: WorldTime, host: HostId, address: IpAddr, owns: bool) {
         if owns {
             self.owning.entry((address, host)).or_insert(at);
@@ -149,7 +197,7 @@ impl Witness {
             News::State { to, .. } => {
                 let key = (host, event.instance.to_string());
                 if let Some(router) = self.instances.get(&key) {
-                    self.entered.push((at, host, *router, *to));
+                    self.on_state(at, host, *router, *to);
                 }
             }
             News::Mismatch { mismatch, .. } => {
@@ -185,6 +233,9 @@ impl Witness {
             }
             let outer = (before(from, tolerance), after(until, tolerance));
             let inner = (after(from, tolerance), before(until, tolerance).min(end));
+            // A window shorter than two tolerances shrinks to its middle, not to nothing.
+            let middle = WorldTime(from.0.midpoint(until.0.min(end.0)));
+            let inner = if inner.0 > inner.1 { (middle, middle) } else { inner };
             self.put(&expectation.expect, outer, inner, end, names)
         };
         let all = expectations.iter().enumerate();
@@ -194,6 +245,11 @@ impl Witness {
     fn close(&mut self, end: WorldTime) {
         let hosts = 0..self.running.len() as u16;
         hosts.for_each(|host| self.end_terms(end, HostId(host)));
+        for ((host, router), claim) in &self.claims {
+            if let Some(since) = claim.since {
+                self.claimed.push((*host, *router, (since, end)));
+            }
+        }
         for ((address, host), from) in std::mem::take(&mut self.owning) {
             self.owned.push((address, host, (from, end)));
         }
@@ -208,17 +264,15 @@ impl Witness {
         names: &dyn Fn(HostId) -> String,
     ) -> Option<String> {
         match expect {
-            Expect::Masters { router, hosts } => {
-                let of_router = self.terms.iter().filter(|(_, key, _)| {
-                    router.is_none_or(|router| router == (key.family, key.vrid))
-                });
-                all_through(of_router.map(|(host, _, span)| (*host, *span)), hosts, inner, names)
-            }
+            Expect::Masters { router, hosts } => self.masters(*router, hosts, inner, names),
             Expect::Owners { address, hosts } => {
                 let of_address = self.owned.iter().filter(|(known, _, _)| known == address);
                 all_through(of_address.map(|(_, host, span)| (*host, *span)), hosts, inner, names)
             }
             Expect::Enters { host, router, state } => {
+                if router.is_none() && self.routers_of(Some(*host)).len() > 1 {
+                    return Some(AMBIGUOUS.to_string());
+                }
                 let entered = self.entered.iter().filter(|(_, who, key, to)| {
                     who == host && to == state && router.is_none_or(|router| router == *key)
                 });
@@ -249,6 +303,38 @@ impl Witness {
                 (!met).then(|| format!("no probe was answered by {}", names(*host)))
             }
         }
+    }
+
+    /// On the wire and by their own word; an engine that never speaks has no second column.
+    fn masters(
+        &self,
+        router: Option<(Family, u8)>,
+        hosts: &[HostId],
+        window: Span,
+        names: &dyn Fn(HostId) -> String,
+    ) -> Option<String> {
+        if router.is_none() && self.routers_of(None).len() > 1 {
+            return Some(AMBIGUOUS.to_string());
+        }
+        let asked = |key: (Family, u8)| router.is_none_or(|router| router == key);
+        let on_wire = self.terms.iter().filter(|(_, key, _)| asked((key.family, key.vrid)));
+        let on_wire = on_wire.map(|(host, _, span)| (*host, *span));
+        if let Some(instead) = all_through(on_wire, hosts, window, names) {
+            return Some(instead);
+        }
+        let speaks = |host: &HostId| self.claims.keys().any(|(speaker, _)| speaker == host);
+        let speakers: Vec<HostId> = hosts.iter().copied().filter(speaks).collect();
+        let claimed = self.claimed.iter().filter(|(_, key, _)| asked(*key));
+        let claimed = claimed.map(|(host, _, span)| (*host, *span));
+        let instead = all_through(claimed, &speakers, window, names);
+        instead.map(|instead| format!("{instead} by its own word, not on the wire"))
+    }
+
+    /// The virtual routers of one host, or of all.
+    fn routers_of(&self, host: Option<HostId>) -> BTreeSet<(Family, u8)> {
+        let known = self.instances.iter();
+        let of_host = known.filter(|((who, _), _)| host.is_none_or(|host| host == *who));
+        of_host.map(|(_, router)| *router).collect()
     }
 
     /// The longest gap that begins in the window; `None` if the client never probed.
@@ -302,6 +388,15 @@ impl Expectation {
 
 fn short(at: WorldTime) -> String {
     format!("{} s", Seconds(Duration::from_nanos(at.0)))
+}
+
+const AMBIGUOUS: &str = "several virtual routers: the expectation must name one by `vrid`";
+
+fn claims_of(
+    claims: &mut BTreeMap<(HostId, (Family, u8)), Claim>,
+    host: HostId,
+) -> impl Iterator<Item = (&(HostId, (Family, u8)), &mut Claim)> {
+    claims.range_mut((host, (Family::Ipv4, 0))..=(host, (Family::Ipv6, u8::MAX)))
 }
 
 /// Whether exactly `hosts` have spans that cover the window, and nobody else one that touches it.
@@ -367,109 +462,4 @@ fn nanos(duration: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::{PacketId, SegmentId};
-
-    const SECOND: u64 = 1_000_000_000;
-    const A: HostId = HostId(0);
-    const B: HostId = HostId(1);
-
-    fn seen(witness: &mut Witness, at: u64, host: HostId, what: Seen) {
-        witness.observe(&Observation { at: WorldTime(at), host, seen: what });
-    }
-
-    fn advert(witness: &mut Witness, at: u64, host: HostId, priority: u8) {
-        let router = RouterKey { segment: SegmentId(0), family: Family::Ipv4, vrid: 51 };
-        let address = "10.0.0.1".parse().unwrap();
-        let advert = SeenAdvert {
-            packet: PacketId(0),
-            router,
-            sender: Some(host),
-            src: address,
-            dst: address,
-            version: 2,
-            priority,
-            interval: Duration::from_secs(1),
-        };
-        seen(witness, at, host, Seen::AdvertSent(advert));
-    }
-
-    fn judge(witness: Witness, expect: Expect, window: (u64, u64)) -> Option<String> {
-        let window = (WorldTime(window.0), WorldTime(window.1));
-        let expectation = Expectation { window, expect, span: 0..0 };
-        let end = WorldTime(100 * SECOND);
-        let met =
-            witness.judge(&[expectation], end, Duration::ZERO, &|host| format!("h{}", host.0));
-        met[0].instead.clone()
-    }
-
-    /// A is master from 1 s to its resignation at 3.5 s, B from 4 s to its last advert at 6 s.
-    fn handover() -> Witness {
-        let mut witness = Witness::default();
-        for second in 1..=3 {
-            advert(&mut witness, second * SECOND, A, 100);
-        }
-        advert(&mut witness, 7 * SECOND / 2, A, 0);
-        for second in 4..=6 {
-            advert(&mut witness, second * SECOND, B, 99);
-        }
-        witness
-    }
-
-    fn masters(hosts: &[HostId]) -> Expect {
-        Expect::Masters { router: None, hosts: hosts.to_vec() }
-    }
-
-    #[test]
-    fn a_term_ends_with_priority_zero_to_the_nanosecond() {
-        assert_eq!(judge(handover(), masters(&[A]), (SECOND, 7 * SECOND / 2)), None);
-        assert!(judge(handover(), masters(&[A]), (SECOND, 7 * SECOND / 2 + 1)).is_some());
-        assert!(judge(handover(), masters(&[A]), (SECOND - 1, 2 * SECOND)).is_some());
-    }
-
-    #[test]
-    fn a_term_that_falls_silent_ends_with_its_last_advert() {
-        assert_eq!(judge(handover(), masters(&[B]), (4 * SECOND, 6 * SECOND)), None);
-        assert!(judge(handover(), masters(&[B]), (4 * SECOND, 6 * SECOND + 1)).is_some());
-        assert_eq!(judge(handover(), masters(&[]), (6 * SECOND + 1, 50 * SECOND)), None);
-    }
-
-    #[test]
-    fn another_master_in_the_window_is_named() {
-        let instead = judge(handover(), masters(&[A]), (2 * SECOND, 3 * SECOND));
-        assert_eq!(instead, None);
-        let mut witness = handover();
-        advert(&mut witness, 7 * SECOND, A, 100);
-        let instead = judge(witness, masters(&[]), (7 * SECOND, 8 * SECOND)).unwrap();
-        assert_eq!(instead, "h0 too: 7.000000000 s to 7.000000000 s");
-    }
-
-    #[test]
-    fn a_gap_reaches_from_the_last_answer_before_it_to_the_first_after_it() {
-        let gap = |at_most| {
-            let mut witness = Witness::default();
-            let address = "10.0.0.100".parse().unwrap();
-            for (sent, answered_by) in [(1, Some(A)), (2, None), (3, None), (4, Some(B))] {
-                let sent = WorldTime(sent * SECOND);
-                seen(&mut witness, sent.0, HostId(2), Seen::Probe { address, sent, answered_by });
-            }
-            let at_most = Duration::from_nanos(at_most);
-            judge(witness, Expect::ClientGap { host: HostId(2), at_most }, (0, 100 * SECOND))
-        };
-        assert_eq!(gap(3 * SECOND), None);
-        assert_eq!(gap(3 * SECOND - 1), Some("a gap of 3 s".to_string()));
-    }
-
-    #[test]
-    fn ownership_is_asked_of_the_data_plane() {
-        let mut witness = Witness::default();
-        let address: IpAddr = "10.0.0.100".parse().unwrap();
-        let segment = SegmentId(0);
-        for (at, owns) in [(1, true), (5, false)] {
-            seen(&mut witness, at * SECOND, A, Seen::Owns { segment, address, owns });
-        }
-        let expect = Expect::Owners { address, hosts: vec![A] };
-        assert_eq!(judge(witness, expect, (SECOND, 5 * SECOND)), None);
-    }
-}
+mod tests;

@@ -20,7 +20,8 @@ const KINDS: [(&str, bool); 6] = [
     ("answered_by", false),
 ];
 
-/// Names of [`vipd_engine::News`] and, after `mismatch/`, of [`vipd_engine::Mismatch`].
+/// Names of [`vipd_engine::News`] and, after `mismatch/`, of [`vipd_engine::Mismatch`]. A change of
+/// state is expected by `enters`.
 pub(super) const EVENTS: [&str; 22] = [
     "mismatch/version",
     "mismatch/interval",
@@ -34,7 +35,7 @@ pub(super) const EVENTS: [&str; 22] = [
     "mismatch/first-address",
     "mismatch/source-not-link-local",
     "mismatch/owner",
-    "state",
+    "mismatch",
     "foreign-vrid",
     "one-way",
     "interval-learned",

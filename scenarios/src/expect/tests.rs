@@ -1,0 +1,247 @@
+//! Expectations against hand-written records, at their bounds and a nanosecond beyond.
+
+use std::sync::Arc;
+
+use vipd_engine::{Config, InstanceConfig, InstanceName, Mismatch, Vrid, Why};
+
+use super::*;
+use crate::record::{PacketId, SegmentId};
+
+const SECOND: u64 = 1_000_000_000;
+const A: HostId = HostId(0);
+const B: HostId = HostId(1);
+
+fn seen(witness: &mut Witness, at: u64, host: HostId, what: Seen) {
+    witness.observe(&Observation { at: WorldTime(at), host, seen: what });
+}
+
+fn advert(witness: &mut Witness, at: u64, host: HostId, priority: u8) {
+    let router = RouterKey { segment: SegmentId(0), family: Family::Ipv4, vrid: 51 };
+    let address = "10.0.0.1".parse().unwrap();
+    let advert = SeenAdvert {
+        packet: PacketId(0),
+        router,
+        sender: Some(host),
+        src: address,
+        dst: address,
+        version: 2,
+        priority,
+        interval: Duration::from_secs(1),
+    };
+    seen(witness, at, host, Seen::AdvertSent(advert));
+}
+
+fn judge(witness: Witness, expect: Expect, window: (u64, u64)) -> Option<String> {
+    judge_late(witness, expect, window, 0)
+}
+
+/// In a world that may be late by `tolerance`.
+fn judge_late(
+    witness: Witness,
+    expect: Expect,
+    window: (u64, u64),
+    tolerance: u64,
+) -> Option<String> {
+    let window = (WorldTime(window.0), WorldTime(window.1));
+    let expectation = Expectation { window, expect, span: 0..0 };
+    let end = WorldTime(100 * SECOND);
+    let tolerance = Duration::from_nanos(tolerance);
+    let met = witness.judge(&[expectation], end, tolerance, &|host| format!("h{}", host.0));
+    met[0].instead.clone()
+}
+
+/// A is master from 1 s to its resignation at 3.5 s, B from 4 s to its last advert at 6 s.
+fn handover() -> Witness {
+    let mut witness = Witness::default();
+    for second in 1..=3 {
+        advert(&mut witness, second * SECOND, A, 100);
+    }
+    advert(&mut witness, 7 * SECOND / 2, A, 0);
+    for second in 4..=6 {
+        advert(&mut witness, second * SECOND, B, 99);
+    }
+    witness
+}
+
+fn masters(hosts: &[HostId]) -> Expect {
+    Expect::Masters { router: None, hosts: hosts.to_vec() }
+}
+
+#[test]
+fn a_term_ends_with_priority_zero_to_the_nanosecond() {
+    assert_eq!(judge(handover(), masters(&[A]), (SECOND, 7 * SECOND / 2)), None);
+    assert!(judge(handover(), masters(&[A]), (SECOND, 7 * SECOND / 2 + 1)).is_some());
+    assert!(judge(handover(), masters(&[A]), (SECOND - 1, 2 * SECOND)).is_some());
+}
+
+#[test]
+fn a_term_that_falls_silent_ends_with_its_last_advert() {
+    assert_eq!(judge(handover(), masters(&[B]), (4 * SECOND, 6 * SECOND)), None);
+    assert!(judge(handover(), masters(&[B]), (4 * SECOND, 6 * SECOND + 1)).is_some());
+    assert_eq!(judge(handover(), masters(&[]), (6 * SECOND + 1, 50 * SECOND)), None);
+}
+
+#[test]
+fn another_master_in_the_window_is_named() {
+    let instead = judge(handover(), masters(&[A]), (2 * SECOND, 3 * SECOND));
+    assert_eq!(instead, None);
+    let mut witness = handover();
+    advert(&mut witness, 7 * SECOND, A, 100);
+    let instead = judge(witness, masters(&[]), (7 * SECOND, 8 * SECOND)).unwrap();
+    assert_eq!(instead, "h0 too: 7.000000000 s to 7.000000000 s");
+}
+
+#[test]
+fn a_gap_reaches_from_the_last_answer_before_it_to_the_first_after_it() {
+    let gap = |at_most| {
+        let mut witness = Witness::default();
+        let address = "10.0.0.100".parse().unwrap();
+        for (sent, answered_by) in [(1, Some(A)), (2, None), (3, None), (4, Some(B))] {
+            let sent = WorldTime(sent * SECOND);
+            seen(&mut witness, sent.0, HostId(2), Seen::Probe { address, sent, answered_by });
+        }
+        let at_most = Duration::from_nanos(at_most);
+        judge(witness, Expect::ClientGap { host: HostId(2), at_most }, (0, 100 * SECOND))
+    };
+    assert_eq!(gap(3 * SECOND), None);
+    assert_eq!(gap(3 * SECOND - 1), Some("a gap of 3 s".to_string()));
+}
+
+#[test]
+fn ownership_is_asked_of_the_data_plane() {
+    let mut witness = Witness::default();
+    let address: IpAddr = "10.0.0.100".parse().unwrap();
+    let segment = SegmentId(0);
+    for (at, owns) in [(1, true), (5, false)] {
+        seen(&mut witness, at * SECOND, A, Seen::Owns { segment, address, owns });
+    }
+    let expect = Expect::Owners { address, hosts: vec![A] };
+    assert_eq!(judge(witness, expect, (SECOND, 5 * SECOND)), None);
+}
+
+/// One instance, VRID 51.
+fn configured(witness: &mut Witness, host: HostId, vrids: &[i64]) {
+    let instances = vrids.iter().map(|vrid| {
+        let vrid = Vrid::new(*vrid).unwrap();
+        InstanceConfig::new(&format!("VI_{vrid}"), Family::Ipv4, &format!("eth{vrid}"), vrid)
+    });
+    let config = Config::new(instances.collect(), Vec::new(), Duration::ZERO).unwrap();
+    seen(witness, 0, host, Seen::Configured(Arc::new(config)));
+}
+
+fn says(witness: &mut Witness, at: u64, host: HostId, from: StateKind, to: StateKind) {
+    let news = News::State { from, to, why: Why::Startup };
+    let instance = InstanceName::new("VI_51");
+    seen(witness, at, host, Seen::Engine(Event { instance, news }));
+}
+
+#[test]
+fn an_engine_that_says_it_is_master_without_advertising_is_found_out() {
+    let mut witness = handover();
+    configured(&mut witness, A, &[51]);
+    says(&mut witness, SECOND, A, StateKind::Backup, StateKind::Master);
+    says(&mut witness, 5 * SECOND, A, StateKind::Master, StateKind::Backup);
+    let instead = judge(witness.clone(), masters(&[B]), (4 * SECOND, 6 * SECOND)).unwrap();
+    let word = "h0 too: 1.000000000 s to 5.000000000 s by its own word, not on the wire";
+    assert_eq!(instead, word);
+    assert_eq!(judge(witness, masters(&[B]), (5 * SECOND + 1, 6 * SECOND)), None);
+}
+
+#[test]
+fn an_engine_that_advertises_without_saying_so_is_found_out() {
+    let mut witness = handover();
+    configured(&mut witness, A, &[51]);
+    says(&mut witness, 2 * SECOND, A, StateKind::Backup, StateKind::Master);
+    assert_eq!(judge(witness.clone(), masters(&[A]), (2 * SECOND, 3 * SECOND)), None);
+    assert!(judge(witness, masters(&[A]), (2 * SECOND - 1, 3 * SECOND)).is_some());
+}
+
+#[test]
+fn a_paused_engine_says_nothing_and_goes_on_saying_it_afterwards() {
+    let mut witness = handover();
+    configured(&mut witness, A, &[51]);
+    says(&mut witness, SECOND, A, StateKind::Backup, StateKind::Master);
+    seen(&mut witness, 7 * SECOND / 2, A, Seen::Process(ProcessChange::Paused));
+    seen(&mut witness, 6 * SECOND, A, Seen::Process(ProcessChange::Resumed));
+    assert_eq!(judge(witness.clone(), masters(&[B]), (4 * SECOND, 6 * SECOND - 1)), None);
+    assert!(judge(witness, masters(&[B]), (4 * SECOND, 6 * SECOND)).is_some());
+}
+
+#[test]
+fn a_state_is_entered_exactly_once_in_the_window_and_its_ends_count() {
+    let enters = |from, until, tolerance| {
+        let mut witness = Witness::default();
+        configured(&mut witness, A, &[51]);
+        says(&mut witness, SECOND, A, StateKind::Backup, StateKind::Master);
+        says(&mut witness, 3 * SECOND, A, StateKind::Backup, StateKind::Master);
+        let expect = Expect::Enters { host: A, router: None, state: StateKind::Master };
+        judge_late(witness, expect, (from, until), tolerance)
+    };
+    assert_eq!(enters(SECOND, SECOND, 0), None);
+    assert_eq!(enters(0, SECOND, 0), None);
+    assert!(enters(0, SECOND - 1, 0).is_some_and(|seen| seen.starts_with("at 1.000000000 s")));
+    assert_eq!(enters(0, SECOND - 1, 1), None);
+    assert!(enters(SECOND + 1, 2 * SECOND, 0).is_some());
+    assert_eq!(enters(SECOND, 3 * SECOND, 0), Some("2 times".to_string()));
+}
+
+#[test]
+fn news_are_counted_by_name() {
+    let reports = |name: &str, times| {
+        let mut witness = Witness::default();
+        configured(&mut witness, A, &[51]);
+        let peer: IpAddr = "10.0.0.2".parse().unwrap();
+        for at in [SECOND, 2 * SECOND] {
+            let news = News::Mismatch { peer, mismatch: Mismatch::Password };
+            let instance = InstanceName::new("VI_51");
+            seen(&mut witness, at, A, Seen::Engine(Event { instance, news }));
+        }
+        let expect = Expect::Event { host: A, name: name.to_string(), times };
+        judge(witness, expect, (SECOND + 1, 2 * SECOND))
+    };
+    assert_eq!(reports("mismatch/password", Some(1)), None);
+    assert_eq!(reports("mismatch", None), None);
+    assert_eq!(reports("mismatch/password", Some(2)), Some("1 times".to_string()));
+    assert!(reports("mismatch/ttl", None).is_some());
+    assert_eq!(reports("one-way", Some(0)), None);
+}
+
+#[test]
+fn among_several_virtual_routers_an_expectation_must_name_one() {
+    let mut witness = handover();
+    configured(&mut witness, A, &[51, 52]);
+    let window = (4 * SECOND, 6 * SECOND);
+    assert_eq!(judge(witness.clone(), masters(&[B]), window), Some(AMBIGUOUS.to_string()));
+    let router = Some((Family::Ipv4, 51));
+    let expect = Expect::Masters { router, hosts: vec![B] };
+    assert_eq!(judge(witness.clone(), expect, window), None);
+    let expect = Expect::Enters { host: A, router: None, state: StateKind::Master };
+    assert_eq!(judge(witness, expect, window), Some(AMBIGUOUS.to_string()));
+}
+
+#[test]
+fn what_lasts_is_asked_of_the_inner_window_of_a_world_that_may_be_late() {
+    let window = (SECOND - 5, 7 * SECOND / 2 + 5);
+    assert_eq!(judge_late(handover(), masters(&[A]), window, 5), None);
+    assert!(judge_late(handover(), masters(&[A]), window, 4).is_some());
+    let instant = (2 * SECOND, 2 * SECOND);
+    assert_eq!(judge_late(handover(), masters(&[A]), instant, SECOND), None);
+}
+
+#[test]
+fn a_killed_process_is_no_longer_master() {
+    let mut witness = Witness::default();
+    advert(&mut witness, SECOND, A, 100);
+    seen(&mut witness, 3 * SECOND / 2, A, Seen::Process(ProcessChange::Killed));
+    let killed = 3 * SECOND / 2;
+    assert_eq!(judge(witness.clone(), masters(&[A]), (SECOND, killed)), None);
+    assert_eq!(judge(witness.clone(), masters(&[]), (killed + 1, 2 * killed)), None);
+    assert!(judge(witness, masters(&[]), (killed, 2 * killed)).is_some());
+}
+
+#[test]
+fn an_expectation_after_an_early_end_is_not_met() {
+    let window = (101 * SECOND, 102 * SECOND);
+    let instead = judge(handover(), masters(&[]), window).unwrap();
+    assert_eq!(instead, "the run ended before the window began");
+}
