@@ -1,8 +1,29 @@
-//! A simulated network: hosts, links and time for scenarios.
+//! A simulated network in which the real engine runs: hosts with model kernels, links that lose and
+//! delay, clocks that drift, and time that jumps from event to event.
+//!
+//! Same scenario, same seed, same [`trace`](vipd_scenarios::world::World::trace), in every process.
+//! The only randomness is [`random`]; no clock of this machine is read. What a scenario is and who
+//! judges it is in `vipd_scenarios`; begin with [`world::Simulation`].
 
 #![forbid(unsafe_code)]
 
+pub mod capture;
+mod client;
 pub mod clock;
+pub mod configurations;
+mod host;
+mod inject;
+pub mod kernel;
 pub mod link;
+pub mod network;
+pub mod packets;
+mod process;
 pub mod queue;
 pub mod random;
+mod stack;
+mod steps;
+pub mod trace;
+pub mod world;
+
+pub use host::CARD_QUEUE;
+pub use process::SOCKET_QUEUE;

@@ -1,0 +1,86 @@
+//! The configurations of a scenario: read before the run, so that a bad file ends it before it
+//! begins.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use vipd_config::Options;
+use vipd_engine::Config;
+use vipd_scenarios::record::HostId;
+use vipd_scenarios::scenario::{Scenario, Step};
+
+/// What each host's files say: the one in place at the start, and those that steps put there.
+#[derive(Clone, Debug, Default)]
+pub struct Configurations {
+    /// Keyed by host and file.
+    files: BTreeMap<(HostId, PathBuf), Arc<Config>>,
+}
+
+/// What reading them brought up.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Reports that hold errors, warnings or notes, in the order of hosts and steps.
+    pub reports: Vec<vipd_config::Report>,
+    /// Whether one of them holds an error.
+    pub unusable: bool,
+}
+
+impl Configurations {
+    /// Reads every file that the scenario names, each as its host reads it.
+    #[must_use]
+    pub fn load(scenario: &Scenario) -> (Self, Findings) {
+        let mut configurations = Self::default();
+        let mut findings = Findings::default();
+        for (host, file) in files(scenario) {
+            let name = &scenario.hosts[usize::from(host.0)].name;
+            let options = Options { config_id: Some(name.to_string()), ..Options::default() };
+            match vipd_config::load(file, &options) {
+                Ok(loaded) => {
+                    configurations.insert(host, file, loaded.config);
+                    findings.reports.push(loaded.report);
+                }
+                Err(report) => {
+                    findings.unusable = true;
+                    findings.reports.push(*report);
+                }
+            }
+        }
+        (configurations, findings)
+    }
+
+    /// Says what a file of a host says.
+    pub fn insert(&mut self, host: HostId, file: &Path, config: Arc<Config>) {
+        self.files.insert((host, file.to_path_buf()), config);
+    }
+
+    /// What a file of a host says, if it was read.
+    #[must_use]
+    pub fn get(&self, host: HostId, file: &Path) -> Option<&Arc<Config>> {
+        self.files.get(&(host, file.to_path_buf()))
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Config>> {
+        self.files.values()
+    }
+}
+
+/// Each file of each host once, in the order in which they come into force.
+fn files(scenario: &Scenario) -> Vec<(HostId, &PathBuf)> {
+    let started = scenario.hosts.iter().zip(0..).filter_map(|(host, id)| {
+        let file = host.config.as_ref()?;
+        Some((HostId(id), file))
+    });
+    let reloaded = scenario.steps.iter().filter_map(|timed| match &timed.step {
+        Step::Reload { host, config } => Some((*host, config)),
+        _ => None,
+    });
+    let mut files = Vec::new();
+    for file in started.chain(reloaded) {
+        if !files.contains(&file) {
+            files.push(file);
+        }
+    }
+    files
+}

@@ -1,0 +1,171 @@
+//! A pair of directors and a client, ready to be played: what the tests of the world share.
+#![allow(dead_code, reason = "each test file uses its part of it")]
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use vipd_engine::config::{Peer, Transport, VirtualAddress};
+use vipd_engine::{
+    Config, Family, InstanceConfig, News, Password, Priority, StateKind, Version, Vrid,
+};
+use vipd_scenarios::record::{HostId, Observation, Seen, WorldTime};
+use vipd_scenarios::runner;
+use vipd_scenarios::scenario::Scenario;
+use vipd_sim::configurations::Configurations;
+use vipd_sim::world::Simulation;
+
+pub const A: HostId = HostId(0);
+pub const B: HostId = HostId(1);
+pub const CLIENT: HostId = HostId(2);
+pub const VIP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 100));
+pub const SECOND: u64 = 1_000_000_000;
+
+const PAIR: &str = r#"
+title = "a pair and a client"
+until = "20s"
+[segment.lan]
+[host.a]
+config = "seed/director-1.conf"
+interfaces.eth0 = { segment = "lan", address = "10.0.0.1/24" }
+[host.b]
+config = "seed/director-2.conf"
+interfaces.eth0 = { segment = "lan", address = "10.0.0.2/24" }
+"#;
+
+const PROBING: &str = r#"
+[host.client]
+interfaces.eth0 = { segment = "lan", address = "10.0.0.9/24" }
+probe = { address = "10.0.0.100", every = "100ms" }
+"#;
+
+/// A scenario with configurations that the test made.
+pub struct Rehearsal {
+    pub scenario: Scenario,
+    pub configurations: Configurations,
+}
+
+/// A run and everything that was seen in it.
+pub struct Played {
+    pub seen: Vec<Observation>,
+    pub trace: u128,
+}
+
+/// The virtual router 51 of the tests: v2, multicast, 1 s, priorities 100 and 99.
+pub fn instance(priority: i64) -> InstanceConfig {
+    let mut instance =
+        InstanceConfig::new("VI_1", Family::Ipv4, "eth0", Vrid::new(51).expect("a VRID"));
+    instance.priority = Priority::new(priority).expect("a priority");
+    instance.password = Password::new(b"1111").ok();
+    instance.addresses = vec![VirtualAddress::new(VIP)];
+    instance
+}
+
+pub fn config(instance: InstanceConfig) -> Arc<Config> {
+    Arc::new(Config::new(vec![instance], vec![], std::time::Duration::ZERO).expect("a config"))
+}
+
+impl Rehearsal {
+    /// The pair without a client, and `rest` below it.
+    pub fn pair(rest: &str) -> Self {
+        Self::new(&format!("{PAIR}{rest}"), |_| ())
+    }
+
+    /// The pair and a client that probes ten times a second.
+    pub fn probed(rest: &str) -> Self {
+        Self::new(&format!("{PAIR}{PROBING}{rest}"), |_| ())
+    }
+
+    /// The probed pair with a change to both instances.
+    pub fn changed(rest: &str, change: impl Fn(&mut InstanceConfig)) -> Self {
+        Self::new(&format!("{PAIR}{PROBING}{rest}"), change)
+    }
+
+    pub fn new(text: &str, change: impl Fn(&mut InstanceConfig)) -> Self {
+        let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/test.toml");
+        let scenario = Scenario::parse(&place, text).unwrap_or_else(|error| panic!("{error}"));
+        let mut configurations = Configurations::default();
+        for (host, file, priority) in [(A, 1, 100), (B, 2, 99)] {
+            let mut instance = instance(priority);
+            change(&mut instance);
+            configurations.insert(host, &conf(file), config(instance));
+        }
+        Self { scenario, configurations }
+    }
+
+    pub fn simulation(&self, seed: u64) -> Simulation {
+        Simulation::new(&self.scenario, self.configurations.clone(), seed)
+    }
+
+    pub fn play(&self) -> Played {
+        self.play_with(1)
+    }
+
+    pub fn play_with(&self, seed: u64) -> Played {
+        let mut world = self.simulation(seed);
+        let mut seen = Vec::new();
+        let outcome = runner::run(&self.scenario, &mut world, None, Some(&mut seen));
+        Played { seen, trace: outcome.trace.expect("a simulated run has a trace") }
+    }
+}
+
+/// The file of a director.
+pub fn conf(number: u8) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    folder.join(format!("seed/director-{number}.conf"))
+}
+
+/// Adverts to each other instead of to the group.
+pub fn unicast(instance: &mut InstanceConfig) {
+    let peer = if instance.priority.get() == 100 { [10, 0, 0, 2] } else { [10, 0, 0, 1] };
+    let peers = vec![Peer::new(IpAddr::from(peer))];
+    instance.transport = Transport::Unicast { source: None, peers, ttl: 255 };
+}
+
+/// VRRPv3 over the same addresses.
+pub fn v3(instance: &mut InstanceConfig) {
+    instance.version = Version::V3;
+    instance.password = None;
+}
+
+impl Played {
+    /// When this was seen, in order.
+    pub fn times(&self, what: impl Fn(&Observation) -> bool) -> Vec<u64> {
+        self.seen.iter().filter(|seen| what(seen)).map(|seen| seen.at.0).collect()
+    }
+
+    /// When a host entered a state.
+    pub fn entered(&self, host: HostId, state: StateKind) -> Vec<u64> {
+        self.times(|seen| {
+            let Seen::Engine(event) = &seen.seen else { return false };
+            seen.host == host && matches!(event.news, News::State { to, .. } if to == state)
+        })
+    }
+
+    /// When a host's engine reported something of this name.
+    pub fn reported(&self, host: HostId, name: &str) -> Vec<u64> {
+        self.times(|seen| {
+            let Seen::Engine(event) = &seen.seen else { return false };
+            seen.host == host && event.news.name() == name
+        })
+    }
+
+    /// When a host's data plane took (or gave up) the virtual address.
+    pub fn owned(&self, host: HostId, expected: bool) -> Vec<u64> {
+        self.times(|seen| {
+            seen.host == host && matches!(seen.seen, Seen::Owns { owns, .. } if owns == expected)
+        })
+    }
+
+    /// Who answered the last probe that was over at this time.
+    pub fn answered_by(&self, at: u64) -> Option<HostId> {
+        let before = self.seen.iter().rev().filter(|seen| seen.at <= WorldTime(at));
+        before
+            .filter_map(|seen| match seen.seen {
+                Seen::Probe { answered_by, .. } => Some(answered_by),
+                _ => None,
+            })
+            .next()
+            .flatten()
+    }
+}

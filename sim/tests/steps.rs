@@ -1,0 +1,300 @@
+//! Each step of the language has the effect that its name promises.
+
+mod rehearsal;
+
+use rehearsal::*;
+use vipd_engine::StateKind;
+use vipd_scenarios::record::{LossReason, MachineChange, ProcessChange, Seen};
+
+/// 3 A + Skew_Time of priority 100.
+const DOWN_A: u64 = 3_609_375_000;
+const DELAY: u64 = 100_000;
+
+fn step(at: &str, what: &str) -> String {
+    format!("[[step]]\nat = \"{at}\"\n{what}\n")
+}
+
+#[test]
+fn both_start_and_the_higher_priority_takes_over_after_its_master_down_interval() {
+    let played = Rehearsal::probed("").play();
+    assert_eq!(played.entered(A, StateKind::Master), [DOWN_A]);
+    assert_eq!(played.owned(A, true), [DOWN_A]);
+    assert!(played.entered(B, StateKind::Master).is_empty());
+    assert_eq!(played.answered_by(3_600_000_000), None);
+    assert_eq!(played.answered_by(10 * SECOND), Some(A));
+}
+
+#[test]
+fn a_stopped_master_resigns_and_the_other_takes_over_after_its_skew_time() {
+    let played = Rehearsal::probed(&step("10s", "stop = \"a\"")).play();
+    assert_eq!(played.entered(B, StateKind::Master), [10 * SECOND + DELAY + 613_281_250]);
+    assert_eq!(played.owned(A, false), [10 * SECOND]);
+    let ended = played.times(|seen| matches!(seen.seen, Seen::Process(ProcessChange::Stopped)));
+    assert_eq!(ended, [10 * SECOND]);
+    assert_eq!(played.answered_by(15 * SECOND), Some(B));
+}
+
+#[test]
+fn a_process_that_is_started_again_takes_its_role_back() {
+    let rest = step("6s", "stop = \"a\"") + &step("10s", "start = \"a\"");
+    let played = Rehearsal::probed(&rest).play();
+    assert_eq!(played.entered(A, StateKind::Master), [DOWN_A, 10 * SECOND + DOWN_A]);
+    assert_eq!(played.entered(B, StateKind::Backup).len(), 2);
+}
+
+#[test]
+fn a_killed_process_leaves_its_address_and_two_data_planes_own_it() {
+    let played = Rehearsal::probed(&step("10s", "kill = \"a\"")).play();
+    assert!(played.owned(A, false).is_empty());
+    assert_eq!(played.owned(B, true).len(), 1);
+    assert!(played.owned(B, true)[0] > 12 * SECOND);
+}
+
+#[test]
+fn without_power_the_address_goes_and_a_boot_starts_the_process() {
+    let rest = step("8s", "power_off = \"a\"") + &step("14s", "power_on = \"a\"");
+    let played = Rehearsal::probed(&rest).play();
+    assert_eq!(played.owned(A, false), [8 * SECOND]);
+    assert_eq!(played.entered(A, StateKind::Master).last(), Some(&(14 * SECOND + DOWN_A)));
+    let lost = played.times(
+        |seen| matches!(seen.seen, Seen::AdvertLost(_, LossReason::PoweredOff) if seen.host == A),
+    );
+    assert!(!lost.is_empty(), "adverts of the other one find nobody");
+}
+
+#[test]
+fn a_paused_process_keeps_its_address_and_reads_what_waited_before_it_fires_a_timer() {
+    let rest = step("8s", "pause = \"a\"") + &step("14s", "resume = \"a\"");
+    let played = Rehearsal::probed(&rest).play();
+    assert_eq!(played.owned(A, false).first(), None, "it is never taken away: A preempts");
+    assert_eq!(played.entered(B, StateKind::Master).len(), 1);
+    let resumed = 14 * SECOND;
+    let sent = played.times(|seen| {
+        seen.host == A && seen.at.0 == resumed && matches!(seen.seen, Seen::AdvertSent(_))
+    });
+    assert!(!sent.is_empty(), "it answers the lower priority that it reads first");
+    assert!(played.entered(B, StateKind::Backup).last() > Some(&resumed));
+}
+
+#[test]
+fn a_paused_master_of_lower_priority_yields_on_resume_without_an_advert_of_its_timer() {
+    let rest = step("1s", "pause = \"a\"")
+        + &step("6s", "pause = \"b\"")
+        + &step("6500ms", "resume = \"a\"")
+        + &step("14s", "resume = \"b\"");
+    let played = Rehearsal::probed(&rest).play();
+    let resumed = 14 * SECOND;
+    assert_eq!(played.entered(B, StateKind::Backup).last(), Some(&resumed));
+    assert_eq!(played.owned(B, false), [resumed]);
+    let priorities: Vec<_> = played
+        .seen
+        .iter()
+        .filter(|seen| seen.host == B && seen.at.0 >= resumed)
+        .filter_map(|seen| match seen.seen {
+            Seen::AdvertSent(advert) => Some(advert.priority),
+            _ => None,
+        })
+        .collect();
+    assert!(priorities.len() <= 1, "at most the last advert of a master that yields");
+}
+
+#[test]
+fn a_frozen_machine_owns_nothing_and_its_clock_may_stand_still_too() {
+    for clock in [false, true] {
+        let freeze = format!("freeze = \"a\"\nclock_stops = {clock}");
+        let rest = step("8s", &freeze) + &step("14s", "thaw = \"a\"");
+        let played = Rehearsal::probed(&rest).play();
+        assert_eq!(played.owned(A, false).first(), Some(&(8 * SECOND)));
+        assert_eq!(played.owned(A, true).get(1), Some(&(14 * SECOND)));
+        let machine = played.times(|seen| match seen.seen {
+            Seen::Machine(MachineChange::Frozen { clock: stands }) => stands == clock,
+            _ => false,
+        });
+        assert_eq!(machine, [8 * SECOND]);
+        assert_eq!(played.entered(B, StateKind::Master).len(), 1);
+    }
+}
+
+#[test]
+fn a_cut_makes_two_masters_and_its_healing_leaves_one() {
+    let rest = step("6s", "cut = \"a <-> b\"") + &step("14s", "heal = \"all\"");
+    let played = Rehearsal::probed(&rest).play();
+    assert_eq!(played.entered(B, StateKind::Master).len(), 1);
+    let back = played.entered(B, StateKind::Backup).last().copied().unwrap_or(0);
+    assert!((14 * SECOND..15 * SECOND + 2 * DELAY).contains(&back));
+}
+
+#[test]
+fn a_one_way_cut_leaves_the_other_way_open() {
+    let played = Rehearsal::probed(&step("6s", "cut = \"a -> b\"")).play();
+    let (cut, delivered): (Vec<_>, Vec<_>) = (
+        played.times(|seen| {
+            seen.host == B && matches!(seen.seen, Seen::AdvertLost(_, LossReason::Cut))
+        }),
+        played.times(|seen| seen.host == A && matches!(seen.seen, Seen::AdvertDelivered(_))),
+    );
+    assert!(!cut.is_empty() && !delivered.is_empty());
+    assert_eq!(played.reported(A, "one-way").len(), 1);
+}
+
+#[test]
+fn a_multicast_cut_hurts_multicast_adverts_and_spares_unicast_ones() {
+    let rest = step("6s", "cut_multicast = \"a <-> b\"");
+    assert_eq!(Rehearsal::probed(&rest).play().entered(B, StateKind::Master).len(), 1);
+    let unicast = Rehearsal::changed(&rest, unicast).play();
+    assert!(unicast.entered(B, StateKind::Master).is_empty());
+    assert_eq!(unicast.entered(A, StateKind::Master), [DOWN_A]);
+}
+
+#[test]
+fn two_lost_adverts_are_borne_and_three_are_not() {
+    for (count, takeovers) in [(2, 0), (3, 1)] {
+        let rest = step("6s", &format!("lose = {count}\non = \"a -> b\""));
+        let played = Rehearsal::probed(&rest).play();
+        assert_eq!(played.entered(B, StateKind::Master).len(), takeovers, "{count} lost");
+    }
+}
+
+#[test]
+fn conditions_change_the_delay_of_what_is_sent_from_now_on() {
+    let rest = step("6s", "conditions = { delay = \"5ms\", duplicate = \"100%\" }\non = \"all\"");
+    let played = Rehearsal::pair(&rest).play();
+    let sent = played.times(|seen| matches!(seen.seen, Seen::AdvertSent(_)));
+    let last = sent.iter().rfind(|at| **at < 19 * SECOND).copied().unwrap_or(0);
+    let arrived = played.times(|seen| {
+        matches!(seen.seen, Seen::AdvertDelivered(_))
+            && (last..last + SECOND / 2).contains(&seen.at.0)
+    });
+    assert_eq!(arrived, [last + 5_000_000, last + 5_000_000], "late, and twice");
+}
+
+#[test]
+fn a_corrupted_advert_is_lost_for_the_record_and_dropped_by_the_engine() {
+    let rest = step("6s", "conditions = { corrupt = \"100%\" }\non = \"all\"");
+    let played = Rehearsal::pair(&rest).play();
+    let lost = played.times(|seen| matches!(seen.seen, Seen::AdvertLost(_, LossReason::Corrupted)));
+    assert!(lost.len() >= 2, "{lost:?}");
+    assert_eq!(played.entered(B, StateKind::Master).len(), 1);
+}
+
+#[test]
+fn without_carrier_the_master_is_in_fault_and_frames_are_lost() {
+    let rest = step("6s", "link_down = \"a\"\ninterface = \"eth0\"")
+        + &step("14s", "link_up = \"a\"\ninterface = \"eth0\"");
+    let played = Rehearsal::probed(&rest).play();
+    assert_eq!(played.entered(A, StateKind::Fault), [6 * SECOND]);
+    assert_eq!(played.entered(A, StateKind::Master).last(), Some(&(14 * SECOND + DOWN_A)));
+    let lost = played.times(|seen| matches!(seen.seen, Seen::AdvertLost(_, LossReason::LinkDown)));
+    assert!(!lost.is_empty());
+    assert_eq!(played.answered_by(13 * SECOND), Some(B));
+}
+
+#[test]
+fn an_address_that_somebody_removes_is_noticed_and_added_again() {
+    let rest = step("6s", "remove_address = \"a\"\naddress = \"10.0.0.100\"");
+    let played = Rehearsal::probed(&rest).play();
+    assert_eq!(played.reported(A, "address-lost"), [6 * SECOND]);
+    assert_eq!(played.owned(A, false).len(), 1);
+    assert_eq!(played.answered_by(10 * SECOND), Some(A));
+}
+
+#[test]
+fn a_reload_with_another_file_is_in_force_at_once() {
+    let rest = step("6s", "reload = \"a\"\nconfig = \"seed/director-2.conf\"");
+    let mut rehearsal = Rehearsal::probed(&rest);
+    rehearsal.configurations.insert(A, &conf(2), config(instance(90)));
+    let played = rehearsal.play();
+    let configured = played.times(|seen| matches!(seen.seen, Seen::Configured(_)));
+    assert_eq!(configured, [0, 0, 6 * SECOND]);
+    assert_eq!(played.entered(B, StateKind::Master).len(), 1, "99 is more than 90");
+}
+
+#[test]
+fn a_fast_clock_takes_over_early() {
+    let rest = step("0s", "clock_drift = \"a\"\nppm = 10000");
+    let played = Rehearsal::probed(&rest).play();
+    assert_eq!(played.entered(A, StateKind::Master), [DOWN_A * 100 / 101 + 1]);
+}
+
+#[test]
+fn a_wall_clock_jump_changes_nothing() {
+    let rest = step("5s", "wall_clock_jump = \"a\"\nby = \"1h\"");
+    assert_eq!(Rehearsal::probed(&rest).play().trace, Rehearsal::probed("").play().trace);
+}
+
+#[test]
+fn late_handlers_are_late_and_never_later_than_they_may_be() {
+    let rest = step("0s", "late = \"a\"\nby = \"20ms\"");
+    let played = Rehearsal::probed(&rest).play();
+    let entered = played.entered(A, StateKind::Master);
+    assert!(entered.iter().all(|at| (DOWN_A..=DOWN_A + 20_000_000).contains(at)), "{entered:?}");
+    assert_ne!(entered, [DOWN_A]);
+    assert_ne!(entered, Rehearsal::probed(&rest).play_with(2).entered(A, StateKind::Master));
+}
+
+#[test]
+fn a_macvlan_that_comes_up_by_itself_is_put_down_again() {
+    let rest = step("6s", "flap_virtual_mac = \"b\"\ninterface = \"vrrp.51\"");
+    let played = Rehearsal::changed(&rest, |instance| {
+        instance.virtual_mac = Some(vipd_engine::config::VirtualMac {
+            interface: vipd_engine::InterfaceName::new("vrrp.51"),
+            transmit_from_parent: false,
+        });
+    })
+    .play();
+    assert_eq!(played.answered_by(5 * SECOND), Some(A));
+    let virtual_mac = played.times(
+        |seen| matches!(seen.seen, Seen::Answered { mac, .. } if mac.0 == [0, 0, 0x5e, 0, 1, 51]),
+    );
+    assert!(!virtual_mac.is_empty());
+    assert_eq!(played.answered_by(19 * SECOND), Some(A));
+    assert!(played.owned(B, true).is_empty());
+}
+
+#[test]
+fn a_bad_tracker_of_weight_zero_is_a_fault() {
+    let rest = step("6s", "tracker = \"a\"\nname = \"web\"\nvalue = \"down\"");
+    let played = Rehearsal::changed(&rest, |instance| {
+        instance.tracks = vec![vipd_engine::config::Track {
+            tracked: vipd_engine::config::Tracked::Tracker(vipd_engine::TrackerName::new("web")),
+            weight: vipd_engine::config::Weight::FAULT,
+        }];
+    })
+    .play();
+    assert_eq!(played.entered(A, StateKind::Master), [DOWN_A], "unset trackers are good");
+    assert_eq!(played.entered(A, StateKind::Fault).last(), Some(&(6 * SECOND)));
+}
+
+#[test]
+fn a_kernel_command_that_fails_is_news_and_is_tried_again() {
+    let rest = step("1s", "kernel_fails = \"a\"\ncount = 1");
+    let played = Rehearsal::probed(&rest).play();
+    assert_eq!(played.reported(A, "command-failed").len(), 1);
+    assert!(played.owned(A, true)[0] > DOWN_A);
+}
+
+#[test]
+fn late_kernel_commands_delay_the_data_plane_and_the_announcement() {
+    let rest = step("1s", "kernel_late = \"a\"\nby = \"300ms\"");
+    let played = Rehearsal::probed(&rest).play();
+    assert_eq!(played.entered(A, StateKind::Master), [DOWN_A]);
+    assert_eq!(played.owned(A, true), [DOWN_A + 300_000_000]);
+    let announced = played.times(|seen| matches!(seen.seen, Seen::Announced { .. }));
+    assert_eq!(announced.first(), Some(&(DOWN_A + 300_000_000)));
+}
+
+#[test]
+fn injected_adverts_reach_every_host() {
+    let rest = step(
+        "6s",
+        "inject = \"lan\"\nsrc = \"10.0.0.66\"\nvrid = 51\npriority = 200\nauth_pass = \"1111\"\n\
+         addresses = \"10.0.0.100\"\ncount = 3\nevery = \"1s\"",
+    );
+    let played = Rehearsal::probed(&rest).play();
+    let strange = played.times(
+        |seen| matches!(seen.seen, Seen::AdvertDelivered(advert) if advert.sender.is_none()),
+    );
+    assert_eq!(strange.len(), 9, "three adverts at three hosts");
+    assert_eq!(played.entered(A, StateKind::Backup).last(), Some(&(6 * SECOND + DELAY)));
+    assert_eq!(played.entered(A, StateKind::Master).len(), 2);
+}
