@@ -17,6 +17,10 @@ use crate::scenario::{Scenario, TimedStep};
 /// Entries kept; what comes after is counted.
 pub const MAX_ENTRIES: usize = 10_000;
 
+/// Bursts of announcements shown after any other line of their host: at once and after
+/// `garp_master_delay`. The refreshes that follow tell nothing new.
+const MAX_BURSTS: u32 = 2;
+
 /// One line.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -43,6 +47,8 @@ pub enum What {
     LostAdvert(SeenAdvert),
     /// The data plane took or gave up an address.
     Owns(IpAddr, bool),
+    /// A burst of announcements of one address, and how many frames it had.
+    Announced(IpAddr, u32),
     /// From here on a client's probes are answered by this host, or by nobody.
     AnsweredBy(Option<HostId>),
 }
@@ -55,6 +61,8 @@ pub struct Timeline {
     many_instances: BTreeMap<HostId, bool>,
     steps: BTreeMap<usize, String>,
     answered: BTreeMap<HostId, Option<HostId>>,
+    /// Bursts shown since the last other line of the host.
+    bursts: BTreeMap<(HostId, IpAddr), u32>,
     entries: Vec<Entry>,
     left_out: usize,
 }
@@ -73,6 +81,7 @@ impl Timeline {
             many_instances: BTreeMap::new(),
             steps: lines.collect(),
             answered: BTreeMap::new(),
+            bursts: BTreeMap::new(),
             entries: Vec::new(),
             left_out: 0,
         }
@@ -101,7 +110,7 @@ impl Timeline {
         }
         text.push_str(
             "legend: seconds of world time; ! step, > state change, + - address owned or not, \
-             * event, 0 advert with priority 0, x advert lost, ? client, . end\n",
+             = announced, * event, 0 advert with priority 0, x advert lost, ? client, . end\n",
         );
         text
     }
@@ -127,6 +136,8 @@ impl Timeline {
             What::LostAdvert(advert) => format!("advert of {} lost", advert.src),
             What::Owns(address, true) => format!("owns {address}"),
             What::Owns(address, false) => format!("no longer owns {address}"),
+            What::Announced(address, 1) => format!("announces {address}"),
+            What::Announced(address, frames) => format!("announces {address} {frames} times"),
             What::AnsweredBy(Some(host)) => {
                 format!("answered by {}", self.hosts[usize::from(host.0)])
             }
@@ -156,6 +167,9 @@ impl Timeline {
                 let what = if *owns { "owns" } else { "releases" };
                 json!({ "what": what, "address": address.to_string() })
             }
+            What::Announced(address, frames) => {
+                json!({ "what": "announces", "address": address.to_string(), "frames": frames })
+            }
             What::AnsweredBy(host) => {
                 let host = host.map(|host| self.hosts[usize::from(host.0)].to_string());
                 json!({ "what": "client", "answered_by": host })
@@ -167,7 +181,29 @@ impl Timeline {
         object
     }
 
+    /// Frames of one time and address are one line.
+    fn on_announced(&mut self, at: WorldTime, host: HostId, address: IpAddr) {
+        let now = self.entries.iter_mut().rev().take_while(|entry| entry.at == at);
+        for entry in now {
+            if let What::Announced(known, frames) = &mut entry.what
+                && *known == address
+                && entry.host == Some(host)
+            {
+                *frames += 1;
+                return;
+            }
+        }
+        let shown = self.bursts.get(&(host, address)).copied().unwrap_or(0);
+        if shown < MAX_BURSTS {
+            self.push(at, Some(host), What::Announced(address, 1));
+            self.bursts.insert((host, address), shown + 1);
+        }
+    }
+
     fn push(&mut self, at: WorldTime, host: Option<HostId>, what: What) {
+        if !matches!(what, What::Announced(..)) {
+            self.bursts.retain(|(announcer, _), _| Some(*announcer) != host);
+        }
         if self.entries.len() < MAX_ENTRIES {
             self.entries.push(Entry { at, host, what });
         } else {
@@ -200,6 +236,7 @@ const fn mark(what: &What) -> char {
         What::LostAdvert(_) => 'x',
         What::Owns(_, true) => '+',
         What::Owns(_, false) => '-',
+        What::Announced(..) => '=',
         What::AnsweredBy(_) => '?',
     }
 }
@@ -228,6 +265,7 @@ impl Recorder for Timeline {
             Seen::Owns { address, owns, .. } => {
                 self.push(*at, Some(*host), What::Owns(*address, *owns));
             }
+            Seen::Announced { address, .. } => self.on_announced(*at, *host, *address),
             Seen::Probe { answered_by, .. } => {
                 if self.answered.insert(*host, *answered_by) != Some(*answered_by) {
                     self.push(*at, Some(*host), What::AnsweredBy(*answered_by));
@@ -240,7 +278,6 @@ impl Recorder for Timeline {
             | Seen::Process(_)
             | Seen::Machine(_)
             | Seen::Address { .. }
-            | Seen::Announced { .. }
             | Seen::Answered { .. }
             | Seen::Neighbour { .. }
             | Seen::Link { .. }
