@@ -78,6 +78,16 @@ impl Protocol {
     /// All of them by name.
     pub const NAMES: [(&'static str, Self); 3] =
         [("TCP", Self::Tcp), ("UDP", Self::Udp), ("SCTP", Self::Sctp)];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
+        }
+    }
 }
 
 /// How packets reach the real server.
@@ -95,6 +105,16 @@ impl Forwarding {
     /// All of them by name.
     pub const NAMES: [(&'static str, Self); 3] =
         [("NAT", Self::Nat), ("DR", Self::DirectRouting), ("TUN", Self::Tunnel)];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nat => "NAT",
+            Self::DirectRouting => "DR",
+            Self::Tunnel => "TUN",
+        }
+    }
 }
 
 /// Scheduler of the kernel, by its name there.

@@ -1,6 +1,8 @@
 //! keepalived.conf text to a checked engine configuration, with diagnostics that point at the line.
 //!
-//! [`load`] is the way in. [`text`] makes words and blocks of the files and knows no keyword.
+//! [`load`] is the way in. [`text`] makes words and blocks of the files and knows no keyword;
+//! [`keywords`] is the table of the language; the typed meaning reads statements by that table and
+//! hands the result to the engine's own rules.
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +14,8 @@ use vipd_engine::{Config, Profile};
 pub mod diagnostics;
 pub mod director;
 mod effective;
+pub mod keywords;
+mod meaning;
 mod report;
 pub mod text;
 pub mod trackers;
@@ -62,8 +66,39 @@ pub fn load_from(
     path: &Path,
     options: &Options,
 ) -> Result<Loaded, Box<Report>> {
-    let text_options =
-        text::TextOptions { config_id: options.config_id.clone(), ..Default::default() };
-    let document = text::read_from(files, path, &text_options);
-    Err(Box::new(Report { sources: document.sources, diagnostics: document.diagnostics }))
+    let document = text::read_from(files, path, &text_options(options));
+    let mut found = document.diagnostics;
+    let mut draft = meaning::Draft::new(options.profile);
+    let statements = &document.statements;
+    meaning::walk(statements, keywords::Place::Root, &mut draft, options.profile, &mut found);
+    let settled = meaning::settle(&mut draft, options.profile, &mut found);
+    let report = Report { sources: document.sources, diagnostics: found };
+    let effective = Effective::new(&draft, &settled, &report.sources, options.profile);
+    match settled.config {
+        Some(config) if !report.diagnostics.has_errors() => Ok(Loaded {
+            config: Arc::new(config),
+            report,
+            effective,
+            trackers: draft.trackers(),
+            mail: draft.globals.mail,
+            virtual_servers: draft
+                .virtual_servers
+                .into_iter()
+                .map(|one| one.value.config)
+                .collect(),
+        }),
+        Some(_) | None => Err(Box::new(report)),
+    }
+}
+
+fn text_options(options: &Options) -> text::TextOptions {
+    let root = keywords::Place::Root.rows().iter();
+    let blocks = root.filter(|row| matches!(row.form, keywords::Form::Block(_)));
+    let only_there = blocks.map(|row| row.name);
+    let only_there = only_there.filter(|name| keywords::places_of(name).count() == 1);
+    text::TextOptions {
+        config_id: options.config_id.clone(),
+        root_blocks: only_there.collect(),
+        ..text::TextOptions::default()
+    }
 }

@@ -102,3 +102,15 @@ pub enum ParamMatch {
     /// The beginning of the last one is enough.
     Partial,
 }
+
+impl ParamMatch {
+    /// The word of the file; `exact` is never written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Initial => "initial",
+            Self::Partial => "partial",
+        }
+    }
+}

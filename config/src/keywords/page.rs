@@ -1,0 +1,101 @@
+//! The table as a page for people: `docs/keywords.md`. A test fails if the committed page differs.
+
+use std::fmt::Write;
+
+use super::{Effect, Keyword, Place, Since, Standing};
+
+const HEAD: &str = "\
+# Keywords
+
+Every keyword of keepalived.conf that vipd knows, and what becomes of it. This page is made from the
+table in `config/src/keywords`: do not edit it, run `UPDATE_DOCS=1 cargo test -p vipd-config`.
+
+| what becomes of it | meaning |
+|---|---|
+| acted on | it does what it says |
+| checked | read and checked, not acted on by this version: one note per configuration |
+| refused: mastership | keepalived knows it, this version does not do it, and it decides who is master: an error |
+| refused: kernel | the same, and it changes what the kernel has: an error |
+| ignored | keepalived knows it, this version does not do it: a warning |
+| no effect | keepalived does nothing with it either: a warning |
+| unknown | keepalived does not know it, but files in the wild have it: an error |
+
+*Since* names the keepalived that first knew a keyword, if it is newer than 2.2.7.
+
+`vrrp_strict` and `strict_mode` pick the switches of the instance's RFC (RFC 3768 for version 2,
+RFC 9568 for version 3) unless the file says otherwise, but keep keepalived's checksum with the
+pseudo-header, which its peers demand; `v3_checksum_as_v2` picks RFC 9568's form, in what is sent
+and in what is accepted. Values that keepalived cuts, rounds or ignores are warnings with its result
+in the profile `drop-in`, errors in the profiles `rfc3768`, `rfc5798` and `rfc9568`.
+
+`skip_check_adv_addr` changes nothing else: an address list that differs is named once per sender
+with or without it.
+";
+
+/// The page.
+#[must_use]
+pub fn page() -> String {
+    let mut text = HEAD.to_owned();
+    for place in Place::ALL {
+        let _ = write!(text, "\n## {}\n\n", heading(place));
+        text.push_str("| keyword | arguments | default | since | what becomes of it |\n");
+        text.push_str("|---|---|---|---|---|\n");
+        for row in place.rows() {
+            let Keyword { name, arguments, default, .. } = row;
+            let (arguments, default) = (cell(arguments), default.replace('|', "\\|"));
+            let (since, fate) = (since(row.since), fate(row));
+            let _ = writeln!(text, "| `{name}` | {arguments} | {default} | {since} | {fate} |");
+        }
+    }
+    text
+}
+
+fn heading(place: Place) -> String {
+    let title = place.title();
+    let mut letters = title.chars();
+    letters.next().map_or_else(String::new, |first| {
+        let mut heading: String = first.to_uppercase().collect();
+        heading.push_str(letters.as_str());
+        heading
+    })
+}
+
+fn cell(arguments: &str) -> String {
+    if arguments.is_empty() {
+        String::new()
+    } else {
+        format!("`{}`", arguments.replace('|', "\\|"))
+    }
+}
+
+const fn since(since: Since) -> &'static str {
+    match since {
+        Since::Long => "",
+        Since::After2_2_7 => "after 2.2.7",
+        Since::V2_4_0 => "2.4.0",
+        Since::Never => "vipd only",
+    }
+}
+
+fn fate(row: &Keyword) -> String {
+    let fate = match row.standing {
+        Standing::ActedOn => "acted on",
+        Standing::Checked => "checked",
+        Standing::NotBuilt(Effect::Mastership) => "refused: mastership",
+        Standing::NotBuilt(Effect::Kernel) => "refused: kernel",
+        Standing::NotBuilt(Effect::Aside) => "ignored",
+        Standing::NoEffect => "no effect",
+        Standing::Dead => "unknown",
+    };
+    let mut text = fate.to_owned();
+    if row.sets != row.name {
+        let _ = write!(text, "; sets `{}`", row.sets);
+    }
+    if let Some(global) = row.inherits {
+        let _ = write!(text, "; inherits `{global}`");
+    }
+    if let Some(way_out) = row.deprecated {
+        let _ = write!(text, "; deprecated: {}", way_out.replace('|', "\\|"));
+    }
+    text
+}

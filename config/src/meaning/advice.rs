@@ -1,0 +1,115 @@
+//! The engine's rules across fields, told at their place in the file and with the way out.
+
+use vipd_engine::config::{ConfigError, ConfigRule};
+use vipd_engine::{InstanceName, Version};
+
+use super::draft::{Draft, Origins};
+use crate::diagnostics::{Diagnostic, Span};
+use crate::keywords::{Form, Place};
+use crate::text::did_you_mean;
+
+/// A broken rule as a diagnostic.
+pub(super) fn diagnostic(error: &ConfigError, draft: &Draft) -> Diagnostic {
+    let path = &error.path;
+    let origins = block(error, draft);
+    let field = if path.field == path.block.0 { "" } else { path.field };
+    let message = match Place::Root.find(path.block.0) {
+        Some(_) if !field.is_empty() => format!("`{field}`: {}", error.rule),
+        _ => error.rule.to_string(),
+    };
+    let mut found = Diagnostic::error("broken-rule", message);
+    let place = origins.and_then(|origins| origins.place(field, path.index));
+    if let Some(place) = place {
+        found = found.at(place);
+    }
+    if let Some(help) = help(&error.rule, draft) {
+        found = found.help(help);
+    }
+    match other(error, draft) {
+        Some((place, label)) => found.also(place, label),
+        None => found,
+    }
+}
+
+/// The block of an error. Of two blocks of one name the second is the mistaken one.
+fn block<'a>(error: &ConfigError, draft: &'a Draft) -> Option<&'a Origins> {
+    let (keyword, name) = &error.path.block;
+    let instances = draft.instances.iter().map(|one| (one.value.name.as_str(), &one.origins));
+    let groups = draft.groups.iter();
+    let groups = groups.map(|one| (one.value.config.name.as_str(), &one.origins));
+    let named = |(block, origins): (&str, &'a Origins)| (block == name).then_some(origins);
+    if Place::Root.find(keyword)?.form == Form::Block(Place::SyncGroup) {
+        groups.rev().find_map(named)
+    } else {
+        instances.rev().find_map(named)
+    }
+}
+
+fn instance<'a>(name: &InstanceName, draft: &'a Draft) -> Option<&'a Origins> {
+    let mut all = draft.instances.iter();
+    all.find(|one| one.value.name == name.as_str()).map(|one| &one.origins)
+}
+
+/// The other place of a rule about two.
+fn other(error: &ConfigError, draft: &Draft) -> Option<(Span, &'static str)> {
+    match &error.rule {
+        ConfigRule::SameIdentity(name) => {
+            let place = instance(name, draft)?.place("virtual_router_id", None)?;
+            Some((place, "the other one"))
+        }
+        ConfigRule::SameName => {
+            let place = instance(&InstanceName::new(&error.path.block.1), draft)?.block?;
+            Some((place, "the first one"))
+        }
+        ConfigRule::InTwoGroups(name) => {
+            let mut groups = draft.groups.iter();
+            let group = groups.find(|one| one.value.config.name == *name)?;
+            Some((group.origins.block?, "the other group"))
+        }
+        ConfigRule::FamilyDiffers(_)
+        | ConfigRule::TooManyAddresses(_)
+        | ConfigRule::SameAddress(_)
+        | ConfigRule::PrefixTooLong(_)
+        | ConfigRule::VersionNeedsIpv4
+        | ConfigRule::IntervalDoesNotFit(_)
+        | ConfigRule::AuthenticationNeedsV2
+        | ConfigRule::EndpointFamilyDiffers(_)
+        | ConfigRule::PeerIsSelf(_)
+        | ConfigRule::NoPeer
+        | ConfigRule::NotAGroup(_)
+        | ConfigRule::NoDownTimer
+        | ConfigRule::UnknownMember(_)
+        | ConfigRule::FirstAddressNotLinkLocal(_) => None,
+    }
+}
+
+fn help(rule: &ConfigRule, draft: &Draft) -> Option<String> {
+    let text = match rule {
+        ConfigRule::SameIdentity(_) => "give one of them another `virtual_router_id`",
+        ConfigRule::SameName => "give it another name",
+        ConfigRule::FamilyDiffers(_) => {
+            "addresses of the other family stand in `virtual_ipaddress_excluded`, or in an \
+             instance of their own"
+        }
+        ConfigRule::TooManyAddresses(_) => "put the rest into `virtual_ipaddress_excluded`",
+        ConfigRule::SameAddress(_) => "remove one of the two lines",
+        ConfigRule::VersionNeedsIpv4 => "write `version 3`, or leave the line out",
+        ConfigRule::IntervalDoesNotFit(Version::V2) => "`version 3` carries fractions of a second",
+        ConfigRule::PeerIsSelf(_) => "list the other routers only",
+        ConfigRule::NoPeer => "list the other routers, or remove the block to use multicast",
+        ConfigRule::FirstAddressNotLinkLocal(_) => "put an address of fe80::/10 first",
+        ConfigRule::UnknownMember(name) => {
+            let names = draft.instances.iter().map(|one| one.value.name.as_str());
+            let near = did_you_mean(name.as_str(), names)?;
+            return Some(format!("did you mean `{near}`?"));
+        }
+        ConfigRule::PrefixTooLong(_)
+        | ConfigRule::IntervalDoesNotFit(Version::V3)
+        | ConfigRule::AuthenticationNeedsV2
+        | ConfigRule::EndpointFamilyDiffers(_)
+        | ConfigRule::NotAGroup(_)
+        | ConfigRule::NoDownTimer
+        | ConfigRule::InTwoGroups(_) => return None,
+    };
+    Some(text.to_owned())
+}

@@ -1,0 +1,77 @@
+//! Checks on declarations that no instance makes: trackers, virtual servers.
+
+use super::draft::{Draft, Origins, Placed};
+use super::transport::at;
+use crate::diagnostics::{Diagnostic, Diagnostics};
+
+/// What a block must have, and names that stand twice. Fills in `timeout`.
+pub(super) fn check(draft: &mut Draft, found: &mut Diagnostics) {
+    for script in &mut draft.scripts {
+        if script.value.timeout.is_zero() {
+            script.value.timeout = script.value.interval;
+        }
+        needs("vrrp_script", "script", !script.value.command.is_empty(), script, found);
+    }
+    for file in &draft.files {
+        needs("track_file", "file", !file.value.path.is_empty(), file, found);
+    }
+    for process in &draft.processes {
+        let given = !process.value.command.is_empty();
+        needs("vrrp_track_process", "process", given, process, found);
+    }
+    let scripts = draft.scripts.iter().map(|one| (one.value.name.as_str(), &one.origins));
+    let files = draft.files.iter().map(|one| (one.value.name.as_str(), &one.origins));
+    let processes = draft.processes.iter().map(|one| (one.value.name.as_str(), &one.origins));
+    // The engine knows trackers by name alone, whatever kind they are.
+    names_once(scripts.chain(files).chain(processes), "tracker", found);
+    let groups = draft.groups.iter();
+    let groups = groups.map(|one| (one.value.config.name.as_str(), &one.origins));
+    names_once(groups, "vrrp_sync_group", found);
+    for group in &draft.groups {
+        needs("vrrp_sync_group", "group", !group.value.config.members.is_empty(), group, found);
+    }
+    for server in &draft.virtual_servers {
+        virtual_server(&server.origins, found);
+    }
+}
+
+fn needs<T>(block: &str, keyword: &str, given: bool, placed: &Placed<T>, found: &mut Diagnostics) {
+    if !given && !placed.origins.given.contains_key(keyword) {
+        let message = format!("this `{block}` has no `{keyword}`");
+        found.push(at(Diagnostic::error("missing-keyword", message), &placed.origins, ""));
+    }
+}
+
+fn names_once<'a>(
+    all: impl Iterator<Item = (&'a str, &'a Origins)>,
+    what: &str,
+    found: &mut Diagnostics,
+) {
+    let mut seen = std::collections::BTreeMap::new();
+    for (name, origins) in all {
+        if let Some(first) = seen.insert(name, origins) {
+            let message = format!("another {what} is called `{name}`");
+            let twice = at(Diagnostic::error("same-name", message), origins, "");
+            found.push(match first.block {
+                Some(place) => twice.also(place, "the first one"),
+                None => twice,
+            });
+        }
+    }
+}
+
+/// keepalived would put a meaning of its own in the place of each of these.
+fn virtual_server(origins: &Origins, found: &mut Diagnostics) {
+    let missing = |keyword| !origins.given.contains_key(keyword);
+    if missing("protocol") {
+        let message = "this `virtual_server` has no `protocol`, and keepalived would take UDP";
+        let error = Diagnostic::error("missing-keyword", message);
+        found.push(at(error.help("add `protocol TCP` if that is meant"), origins, ""));
+    }
+    for (keyword, default) in [("lb_algo", "wlc"), ("lb_kind", "NAT")] {
+        if missing(keyword) {
+            let message = format!("this `virtual_server` has no `{keyword}`: `{default}` is taken");
+            found.push(at(Diagnostic::warning("missing-keyword", message), origins, ""));
+        }
+    }
+}

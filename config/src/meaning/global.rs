@@ -1,0 +1,103 @@
+//! Readers of `global_defs`, other than those shared with instances.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::{Draft, Line};
+use crate::trackers::ScriptUser;
+
+/// keepalived's `smtp_connect_timeout` without the keyword.
+pub(crate) const SMTP_CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The port of `smtp_server` without a number.
+pub(crate) const SMTP_PORT: u16 = 25;
+
+pub(crate) fn router_id(draft: &mut Draft, line: &mut Line<'_>) {
+    draft.globals.mail.router_id = line.word().map(|word| word.text.clone());
+}
+
+pub(crate) fn mail_to(draft: &mut Draft, line: &mut Line<'_>) {
+    let receivers = &mut draft.globals.mail.to;
+    line.children(|line| {
+        while let Some(word) = line.next() {
+            receivers.push(word.text.clone());
+        }
+    });
+}
+
+pub(crate) fn mail_from(draft: &mut Draft, line: &mut Line<'_>) {
+    draft.globals.mail.from = line.word().map(|word| word.text.clone());
+}
+
+pub(crate) fn smtp_server(draft: &mut Draft, line: &mut Line<'_>) {
+    draft.globals.mail.server = line.word().map(|word| word.text.clone());
+    if line.peek().is_some() {
+        draft.globals.mail.port = line.port();
+    }
+}
+
+pub(crate) fn smtp_connect_timeout(draft: &mut Draft, line: &mut Line<'_>) {
+    draft.globals.mail.connect_timeout = line.seconds().map(|(time, _)| time);
+}
+
+pub(crate) fn smtp_helo_name(draft: &mut Draft, line: &mut Line<'_>) {
+    draft.globals.mail.helo_name = line.word().map(|word| word.text.clone());
+}
+
+pub(crate) fn script_user(draft: &mut Draft, line: &mut Line<'_>) {
+    draft.globals.script_user = account(line);
+}
+
+/// `USER [GROUP]`, or `USER:GROUP` as newer keepalived writes it.
+pub(super) fn account(line: &mut Line<'_>) -> Option<ScriptUser> {
+    let word = line.word()?;
+    let (user, group) = match word.text.split_once(':') {
+        Some((user, group)) => (user.to_owned(), Some(group.to_owned())),
+        None => (word.text.clone(), line.next().map(|word| word.text.clone())),
+    };
+    Some(ScriptUser { user, group })
+}
+
+pub(crate) fn script_security(draft: &mut Draft, _line: &mut Line<'_>) {
+    draft.globals.script_security = true;
+}
+
+pub(crate) fn group_v4(draft: &mut Draft, line: &mut Line<'_>) {
+    match line.address() {
+        Some((IpAddr::V4(group), _)) if group.is_multicast() => {
+            draft.globals.group_v4 = Some(group);
+        }
+        Some((other, at)) => {
+            line.error("invalid-value", at, format!("{other} is not an IPv4 multicast group"));
+        }
+        None => {}
+    }
+}
+
+pub(crate) fn group_v6(draft: &mut Draft, line: &mut Line<'_>) {
+    match line.address() {
+        Some((IpAddr::V6(group), _)) if group.is_multicast() => {
+            draft.globals.group_v6 = Some(group);
+        }
+        Some((other, at)) => {
+            line.error("invalid-value", at, format!("{other} is not an IPv6 multicast group"));
+        }
+        None => {}
+    }
+}
+
+pub(crate) fn startup_delay(draft: &mut Draft, line: &mut Line<'_>) {
+    if let Some((delay, _)) = line.seconds() {
+        draft.globals.startup_delay = delay;
+    }
+}
+
+pub(crate) fn vmac_prefix(draft: &mut Draft, line: &mut Line<'_>) {
+    draft.globals.vmac_prefix = line.word().map(|word| word.text.clone());
+}
+
+/// An interface may come and go in any case: its name is the identity.
+pub(crate) fn dynamic(_draft: &mut Draft, line: &mut Line<'_>) {
+    if line.peek().is_some() {
+        line.choice(&[("allow_if_changes", ())]);
+    }
+}

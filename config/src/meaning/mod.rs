@@ -1,0 +1,31 @@
+//! The typed meaning: statements to settings, by the readers that the keyword table names.
+//!
+//! [`walk`] looks a statement up in the table and calls its reader, which writes into the [`Draft`];
+//! [`settle`] fills in what depends on several keywords and asks the engine for its rules.
+
+pub(crate) mod address;
+mod advice;
+mod declared;
+pub(crate) mod director;
+mod draft;
+pub(crate) mod global;
+pub(crate) mod group;
+pub(crate) mod instance;
+mod line;
+mod notes;
+pub(crate) mod peer;
+mod settle;
+pub(crate) mod shared;
+mod show;
+pub(crate) mod track;
+pub(crate) mod tracker;
+mod transport;
+mod value;
+mod walk;
+
+pub(crate) use draft::{Draft, Globals, Origins, Placed, RealDraft, ServerDraft};
+pub(crate) use line::Line;
+pub(crate) use settle::{Instance, Settled, settle};
+pub(crate) use show::{seconds, show_addresses, show_peers, show_tracks, show_weight};
+pub(crate) use track::TrackDraft;
+pub(crate) use walk::walk;
