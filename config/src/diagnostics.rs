@@ -187,9 +187,9 @@ impl Diagnostic {
     #[must_use]
     pub fn at_word(self, word: &Word) -> Self {
         let found = self.at(word.span);
-        word.written.into_iter().fold(found, |found, written| {
-            found.also(written, "the macro that is used there says so here")
-        })
+        word.written
+            .into_iter()
+            .fold(found, |found, written| found.also(written, "the macro's value is written here"))
     }
 
     /// With these words beside the underlining.

@@ -338,7 +338,8 @@ impl Reader<'_> {
                     via.names().iter().map(|name| format!("${name}")).collect();
                 names.push(format!("${name}"));
                 let message = format!("a loop of macros: {}", names.join(" uses "));
-                self.findings.report(Diagnostic::error("macro-loop", message).at(span));
+                let error = Diagnostic::error("macro-loop", message).at(span);
+                self.findings.report(error.help("take one of the uses out of its definition"));
                 Replacement::None
             }
             Some(via) if via.depth >= self.options.limits.macro_depth => {

@@ -145,7 +145,7 @@ impl<'a> Lines<'a> {
             return;
         }
         findings.report(
-            Diagnostic::error("nul-octet", "a NUL octet, and this is not text with NULs")
+            Diagnostic::error("nul-octet", "a NUL octet in the text")
                 .at(Span { file: self.file, start: at, end: at + 1 })
                 .label("the line with it is not read")
                 .help("remove it, or save the file as UTF-8 if it was saved as UTF-16"),

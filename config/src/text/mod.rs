@@ -71,7 +71,7 @@ impl Default for Limits {
         Limits {
             octets: 32 << 20,
             line: 64 << 10,
-            expansion: 128 << 20,
+            expansion: 256 << 20,
             words: 2 << 20,
             include_depth: 32,
             files: 4096,

@@ -90,10 +90,12 @@ impl<'a> Tree<'a> {
         self.root
     }
 
-    fn statement(&mut self, words: Vec<Word>, findings: &mut Findings) {
+    fn statement(&mut self, mut words: Vec<Word>, findings: &mut Findings) {
         if words.is_empty() {
             return;
         }
+        // Most statements have one or two words, and a growing vector keeps room for four.
+        words.shrink_to_fit();
         self.words += words.len();
         if self.words > self.limits.words {
             let message = format!("more than {} words", self.limits.words);
