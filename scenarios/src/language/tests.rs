@@ -399,3 +399,10 @@ fn files_that_cannot_be_read_end_in_one_clear_message() {
     assert!(fault(&root.join("none.toml")).contains("No such file"));
     assert!(mistakes("title = \"\0\"").starts_with("error[toml]"));
 }
+
+#[test]
+fn of_very_many_mistakes_the_first_hundred_are_shown() {
+    let error = parse(&"[[step]]\n".repeat(1_000)).expect_err("1,000 empty steps");
+    assert_eq!(error.diagnostics().len(), values::MAX_MISTAKES + 1);
+    assert!(error.to_string().contains("2002 mistakes, of which 100 are shown"));
+}

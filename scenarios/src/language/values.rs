@@ -16,24 +16,32 @@ use crate::record::WorldTime;
 /// A value and where it stands.
 pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 
+/// Mistakes that are shown; a file with more is no scenario at all.
+pub(super) const MAX_MISTAKES: usize = 100;
+
 /// What is wrong so far.
 pub(super) struct Mistakes<'t> {
     file: FileId,
     text: &'t str,
     found: Diagnostics,
+    count: usize,
 }
 
 impl<'t> Mistakes<'t> {
     pub(super) fn new(file: FileId, text: &'t str) -> Self {
-        Self { file, text, found: Diagnostics::default() }
+        Self { file, text, found: Diagnostics::default(), count: 0 }
     }
 
-    pub(super) fn into_diagnostics(self) -> Diagnostics {
+    pub(super) fn into_diagnostics(mut self) -> Diagnostics {
+        if self.count > MAX_MISTAKES {
+            let message = format!("{} mistakes, of which {MAX_MISTAKES} are shown", self.count);
+            self.found.push(Diagnostic::error("too-many", message));
+        }
         self.found
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.found.len()
+    pub(super) const fn count(&self) -> usize {
+        self.count
     }
 
     pub(super) fn span(&self, place: Range<usize>) -> Span {
@@ -41,7 +49,10 @@ impl<'t> Mistakes<'t> {
     }
 
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
-        self.found.push(diagnostic);
+        if self.count < MAX_MISTAKES {
+            self.found.push(diagnostic);
+        }
+        self.count += 1;
     }
 
     /// An error with what stands beside the underlining and the way out.
