@@ -130,6 +130,15 @@ pub struct Announcements {
     pub lower_priority_repeat: u8,
 }
 
+impl Announcements {
+    /// The time between two refreshes. Zero is "never", as in keepalived: a refresh that is due
+    /// again at once would never end.
+    #[must_use]
+    pub fn refresh(&self) -> Option<Duration> {
+        self.refresh.filter(|refresh| !refresh.is_zero())
+    }
+}
+
 impl Default for Announcements {
     fn default() -> Self {
         Self {

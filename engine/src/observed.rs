@@ -33,23 +33,30 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
-    /// Takes in a link report. An index that comes back under another name is another interface.
+    /// Takes in a link report. A name that comes back under another index is a new interface; an
+    /// index under another name is the same one renamed, and keeps its addresses.
     pub(crate) fn on_link(&mut self, link: Link) {
         if let Some(known) = self.interfaces.get(&link.interface)
             && (known.name != link.name || link.state == LinkState::Absent)
         {
             self.by_name.remove(&known.name);
-            self.interfaces.remove(&link.interface);
         }
         if link.state == LinkState::Absent {
+            self.interfaces.remove(&link.interface);
             return;
         }
-        self.by_name.insert(link.name.clone(), link.interface);
+        let replaced = self.by_name.insert(link.name.clone(), link.interface);
+        if let Some(gone) = replaced.filter(|index| *index != link.interface) {
+            self.interfaces.remove(&gone);
+        }
         let up = link.state == LinkState::Up;
-        self.interfaces
-            .entry(link.interface)
-            .and_modify(|known| (known.mac, known.up) = (link.mac, up))
-            .or_insert(Interface { name: link.name, mac: link.mac, up, addresses: Vec::new() });
+        let interface = self.interfaces.entry(link.interface).or_insert_with(|| Interface {
+            name: link.name.clone(),
+            mac: link.mac,
+            up,
+            addresses: Vec::new(),
+        });
+        (interface.name, interface.mac, interface.up) = (link.name, link.mac, up);
     }
 
     /// Takes in an address report. Returns whether it changed anything.

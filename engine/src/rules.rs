@@ -101,10 +101,10 @@ pub enum NaBurst {
 impl NaBurst {
     /// How many of `frames` wanted ones a burst has.
     #[must_use]
-    pub const fn limit(self, frames: u8) -> u8 {
+    pub fn limit(self, frames: u8) -> u8 {
         match self {
             Self::BackToBack => frames,
-            Self::Single => 1,
+            Self::Single => frames.min(1),
         }
     }
 }

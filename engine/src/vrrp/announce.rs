@@ -28,7 +28,7 @@ impl Announcing {
     pub(crate) fn new(now: Timestamp, config: &Announcements) -> Self {
         let mut announcing = Self { again: None, refresh_at: None };
         announcing.repeat(now, config);
-        announcing.refresh_at = config.refresh.map(|refresh| now + refresh);
+        announcing.refresh_at = config.refresh().map(|refresh| now + refresh);
         announcing
     }
 
@@ -56,7 +56,7 @@ impl Announcing {
             self.again = None;
             frames = again.frames;
         }
-        if let (Some(at), Some(refresh)) = (self.refresh_at, config.refresh)
+        if let (Some(at), Some(refresh)) = (self.refresh_at, config.refresh())
             && at <= now
         {
             // From the deadline, not from now: the period does not drift. A late one acts once.
@@ -70,7 +70,7 @@ impl Announcing {
     /// Other settings are in force: a refresh begins, ends or comes earlier.
     pub(crate) fn reconfigure(&mut self, now: Timestamp, config: &Announcements) {
         self.refresh_at = config
-            .refresh
+            .refresh()
             .map(|refresh| self.refresh_at.map_or(now + refresh, |at| at.min(now + refresh)));
     }
 
@@ -83,6 +83,7 @@ impl Announcing {
 
     pub(crate) fn fold(&self, now: Timestamp, hasher: &mut impl Hasher) {
         self.again.map(|again| (again.at - now, again.frames)).hash(hasher);
-        self.refresh_at.map(|at| at - now).hash(hasher);
+        // From a late refresh the next one is counted, so lateness decides.
+        self.refresh_at.map(|at| (at - now, now - at)).hash(hasher);
     }
 }

@@ -134,19 +134,16 @@ impl Holdings {
         let any_present = self.addresses.iter().any(|holding| holding.present);
         let up = self.macvlan.as_ref().is_none_or(|macvlan| macvlan.up);
         if let Some(macvlan) = &mut self.macvlan
-            && ready(&macvlan.pending, macvlan.retry_at, now)
+            && ready(&macvlan.pending, &mut macvlan.retry_at, now)
             && let Some(command) = macvlan.next_step(want, any_present)
         {
             macvlan.pending = Some(pending(now, number(&command), command));
-            macvlan.retry_at = None;
         }
         for holding in &mut self.addresses {
-            if !ready(&holding.pending, holding.retry_at, now) {
-                continue;
-            }
-            if let Some(command) = holding.next_step(want, up) {
+            if ready(&holding.pending, &mut holding.retry_at, now)
+                && let Some(command) = holding.next_step(want, up)
+            {
                 holding.pending = Some(pending(now, number(&command), command));
-                holding.retry_at = None;
             }
         }
         self.addresses.retain(|holding| !holding.retired || holding.is_busy());
@@ -189,6 +186,7 @@ impl Holdings {
         address: IpAddr,
         present: bool,
         want: Want,
+        is_owner: bool,
     ) -> Change {
         let holding = self.addresses.iter_mut().find(|holding| {
             holding.spec.address.address == address && holding.spec.interface == *interface
@@ -201,16 +199,13 @@ impl Holdings {
             Some(KernelCommand::AddAddress(_))
         );
         holding.present = present;
+        // Only an owner's address can be somebody else's: any other one goes when we stop, also if
+        // our command to add it was given up before the kernel obeyed.
+        holding.ours = present && (!is_owner || adding);
         match (present, want) {
-            (true, _) if adding => {
-                holding.ours = true;
-                Change::Present(address)
-            }
+            (true, _) if adding => Change::Present(address),
             (true, Want::Held) => Change::Present(address),
-            (true, Want::Released | Want::ReleasedOnStop) => {
-                holding.ours = true;
-                Change::Leftover(address)
-            }
+            (true, Want::Released | Want::ReleasedOnStop) => Change::Leftover(address),
             (false, Want::Held) if !holding.retired => Change::Lost(address),
             (false, Want::Held | Want::Released | Want::ReleasedOnStop) => Change::None,
         }
@@ -278,15 +273,18 @@ fn pending(now: Timestamp, number: u64, command: KernelCommand) -> Pending {
     Pending { number, command, limit: now + COMMAND_LIMIT }
 }
 
-fn ready(waiting: &Option<Pending>, retry_at: Option<Timestamp>, now: Timestamp) -> bool {
-    waiting.is_none() && retry_at.is_none_or(|at| at <= now)
+/// Whether a command may be given. A retry that is due is over, also where nothing is left to do.
+fn ready(waiting: &Option<Pending>, retry_at: &mut Option<Timestamp>, now: Timestamp) -> bool {
+    *retry_at = retry_at.filter(|at| *at > now);
+    waiting.is_none() && retry_at.is_none()
 }
 
 impl Holding {
     fn next_step(&self, want: Want, macvlan_up: bool) -> Option<KernelCommand> {
         let address = self.spec.address.address;
         let keep = match want {
-            Want::Held => !self.retired,
+            // What an owner's configuration no longer lists was never ours to remove.
+            Want::Held => !self.retired || (self.present && !self.ours),
             Want::Released => false,
             Want::ReleasedOnStop => self.present && !self.ours,
         };
@@ -294,7 +292,7 @@ impl Holding {
             (true, false, false) if self.needs_filter => Some(KernelCommand::AddFilter(address)),
             (true, false, _) if macvlan_up => Some(KernelCommand::AddAddress(self.spec.clone())),
             (true, true, true) if !self.needs_filter => Some(KernelCommand::RemoveFilter(address)),
-            (true, true, false) if self.needs_filter && want == Want::Held => {
+            (true, true, false) if self.needs_filter && !self.retired && want == Want::Held => {
                 Some(KernelCommand::AddFilter(address))
             }
             (false, true, _) => Some(KernelCommand::RemoveAddress(self.spec.clone())),

@@ -424,9 +424,11 @@ impl Instance {
         address: IpAddr,
         present: bool,
     ) {
-        let own = self.config.priority.is_owner() && !self.stopping;
+        let is_owner = self.config.priority.is_owner();
+        let yielded = self.state.kind() == StateKind::Backup;
+        let own = is_owner && !self.stopping && !yielded;
         let want = if own { Want::Held } else { self.want() };
-        let change = self.holdings.observe(interface, address, present, want);
+        let change = self.holdings.observe(interface, address, present, want, is_owner);
         if change != Change::None {
             self.on_change(ctx, change);
             self.reconcile(ctx);
@@ -515,7 +517,7 @@ impl Instance {
         self.state.fold(now, hasher);
         self.resignations.fold(now, hasher);
         self.named.fold(hasher);
-        self.sending.fold(hasher);
+        self.sending.fold(now, hasher);
         let first = self.holdings.first_waiting().unwrap_or(0);
         self.holdings.fold(now, first, hasher);
     }

@@ -15,55 +15,56 @@ pub const MAX_RIVALS: usize = 8;
 /// Most asserted adverts per interval: a forger must not make an amplifier of us. The periodic
 /// advert is not counted and never delayed.
 pub const MAX_ASSERTS_PER_INTERVAL: u8 = 4;
+/// A rival that is silent for more than this many of its intervals is forgotten.
+const FORGOTTEN_AFTER: u32 = 4;
 
 #[derive(Clone, Debug)]
 struct Rival {
     peer: IpAddr,
     asserts: u8,
-    heard_at: Timestamp,
+    /// Heard again by then, it goes on; later, it begins anew.
+    until: Timestamp,
 }
 
 /// Rivals of one term as Master.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rivals {
+    /// The one heard longest ago comes first.
     rivals: Vec<Rival>,
-    window_from: Timestamp,
+    window_until: Timestamp,
     in_window: u8,
 }
 
 impl Rivals {
-    /// `peer` was heard as a lower master. Returns how often it was so in a row. A silence of four
-    /// of its intervals begins the count anew.
+    /// `peer` was heard as a lower master with this interval. Returns how often it was so in a row.
     pub(crate) fn heard(&mut self, now: Timestamp, peer: IpAddr, interval: Duration) -> u8 {
-        if let Some(rival) = self.rivals.iter_mut().find(|rival| rival.peer == peer) {
-            let silence = now - rival.heard_at;
-            rival.asserts =
-                if silence > interval * 4 { 1 } else { rival.asserts.saturating_add(1) };
-            rival.heard_at = now;
-            return rival.asserts;
-        }
+        self.rivals.retain(|rival| now <= rival.until);
+        let known = self.rivals.iter().position(|rival| rival.peer == peer);
+        let before = known.map_or(0, |index| self.rivals.remove(index).asserts);
         if self.rivals.len() >= MAX_RIVALS {
-            let oldest = (0..self.rivals.len()).min_by_key(|index| self.rivals[*index].heard_at);
-            self.rivals.remove(oldest.unwrap_or(0));
+            self.rivals.remove(0);
         }
-        self.rivals.push(Rival { peer, asserts: 1, heard_at: now });
-        1
+        let asserts = before.saturating_add(1);
+        self.rivals.push(Rival { peer, asserts, until: now + interval * FORGOTTEN_AFTER });
+        asserts
     }
 
     /// Whether one more asserted advert may be sent in this interval.
     pub(crate) fn may_assert(&mut self, now: Timestamp, interval: Duration) -> bool {
-        if now >= self.window_from + interval {
-            (self.window_from, self.in_window) = (now, 0);
+        if now >= self.window_until {
+            (self.window_until, self.in_window) = (now + interval, 0);
         }
-        self.in_window += u8::from(self.in_window <= MAX_ASSERTS_PER_INTERVAL);
-        self.in_window <= MAX_ASSERTS_PER_INTERVAL
+        let may = self.in_window < MAX_ASSERTS_PER_INTERVAL;
+        self.in_window += u8::from(may);
+        may
     }
 
     pub(crate) fn fold(&self, now: Timestamp, hasher: &mut impl Hasher) {
-        for rival in &self.rivals {
-            (rival.peer, rival.asserts, now - rival.heard_at).hash(hasher);
+        for rival in self.rivals.iter().filter(|rival| now <= rival.until) {
+            (rival.peer, rival.asserts, rival.until - now).hash(hasher);
         }
-        (now - self.window_from, self.in_window).hash(hasher);
+        // A window that is over decides nothing, however long ago it was.
+        (now < self.window_until).then_some((self.window_until - now, self.in_window)).hash(hasher);
     }
 }
 

@@ -86,13 +86,15 @@ impl State {
                 at.map(|at| at - now).hash(hasher);
             }
             Self::Backup(backup) => {
-                backup.master_down_at.map(|at| at - now).hash(hasher);
+                // A late timer is not the same state as one that is due: trackers move it from where
+                // it was.
+                backup.master_down_at.map(|at| (at - now, now - at)).hash(hasher);
                 (backup.interval, backup.armed_for, backup.heard).hash(hasher);
                 // A hold that is over is over, however long ago.
                 backup.preempt_at.map(|at| at - now).hash(hasher);
             }
             Self::Master(master) => {
-                // A late timer is not the same state as one that is due.
+                // From a late timer the next one is counted, so lateness decides.
                 (master.advert_at - now, now - master.advert_at).hash(hasher);
                 master.announcing.fold(now, hasher);
                 master.rivals.fold(now, hasher);

@@ -23,7 +23,8 @@ impl Instance {
             Transport::Unicast { peers, ttl, .. } => (&peers[..], None, *ttl),
         };
         let count = (peers.len() + usize::from(group.is_some())).min(usize::from(u8::MAX)) as u8;
-        let unanswered = self.sending.begin(self.next_number, count);
+        let limit = self.config.interval.duration();
+        let unanswered = self.sending.begin(ctx.now, self.next_number, count, limit);
         self.counters.sent += 1;
         self.counters.sent_priority_zero += u64::from(priority == 0);
         for dst in peers.iter().map(|peer| peer.address).chain(group).take(usize::from(count)) {

@@ -1,0 +1,159 @@
+//! Answers of the kernel and of the wire that come late, twice, never or after the state that asked
+//! for them. What happens while all goes well is in `state_machine`.
+
+mod driver;
+
+use driver::{Answer, Driver, ETH0, OWN_MAC, ip, nanos, priority, v2};
+use std::time::Duration;
+use vipd_engine::config::{Announcements, Peer, Transport, VirtualAddress};
+use vipd_engine::{
+    EffectError, Frame, Ifindex, Input, InstanceConfig, InterfaceName, KernelCommand, Link,
+    LinkState, LocalAddress, Output, Outputs, StateKind, Timestamp,
+};
+
+const M: Duration = Duration::from_nanos(3_609_375_000);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn at(duration: Duration) -> Timestamp {
+    Timestamp::ZERO + duration
+}
+
+/// A master that the kernel answers like this from the transition on.
+fn master(kernel: Answer) -> Driver {
+    let mut driver = Driver::new(v2());
+    driver.kernel = kernel;
+    driver.run_until(at(M));
+    assert_eq!(driver.state(), StateKind::Master);
+    driver.log.clear();
+    driver
+}
+
+#[test]
+fn a_retry_that_is_no_longer_needed_is_dropped() {
+    let mut driver = master(Answer::Fails);
+    driver.run_for(nanos(500_000_000));
+    driver.hear("10.0.0.1", 200);
+    driver.log.clear();
+    driver.run_for(SECOND);
+    assert_eq!((driver.state(), driver.commands().len()), (StateKind::Backup, 0));
+    driver.handle(Input::Shutdown);
+    assert!(!driver.engine.status().is_releasing());
+}
+
+#[test]
+fn an_address_that_the_kernel_adds_after_the_time_limit_is_removed_at_the_stop() {
+    let mut driver = master(Answer::Silent);
+    driver.run_for(nanos(1_500_000_000));
+    driver.address("10.0.0.100", true);
+    assert_eq!(driver.announcements().len(), 5);
+    driver.run_for(SECOND * 2);
+    driver.kernel = Answer::Ok;
+    driver.handle(Input::Shutdown);
+    assert!(matches!(driver.commands()[..], [KernelCommand::RemoveAddress(_)]));
+    assert!(!driver.engine.status().is_releasing());
+}
+
+#[test]
+fn an_address_that_is_taken_off_an_owners_list_stays_on_the_machine() {
+    let owner = InstanceConfig { priority: priority(255), ..v2() };
+    let mut driver = Driver::unconfigured();
+    driver.address("10.0.0.100", true);
+    driver.configure(vec![owner.clone()], vec![]);
+    let addresses = vec![VirtualAddress::new(ip("10.0.0.101"))];
+    driver.configure(vec![InstanceConfig { addresses, ..owner }], vec![]);
+    let commands: Vec<_> = driver.commands().iter().map(ToString::to_string).collect();
+    assert_eq!(commands, ["add address 10.0.0.101/32 on eth0"]);
+}
+
+#[test]
+fn an_owner_that_yields_does_not_miss_the_address_that_it_gives_back() {
+    let interval = vipd_engine::Interval::DEFAULT;
+    let owner = InstanceConfig { priority: priority(255), interval, ..driver::v3(100) };
+    let mut driver = Driver::unconfigured();
+    driver.address("10.0.0.100", true);
+    driver.configure(vec![owner], vec![]);
+    driver.kernel = Answer::Silent;
+    driver.hear("10.0.0.3", 255);
+    assert_eq!(driver.state(), StateKind::Backup);
+    driver.address("10.0.0.100", false);
+    assert!(driver.news().iter().all(|(_, name)| *name != "address-lost"));
+}
+
+#[test]
+fn a_burst_of_asserted_adverts_before_the_first_answer_is_not_a_row_of_refusals() {
+    let mut driver = master(Answer::Ok);
+    driver.wire = Answer::Silent;
+    for _ in 0..4 {
+        driver.run_for(nanos(1_000_000));
+        driver.hear("10.0.0.1", 50);
+    }
+    let last = driver.log.iter().rev().find_map(|(_, output)| match output {
+        Output::Send { id, frame: Frame::Advert(_) } => Some(*id),
+        Output::Send { .. } | Output::Kernel { .. } | Output::Notify(_) => None,
+    });
+    let id = last.expect("an asserted advert");
+    driver.handle(Input::Done { id, result: Err(EffectError::Refused) });
+    assert_eq!(driver.state(), StateKind::Master, "one refusal, not four");
+}
+
+#[test]
+fn an_answer_that_comes_twice_does_not_count_for_the_other_peer() {
+    let peers = ["10.0.0.1", "10.0.0.3"].map(|peer| Peer::new(ip(peer))).to_vec();
+    let transport = Transport::Unicast { source: None, peers, ttl: 255 };
+    let mut driver = Driver::new(InstanceConfig { transport, ..v2() });
+    driver.wire = Answer::Silent;
+    driver.run_until(at(M));
+    let sent = driver.log.iter().find_map(|(_, output)| match output {
+        Output::Send { id, frame: Frame::Advert(_) } => Some(*id),
+        Output::Send { .. } | Output::Kernel { .. } | Output::Notify(_) => None,
+    });
+    let id = sent.expect("an advert");
+    driver.log.clear();
+    for _ in 0..600 {
+        driver.handle(Input::Done { id, result: Err(EffectError::Refused) });
+    }
+    assert!(driver.news().is_empty(), "{:?}", driver.news());
+}
+
+#[test]
+fn a_refresh_of_zero_is_never() {
+    let announcements = Announcements { refresh: Some(Duration::ZERO), ..Announcements::default() };
+    let mut driver = Driver::new(InstanceConfig { announcements, ..v2() });
+    driver.run_for(SECOND * 200);
+    assert_eq!(driver.announcements().len(), 10, "at once and after the delay");
+}
+
+#[test]
+fn an_interface_that_is_renamed_keeps_its_addresses() {
+    let mut driver = Driver::new(InstanceConfig { interface: InterfaceName::new("lan0"), ..v2() });
+    assert_eq!(driver.state(), StateKind::Fault);
+    driver.link_of(ETH0, "lan0", LinkState::Up);
+    assert_eq!(driver.state(), StateKind::Backup);
+}
+
+#[test]
+fn an_interface_that_is_made_anew_before_the_old_one_is_reported_gone_goes_on() {
+    let mut driver = Driver::new(v2());
+    let anew = Ifindex(9);
+    driver.link_of(anew, "eth0", LinkState::Up);
+    let address = ip("10.0.0.2");
+    driver.handle(Input::LocalAddress(LocalAddress { interface: anew, address, present: true }));
+    assert_eq!(driver.state(), StateKind::Backup);
+    driver.link_of(ETH0, "eth0", LinkState::Absent);
+    assert_eq!(driver.state(), StateKind::Backup, "the new one is still there");
+}
+
+#[test]
+fn an_answer_to_an_instance_that_never_was_is_ignored() {
+    let mut driver = master(Answer::Ok);
+    let mut out = Outputs::new();
+    for (instance, number) in [(0, u64::MAX), (1, 0), (u32::MAX, u64::MAX)] {
+        let instance = vipd_engine::InstanceId(instance);
+        let id = vipd_engine::CommandId { instance, number };
+        driver.engine.handle(driver.now, Input::Done { id, result: Ok(()) }, &mut out);
+    }
+    let name = InterfaceName::new("eth5");
+    let link = Link { interface: Ifindex(5), name, mac: OWN_MAC, state: LinkState::Absent };
+    driver.engine.handle(driver.now, Input::Link(link), &mut out);
+    assert!(out.as_slice().is_empty());
+}
