@@ -166,7 +166,8 @@ impl Instance {
             LowerPriorityRule::Assert => self.assert(ctx),
             LowerPriorityRule::Silent => {}
         }
-        if asserts == self.config.one_way_alarm {
+        let alarm = self.config.one_way_alarm;
+        if let Some(asserts) = asserts.filter(|asserts| *asserts == alarm) {
             self.notify(ctx, News::OneWay { peer: heard.source, asserts });
         }
     }

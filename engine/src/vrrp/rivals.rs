@@ -22,6 +22,8 @@ const FORGOTTEN_AFTER: u32 = 4;
 struct Rival {
     peer: IpAddr,
     asserts: u8,
+    /// Adverts before then belong to the assert that was counted last.
+    counts_from: Timestamp,
     /// Heard again by then, it goes on; later, it begins anew.
     until: Timestamp,
 }
@@ -36,17 +38,26 @@ pub(crate) struct Rivals {
 }
 
 impl Rivals {
-    /// `peer` was heard as a lower master with this interval. Returns how often it was so in a row.
-    pub(crate) fn heard(&mut self, now: Timestamp, peer: IpAddr, interval: Duration) -> u8 {
+    /// `peer` was heard as a lower master with this interval. Returns how often it was so in a row,
+    /// if this advert counts: of several within half an interval only the first does, or adverts
+    /// that waited for a paused process would look like a rival that is deaf to us.
+    pub(crate) fn heard(&mut self, now: Timestamp, peer: IpAddr, interval: Duration) -> Option<u8> {
         self.rivals.retain(|rival| now <= rival.until);
         let known = self.rivals.iter().position(|rival| rival.peer == peer);
-        let before = known.map_or(0, |index| self.rivals.remove(index).asserts);
+        let before = known.map(|index| self.rivals.remove(index));
         if self.rivals.len() >= MAX_RIVALS {
             self.rivals.remove(0);
         }
-        let asserts = before.saturating_add(1);
-        self.rivals.push(Rival { peer, asserts, until: now + interval * FORGOTTEN_AFTER });
-        asserts
+        let counts = before.as_ref().is_none_or(|rival| now >= rival.counts_from);
+        let asserts = before.as_ref().map_or(0, |rival| rival.asserts);
+        let asserts = asserts.saturating_add(u8::from(counts));
+        let counts_from = match before {
+            Some(rival) if !counts => rival.counts_from,
+            Some(_) | None => now + interval / 2,
+        };
+        let until = now + interval * FORGOTTEN_AFTER;
+        self.rivals.push(Rival { peer, asserts, counts_from, until });
+        counts.then_some(asserts)
     }
 
     /// Whether one more asserted advert may be sent in this interval.
@@ -61,7 +72,7 @@ impl Rivals {
 
     pub(crate) fn fold(&self, now: Timestamp, hasher: &mut impl Hasher) {
         for rival in self.rivals.iter().filter(|rival| now <= rival.until) {
-            (rival.peer, rival.asserts, rival.until - now).hash(hasher);
+            (rival.peer, rival.asserts, rival.counts_from - now, rival.until - now).hash(hasher);
         }
         // A window that is over decides nothing, however long ago it was.
         (now < self.window_until).then_some((self.window_until - now, self.in_window)).hash(hasher);
@@ -86,10 +97,17 @@ mod tests {
     #[test]
     fn a_rival_is_counted_by_itself_and_forgotten_after_a_silence() {
         let mut rivals = Rivals::default();
-        assert_eq!(rivals.heard(at(0), peer(1), SECOND), 1);
-        assert_eq!(rivals.heard(at(500), peer(2), SECOND), 1);
-        assert_eq!(rivals.heard(at(1000), peer(1), SECOND), 2);
-        assert_eq!(rivals.heard(at(5001), peer(1), SECOND), 1);
+        assert_eq!(rivals.heard(at(0), peer(1), SECOND), Some(1));
+        assert_eq!(rivals.heard(at(500), peer(2), SECOND), Some(1));
+        assert_eq!(rivals.heard(at(1000), peer(1), SECOND), Some(2));
+        assert_eq!(rivals.heard(at(5001), peer(1), SECOND), Some(1));
+    }
+
+    #[test]
+    fn adverts_that_come_in_a_heap_count_once() {
+        let mut rivals = Rivals::default();
+        let mut heard = |ms| rivals.heard(at(ms), peer(1), SECOND);
+        assert_eq!([heard(0), heard(0), heard(499), heard(500)], [Some(1), None, None, Some(2)]);
     }
 
     #[test]
@@ -109,7 +127,7 @@ mod tests {
         for last in 0..=MAX_RIVALS as u8 {
             rivals.heard(at(u64::from(last)), peer(last), SECOND);
         }
-        assert_eq!(rivals.heard(at(100), peer(0), SECOND), 1);
-        assert_eq!(rivals.heard(at(100), peer(8), SECOND), 2);
+        assert_eq!(rivals.heard(at(600), peer(0), SECOND), Some(1));
+        assert_eq!(rivals.heard(at(600), peer(8), SECOND), Some(2));
     }
 }
