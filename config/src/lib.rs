@@ -71,6 +71,10 @@ pub fn load_from(
     let mut draft = meaning::Draft::new(options.profile);
     let statements = &document.statements;
     meaning::walk(statements, keywords::Place::Root, &mut draft, options.profile, &mut found);
+    if found.len() >= meaning::MOST_FINDINGS {
+        let message = format!("{} findings, the rest is not read", meaning::MOST_FINDINGS);
+        found.push(diagnostics::Diagnostic::error("too-many-mistakes", message));
+    }
     let settled = meaning::settle(&mut draft, options.profile, &mut found);
     let report = Report { sources: document.sources, diagnostics: found };
     let effective = Effective::new(&draft, &settled, &report.sources, options.profile);

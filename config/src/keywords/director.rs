@@ -30,10 +30,6 @@ const fn unbuilt(name: &'static str, arguments: &'static str, effect: Effect) ->
     Keyword::new(Place::VirtualServer, name, arguments, "", NotBuilt(effect))
 }
 
-const fn dead(name: &'static str, way_out: &'static str) -> Keyword {
-    Keyword::new(Place::VirtualServer, name, "...", "", Dead).deprecated(way_out)
-}
-
 pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     checked("delay_loop", "SECONDS", "60", director::delay_loop, |v| seconds(v.delay_loop)),
     checked("lb_algo", "SCHEDULER", "wlc", director::scheduler, |v| json!(v.scheduler.name())),
@@ -84,9 +80,7 @@ pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     unbuilt("inhibit_on_failure", "[BOOL]", Kernel),
     unbuilt("smtp_alert", "[BOOL]", Aside),
     unbuilt("SSL", "{ ... }", Aside).opens(Place::Ssl),
-    dead("nat_mask", "remove the line"),
-    dead("lvs_id", "remove the line: it named the director in mails long ago"),
-    dead("local_address_group", "only the DPVS fork knows it"),
+    Keyword::new(Place::VirtualServer, "nat_mask", "MASK", "", Dead).deprecated("remove the line"),
 ];
 
 const fn server(

@@ -4,7 +4,7 @@ use serde_json::json;
 use vipd_engine::rules::{ChecksumForm, LowerPriorityRule, OwnerRule};
 
 use super::Effect::{Aside, Kernel, Mastership};
-use super::Standing::{ActedOn, Checked, NotBuilt};
+use super::Standing::{ActedOn, Checked, Dead, NotBuilt};
 use super::{Effect, Keyword, Place, Show, Since};
 use crate::meaning::{Draft, Globals, Line, global, seconds, shared};
 
@@ -164,6 +164,7 @@ pub(super) const GLOBAL_DEFS: &[Keyword] = &[
     unbuilt("nftables_ipvs_priority", "N", Kernel),
     unbuilt("nftables_ipvs_start_fwmark", "N", Kernel),
     unbuilt("log_unknown_vrids", "", Aside),
+    Keyword::new(Place::GlobalDefs, "lvs_id", "NAME", "", Dead).deprecated("write `router_id`"),
     // IPVS.
     unbuilt("lvs_sync_daemon", "IF [[inst] INSTANCE] [id N] [maxlen N] [port N] ...", Kernel),
     unbuilt("lvs_timeouts", "[tcp N] [tcpfin N] [udp N]", Kernel),

@@ -287,10 +287,11 @@ impl Place {
     }
 }
 
-/// The places where a keyword of this name may stand.
+/// The rows of a keyword that keepalived knows, one per place where it may stand.
 pub fn places_of(name: &str) -> impl Iterator<Item = &'static Keyword> {
     let places = Place::ALL.into_iter().filter(|place| !place.is_line());
-    places.filter_map(move |place| place.rows().iter().find(|row| row.name == name))
+    let rows = places.flat_map(Place::rows);
+    rows.filter(move |row| row.name == name && row.standing != Standing::Dead)
 }
 
 /// The keepalived that first knew a keyword.

@@ -66,6 +66,9 @@ pub(super) const ROOT: &[Keyword] = &[
     unbuilt("static_routes", "{ ROUTE }", Kernel).lists(Some(Place::RouteLine)),
     unbuilt("static_rules", "{ RULE }", Kernel).lists(Some(Place::RuleLine)),
     unbuilt("track_group", "NAME { ... }", Mastership).opens(Place::TrackGroup).many(),
+    row("local_address_group", "NAME { ... }", Standing::Dead)
+        .lists(None)
+        .deprecated("only the DPVS fork knows it"),
     unbuilt("garp_group", "{ ... }", Aside).opens(Place::GarpGroup).many(),
 ];
 

@@ -32,6 +32,11 @@ pub(super) fn check(draft: &mut Draft, found: &mut Diagnostics) {
     }
     for server in &draft.virtual_servers {
         virtual_server(&server.origins, found);
+        let config = &server.value.config;
+        if config.port == 0 && config.persistence.is_none() {
+            let message = "a `virtual_server` without a port needs `persistence_timeout`";
+            found.push(at(Diagnostic::error("missing-keyword", message), &server.origins, ""));
+        }
     }
 }
 

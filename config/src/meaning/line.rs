@@ -12,6 +12,9 @@ use crate::diagnostics::{Diagnostic, Diagnostics, Severity, Span};
 use crate::keywords::Keyword;
 use crate::text::{Statement, Word, did_you_mean};
 
+/// After so many findings no statement is read any more: hostile input stays cheap.
+pub(crate) const MOST_FINDINGS: usize = 200;
+
 /// A statement, or a line of a list, of which some words have been taken.
 pub(crate) struct Line<'a> {
     /// What is being read.
@@ -48,7 +51,9 @@ impl<'a> Line<'a> {
     }
 
     pub fn report(&mut self, diagnostic: Diagnostic) {
-        self.found.push(diagnostic);
+        if self.found.len() < MOST_FINDINGS {
+            self.found.push(diagnostic);
+        }
     }
 
     pub fn error(&mut self, code: &'static str, at: Span, message: String) {
@@ -217,7 +222,7 @@ impl<'a> Line<'a> {
     /// A value that cannot be meant.
     pub fn invalid(&mut self, word: &Word, what: &str, near: Option<&str>) {
         let message = format!("`{}` {what}", word.text);
-        let found = Diagnostic::error("invalid-value", message).at(word.span);
+        let found = Diagnostic::error("invalid-value", message).at_word(word);
         let found = found.label(format!("in `{}`", self.keyword.name));
         self.report(match near {
             Some(near) => found.help(format!("did you mean `{near}`?")),

@@ -24,7 +24,7 @@ mod value;
 mod walk;
 
 pub(crate) use draft::{Draft, Globals, Origins, Placed, RealDraft, ServerDraft};
-pub(crate) use line::Line;
+pub(crate) use line::{Line, MOST_FINDINGS};
 pub(crate) use settle::{Instance, Settled, settle};
 pub(crate) use show::{seconds, show_addresses, show_peers, show_tracks, show_weight};
 pub(crate) use track::TrackDraft;

@@ -1,5 +1,6 @@
 //! What depends on several keywords: defaults, versions, rules, and the checks across fields.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use vipd_engine::config::{ConfigError, GroupConfig, VirtualMac};
@@ -103,7 +104,8 @@ impl Settling<'_> {
         let transport = transport(self.placed, family, globals, self.found);
         let preempt_delay = self.preempt_delay(priority, strict);
         self.preemption(priority);
-        self.addresses(strict);
+        self.addresses(version, strict);
+        self.first_address(strict);
         let tracks = instance.tracks.iter();
         let tracks = tracks
             .filter_map(|track| {
@@ -338,15 +340,19 @@ impl Settling<'_> {
     }
 
     /// A router without an address, and what strictness asks of the transport.
-    fn addresses(&mut self, strict: bool) {
+    fn addresses(&mut self, version: Version, strict: bool) {
         let draft = &self.placed.value;
-        let refused = self.placed.origins.given.contains_key("virtual_ipaddress");
-        if draft.addresses.is_empty() && draft.excluded.is_empty() && !refused {
+        let given = &self.placed.origins.given;
+        if draft.addresses.is_empty() && !given.contains_key("virtual_ipaddress") {
             let message = format!("`vrrp_instance {}` has no virtual address", draft.name);
-            if strict {
-                let found = Diagnostic::error("no-address", message);
-                self.report("", found.help("`vrrp_strict` demands one: add `virtual_ipaddress`"));
-            } else if !draft.no_address {
+            let error = Diagnostic::error("no-address", message.clone());
+            if version == Version::V3 {
+                let why = "VRRPv3 routers discard an advert without an address, so that each is \
+                           master: add `virtual_ipaddress`, or write `version 2`";
+                self.report("", error.help(why));
+            } else if strict {
+                self.report("", error.help("`vrrp_strict` demands one: add `virtual_ipaddress`"));
+            } else if !draft.no_address && draft.excluded.is_empty() {
                 let found = Diagnostic::warning("no-address", message);
                 self.report("", found.help("write `no_virtual_ipaddress` if that is meant"));
             }
@@ -355,6 +361,23 @@ impl Settling<'_> {
             let message = "`vrrp_strict` refuses unicast peers, as no RFC has them";
             let found = Diagnostic::error("strict-unicast", message);
             self.report("unicast_peer", found.help("write `strict_mode off` in this instance"));
+        }
+    }
+
+    /// DEVIATION from erratum 8300 of RFC 9568: accepted outside strict mode and the RFC profiles,
+    /// where the engine refuses it.
+    fn first_address(&mut self, strict: bool) {
+        let first = self.placed.value.addresses.first().map(|first| first.address);
+        let lenient = self.profile == Profile::DropIn && !strict;
+        if let Some(IpAddr::V6(first)) = first
+            && lenient
+            && !first.is_unicast_link_local()
+        {
+            let message = format!("{first} is not link-local, and RFC 9568 wants the first to be");
+            let found = Diagnostic::warning("first-address", message);
+            let place = self.placed.origins.place("virtual_ipaddress", Some(0));
+            let found = place.into_iter().fold(found, Diagnostic::at);
+            self.found.push(found.help("put an address of fe80::/10 first"));
         }
     }
 

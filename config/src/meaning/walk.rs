@@ -4,7 +4,7 @@
 use vipd_engine::Profile;
 
 use super::draft::Draft;
-use super::line::Line;
+use super::line::{Line, MOST_FINDINGS};
 use crate::diagnostics::{Diagnostic, Diagnostics, Span};
 use crate::keywords::{Effect, Form, Keyword, Place, Read, Standing, places_of};
 use crate::text::{Statement, Word, did_you_mean};
@@ -18,6 +18,9 @@ pub(crate) fn walk(
     found: &mut Diagnostics,
 ) {
     for statement in statements {
+        if found.len() >= MOST_FINDINGS {
+            return;
+        }
         match place.find(&statement.keyword().text) {
             Some(row) => known(statement, row, draft, profile, found),
             None => found.push(unknown(statement, place, draft)),
@@ -141,29 +144,20 @@ fn not_built(row: &Keyword, effect: Effect, at: Span) -> Diagnostic {
 fn unknown(statement: &Statement, place: Place, draft: &Draft) -> Diagnostic {
     let word = statement.keyword();
     let text = word.text.as_str();
-    if is_merge_marker(text) {
-        let found = Diagnostic::error("merge-marker", "a merge was left unfinished here");
-        return found.at(word.span).help("choose one side and remove the marker");
-    }
     if let Some(elsewhere) = belonging_to(text, place) {
-        return elsewhere.at(word.span).label("does not belong here");
+        return elsewhere.at_word(word).label("does not belong here");
     }
     let message = match place {
         Place::Root => format!("there is no block or keyword `{text}`"),
         _ => format!("there is no keyword `{text}` in {}", place.title()),
     };
-    let found = Diagnostic::error("unknown-keyword", message).at(word.span);
+    let found = Diagnostic::error("unknown-keyword", message).at_word(word);
     let member = draft.instances.iter().any(|instance| instance.value.name == text);
     if place == Place::SyncGroup && member {
         return found.help(format!("members stand in a block: `group {{ {text} }}`"));
     }
     let near = did_you_mean(text, names(place)).map(|near| format!("did you mean `{near}`?"));
     with_help(found, near.or_else(|| near_elsewhere(text)))
-}
-
-/// What git leaves in a file with a conflict.
-fn is_merge_marker(text: &str) -> bool {
-    ["<<<<<<<", "=======", ">>>>>>>", "|||||||"].iter().any(|marker| text.starts_with(marker))
 }
 
 fn names(place: Place) -> impl Iterator<Item = &'static str> {
@@ -228,7 +222,7 @@ pub(super) fn options(
 
 fn unknown_option(word: &Word, list: &Keyword, place: Place) -> Diagnostic {
     let message = format!("`{}` is not an option in a line of `{}`", word.text, list.name);
-    let found = Diagnostic::error("unknown-keyword", message).at(word.span);
+    let found = Diagnostic::error("unknown-keyword", message).at_word(word);
     let near = did_you_mean(&word.text, names(place)).map(|near| format!("did you mean `{near}`?"));
     let looks_like_a_value = word.text.starts_with(|c: char| c.is_ascii_digit());
     let one_each = looks_like_a_value.then(|| "one value per line".to_owned());

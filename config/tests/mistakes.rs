@@ -1,0 +1,358 @@
+//! What is said about each mistake that people make: snapshots of the whole report.
+
+use std::path::Path;
+
+use vipd_config::text::InMemory;
+use vipd_config::{Loaded, Options, Report, load_from};
+use vipd_engine::Profile;
+
+fn read(text: &str, profile: Profile) -> Result<Loaded, Box<Report>> {
+    let files = InMemory::new().with("/k.conf", text);
+    load_from(&files, Path::new("/k.conf"), &Options { config_id: None, profile })
+}
+
+/// The report on a file that is refused.
+#[track_caller]
+fn refused(text: &str) -> String {
+    let report = read(text, Profile::DropIn).expect_err("a mistake");
+    assert!(report.diagnostics.has_errors());
+    report.to_string()
+}
+
+/// The report on a file that is used.
+#[track_caller]
+fn used(text: &str) -> String {
+    read(text, Profile::DropIn).unwrap_or_else(|report| panic!("{report}")).report.to_string()
+}
+
+/// An instance without a mistake, and these lines.
+fn instance(lines: &str) -> String {
+    let head = "vrrp_instance VI_1 {\n    interface eth0\n    virtual_router_id 51\n";
+    let tail = "    virtual_ipaddress {\n        10.0.0.100\n    }\n}\n";
+    format!("{head}{lines}{tail}")
+}
+
+/// A virtual server with these lines.
+fn server(lines: &str) -> String {
+    format!("virtual_server 10.0.0.100 80 {{\n{lines}}}\n")
+}
+
+#[test]
+fn a_misspelt_block_is_one_error_and_closes_nothing() {
+    let text = instance(
+        "    authentification {\n        auth_type PASS\n        auth_pass 1111\n    }\n    \
+         priority 300\n",
+    );
+    insta::assert_snapshot!(refused(&text));
+}
+
+#[test]
+fn a_misspelt_keyword_is_an_error_with_the_one_that_is_meant() {
+    insta::assert_snapshot!(refused(&instance("    prioritty 150\n    advert_inr 1\n")));
+}
+
+#[test]
+fn a_misspelt_root_block_is_one_error() {
+    insta::assert_snapshot!(refused("vrrp_instnace VI_1 {\n    interface eth0\n}\n"));
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_told_in_one_go() {
+    insta::assert_snapshot!(refused(&instance(
+        "    state SLAVE\n    priority 300\n    advert_int 0\n    nopremept\n"
+    )));
+}
+
+#[test]
+fn a_keyword_in_the_wrong_block_is_told_where_it_belongs() {
+    let text = format!(
+        "global_defs {{\n    garp_master_refresh 60\n    priority 100\n}}\n{}",
+        instance("    vrrp_garp_master_delay 1\n    delay_loop 6\n    vrrp_script chk\n")
+    );
+    insta::assert_snapshot!(refused(&text));
+}
+
+#[test]
+fn a_missing_brace_is_an_error_and_the_next_block_is_still_read() {
+    let text = "vrrp_instance A {\n    interface eth0\n    virtual_router_id 1\n    \
+                virtual_ipaddress {\n        10.0.0.1\n    }\n\nvrrp_instance B {\n    interface \
+                eth0\n    virtual_router_id 2\n    virtual_ipaddress {\n        10.0.0.2\n    \
+                }\n    prioritty 3\n}\n";
+    insta::assert_snapshot!(refused(text));
+}
+
+#[test]
+fn what_an_instance_cannot_do_without_is_asked_for() {
+    insta::assert_snapshot!(refused("vrrp_instance VI_1 {\n}\n"));
+}
+
+#[test]
+fn a_value_that_is_no_number_or_out_of_range_is_an_error() {
+    insta::assert_snapshot!(refused(&instance(
+        "    priority high\n    virtual_router_id 0\n    down_timer_adverts 0\n    \
+         preempt_delay 1001\n    garp_master_repeat 300\n    garp_master_delay soon\n"
+    )));
+}
+
+#[test]
+fn a_keyword_without_its_value_or_with_one_too_many_is_told_so() {
+    insta::assert_snapshot!(refused(&instance("    priority\n    advert_int 1 2\n")));
+}
+
+#[test]
+fn a_block_where_none_belongs_and_none_where_one_does_are_errors() {
+    insta::assert_snapshot!(refused(&instance(
+        "    priority 100 {\n    }\n    authentication PASS\n"
+    )));
+}
+
+#[test]
+fn state_master_below_255_is_one_warning_and_cancels_nothing() {
+    let text = instance("    state MASTER\n    priority 150\n    nopreempt\n");
+    let loaded = read(&text, Profile::DropIn).unwrap();
+    assert!(!loaded.config.instances()[0].preempt);
+    insta::assert_snapshot!(loaded.report);
+}
+
+#[test]
+fn without_a_priority_state_master_makes_an_owner() {
+    let loaded = read(&instance("    state MASTER\n"), Profile::DropIn).unwrap();
+    assert!(loaded.config.instances()[0].priority.is_owner());
+    insta::assert_snapshot!(loaded.report);
+}
+
+#[test]
+fn an_owner_that_says_backup_or_nopreempt_is_told_that_it_has_no_effect() {
+    insta::assert_snapshot!(used(&instance(
+        "    state BACKUP\n    priority 255\n    nopreempt\n    preempt_delay 5\n"
+    )));
+}
+
+#[test]
+fn a_password_of_nine_characters_is_cut_with_a_warning() {
+    let lines =
+        "    authentication {\n        auth_type PASS\n        auth_pass 123456789\n    }\n";
+    let loaded = read(&instance(lines), Profile::DropIn).unwrap();
+    let password = loaded.config.instances()[0].password.unwrap();
+    assert_eq!(password.octets(), *b"12345678");
+    insta::assert_snapshot!(loaded.report);
+}
+
+#[test]
+fn half_an_authentication_is_none_and_a_warning() {
+    let lines = "    authentication {\n        auth_pass 1234\n    }\n";
+    insta::assert_snapshot!(used(&instance(lines)));
+}
+
+#[test]
+fn ah_is_refused_because_it_decides_who_is_master() {
+    let lines = "    authentication {\n        auth_type AH\n        auth_pass 1234\n    }\n";
+    insta::assert_snapshot!(refused(&instance(lines)));
+}
+
+#[test]
+fn version_2_rounds_an_interval_with_a_warning() {
+    let loaded = read(&instance("    advert_int 0.5\n"), Profile::DropIn).unwrap();
+    assert_eq!(loaded.config.instances()[0].interval.centiseconds(), 100);
+    insta::assert_snapshot!(loaded.report);
+}
+
+#[test]
+fn version_3_ignores_a_password_with_a_warning() {
+    let lines = "    version 3\n    authentication {\n        auth_type PASS\n        auth_pass \
+                 1234\n    }\n";
+    let loaded = read(&instance(lines), Profile::DropIn).unwrap();
+    assert_eq!(loaded.config.instances()[0].password, None);
+    insta::assert_snapshot!(loaded.report);
+}
+
+#[test]
+fn what_is_adjusted_in_drop_in_is_an_error_in_every_rfc_profile() {
+    let password =
+        "    authentication {\n        auth_type PASS\n        auth_pass 123456789\n    }\n";
+    let cases = ["    advert_int 0.5\n", "    advert_int 1 2\n", password];
+    for lines in cases {
+        assert!(read(&instance(lines), Profile::DropIn).is_ok(), "{lines}");
+        for profile in [Profile::Rfc3768, Profile::Rfc5798, Profile::Rfc9568] {
+            assert!(read(&instance(lines), profile).is_err(), "{lines} in {profile:?}");
+        }
+    }
+}
+
+#[test]
+fn a_stray_unicast_ttl_is_an_error() {
+    insta::assert_snapshot!(refused(&instance("    unicast_ttl 64\n")));
+}
+
+#[test]
+fn unicast_without_a_check_of_the_source_is_a_note_that_names_the_keyword() {
+    let peer = "    unicast_src_ip 10.0.0.1\n    unicast_peer {\n        10.0.0.2\n    }\n";
+    insta::assert_snapshot!(used(&instance(peer)));
+    let checked = format!("{peer}    check_unicast_src\n");
+    assert_eq!(used(&instance(&checked)), "");
+    let global = format!("global_defs {{\n    vrrp_check_unicast_src\n}}\n{}", instance(peer));
+    assert_eq!(used(&global), "");
+}
+
+#[test]
+fn a_peer_that_is_no_address_or_is_this_router_itself_is_an_error() {
+    insta::assert_snapshot!(refused(&instance(
+        "    unicast_src_ip 10.0.0.1\n    unicast_peer {\n        10.0.0.1\n    }\n"
+    )));
+    insta::assert_snapshot!(refused(&instance("    unicast_peer {\n        10.0.0\n    }\n")));
+    insta::assert_snapshot!(refused(&instance("    unicast_peer {\n    }\n")));
+}
+
+#[test]
+fn mistakes_in_an_address_point_at_the_word() {
+    let text = "vrrp_instance VI_1 {\n    interface eth0\n    virtual_router_id 51\n    \
+                virtual_ipaddress {\n        192.168.100./24\n        10.0.0.1/33\n        \
+                10.0.0.2/24 dve eth1\n        10.0.0.3 scope lnk\n        10.0.0.4 10.0.0.5\n        \
+                fe80::1\n        10.0.0.4\n        10.0.0.6 noprefixroute\n    }\n}\n";
+    insta::assert_snapshot!(refused(text));
+}
+
+#[test]
+fn two_instances_that_are_one_are_an_error_that_shows_both() {
+    let text = format!("{}{}", instance(""), instance("").replace("10.0.0.100", "10.0.0.101"));
+    insta::assert_snapshot!(refused(&text));
+}
+
+#[test]
+fn version_2_and_ipv6_is_an_error() {
+    let text = instance("    version 2\n").replace("10.0.0.100", "fe80::1");
+    insta::assert_snapshot!(refused(&text));
+}
+
+#[test]
+fn a_sync_group_that_lists_its_members_without_a_block_is_told_how() {
+    let text = format!("{}vrrp_sync_group G {{\n    VI_1\n}}\n", instance(""));
+    insta::assert_snapshot!(refused(&text));
+}
+
+#[test]
+fn a_group_of_unknown_members_is_an_error() {
+    let text =
+        format!("{}vrrp_sync_group G {{\n    group {{\n        VI_2\n    }}\n}}\n", instance(""));
+    insta::assert_snapshot!(refused(&text));
+}
+
+#[test]
+fn a_script_that_nobody_declares_is_an_error_and_one_declared_later_is_not() {
+    let track = instance("    track_script {\n        chk_haproyx weight 2\n    }\n");
+    let script = "vrrp_script chk_haproxy {\n    script \"killall -0 haproxy\"\n}\n";
+    insta::assert_snapshot!(refused(&format!("{track}{script}")));
+    let right = track.replace("haproyx", "haproxy");
+    assert_eq!(used(&format!("{right}{script}")), "");
+}
+
+#[test]
+fn an_instance_that_tracks_its_own_interface_is_a_warning() {
+    let text = instance("    track_interface {\n        eth0\n        eth1\n    }\n");
+    let loaded = read(&text, Profile::DropIn).unwrap();
+    assert_eq!(loaded.config.instances()[0].tracks.len(), 1);
+    insta::assert_snapshot!(loaded.report);
+}
+
+#[test]
+fn what_is_not_built_is_an_error_if_it_decides_and_a_warning_if_not() {
+    insta::assert_snapshot!(refused(&instance(
+        "    notify_master \"/usr/local/bin/m.sh\"\n    smtp_alert\n    virtual_routes {\n        \
+         10.1.0.0/16 via 10.0.0.1\n    }\n    track_bfd {\n        b\n    }\n    \
+         lvs_sync_daemon_interface eth0\n    debug 4\n    native_ipv6\n"
+    )));
+}
+
+#[test]
+fn a_keyword_said_twice_is_a_warning_and_the_last_one_counts() {
+    let loaded = read(&instance("    priority 10\n    priority 20\n"), Profile::DropIn).unwrap();
+    assert_eq!(loaded.config.instances()[0].priority.get(), 20);
+    insta::assert_snapshot!(loaded.report);
+}
+
+#[test]
+fn a_virtual_server_without_a_protocol_is_an_error() {
+    let text = server("    delay_loop 6\n    lb_algo rr\n    lb_kind DR\n");
+    insta::assert_snapshot!(refused(&text));
+}
+
+#[test]
+fn a_scheduler_that_the_kernel_does_not_have_is_an_error() {
+    let text = server("    lb_algo loadbalance\n    lb_kind dr\n    protocol tcp\n");
+    insta::assert_snapshot!(refused(&text));
+}
+
+#[test]
+fn persistence_timeout_0_is_a_warning_and_means_off() {
+    let lines = "    lb_algo rr\n    lb_kind DR\n    protocol TCP\n    persistence_timeout 0\n";
+    let loaded = read(&server(lines), Profile::DropIn).unwrap();
+    assert_eq!(loaded.virtual_servers[0].persistence, None);
+    insta::assert_snapshot!(loaded.report);
+}
+
+#[test]
+fn what_the_director_part_does_not_have_yet_is_an_error() {
+    insta::assert_snapshot!(refused(&server(
+        "    lb_algo rr\n    lb_kind DR\n    protocol TCP\n    nat_mask 255.255.255.0\n    \
+         sorry_server 10.0.0.9 80\n    real_server 10.0.0.2 80{\n        HTTP_GET {\n            \
+         url {\n                path /\n            }\n        }\n        notify_up \"/x\"\n        \
+         TCP_CHECK {\n            connect_port 8080\n            conect_timeout 3\n        }\n    }\n"
+    )));
+}
+
+#[test]
+fn strictness_refuses_unicast_and_ignores_what_no_rfc_has() {
+    let text = format!(
+        "global_defs {{\n    vrrp_strict\n}}\n{}",
+        instance(
+            "    unicast_peer {\n        10.0.0.2\n    }\n    preempt_delay 5\n    \
+             authentication {\n        auth_type PASS\n        auth_pass 1111\n    }\n"
+        )
+    );
+    insta::assert_snapshot!(refused(&text));
+}
+
+#[test]
+fn an_instance_without_an_address_is_a_warning_unless_it_is_meant() {
+    let text = "vrrp_instance VI_1 {\n    interface eth0\n    virtual_router_id 51\n";
+    insta::assert_snapshot!(used(&format!("{text}}}\n")));
+    assert_eq!(used(&format!("{text}    no_virtual_ipaddress\n}}\n")), "");
+}
+
+#[test]
+fn words_that_are_neither_on_nor_off_are_errors() {
+    insta::assert_snapshot!(refused(&instance("    check_unicast_src enabled\n")));
+}
+
+#[test]
+fn version_3_without_an_address_is_an_error_because_peers_would_discard_its_adverts() {
+    let text = "vrrp_instance VI_1 {\n    interface eth0\n    virtual_router_id 51\n    version \
+                3\n    no_virtual_ipaddress\n}\n";
+    insta::assert_snapshot!(refused(text));
+}
+
+#[test]
+fn an_ipv6_list_that_does_not_begin_link_local_is_a_warning_and_an_error_in_strict_mode() {
+    let text = instance("").replace("10.0.0.100", "2001:db8::1");
+    insta::assert_snapshot!(used(&text));
+    insta::assert_snapshot!(refused(&format!("global_defs {{\n    vrrp_strict\n}}\n{text}")));
+}
+
+#[test]
+fn a_merge_left_unfinished_is_an_error() {
+    let text = instance("<<<<<<< HEAD\n    priority 100\n=======\n    priority 90\n>>>>>>> b\n");
+    insta::assert_snapshot!(refused(&text));
+}
+
+#[test]
+fn a_value_that_a_macro_makes_is_shown_where_it_is_used_and_where_it_is_written() {
+    insta::assert_snapshot!(refused(&format!("$PRIO=high\n{}", instance("    priority $PRIO\n"))));
+}
+
+#[test]
+fn many_mistakes_end_in_one_that_says_so() {
+    let report = read(&"bogus\n".repeat(3_000), Profile::DropIn).unwrap_err();
+    let last = report.diagnostics.iter().next().unwrap();
+    assert_eq!(last.code, "too-many-mistakes");
+    assert!(report.diagnostics.len() < 250);
+}
