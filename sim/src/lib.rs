@@ -21,6 +21,7 @@ mod process;
 pub mod queue;
 pub mod random;
 pub mod run;
+pub mod show;
 mod stack;
 mod steps;
 pub mod trace;

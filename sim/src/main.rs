@@ -1,6 +1,6 @@
 //! `vipsim`: rehearses VRRP failovers in a deterministic simulated network.
 //!
-//! Arguments and exit status only; what it does is in [`vipd_sim::run`].
+//! Arguments and exit status only; what it does is in [`vipd_sim::run`] and [`vipd_sim::show`].
 
 #![forbid(unsafe_code)]
 
@@ -10,9 +10,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use vipd_config::Options;
 use vipd_config::diagnostics::Colour;
+use vipd_engine::Profile;
 use vipd_scenarios::language::parse_duration;
 use vipd_sim::run::{Ended, Request, run};
+use vipd_sim::show::{Shown, show};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,6 +37,18 @@ Exit status:
 
 Diagnostics go to standard error, in colour on a terminal unless NO_COLOR is set.";
 
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  vipsim config /etc/keepalived/keepalived.conf
+      What would be in force, as JSON; mistakes and advice on standard error.
+  vipsim config scenarios/cut/pair.conf --id a
+      The same file as host a reads it.
+
+Exit status:
+  0  nothing to remark but notes
+  1  usable, with warnings
+  2  unusable";
+
 /// Rehearses VRRP failovers in a deterministic simulated network.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
@@ -47,6 +62,9 @@ enum Command {
     /// Play one scenario, print its timeline and judge it.
     #[command(after_help = EXAMPLES)]
     Run(RunArguments),
+    /// Read one keepalived.conf and print what it means: every value, its default and its origin.
+    #[command(after_help = CONFIG_EXAMPLES)]
+    Config(ConfigArguments),
 }
 
 #[derive(Args)]
@@ -67,12 +85,34 @@ struct RunArguments {
     until: Option<Duration>,
 }
 
+#[derive(Args)]
+struct ConfigArguments {
+    /// The file, as keepalived reads it.
+    file: PathBuf,
+    /// What `@id` lines are compared with, keepalived's config-id.
+    #[arg(long, value_name = "NAME")]
+    id: Option<String>,
+    /// Whose rules hold where the file does not say: drop-in, rfc3768, rfc5798 or rfc9568.
+    #[arg(long, value_name = "PROFILE", default_value = "drop-in", value_parser = profile)]
+    profile: Profile,
+}
+
 fn main() -> ExitCode {
-    let Command::Run(arguments) = Arguments::parse().command;
-    let RunArguments { file, seed, json, pcap: capture, until } = arguments;
-    let request = Request { file, seed, json, capture, until, colour: colour() };
-    match run(&request, &mut io::stdout().lock(), &mut io::stderr().lock()) {
-        Ok(ended) => ExitCode::from(ended.status()),
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    let status = match Arguments::parse().command {
+        Command::Run(arguments) => {
+            let RunArguments { file, seed, json, pcap: capture, until } = arguments;
+            let request = Request { file, seed, json, capture, until, colour: colour() };
+            run(&request, &mut out, &mut err).map(Ended::status)
+        }
+        Command::Config(ConfigArguments { file, id, profile }) => {
+            let options = Options { config_id: id, profile };
+            show(&file, &options, colour(), &mut out, &mut err).map(Shown::status)
+        }
+    };
+    drop((out, err));
+    match status {
+        Ok(status) => ExitCode::from(status),
         // Whoever reads has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
@@ -80,6 +120,11 @@ fn main() -> ExitCode {
             ExitCode::from(Ended::Unusable.status())
         }
     }
+}
+
+fn profile(name: &str) -> Result<Profile, String> {
+    let named = Profile::ALL.into_iter().find(|profile| profile.name() == name);
+    named.ok_or_else(|| "one of drop-in, rfc3768, rfc5798, rfc9568".to_string())
 }
 
 fn colour() -> Colour {
