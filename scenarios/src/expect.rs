@@ -36,7 +36,8 @@ pub struct Met {
 struct Term {
     first: WorldTime,
     last: WorldTime,
-    interval: Duration,
+    /// The next advert is due by then, or the term ended with the last one.
+    silent_after: WorldTime,
 }
 
 /// What an engine says of one virtual router.
@@ -127,16 +128,16 @@ impl Witness {
             }
             Some(index) => {
                 let (router, term) = &mut running[index];
-                if at > after(term.last, term.interval * 2) {
+                if at > term.silent_after {
                     self.terms.push((host, *router, (term.first, term.last)));
                     term.first = at;
                 }
-                (term.last, term.interval) = (at, advert.interval);
+                (term.last, term.silent_after) = (at, silent_after(at, advert));
             }
             None if advert.priority == 0 => {}
             None => {
-                let term = Term { first: at, last: at, interval: advert.interval };
-                running.push((advert.router, term));
+                let silent_after = silent_after(at, advert);
+                running.push((advert.router, Term { first: at, last: at, silent_after }));
             }
         }
     }
@@ -144,8 +145,7 @@ impl Witness {
     fn end_terms(&mut self, at: WorldTime, host: HostId) {
         let Some(running) = self.running.get_mut(usize::from(host.0)) else { return };
         for (router, term) in running.drain(..) {
-            let silent = at > after(term.last, term.interval * 2);
-            let until = if silent { term.last } else { at };
+            let until = if at > term.silent_after { term.last } else { at };
             self.terms.push((host, router, (term.first, until)));
         }
     }
@@ -443,6 +443,13 @@ fn spans_text(spans: &[Span]) -> String {
 
 fn seconds(at: WorldTime) -> String {
     format!("{}.{:09} s", at.0 / 1_000_000_000, at.0 % 1_000_000_000)
+}
+
+/// Two intervals after an advert. No advert carries more than a few minutes.
+fn silent_after(at: WorldTime, advert: &SeenAdvert) -> WorldTime {
+    let interval = advert.interval;
+    let nanos = interval.as_secs() * 1_000_000_000 + u64::from(interval.subsec_nanos());
+    WorldTime(at.0.saturating_add(2 * nanos))
 }
 
 const fn within(at: WorldTime, window: Span) -> bool {
