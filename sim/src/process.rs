@@ -109,7 +109,6 @@ impl Host {
         }
         self.process = Some(Process::new());
         self.see(Seen::Process(ProcessChange::Started), out);
-        self.see(Seen::Configured(Arc::clone(&config)), out);
         for change in self.kernel.report() {
             self.tell(Told::Change(change));
         }
@@ -122,7 +121,6 @@ impl Host {
     pub(crate) fn reload(&mut self, config: &Arc<Config>, out: &mut Outside<'_>) {
         self.config = Some(Arc::clone(config));
         if self.process.is_some() {
-            self.see(Seen::Configured(Arc::clone(config)), out);
             self.tell(Told::Configure(Arc::clone(config)));
             self.drain(out);
             self.tell_trackers(out);
@@ -295,7 +293,10 @@ impl Host {
             Told::Change(Change::Link(link)) => Input::Link(link),
             Told::Change(Change::Address(address)) => Input::LocalAddress(address),
             Told::Tracker { id, value } => Input::Tracker { id, value },
-            Told::Configure(config) => Input::Configure(config),
+            Told::Configure(config) => {
+                self.see(Seen::Configured(Arc::clone(&config)), out);
+                Input::Configure(config)
+            }
             Told::Shutdown => {
                 if let Some(process) = &mut self.process {
                     process.stopping = true;

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use vipd_engine::{Family, InterfaceName, MacAddress};
@@ -216,7 +217,7 @@ fn addresses(plan: &HostPlan, host: u16, local: usize) -> Vec<(IpAddr, u8)> {
     addresses
 }
 
-/// Every interface of every host as a port, and one port for injections in each segment.
+/// Every interface of every host as a port, and one more in each segment that a step injects into.
 fn ports(scenario: &Scenario, seed: u64) -> Vec<Port> {
     let mut ports = Vec::new();
     let mut names = Vec::new();
@@ -229,6 +230,13 @@ fn ports(scenario: &Scenario, seed: u64) -> Vec<Port> {
     }
     for id in 0..scenario.segments.len() {
         let segment = SegmentId(id as u16);
+        let injects = |timed: &Arc<TimedStep>| match &timed.step {
+            Step::Inject(injection) => injection.segment == segment,
+            _ => false,
+        };
+        if !scenario.steps.iter().any(injects) {
+            continue;
+        }
         ports.push(Port { host: None, local: 0, segment, mac: STRANGER, paths: Vec::new() });
         names.push(format!("injected {id}"));
     }
