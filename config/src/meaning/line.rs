@@ -44,6 +44,10 @@ impl<'a> Line<'a> {
     /// The statements in the braces as lines of their own, all words still to be taken.
     pub fn children(&mut self, mut each: impl FnMut(&mut Line<'_>)) {
         for child in self.statement.children() {
+            if let Some(block) = &child.block {
+                let message = format!("a line of `{}` has no block", self.keyword.name);
+                self.error("unexpected-block", block.open, message);
+            }
             let mut line = Line::new(self.keyword, child, 0, self.profile, self.found);
             each(&mut line);
             line.finish();

@@ -1,0 +1,203 @@
+//! What values become: defaults, inheritance, rounding, profiles.
+
+use std::path::Path;
+
+use vipd_config::text::InMemory;
+use vipd_config::{Loaded, Options, load_from};
+use vipd_engine::config::{InstanceConfig, Tracked, Transport};
+use vipd_engine::rules::{ChecksumForm, ChecksumRule, LowerPriorityRule, OwnerRule};
+use vipd_engine::{Profile, Rules, Version};
+
+fn load_as(profile: Profile, text: &str) -> Loaded {
+    let files = InMemory::new().with("/k.conf", text);
+    let options = Options { config_id: None, profile };
+    load_from(&files, Path::new("/k.conf"), &options).unwrap_or_else(|report| panic!("{report}"))
+}
+
+/// The instance that these lines of `global_defs` and of its own block make.
+fn instance_as(profile: Profile, global: &str, lines: &str) -> InstanceConfig {
+    let text = format!(
+        "vrrp_instance VI_1 {{\ninterface eth0\nvirtual_router_id 51\n{lines}\n\
+         virtual_ipaddress {{\n10.0.0.100\n}}\n}}\nglobal_defs {{\n{global}\n}}\n"
+    );
+    InstanceConfig::clone(&load_as(profile, &text).config.instances()[0])
+}
+
+fn instance(global: &str, lines: &str) -> InstanceConfig {
+    instance_as(Profile::DropIn, global, lines)
+}
+
+#[test]
+fn an_instance_that_says_nothing_is_the_engines_own_default() {
+    let given = instance("", "");
+    let vrid = given.vrid;
+    let mut default = InstanceConfig::new("VI_1", given.family, "eth0", vrid);
+    default.addresses.clone_from(&given.addresses);
+    assert_eq!(given, default);
+}
+
+#[test]
+fn an_instance_inherits_from_global_defs_wherever_they_stand_and_its_own_word_counts_first() {
+    let global = "vrrp_garp_master_delay 7\nvrrp_garp_master_repeat 3\nvrrp_version 3\n\
+                  vrrp_down_timer_adverts 4\nvrrp_check_unicast_src\nvrrp_mcast_group4 224.0.0.99";
+    let inherited = instance(global, "");
+    assert_eq!(inherited.version, Version::V3);
+    assert_eq!(inherited.down_timer_adverts, 4);
+    assert!(inherited.rules.check_unicast_source);
+    let Transport::Multicast { group, .. } = inherited.transport else { panic!("multicast") };
+    assert_eq!(group.to_string(), "224.0.0.99");
+    let announcements = inherited.announcements;
+    assert_eq!((announcements.delay.as_secs(), announcements.repeat), (7, 3));
+    // The lower-priority pair follows the master pair of the same block.
+    let lower = (announcements.lower_priority_delay.as_secs(), announcements.lower_priority_repeat);
+    assert_eq!(lower, (7, 3));
+
+    let own = "garp_master_delay 1\nversion 2\ndown_timer_adverts 5\ncheck_unicast_src off\n\
+               mcast_dst_ip 224.0.0.98";
+    let own = instance(global, own);
+    assert_eq!((own.version, own.down_timer_adverts), (Version::V2, 5));
+    assert!(!own.rules.check_unicast_source);
+    assert_eq!(own.announcements.delay.as_secs(), 1);
+    assert_eq!(own.announcements.lower_priority_delay.as_secs(), 7);
+}
+
+#[test]
+fn vrrp_min_garp_is_one_announcement_and_no_second_burst() {
+    let announcements = instance("vrrp_min_garp", "").announcements;
+    assert_eq!((announcements.repeat, announcements.delay.as_secs()), (1, 0));
+    let lower = (announcements.lower_priority_repeat, announcements.lower_priority_delay.as_secs());
+    assert_eq!(lower, (1, 0));
+}
+
+#[test]
+fn a_refresh_of_0_is_none() {
+    assert_eq!(instance("", "garp_master_refresh 0").announcements.refresh, None);
+    assert_eq!(instance("vrrp_garp_master_refresh 0", "").announcements.refresh, None);
+}
+
+#[test]
+fn intervals_become_what_the_version_can_carry() {
+    let v2 = [("1", 100), ("255", 25500), ("0.3", 100), ("1.4", 100), ("1.5", 200), ("300", 25500)];
+    for (written, centiseconds) in v2 {
+        let given = instance("", &format!("advert_int {written}")).interval;
+        assert_eq!(given.centiseconds(), centiseconds, "{written} in version 2");
+    }
+    let v3 = [("1", 100), ("0.01", 1), ("40.95", 4095), ("0.1", 10), ("0.104", 10), ("0.105", 11)];
+    for (written, centiseconds) in v3 {
+        let given = instance("vrrp_version 3", &format!("advert_int {written}")).interval;
+        assert_eq!(given.centiseconds(), centiseconds, "{written} in version 3");
+    }
+}
+
+#[test]
+fn each_profile_gives_its_rules_and_keywords_change_them_one_by_one() {
+    for profile in Profile::ALL {
+        assert_eq!(instance_as(profile, "", "").rules, Rules::of(profile));
+    }
+    let rules = instance(
+        "",
+        "lower_prio_no_advert\nhigher_prio_send_advert off\nowner_ignore_adverts\nno_accept\n\
+         check_unicast_src",
+    )
+    .rules;
+    assert_eq!(rules.lower_priority, LowerPriorityRule::Silent);
+    assert_eq!(rules.owner, OwnerRule::Discard);
+    assert!(!rules.yield_advert && !rules.accept && rules.check_unicast_source);
+    let rules = instance_as(Profile::Rfc3768, "", "lower_prio_no_advert off\naccept").rules;
+    assert_eq!(rules.lower_priority, LowerPriorityRule::Assert);
+    assert!(rules.accept);
+}
+
+#[test]
+fn strictness_picks_the_rfc_of_the_version_and_keeps_keepaliveds_checksum() {
+    let v2 = instance("vrrp_strict", "");
+    assert_eq!(v2.rules, Rules::of(Profile::Rfc3768));
+    assert_eq!((v2.announcements.repeat, v2.announcements.refresh), (1, None));
+    let v3 = instance("vrrp_strict", "version 3").rules;
+    let pseudo = ChecksumForm::PseudoHeader;
+    let expected = Rules {
+        checksum_sent: pseudo,
+        checksum_accepted: ChecksumRule::Only(pseudo),
+        ..Rules::of(Profile::Rfc9568)
+    };
+    assert_eq!(v3, expected);
+    let as_v2 = instance("vrrp_strict\nv3_checksum_as_v2", "version 3").rules;
+    assert_eq!(as_v2, Rules::of(Profile::Rfc9568));
+    let own = instance("vrrp_strict", "strict_mode off").rules;
+    assert_eq!(own, Rules::of(Profile::DropIn));
+    // A file may still ask for more than the RFC does.
+    let refreshed = instance("vrrp_strict", "garp_master_refresh 30\naccept");
+    assert_eq!(refreshed.announcements.refresh.unwrap().as_secs(), 30);
+    assert!(refreshed.rules.accept);
+}
+
+#[test]
+fn v3_checksum_as_v2_sends_and_accepts_the_message_only() {
+    let rules = instance("", "version 3\nv3_checksum_as_v2").rules;
+    assert_eq!(rules.checksum_sent, ChecksumForm::MessageOnly);
+    assert_eq!(rules.checksum_accepted, ChecksumRule::Only(ChecksumForm::MessageOnly));
+    let off = instance_as(Profile::Rfc9568, "", "version 3\nv3_checksum_as_v2 off").rules;
+    assert_eq!(off.checksum_sent, ChecksumForm::PseudoHeader);
+}
+
+#[test]
+fn old_unicast_checksum_is_for_one_peer_or_for_all_and_never_by_itself() {
+    let old = |lines: &str| {
+        let peers = "check_unicast_src\nunicast_peer {\n10.0.0.2 old_unicast_checksum\n10.0.0.3\n}";
+        let instance = instance("", &format!("{peers}\n{lines}"));
+        let Transport::Unicast { peers, .. } = instance.transport else { panic!("unicast") };
+        (peers[0].old_unicast_checksum, peers[1].old_unicast_checksum)
+    };
+    assert_eq!(old(""), (true, false));
+    assert_eq!(old("old_unicast_checksum"), (true, true));
+    assert_eq!(old("old_unicast_checksum never"), (true, false));
+}
+
+#[test]
+fn trackers_give_their_weight_and_the_line_may_say_otherwise() {
+    let text = "vrrp_script s {\nscript \"/bin/true a b\"\nweight -20 reverse\n}\n\
+                track_file f {\nfile /run/f\n}\n\
+                vrrp_track_process p {\nprocess haproxy\nweight 5\nquorum 2\ndelay 3\n}\n\
+                vrrp_instance VI_1 {\ninterface eth0\nvirtual_router_id 1\n\
+                track_script {\ns\n}\ntrack_file {\nf weight 3\n}\ntrack_process {\np\n}\n\
+                track_interface {\neth1 weight 7 reverse\neth2\n}\n\
+                virtual_ipaddress {\n10.0.0.1\n}\n}\n";
+    let loaded = load_as(Profile::DropIn, text);
+    let tracks = &loaded.config.instances()[0].tracks;
+    let shown: Vec<_> = tracks
+        .iter()
+        .map(|track| {
+            let name = match &track.tracked {
+                Tracked::Interface(name) => name.as_str(),
+                Tracked::Tracker(name) => name.as_str(),
+            };
+            (name, track.weight.value, track.weight.reverse)
+        })
+        .collect();
+    let expected =
+        [("s", -20, true), ("f", 3, false), ("p", 5, false), ("eth1", 7, true), ("eth2", 0, false)];
+    assert_eq!(shown, expected);
+    assert_eq!(loaded.trackers.scripts[0].command, "/bin/true a b");
+    assert_eq!(loaded.trackers.scripts[0].timeout.as_secs(), 1);
+    let process = &loaded.trackers.processes[0];
+    assert_eq!((process.quorum, process.terminate_delay.as_secs()), (2, 3));
+}
+
+#[test]
+fn an_origin_names_the_place_the_profile_or_the_default() {
+    let text = "global_defs {\n  vrrp_strict\n  vrrp_version 3\n}\nvrrp_instance VI_1 {\n  \
+                interface eth0\n  virtual_router_id 1\n  state MASTER\n  virtual_ipaddress {\n    \
+                10.0.0.1\n  }\n}\n";
+    let loaded = load_as(Profile::DropIn, text);
+    let instance = &loaded.effective.as_value()["vrrp_instance"][0];
+    let origin = |keyword: &str| instance[keyword]["origin"].as_str().unwrap().to_owned();
+    assert_eq!(origin("interface"), "/k.conf:6:13");
+    assert_eq!(origin("version"), "/k.conf:3:16");
+    assert_eq!(origin("priority"), "/k.conf:8:9");
+    assert_eq!(origin("accept"), "vrrp_strict");
+    assert_eq!(origin("preempt"), "default");
+    let loaded = load_as(Profile::Rfc9568, &text.replace("  vrrp_strict\n", ""));
+    let instance = &loaded.effective.as_value()["vrrp_instance"][0];
+    assert_eq!(instance["accept"]["origin"], "profile rfc9568");
+    assert_eq!(instance["accept"]["value"], false);
+}
