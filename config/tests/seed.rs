@@ -1,4 +1,4 @@
-//! The two files of the seed, byte for byte: understood whole, acted on as far as this version goes.
+//! The two files of the seed, byte for byte: understood whole, acted on as far as it is built.
 
 use std::path::Path;
 

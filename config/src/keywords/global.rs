@@ -248,7 +248,7 @@ pub(super) const GLOBAL_DEFS: &[Keyword] = &[
     unbuilt("reload_time_file", "PATH", Aside),
     unbuilt("reload_repeat", "", Aside),
     unbuilt("reload_file", "[PATH]", Aside),
-    unbuilt("include_check", "[+|-]OPTION ...", Aside),
+    Keyword::new(Place::GlobalDefs, "include_check", "[+|-]OPTION ...", "", ActedOn).many(),
     unbuilt("config_save_dir", "PATH", Aside),
     unbuilt("tmp_config_directory", "PATH", Aside),
     unbuilt("data_use_instance", "[BOOL]", Aside),
