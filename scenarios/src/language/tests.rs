@@ -201,7 +201,8 @@ fn a_step_prints_as_one_line() {
     assert_eq!(line("clock_drift = \"a\"\nppm = 100"), "clock_drift a by +100 ppm");
     assert_eq!(
         line(
-            "inject = \"lan\"\nsrc = \"200.222.0.9\"\nvrid = 51\npriority = 0\ncount = 9\nevery = \"1ms\""
+            "inject = \"lan\"\nsrc = \"200.222.0.9\"\nvrid = 51\n\
+              priority = 0\ncount = 9\nevery = \"1ms\""
         ),
         "inject lan: v2 vrid 51 prio 0 from 200.222.0.9 to 224.0.0.18 ttl 255, 9 times every 1ms"
     );
