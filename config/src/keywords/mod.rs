@@ -1,7 +1,7 @@
 //! The one table of keywords: parser, "did you mean", the effective configuration with its origins
 //! and `docs/keywords.md` are made from it.
 //!
-//! A row's reader stands in [`crate::meaning`]; the rows themselves stand in the files below, one
+//! A row's reader stands in `meaning`; the rows themselves stand in the files below, one
 //! per part of the language. No keyword is compared as a string anywhere else.
 
 mod director;
