@@ -75,6 +75,7 @@ fn other(error: &ConfigError, draft: &Draft) -> Option<(Span, &'static str)> {
         | ConfigRule::AuthenticationNeedsV2
         | ConfigRule::EndpointFamilyDiffers(_)
         | ConfigRule::PeerIsSelf(_)
+        | ConfigRule::TooManyPeers(_)
         | ConfigRule::NoPeer
         | ConfigRule::NotAGroup(_)
         | ConfigRule::NoDownTimer
@@ -109,6 +110,7 @@ fn help(rule: &ConfigRule, draft: &Draft) -> Option<String> {
         | ConfigRule::EndpointFamilyDiffers(_)
         | ConfigRule::NotAGroup(_)
         | ConfigRule::NoDownTimer
+        | ConfigRule::TooManyPeers(_)
         | ConfigRule::InTwoGroups(_) => return None,
     };
     Some(text.to_owned())
