@@ -250,11 +250,12 @@ impl Host {
         }
     }
 
-    /// Tells the process something: before its next input if it runs, in its turn if it does not.
+    /// Tells the process something: before its next input, or behind what it was told before and
+    /// has not read yet.
     pub(crate) fn tell(&mut self, told: Told) {
         let stalled = self.is_stalled();
         let Some(process) = &mut self.process else { return };
-        if stalled {
+        if stalled || process.inbox.len() > process.datagrams_waiting {
             process.inbox.push_back(Waiting::Told(told));
         } else {
             process.told.push_back(told);
@@ -329,7 +330,9 @@ impl Host {
         match output {
             Output::Send { id, frame } => {
                 let result = self.send(&frame, out);
-                self.tell(Told::Done { id, result });
+                if let Some(process) = &mut self.process {
+                    process.told.push_back(Told::Done { id, result });
+                }
             }
             Output::Kernel { id, command } => {
                 let due = self.kernel.submit(out.net.now, id, command);

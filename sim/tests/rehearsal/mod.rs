@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vipd_engine::config::{Peer, Transport, VirtualAddress};
-use vipd_engine::{
-    Config, Family, InstanceConfig, News, Password, Priority, StateKind, Version, Vrid,
-};
+use vipd_engine::{Config, Family, InstanceConfig, News, Password, Priority, StateKind, Vrid};
 use vipd_scenarios::record::{HostId, Observation, Seen, WorldTime};
 use vipd_scenarios::runner;
 use vipd_scenarios::scenario::Scenario;
@@ -120,12 +118,6 @@ pub fn unicast(instance: &mut InstanceConfig) {
     let peer = if instance.priority.get() == 100 { [10, 0, 0, 2] } else { [10, 0, 0, 1] };
     let peers = vec![Peer::new(IpAddr::from(peer))];
     instance.transport = Transport::Unicast { source: None, peers, ttl: 255 };
-}
-
-/// VRRPv3 over the same addresses.
-pub fn v3(instance: &mut InstanceConfig) {
-    instance.version = Version::V3;
-    instance.password = None;
 }
 
 impl Played {
