@@ -2,7 +2,7 @@
 //! commands that may fail or be late.
 //!
 //! It performs [`KernelCommand`]s for any driver, so it exists once. It neither sends nor receives
-//! octets: see [`crate::stack`]. It models Linux as keepalived sets it up: an address is answered
+//! octets: see `stack`. It models Linux as keepalived sets it up: an address is answered
 //! for on the interface that holds it and nowhere else (`arp_ignore` 1), and a neighbour entry
 //! stays until another one replaces it, as in a router that keeps them for four hours.
 

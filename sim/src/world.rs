@@ -1,5 +1,5 @@
 //! The simulated world: hosts and wires made from a scenario, and time that jumps from event to
-//! event. What a step does is in [`crate::steps`].
+//! event. What a step does is in `steps`.
 
 use std::fs::File;
 use std::io;
