@@ -3,43 +3,133 @@
 //! It imports no timer, election or codec code of the engine: every property has its own
 //! arithmetic, or it would bless the engine's own mistake.
 
+mod caches;
+mod calm;
+mod change;
+mod comeback;
+mod crash;
+mod dual;
+mod heal;
+mod lasting;
+mod listener;
+mod mismatch;
+mod mute;
+mod named;
+mod oneway;
+mod reach;
+mod score;
+mod stop;
+mod terms;
+#[cfg(test)]
+mod tests;
+mod view;
+
 use std::fmt;
 use std::time::Duration;
+
+use change::Change;
+use listener::Listener;
+use view::View;
 
 use crate::record::{Observation, Recorder, Setting, WorldTime};
 
 /// Hears a run and judges every property of the catalogue.
-#[derive(Debug)]
+///
+/// It keeps state, not history: a day of quiet adverts needs no more memory than a minute.
 pub struct Judge {
-    setting: Setting,
+    listener: Listener,
+    view: View,
+    properties: Vec<Box<dyn Property>>,
+}
+
+/// A property, or a few that look at the same thing.
+trait Property {
+    /// A change happened; `view` has it already.
+    fn after(&mut self, view: &View, change: &Change);
+
+    /// The run is over.
+    fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport>;
 }
 
 impl Judge {
     /// A judge who knows what is known before the run.
     #[must_use]
     pub fn new(setting: Setting) -> Self {
-        Self { setting }
+        Self {
+            listener: Listener::new(&setting),
+            view: View::new(setting),
+            properties: vec![
+                Box::new(dual::Masters::new()),
+                Box::new(dual::Owners::new()),
+                Box::new(lasting::Lasting::new()),
+                Box::new(crash::BestFollows::new()),
+                Box::new(dual::Preemptions::new()),
+                Box::new(heal::Heal::new()),
+                Box::new(calm::Calm::new()),
+                Box::new(named::Named::new()),
+                Box::new(oneway::OneWay::new()),
+                Box::new(caches::Caches::new()),
+                Box::new(mute::Mute::new()),
+                Box::new(crash::Takeover::new()),
+                Box::new(stop::Resignation::new()),
+                Box::new(comeback::Comeback::new()),
+                Box::new(reach::Reachable::new()),
+            ],
+        }
     }
 
     /// The verdicts at the end of the run, one for each of [`PropertyId::ALL`] in that order.
     #[must_use]
-    pub fn finish(self, end: WorldTime) -> Vec<PropertyReport> {
-        let _ = (self.setting, end);
-        PropertyId::ALL
-            .into_iter()
-            .map(|id| PropertyReport {
-                id,
-                verdict: Verdict::NotExercised,
-                bound: None,
-                worst: None,
-                reason: None,
-            })
-            .collect()
+    pub fn finish(mut self, end: WorldTime) -> Vec<PropertyReport> {
+        self.listener.end(end);
+        self.release();
+        while let Some(hold) = self.view.next_hold(end) {
+            self.tell(&hold);
+        }
+        self.view.now = end;
+        let mut reports = vec![PropertyReport {
+            id: PropertyId::S8,
+            verdict: Verdict::NotProvided,
+            bound: None,
+            worst: None,
+            reason: Some("no lease in this version".to_owned()),
+        }];
+        for property in &mut self.properties {
+            reports.extend(property.finish(&self.view, end));
+        }
+        reports.sort_by_key(|report| report.id);
+        reports
+    }
+
+    fn release(&mut self) {
+        while let Some(change) = self.listener.next() {
+            while let Some(hold) = self.view.next_hold(change.at) {
+                self.tell(&hold);
+            }
+            self.tell(&change);
+        }
+    }
+
+    fn tell(&mut self, change: &Change) {
+        self.view.apply(change, |router| self.listener.key(router));
+        for property in &mut self.properties {
+            property.after(&self.view, change);
+        }
     }
 }
 
 impl Recorder for Judge {
-    fn observe(&mut self, _observation: &Observation) {}
+    fn observe(&mut self, observation: &Observation) {
+        if self.listener.hear(observation) {
+            self.release();
+        }
+    }
+}
+
+impl fmt::Debug for Judge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Judge").field("view", &self.view).finish_non_exhaustive()
+    }
 }
 
 /// Names a property.

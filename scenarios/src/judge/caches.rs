@@ -1,0 +1,189 @@
+//! S11: after any dual interval every host's neighbour cache ends on the survivor.
+//!
+//! Within A + D + announcement delay where the survivor repeats its announcement after the dual
+//! interval (it heard an advert of the loser, or it is the newcomer), else within one
+//! `garp_master_refresh`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use vipd_engine::rules::LowerPriorityRule;
+
+use super::change::{Change, Place, What};
+use super::reach::caches;
+use super::score::Score;
+use super::terms::since;
+use super::view::View;
+use super::{Property, PropertyId, PropertyReport};
+use crate::record::{Seen, WorldTime};
+
+/// S11.
+#[derive(Debug)]
+pub(super) struct Caches {
+    score: Score,
+    /// By virtual router: the dual interval that runs, and the time after one.
+    dual: BTreeMap<usize, Dual>,
+    after: BTreeMap<usize, After>,
+}
+
+/// Several masters, or several owners, anywhere on the segment.
+#[derive(Debug)]
+struct Dual {
+    began: WorldTime,
+    /// Who heard a rival, by member.
+    heard: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct After {
+    survivor: Place,
+    ended: WorldTime,
+    /// The survivor announces again because of a rival, or because it is new.
+    repeats: bool,
+    stale: Option<String>,
+    was_stale: Option<(WorldTime, String)>,
+    cached: bool,
+}
+
+impl Caches {
+    pub(super) const fn new() -> Self {
+        let missing = "no dual interval ended long enough before the end or the next fault, with a \
+                       neighbour entry to look at";
+        let score = Score::new(PropertyId::S11, missing);
+        Self { score, dual: BTreeMap::new(), after: BTreeMap::new() }
+    }
+
+    fn close(&mut self, view: &View, mut after: After, end: WorldTime) {
+        if let Some(why) = after.stale.take() {
+            after.was_stale = Some((end, why));
+        }
+        let place = after.survivor;
+        let value =
+            after.was_stale.as_ref().map_or(Duration::ZERO, |(at, _)| since(*at, after.ended));
+        let announcements = view.member(place).config.announcements;
+        let bound = if after.repeats {
+            let delay = super::reach::announcement_delay(view, place);
+            view.pace(place) + view.most_delay(place.router) + view.up(delay)
+        } else if let Some(refresh) = announcements.refresh {
+            view.up(refresh) + view.most_delay(place.router)
+        } else {
+            let name = view.name(place);
+            if value > Duration::ZERO {
+                self.score.leave(format!("{name} neither announces again nor refreshes"));
+            }
+            return;
+        };
+        let bound = bound + view.late() * 2 + view.tolerance();
+        if !after.cached || since(end, after.ended) < bound {
+            return;
+        }
+        let excuse = || {
+            let refused = view.refused(&[place], after.ended);
+            refused.or_else(|| view.too_late()).or_else(|| view.slow_network(place.router))
+        };
+        let what = || {
+            let why = after.was_stale.as_ref().map_or("", |(_, why)| why.as_str());
+            format!("{why} {value:?} after the dual interval")
+        };
+        self.score.at_most(value, bound, excuse, what);
+    }
+
+    fn follow(&mut self, view: &View, router: usize, now: WorldTime) {
+        if is_dual(view, router) {
+            if let Some(after) = self.after.remove(&router) {
+                self.close(view, after, now);
+            }
+            self.dual.entry(router).or_insert(Dual { began: now, heard: Vec::new() });
+        } else if let Some(dual) = self.dual.remove(&router) {
+            let mut masters =
+                view.places(router).filter(|place| view.member(*place).master.is_some());
+            let (Some(survivor), None) = (masters.next(), masters.next()) else { return };
+            let newcomer = view.member(survivor).master.is_some_and(|since| since >= dual.began);
+            let config = &view.member(survivor).config;
+            let repeats = (newcomer && config.announcements.delay > view.most_delay(router))
+                || (dual.heard.contains(&survivor.member) && repeats_for_rival(view, survivor));
+            let (stale, was_stale) = (None, None);
+            let after = After { survivor, ended: now, repeats, stale, was_stale, cached: false };
+            self.after.insert(router, after);
+        } else if let Some(after) = self.after.get(&router) {
+            let gone = view.member(after.survivor).master.is_none();
+            if (gone || view.disturbed_at(router) > after.ended)
+                && let Some(after) = self.after.remove(&router)
+            {
+                self.close(view, after, now);
+            }
+        }
+        self.look(view, router, now);
+    }
+
+    fn look(&mut self, view: &View, router: usize, now: WorldTime) {
+        let Some(after) = self.after.get_mut(&router) else { return };
+        if let Some(why) = after.stale.take() {
+            after.was_stale = Some((now, why));
+        }
+        let host = view.member(after.survivor).host;
+        for address in &view.member(after.survivor).addresses {
+            for (cache, entry) in caches(view, after.survivor, *address) {
+                after.cached = true;
+                if entry != Some(host) {
+                    let (cache, survivor) = (view.host_name(cache), view.host_name(host));
+                    let address = address.1;
+                    after.stale = Some(format!(
+                        "{cache} did not have {address} at {survivor}, the survivor,"
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// Whether it announces again, more than D later, when it hears a rival.
+fn repeats_for_rival(view: &View, place: Place) -> bool {
+    let config = &view.member(place).config;
+    config.rules.lower_priority == LowerPriorityRule::Assert
+        && config.announcements.lower_priority_repeat > 0
+        && config.announcements.lower_priority_delay > view.most_delay(place.router)
+}
+
+fn is_dual(view: &View, router: usize) -> bool {
+    let masters = view.places(router).filter(|place| view.member(*place).master.is_some());
+    let owners = |address: &_| {
+        let owns = |place: &Place| view.owns(*place, *address).is_some();
+        view.places(router).filter(owns).count()
+    };
+    let mut addresses = view.routers[router].members.iter().flat_map(|member| &member.addresses);
+    masters.count() > 1 || addresses.any(|address| owners(address) > 1)
+}
+
+impl Property for Caches {
+    fn after(&mut self, view: &View, change: &Change) {
+        if let What::HeardInMaster(pair) = change.what {
+            if let Some(dual) = self.dual.get_mut(&pair.router) {
+                dual.heard.push(pair.receiver);
+                dual.heard.sort_unstable();
+                dual.heard.dedup();
+            }
+            if let Some(after) = self.after.get_mut(&pair.router)
+                && after.survivor.member == pair.receiver
+            {
+                after.repeats |= repeats_for_rival(view, after.survivor);
+            }
+            return;
+        }
+        for router in view.touched(change) {
+            self.follow(view, router, change.at);
+        }
+        if let What::Seen(Seen::Neighbour { segment, address, .. }) = &change.what {
+            for router in view.routers_of((*segment, *address)) {
+                self.look(view, router, change.at);
+            }
+        }
+    }
+
+    fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
+        for (_, after) in std::mem::take(&mut self.after) {
+            self.close(view, after, end);
+        }
+        vec![self.score.report()]
+    }
+}

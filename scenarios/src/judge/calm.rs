@@ -1,0 +1,184 @@
+//! S7, L4 and L5: what holds once nothing disturbs a virtual router any more.
+//!
+//! One calm stretch runs from the last fault (or the end of a delay that held a router back) to the
+//! next one. In it every component that has an eligible node must come to exactly one master, the
+//! best-ranked one if it preempts, and then nothing changes any more.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::change::{Change, Place, What};
+use super::score::Score;
+use super::terms::since;
+use super::view::View;
+use super::{Property, PropertyId, PropertyReport};
+use crate::record::WorldTime;
+
+/// S7, L4 and L5.
+#[derive(Debug)]
+pub(super) struct Calm {
+    one_master: Score,
+    settled: Score,
+    no_livelock: Score,
+    stretches: BTreeMap<usize, Stretch>,
+}
+
+#[derive(Debug)]
+struct Stretch {
+    began: WorldTime,
+    settling: Duration,
+    liveness: Duration,
+    excuse: Option<String>,
+    /// Why it is not settled now.
+    unsettled: Option<String>,
+    /// Until when it was not settled, and why.
+    was_unsettled: Option<(WorldTime, String)>,
+    /// The last change of a state in it.
+    changed: Option<(WorldTime, String)>,
+    /// A component with an eligible node was seen.
+    counts: bool,
+}
+
+impl Calm {
+    pub(super) const fn new() -> Self {
+        let too_short = "no stretch without a fault was long enough for a component to settle";
+        Self {
+            one_master: Score::new(PropertyId::S7, too_short),
+            settled: Score::new(PropertyId::L4, too_short),
+            no_livelock: Score::new(PropertyId::L5, too_short),
+            stretches: BTreeMap::new(),
+        }
+    }
+
+    fn close(&mut self, mut stretch: Stretch, end: WorldTime) {
+        if let Some(why) = stretch.unsettled.take() {
+            stretch.was_unsettled = Some((end, why));
+        }
+        let length = since(end, stretch.began);
+        if !stretch.counts {
+            return;
+        }
+        let (value, why) = match &stretch.was_unsettled {
+            Some((until, why)) => (since(*until, stretch.began), why.as_str()),
+            None => (Duration::ZERO, ""),
+        };
+        let excuse = || stretch.excuse.clone();
+        let what = || format!("{why} {value:?} after the last fault");
+        if length >= stretch.settling {
+            self.one_master.at_most(value, stretch.settling, excuse, what);
+        }
+        if length >= stretch.liveness {
+            self.settled.at_most(value, stretch.liveness, excuse, what);
+            let (value, why) = match &stretch.changed {
+                Some((at, why)) => (since(*at, stretch.began), why.as_str()),
+                None => (Duration::ZERO, ""),
+            };
+            let what = || format!("{why} {value:?} after the last fault");
+            self.no_livelock.at_most(value, stretch.liveness, excuse, what);
+        }
+    }
+
+    fn begin(view: &View, router: usize) -> Stretch {
+        let running: Vec<_> = view.places(router).filter(|place| view.is_running(*place)).collect();
+        let (settling, liveness) = (view.settling(router), view.liveness(router));
+        Stretch {
+            began: view.now,
+            settling,
+            liveness,
+            excuse: conditions(view, router, &running),
+            unsettled: None,
+            was_unsettled: None,
+            changed: None,
+            counts: false,
+        }
+    }
+}
+
+/// What leaves the conditions of a settled network.
+fn conditions(view: &View, router: usize, running: &[Place]) -> Option<String> {
+    let restless = || {
+        let interval = running.iter().map(|place| view.member(*place).advertised).min()?;
+        let skew = running.iter().map(|place| view.member(*place).skew()).min()?;
+        let noise = view.delay_spread(router) + view.late() * 2;
+        (noise >= interval * 2 + skew).then(|| "delays too irregular to settle".to_owned())
+    };
+    view.at_odds(running)
+        .or_else(|| view.irregular(router))
+        .or_else(|| view.too_late())
+        .or_else(|| view.slow_network(router))
+        .or_else(restless)
+}
+
+/// Why a virtual router is not settled now; `Ok(false)` if there is nobody to settle.
+fn settled(view: &View, router: usize) -> Result<bool, String> {
+    let mut counts = false;
+    for component in view.components(router) {
+        let eligible = || component.iter().copied().filter(|place| view.is_eligible(*place));
+        let masters: Vec<_> = (component.iter().copied())
+            .filter(|place| view.member(*place).master.is_some())
+            .collect();
+        if eligible().next().is_none() {
+            continue;
+        }
+        counts = true;
+        let names = |places: &[Place]| {
+            let names: Vec<_> = places.iter().map(|place| view.name(*place)).collect();
+            names.join(" and ")
+        };
+        match masters.as_slice() {
+            [] => return Err("nobody was master".to_owned()),
+            [master] => {
+                let outranked = eligible().find(|place| {
+                    let member = view.member(*place);
+                    member.preempts() && member.priority > view.member(*master).priority
+                });
+                if let Some(better) = outranked {
+                    let (master, better) = (view.name(*master), view.name(better));
+                    return Err(format!("{master} was master although {better} is better"));
+                }
+            }
+            several => return Err(format!("{} were master together", names(several))),
+        }
+    }
+    Ok(counts)
+}
+
+impl Property for Calm {
+    fn after(&mut self, view: &View, change: &Change) {
+        for router in view.touched(change) {
+            let disturbed = view.calm_since(router) == change.at;
+            if disturbed || !self.stretches.contains_key(&router) {
+                if let Some(stretch) = self.stretches.remove(&router) {
+                    self.close(stretch, change.at);
+                }
+                self.stretches.insert(router, Self::begin(view, router));
+            }
+            let Some(stretch) = self.stretches.get_mut(&router) else { continue };
+            if let Some(why) = stretch.unsettled.take() {
+                stretch.was_unsettled = Some((change.at, why));
+            }
+            match settled(view, router) {
+                Ok(counts) => stretch.counts |= counts,
+                Err(why) => {
+                    stretch.counts = true;
+                    stretch.unsettled = Some(why);
+                }
+            }
+            if let What::MasterStarts { place, .. }
+            | What::MasterEnds(place, _)
+            | What::State { place, .. } = change.what
+                && change.at > stretch.began
+            {
+                let why = format!("{} changed its state", view.name(place));
+                stretch.changed = Some((change.at, why));
+            }
+        }
+    }
+
+    fn finish(&mut self, _view: &View, end: WorldTime) -> Vec<PropertyReport> {
+        for (_, stretch) in std::mem::take(&mut self.stretches) {
+            self.close(stretch, end);
+        }
+        vec![self.one_master.report(), self.settled.report(), self.no_livelock.report()]
+    }
+}

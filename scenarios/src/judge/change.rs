@@ -1,0 +1,106 @@
+//! What changed: the Record boiled down to what decides, in strict order of time.
+//!
+//! Made by [`super::listener`], kept as state by [`super::view`], judged by the properties. A quiet
+//! run is a stream of adverts and no change at all.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vipd_engine::{InstanceConfig, News, StateKind};
+
+use crate::record::{HostId, Seen, SeenAdvert, WorldTime};
+use crate::scenario::Injection;
+
+/// One virtual router on one host: index of the router, index of its member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub router: usize,
+    pub member: usize,
+}
+
+/// A directed pair of members of one virtual router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Pair {
+    pub router: usize,
+    pub receiver: usize,
+    pub sender: usize,
+}
+
+/// One change.
+#[derive(Clone, Debug)]
+pub(super) struct Change {
+    pub at: WorldTime,
+    pub host: HostId,
+    pub what: What,
+}
+
+/// How the wire column says that a mastership ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// A priority-0 advert.
+    Resigned,
+    /// No advert followed within twice the interval: it ended with the last one.
+    Silent,
+    /// The process was killed or the power went.
+    Crashed,
+    /// The process ended in good order, or no longer has the instance.
+    Stopped,
+}
+
+/// What changed.
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    /// A host runs this instance from now on, or runs it with new settings.
+    Joined {
+        place: Place,
+        config: Arc<InstanceConfig>,
+        /// It is in a sync group.
+        grouped: bool,
+        /// Its process starts now and nobody becomes master for this long; `None`: a reload.
+        starts: Option<Duration>,
+    },
+    /// A host no longer runs this instance.
+    Left(Place),
+    /// The first advert with a priority above 0.
+    MasterStarts {
+        place: Place,
+        priority: u8,
+        source: IpAddr,
+        interval: Duration,
+        /// When the new master last heard each member, by member.
+        heard: Vec<Option<WorldTime>>,
+        /// This took back the mastership that silence had ended: it never left the state.
+        resumed: bool,
+    },
+    /// The wire says that a mastership ended.
+    MasterEnds(Place, Ending),
+    /// A master advertises another priority or interval.
+    Advertises { place: Place, priority: u8, interval: Duration },
+    /// v3: another interval is in force at a backup.
+    InForce(Place, Duration),
+    /// The engine's own column.
+    State { place: Place, from: StateKind, to: StateKind },
+    /// Other news of the engine.
+    News(Place, News),
+    /// The two columns disagree.
+    Disagreement { place: Place, text: &'static str },
+    /// The first advert of a mastership, or after a change between the two, that got through.
+    Heard { pair: Pair, priority: u8 },
+    /// A master heard another one.
+    HeardInMaster(Pair),
+    /// The longest time between two adverts so far, or one with losses in it.
+    Gap { pair: Pair, gap: Duration, lost: u32 },
+    /// An advert was lost though the path is open; so many in a row now.
+    Lost { pair: Pair, run: u32, resigns: bool },
+    /// An advert that is older than the priority-0 advert arrived after it.
+    Overtaken(Pair),
+    /// An advert of somebody who runs no engine arrived.
+    Injected(SeenAdvert, Option<Arc<Injection>>),
+    /// An advert of a virtual router that this host does not run arrived for the first time.
+    Foreign { sender: Place, source: IpAddr },
+    /// A start-up delay or a preempt delay is over.
+    HoldEnds(Place),
+    /// Anything else that was seen.
+    Seen(Seen),
+}

@@ -1,0 +1,302 @@
+//! L1 and S4: what follows the crash of a master.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::change::{Change, Ending, Place, What};
+use super::score::Score;
+use super::terms::since;
+use super::view::View;
+use super::{Property, PropertyId, PropertyReport};
+use crate::record::WorldTime;
+
+/// A master crashed and these could follow it.
+#[derive(Debug)]
+struct Crash {
+    master: Place,
+    at: WorldTime,
+    heirs: Vec<Place>,
+}
+
+impl Crash {
+    /// The crash that this change is, if no other master is there and somebody can follow.
+    fn of(view: &View, change: &Change) -> Option<Self> {
+        let What::MasterEnds(master, Ending::Crashed) = change.what else { return None };
+        let heirs = heirs(view, master)?;
+        Some(Self { master, at: change.at, heirs })
+    }
+
+    fn is_void(&self, view: &View) -> bool {
+        view.disturbed_at(self.master.router) > self.at
+    }
+}
+
+/// Who can follow a master that goes: those that heard it and are not held. `None` if nobody can,
+/// or if somebody else is master already.
+pub(super) fn heirs(view: &View, master: Place) -> Option<Vec<Place>> {
+    let others = || view.places(master.router).filter(|place| *place != master);
+    let rival = others().any(|place| view.member(place).master.is_some());
+    let starting = |place: Place| {
+        let startup_delay = view.member(place).held.is_some();
+        startup_delay && view.member(place).config.preempt_delay.is_zero()
+    };
+    let heard = |place: &Place| {
+        view.is_eligible(*place) && !starting(*place) && view.reaches(master, *place)
+    };
+    let heirs: Vec<_> = others().filter(heard).collect();
+    (!rival && !heirs.is_empty()).then_some(heirs)
+}
+
+/// L1: takeover after a crash lies in (2A + Skew, 3A + Skew].
+#[derive(Debug)]
+pub(super) struct Takeover {
+    score: Score,
+    open: Vec<Crash>,
+}
+
+impl Takeover {
+    pub(super) const fn new() -> Self {
+        let missing = "no master crashed while a backup heard it";
+        Self { score: Score::new(PropertyId::L1, missing), open: Vec::new() }
+    }
+
+    fn latest(view: &View, heir: Place) -> Duration {
+        view.up(view.member(heir).down_interval())
+            + view.most_delay(heir.router)
+            + view.late() * 2
+            + view.tolerance()
+    }
+
+    /// The last advert left less than one interval before the crash.
+    fn earliest(view: &View, crash: &Crash, heir: Place) -> Duration {
+        let lost = view.lost_since(crash.master, heir, crash.at_minus(view, heir));
+        let before = (view.pace(crash.master) + view.late()) * (lost + 1);
+        (view.down(view.member(heir).down_interval_floor()) + view.least_delay(heir.router))
+            .saturating_sub(before + view.tolerance())
+    }
+
+    fn taken(&mut self, view: &View, crash: &Crash, taker: Place) {
+        let value = since(view.now, crash.at);
+        let both = [crash.master, taker];
+        let excuse = || excuse(view, &both, crash.at);
+        let what = |word: &str| {
+            let (taker, master) = (view.name(taker), view.name(crash.master));
+            format!("{taker} took over {value:?} after {master} crashed, {word}")
+        };
+        let lost = view.lost_since(crash.master, taker, crash.at_minus(view, taker));
+        let latest = Self::latest(view, taker);
+        self.score.at_most(value, latest, excuse, || what("too late"));
+        let (better, old) = (view.member(taker), view.member(crash.master));
+        let timer_ran_on = better.priority > old.priority && better.config.preempt;
+        let period = view.up(old.advertised * 2);
+        let resigned = old.resigned_at.is_some_and(|at| since(crash.at, at) <= period);
+        if !timer_ran_on && !resigned && lost == 0 {
+            let earliest = Self::earliest(view, crash, taker);
+            self.score.at_least(value, earliest, excuse, || what("too early"));
+        }
+    }
+
+    fn overdue(&mut self, view: &View, crash: &Crash, now: WorldTime) {
+        let waited = since(now, crash.at);
+        let latest = crash.heirs.iter().map(|heir| Self::latest(view, *heir)).max();
+        let latest = latest.unwrap_or_default();
+        if waited > latest {
+            let mut all = crash.heirs.clone();
+            all.push(crash.master);
+            let excuse = || excuse(view, &all, crash.at);
+            let what = || format!("nobody followed {} for {waited:?}", view.name(crash.master));
+            self.score.at_most(waited, latest, excuse, what);
+        }
+    }
+}
+
+impl Crash {
+    /// When the down interval of an heir began at the earliest.
+    fn at_minus(&self, view: &View, heir: Place) -> WorldTime {
+        let down = view.up(view.member(heir).down_interval());
+        WorldTime(self.at.0.saturating_sub(u64::try_from(down.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+fn excuse(view: &View, places: &[Place], at: WorldTime) -> Option<String> {
+    let stalled = view.stalled(&places[..places.len() - 1], at);
+    view.unusual(places, at).or(stalled).or_else(|| {
+        let grouped = places.iter().find(|place| view.member(**place).grouped)?;
+        Some(format!("{} follows its sync group", view.name(*grouped)))
+    })
+}
+
+impl Property for Takeover {
+    fn after(&mut self, view: &View, change: &Change) {
+        self.open.extend(Crash::of(view, change));
+        if self.open.is_empty() {
+            return;
+        }
+        for crash in std::mem::take(&mut self.open) {
+            if let What::MasterStarts { place, .. } = change.what
+                && place.router == crash.master.router
+            {
+                self.taken(view, &crash, place);
+            } else if crash.is_void(view) {
+                self.overdue(view, &crash, change.at);
+            } else {
+                self.open.push(crash);
+            }
+        }
+    }
+
+    fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
+        for crash in std::mem::take(&mut self.open) {
+            self.overdue(view, &crash, end);
+        }
+        vec![self.score.report()]
+    }
+}
+
+/// S4: after a crash only the best backup becomes master.
+#[derive(Debug)]
+pub(super) struct BestFollows {
+    score: Score,
+    open: Vec<Election>,
+}
+
+#[derive(Debug)]
+struct Election {
+    crash: Crash,
+    best: Place,
+    others: BTreeMap<Place, Other>,
+}
+
+/// A backup beside the best one.
+#[derive(Debug)]
+struct Other {
+    /// Its priority is so far below that it must not become master at all.
+    far: bool,
+    began: Option<WorldTime>,
+}
+
+impl BestFollows {
+    pub(super) const fn new() -> Self {
+        let missing = "no master crashed while two backups heard it";
+        Self { score: Score::new(PropertyId::S4, missing), open: Vec::new() }
+    }
+
+    fn open(view: &View, crash: Crash) -> Option<Election> {
+        let router = crash.master.router;
+        let best = crash.heirs.iter().copied();
+        let best = best.reduce(|a, b| if view.outranks(b, a) { b } else { a })?;
+        let delay = view.most_delay(router) + view.delay_spread(router) + view.late();
+        let other = |place: &Place| {
+            let (best, other) = (view.member(best), view.member(*place));
+            let drift = view.up(other.down_interval()) - other.down_interval();
+            let lead = other.down_interval_floor().saturating_sub(best.down_interval());
+            let far = best.priority > other.priority && lead > delay + drift * 2;
+            (*place, Other { far, began: None })
+        };
+        let others: BTreeMap<_, _> =
+            crash.heirs.iter().filter(|place| **place != best).map(other).collect();
+        (!others.is_empty()).then_some(Election { crash, best, others })
+    }
+
+    fn starts(&mut self, view: &View, election: &mut Election, place: Place) {
+        let at = election.crash.at;
+        if place == election.best {
+            self.score.at_most(Duration::ZERO, bound(view, place), || None, String::new);
+        }
+        let best = election.best;
+        let Some(other) = election.others.get_mut(&place) else { return };
+        if !other.far {
+            other.began = Some(view.now);
+            return;
+        }
+        let before = election.crash.at_minus(view, place);
+        let lost = view.lost_since(election.crash.master, place, before) > 0
+            || view.lost_since(election.crash.master, best, before) > 0
+            || view.lost_since(best, place, before) > 0;
+        let places = [best, place, election.crash.master];
+        let excuse = || {
+            let excuse = lost.then(|| "adverts were lost before the crash".to_owned());
+            excuse.or_else(|| excuse_of(view, &places, at))
+        };
+        let what = || {
+            let (place, best) = (view.name(place), view.name(best));
+            format!("{place} became master although {best} is far better")
+        };
+        self.score.breach(excuse, what);
+    }
+
+    /// The overlap of the best one with each of the others.
+    fn overlap(&mut self, view: &View, election: &mut Election, now: WorldTime) {
+        let best = election.best;
+        for (place, other) in &mut election.others {
+            let Some(began) = other.began else { continue };
+            if view.member(*place).master.is_some() {
+                continue;
+            }
+            other.began = None;
+            let best_began = view.member(best).master.unwrap_or(now);
+            let overlap = since(now, began.max(best_began));
+            let places = [best, *place, election.crash.master];
+            let excuse = || excuse_of(view, &places, election.crash.at);
+            let what = || {
+                let (place, best) = (view.name(*place), view.name(best));
+                format!("{place} was master beside {best} for {overlap:?}")
+            };
+            self.score.at_most(overlap, bound(view, best), excuse, what);
+        }
+    }
+
+    fn is_over(view: &View, election: &Election, now: WorldTime) -> bool {
+        let router = election.best.router;
+        let running = election.others.values().any(|other| other.began.is_some());
+        let window = view.liveness(router);
+        election.crash.is_void(view) || (!running && since(now, election.crash.at) > window)
+    }
+}
+
+/// D, and the handler that hears of it.
+fn bound(view: &View, place: Place) -> Duration {
+    view.most_delay(place.router) + view.late() + view.tolerance()
+}
+
+fn excuse_of(view: &View, places: &[Place], at: WorldTime) -> Option<String> {
+    excuse(view, places, at).or_else(|| view.irregular(places[0].router))
+}
+
+impl Property for BestFollows {
+    fn after(&mut self, view: &View, change: &Change) {
+        let crash = Crash::of(view, change);
+        self.open.extend(crash.and_then(|crash| Self::open(view, crash)));
+        if self.open.is_empty() {
+            return;
+        }
+        for mut election in std::mem::take(&mut self.open) {
+            if let What::MasterStarts { place, resumed: false, .. } = change.what
+                && place.router == election.best.router
+                && !election.crash.is_void(view)
+            {
+                self.starts(view, &mut election, place);
+            }
+            self.overlap(view, &mut election, change.at);
+            if !Self::is_over(view, &election, change.at) {
+                self.open.push(election);
+            }
+        }
+    }
+
+    fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
+        for election in std::mem::take(&mut self.open) {
+            for (place, other) in &election.others {
+                let best = election.best;
+                if let (Some(began), Some(best_began)) = (other.began, view.member(best).master) {
+                    let overlap = since(end, began.max(best_began));
+                    let places = [best, *place, election.crash.master];
+                    let excuse = || excuse_of(view, &places, election.crash.at);
+                    let what = || format!("{} stayed master beside it", view.name(*place));
+                    self.score.at_most(overlap, bound(view, best), excuse, what);
+                }
+            }
+        }
+        vec![self.score.report()]
+    }
+}

@@ -1,0 +1,251 @@
+//! S1, S2 and S5: how long two masters, or two data planes, coexist.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::change::{Change, Place, What};
+use super::score::Score;
+use super::terms::since;
+use super::view::View;
+use super::{Property, PropertyId, PropertyReport};
+use crate::record::{SegmentId, WorldTime};
+
+/// S1: two masters that hear each other do not coexist longer than `W`.
+#[derive(Debug)]
+pub(super) struct Masters {
+    score: Score,
+    open: BTreeMap<(Place, Place), WorldTime>,
+}
+
+impl Masters {
+    pub(super) const fn new() -> Self {
+        let missing = "no two masters heard each other";
+        Self { score: Score::new(PropertyId::S1, missing), open: BTreeMap::new() }
+    }
+
+    fn close(&mut self, view: &View, (a, b): (Place, Place), began: WorldTime, ended: WorldTime) {
+        let lasted = since(ended, began);
+        let excuse = || view.unusual(&[a, b], began).or_else(|| view.stalled(&[a, b], began));
+        let what = || {
+            let (a, b) = (view.name(a), view.name(b));
+            format!("{a} and {b} heard each other and were both master for {lasted:?}")
+        };
+        self.score.at_most(lasted, view.coexistence(a, b, began), excuse, what);
+    }
+}
+
+impl Property for Masters {
+    fn after(&mut self, view: &View, change: &Change) {
+        if let What::Disagreement { place, text } = &change.what {
+            let what = || format!("the two columns of {} disagree: {text}", view.name(*place));
+            self.score.breach(|| view.too_late(), what);
+        }
+        for router in view.touched(change) {
+            for pair in pairs(view, router) {
+                let (a, b) = pair;
+                let both = view.member(a).master.is_some() && view.member(b).master.is_some();
+                if both && view.hear_each_other(a, b) {
+                    self.open.entry(pair).or_insert(change.at);
+                } else if let Some(began) = self.open.remove(&pair) {
+                    self.close(view, pair, began, change.at);
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
+        for (pair, began) in std::mem::take(&mut self.open) {
+            self.close(view, pair, began, end);
+        }
+        vec![self.score.report()]
+    }
+}
+
+/// S2: the same for the data planes, within `W + R`.
+#[derive(Debug)]
+pub(super) struct Owners {
+    score: Score,
+    open: BTreeMap<(Place, Place, (SegmentId, IpAddr)), WorldTime>,
+}
+
+impl Owners {
+    pub(super) const fn new() -> Self {
+        let missing = "no two hosts that hear each other owned an address at one time";
+        Self { score: Score::new(PropertyId::S2, missing), open: BTreeMap::new() }
+    }
+
+    fn close(
+        &mut self,
+        view: &View,
+        (a, b, (_, address)): (Place, Place, (SegmentId, IpAddr)),
+        began: WorldTime,
+        ended: WorldTime,
+    ) {
+        let lasted = since(ended, began);
+        let bound = view.coexistence(a, b, began) + view.setting.release;
+        let excuse = || view.unusual(&[a, b], began).or_else(|| view.refused(&[a, b], began));
+        let what = || {
+            let mut text = format!(
+                "{} and {} both owned {address} for {lasted:?}",
+                view.name(a),
+                view.name(b)
+            );
+            for place in [a, b] {
+                let name = view.name(place);
+                if !view.lives(place) {
+                    text += &format!(
+                        "; the process of {name} was gone, and nothing takes an address from a dead process (S8)"
+                    );
+                } else if let Some(stalled) = view.stalled(&[place], began) {
+                    text += &format!("; {stalled}, and nothing takes an address from it (S8)");
+                }
+            }
+            text
+        };
+        self.score.at_most(lasted, bound, excuse, what);
+    }
+}
+
+impl Property for Owners {
+    fn after(&mut self, view: &View, change: &Change) {
+        for router in view.touched(change) {
+            for (a, b) in pairs(view, router) {
+                for address in &view.member(a).addresses {
+                    let owned =
+                        view.owns(a, *address).is_some() && view.owns(b, *address).is_some();
+                    let key = (a, b, *address);
+                    if owned && view.hear_each_other(a, b) {
+                        self.open.entry(key).or_insert(change.at);
+                    } else if let Some(began) = self.open.remove(&key) {
+                        self.close(view, key, began, change.at);
+                    }
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
+        for (key, began) in std::mem::take(&mut self.open) {
+            self.close(view, key, began, end);
+        }
+        vec![self.score.report()]
+    }
+}
+
+/// S5: when a better node takes over, the overlap is at most D + R + L, and k*A more under loss.
+#[derive(Debug)]
+pub(super) struct Preemptions {
+    score: Score,
+    open: Vec<Preemption>,
+}
+
+#[derive(Debug)]
+struct Preemption {
+    better: Place,
+    lower: Place,
+    began: WorldTime,
+    /// Since when both own an address.
+    both_own: Option<WorldTime>,
+    overlap: Duration,
+}
+
+impl Preemptions {
+    pub(super) const fn new() -> Self {
+        let missing = "no better node took over from a master that it hears";
+        Self { score: Score::new(PropertyId::S5, missing), open: Vec::new() }
+    }
+
+    fn close(&mut self, view: &View, preemption: &Preemption) {
+        let Preemption { better, lower, began, overlap, .. } = *preemption;
+        let lost = view.lost_since(better, lower, began);
+        let bound = view.most_delay(better.router)
+            + view.setting.release
+            + view.late()
+            + view.pace(better) * lost
+            + view.tolerance();
+        let both = [better, lower];
+        let excuse = || {
+            let unusual = view.unusual(&both, began).or_else(|| view.stalled(&both, began));
+            unusual.or_else(|| view.refused(&both, began))
+        };
+        let what = || {
+            let (better, lower) = (view.name(better), view.name(lower));
+            format!("{better} took over and {lower} went on beside it for {overlap:?}")
+        };
+        self.score.at_most(overlap, bound, excuse, what);
+    }
+
+    fn open(&mut self, view: &View, better: Place, now: WorldTime) {
+        for lower in view.places(better.router) {
+            let is_lower = view.member(lower).priority < view.member(better).priority;
+            let is_master = view.member(lower).master.is_some();
+            if lower != better && is_lower && is_master && view.hear_each_other(better, lower) {
+                let overlap = Duration::ZERO;
+                let both_own = None;
+                self.open.push(Preemption { better, lower, began: now, both_own, overlap });
+            }
+        }
+    }
+}
+
+impl Preemption {
+    /// True when it is over.
+    fn follow(&mut self, view: &View, now: WorldTime) -> bool {
+        let (better, lower) = (self.better, self.lower);
+        let shares =
+            |address| view.owns(better, address).is_some() && view.owns(lower, address).is_some();
+        let shared = view.member(better).addresses.iter().any(|address| shares(*address));
+        if let Some(began) = self.both_own {
+            self.overlap = self.overlap.max(since(now, began));
+        }
+        self.both_own = shared.then(|| self.both_own.unwrap_or(now));
+        if view.member(lower).master.is_some() {
+            return false;
+        }
+        if let Some((ended, _)) = view.member(lower).ended {
+            self.overlap = self.overlap.max(since(ended, self.began));
+        }
+        !shared
+    }
+
+    /// Something else ended it.
+    fn is_void(&self, view: &View) -> bool {
+        view.member(self.better).master.is_none()
+            || !view.lives(self.lower)
+            || !view.hear_each_other(self.better, self.lower)
+    }
+}
+
+impl Property for Preemptions {
+    fn after(&mut self, view: &View, change: &Change) {
+        if let What::MasterStarts { place, resumed: false, .. } = change.what {
+            self.open(view, place, change.at);
+        }
+        if view.touched(change).is_empty() {
+            return;
+        }
+        for mut preemption in std::mem::take(&mut self.open) {
+            if preemption.follow(view, change.at) {
+                self.close(view, &preemption);
+            } else if !preemption.is_void(view) {
+                self.open.push(preemption);
+            }
+        }
+    }
+
+    fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
+        for mut preemption in std::mem::take(&mut self.open) {
+            preemption.follow(view, end);
+            preemption.overlap = preemption.overlap.max(since(end, preemption.began));
+            self.close(view, &preemption);
+        }
+        vec![self.score.report()]
+    }
+}
+
+fn pairs(view: &View, router: usize) -> impl Iterator<Item = (Place, Place)> + use<> {
+    let count = view.routers[router].members.len();
+    let place = move |member| Place { router, member };
+    (0..count).flat_map(move |a| (a + 1..count).map(move |b| (place(a), place(b))))
+}

@@ -1,0 +1,128 @@
+//! S3: no takeover while the master lives.
+//!
+//! Two things are looked at. The time between two adverts of a living master, as they arrive at a
+//! backup: at most (k+1)(A + L) + dD, which is less than the backup's Master_Down_Interval as long
+//! as the property is promised. And each takeover: over a master that lives it is a breach, unless
+//! a named fault explains the silence.
+
+use std::time::Duration;
+
+use super::change::{Change, Ending, Pair, Place, What};
+use super::score::Score;
+use super::terms::since;
+use super::view::View;
+use super::{Property, PropertyId, PropertyReport};
+use crate::record::WorldTime;
+
+/// S3.
+#[derive(Debug)]
+pub(super) struct Lasting {
+    score: Score,
+}
+
+impl Lasting {
+    pub(super) const fn new() -> Self {
+        let missing = "no backup heard a master twice";
+        Self { score: Score::new(PropertyId::S3, missing) }
+    }
+
+    fn gap(&mut self, view: &View, pair: Pair, gap: Duration, lost: u32) {
+        let sender = Place { router: pair.router, member: pair.sender };
+        let receiver = Place { router: pair.router, member: pair.receiver };
+        if view.member(sender).master.is_none() || !view.is_running(receiver) {
+            return;
+        }
+        let bound = longest_gap(view, sender, lost);
+        let began = WorldTime(view.now.0.saturating_sub(nanos(gap)));
+        let both = [sender, receiver];
+        let excuse = || {
+            let unusual = view.too_late().or_else(|| view.slow_network(pair.router));
+            unusual.or_else(|| view.stalled(&both, began)).or_else(|| view.refused(&both, began))
+        };
+        let what = || {
+            let (from, to) = (view.name(sender), view.name(receiver));
+            format!("{to} heard nothing of the master {from} for {gap:?}")
+        };
+        self.score.at_most(gap, bound, excuse, what);
+    }
+
+    fn takeover(&mut self, view: &View, taker: Place, heard: &[Option<WorldTime>]) {
+        for (member, last) in heard.iter().enumerate() {
+            let master = Place { router: taker.router, member };
+            let Some(last) = last else { continue };
+            if master == taker || !is_living_master(view, master) {
+                continue;
+            }
+            let (higher, lower) = (view.member(taker), view.member(master));
+            if higher.priority > lower.priority && (higher.config.preempt || higher.is_owner()) {
+                continue;
+            }
+            let silence = since(view.now, *last);
+            let what = || {
+                let (taker, master) = (view.name(taker), view.name(master));
+                format!("{taker} took over {silence:?} after it last heard {master}, which lives")
+            };
+            self.score.breach(|| excuse(view, master, taker, *last), what);
+        }
+    }
+}
+
+/// The longest that the promise allows between two arrivals with `lost` lost ones between them.
+fn longest_gap(view: &View, master: Place, lost: u32) -> Duration {
+    (view.pace(master) + view.late()) * (lost + 1)
+        + view.delay_spread(master.router)
+        + view.tolerance()
+}
+
+/// The wire says master, or said so until it fell silent without a reason.
+fn is_living_master(view: &View, place: Place) -> bool {
+    let member = view.member(place);
+    let silent = matches!(member.ended, Some((_, Ending::Silent)));
+    let claims = matches!(member.state, None | Some(vipd_engine::StateKind::Master));
+    view.lives(place) && (member.master.is_some() || (silent && claims))
+}
+
+/// What explains that `taker` took over from a living `master`.
+fn excuse(view: &View, master: Place, taker: Place, last: WorldTime) -> Option<String> {
+    let (from, to) = (view.name(master), view.name(taker));
+    let both = [master, taker];
+    if view.was_cut(master, taker, last) {
+        return Some(format!("{to} was cut off from {from}"));
+    }
+    if let Some(stalled) = view.stalled(&both, last) {
+        return Some(stalled);
+    }
+    let lost = view.lost_since(master, taker, last);
+    let down = view.down(view.member(taker).down_interval_floor());
+    if longest_gap(view, master, lost) >= down {
+        return Some(format!("{lost} adverts of {from} in a row were lost on the way to {to}"));
+    }
+    let period = view.up(view.member(master).advertised * 3);
+    if view.member(master).resigned_at.is_some_and(|at| since(view.now, at) <= period) {
+        return Some(format!("{from} had just resigned"));
+    }
+    view.unusual(&both, WorldTime(last.0.saturating_sub(nanos(down))))
+        .or_else(|| view.refused(&both, last))
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Property for Lasting {
+    fn after(&mut self, view: &View, change: &Change) {
+        if let What::Gap { pair, gap, lost } = &change.what {
+            self.gap(view, *pair, *gap, *lost);
+        }
+        // A member of a sync group follows its group, it does not elect.
+        if let What::MasterStarts { place, heard, resumed: false, .. } = &change.what
+            && !view.member(*place).grouped
+        {
+            self.takeover(view, *place, heard);
+        }
+    }
+
+    fn finish(&mut self, _view: &View, _end: WorldTime) -> Vec<PropertyReport> {
+        vec![self.score.report()]
+    }
+}

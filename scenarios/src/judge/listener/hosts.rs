@@ -1,0 +1,138 @@
+//! What the wire column takes from hosts: configurations, processes, machines, the engine's column.
+
+use std::sync::Arc;
+
+use vipd_engine::{Config, Event, InstanceConfig, News, StateKind};
+
+use super::super::change::{Ending, Place, What};
+use super::Listener;
+use super::members::Router;
+use crate::record::{HostId, MachineChange, ProcessChange, RouterKey, Seen, SegmentId, WorldTime};
+
+impl Listener {
+    pub(super) fn configured(&mut self, at: WorldTime, host: HostId, config: &Arc<Config>) {
+        let starts = (self.started.get(&host) == Some(&at)).then(|| config.startup_delay());
+        let before = self.places_of(host);
+        let mut now = Vec::new();
+        for instance in config.instances() {
+            let place = self.join(host, instance);
+            now.push(place);
+            let grouped =
+                config.groups().iter().any(|group| group.members.contains(&instance.name));
+            let config = Arc::clone(instance);
+            self.push(at, host, What::Joined { place, config, grouped, starts });
+        }
+        for place in before.into_iter().filter(|place| !now.contains(place)) {
+            self.sender(place).present = false;
+            if self.end_mastership(place) {
+                self.push(at, host, What::MasterEnds(place, Ending::Stopped));
+            }
+            self.push(at, host, What::Left(place));
+        }
+        self.strangers.retain(|(receiver, ..)| *receiver != host);
+        self.freshen(host);
+    }
+
+    fn join(&mut self, host: HostId, instance: &Arc<InstanceConfig>) -> Place {
+        let segment = self.segment_of(host, instance);
+        let key = RouterKey { segment, family: instance.family, vrid: instance.vrid.get() };
+        let router = *self.by_key.entry(key).or_insert_with(|| {
+            let router = Router { key, members: vec![], by_host: vec![], ears: vec![] };
+            self.routers.push(router);
+            self.routers.len() - 1
+        });
+        let member = self.routers[router].join(host, instance);
+        let place = Place { router, member };
+        self.names.insert((host, instance.name.clone()), place);
+        place
+    }
+
+    /// Where the interface of an instance leads; the host's first segment if nobody said so.
+    fn segment_of(&self, host: HostId, instance: &InstanceConfig) -> SegmentId {
+        let interfaces = self.interfaces.get(usize::from(host.0)).map_or(&[][..], |list| list);
+        let named = interfaces.iter().find(|(name, _)| **name == *instance.interface.as_str());
+        named.or(interfaces.first()).map_or(SegmentId(0), |(_, segment)| *segment)
+    }
+
+    pub(super) fn engine(&mut self, at: WorldTime, host: HostId, event: &Event) {
+        let Some(place) = self.names.get(&(host, event.instance.clone())).copied() else { return };
+        let News::State { from, to, .. } = &event.news else {
+            if let News::SendRefused { .. } = event.news {
+                self.sender(place).free_since = Some(at);
+            }
+            self.push(at, host, What::News(place, event.news.clone()));
+            return;
+        };
+        self.silence_one(place, at);
+        self.check_explained(place, at, false);
+        let sender = self.sender(place);
+        if *to == StateKind::Master && sender.unexplained == Some(at) {
+            sender.unexplained = None;
+        }
+        sender.state = Some(*to);
+        sender.state_since = at;
+        self.freshen_receiver(place);
+        self.push(at, host, What::State { place, from: *from, to: *to });
+    }
+
+    pub(super) fn process(&mut self, at: WorldTime, host: HostId, change: ProcessChange) {
+        for place in self.places_of(host) {
+            self.silence_one(place, at);
+            let ending = match change {
+                ProcessChange::Killed => Some(Ending::Crashed),
+                ProcessChange::Stopped => Some(Ending::Stopped),
+                ProcessChange::Started
+                | ProcessChange::Stopping
+                | ProcessChange::Paused
+                | ProcessChange::Resumed => None,
+            };
+            if let Some(ending) = ending {
+                self.process_ends(at, place, ending);
+            }
+            let sender = self.sender(place);
+            match change {
+                ProcessChange::Paused => sender.free_since = None,
+                ProcessChange::Resumed => sender.free_since = Some(at),
+                ProcessChange::Started => {
+                    sender.free_since = Some(at);
+                    self.routers[place.router].forget_heard(place.member);
+                }
+                ProcessChange::Stopping | ProcessChange::Stopped | ProcessChange::Killed => {}
+            }
+        }
+        if change == ProcessChange::Started {
+            self.started.insert(host, at);
+        }
+        self.freshen(host);
+        self.push(at, host, What::Seen(Seen::Process(change)));
+    }
+
+    pub(super) fn machine(&mut self, at: WorldTime, host: HostId, change: MachineChange) {
+        for place in self.places_of(host) {
+            self.silence_one(place, at);
+            match change {
+                MachineChange::Off => self.process_ends(at, place, Ending::Crashed),
+                MachineChange::Frozen { .. } => self.sender(place).free_since = None,
+                MachineChange::Thawed => self.sender(place).free_since = Some(at),
+                MachineChange::On => {}
+            }
+        }
+        self.freshen(host);
+        self.push(at, host, What::Seen(Seen::Machine(change)));
+    }
+
+    fn process_ends(&mut self, at: WorldTime, place: Place, ending: Ending) {
+        self.check_explained(place, at, false);
+        let host = self.sender(place).host;
+        if self.end_mastership(place) {
+            self.push(at, host, What::MasterEnds(place, ending));
+        }
+        let sender = self.sender(place);
+        sender.state = None;
+        sender.unexplained = None;
+    }
+
+    pub(super) fn end_mastership(&mut self, place: Place) -> bool {
+        std::mem::take(&mut self.sender(place).master)
+    }
+}

@@ -1,0 +1,143 @@
+//! The members of one virtual router as the wire column knows them.
+//!
+//! Only what [`super::Listener`] needs to tell a plain advert from one that changes something; what
+//! the properties ask is in [`super::super::view`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use vipd_engine::{InstanceConfig, StateKind, Version};
+
+use super::super::change::Pair;
+use crate::record::{HostId, PacketId, RouterKey, SeenAdvert, WorldTime};
+
+#[derive(Debug)]
+pub(super) struct Router {
+    pub(super) key: RouterKey,
+    pub(super) members: Vec<Sender>,
+    /// By host; hosts are few.
+    pub(super) by_host: Vec<Option<usize>>,
+    /// By receiver, then by sender.
+    pub(super) ears: Vec<Vec<Ear>>,
+}
+
+/// A member as a sender, and the engine's own column beside it.
+#[derive(Debug)]
+pub(super) struct Sender {
+    pub(super) host: HostId,
+    pub(super) config: Arc<InstanceConfig>,
+    pub(super) present: bool,
+    pub(super) master: bool,
+    pub(super) last: WorldTime,
+    pub(super) silence: u64,
+    pub(super) priority: u8,
+    pub(super) advertised: Duration,
+    pub(super) in_force: Duration,
+    pub(super) state: Option<StateKind>,
+    pub(super) state_since: WorldTime,
+    /// Neither paused nor frozen, nor refused a send, since then; `None` while it is.
+    pub(super) free_since: Option<WorldTime>,
+    /// An advert that the engine's column does not explain yet.
+    pub(super) unexplained: Option<WorldTime>,
+}
+
+/// What one member heard of another one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ear {
+    pub(super) last: WorldTime,
+    pub(super) ever: bool,
+    /// Anything below needs attention at the next delivery.
+    pub(super) special: bool,
+    pub(super) fresh: bool,
+    pub(super) lost: u32,
+    pub(super) resigned: Option<PacketId>,
+    pub(super) priority: u8,
+    pub(super) interval: Duration,
+    pub(super) longest: u64,
+}
+
+impl Router {
+    pub(super) fn member(&self, host: HostId) -> Option<usize> {
+        *self.by_host.get(usize::from(host.0))?
+    }
+
+    pub(super) fn join(&mut self, host: HostId, config: &Arc<InstanceConfig>) -> usize {
+        let interval = config.interval.duration();
+        if let Some(member) = self.member(host) {
+            let sender = &mut self.members[member];
+            sender.config = Arc::clone(config);
+            sender.present = true;
+            sender.in_force = interval;
+            return member;
+        }
+        let member = self.members.len();
+        let slot = usize::from(host.0);
+        self.by_host.resize(self.by_host.len().max(slot + 1), None);
+        self.by_host[slot] = Some(member);
+        self.members.push(Sender {
+            host,
+            config: Arc::clone(config),
+            present: true,
+            master: false,
+            last: WorldTime(0),
+            silence: 0,
+            priority: config.priority.get(),
+            advertised: interval,
+            in_force: interval,
+            state: None,
+            state_since: WorldTime(0),
+            free_since: Some(WorldTime(0)),
+            unexplained: None,
+        });
+        self.ears.push(Vec::new());
+        for ears in &mut self.ears {
+            ears.resize(member + 1, Ear { fresh: true, special: true, ..Ear::default() });
+        }
+        member
+    }
+
+    pub(super) fn heard(&self, receiver: usize) -> Vec<Option<WorldTime>> {
+        self.ears[receiver].iter().map(|ear| ear.ever.then_some(ear.last)).collect()
+    }
+
+    pub(super) fn forget_heard(&mut self, receiver: usize) {
+        self.ears[receiver].fill(Ear { fresh: true, special: true, ..Ear::default() });
+    }
+
+    /// v3: the interval of the master that a backup follows is in force there (RFC 9568 6.4.2).
+    pub(super) fn learns(&mut self, pair: Pair, advert: &SeenAdvert) -> Option<Duration> {
+        let receiver = &mut self.members[pair.receiver];
+        let config = &receiver.config;
+        let own = if receiver.master { receiver.priority } else { config.priority.get() };
+        let patient = !config.preempt || !config.preempt_delay.is_zero();
+        let follows =
+            if receiver.master { advert.priority > own } else { patient || advert.priority >= own };
+        let learns = config.version == Version::V3
+            && advert.version == 3
+            && follows
+            && !advert.interval.is_zero()
+            && receiver.in_force != advert.interval;
+        learns.then(|| {
+            receiver.in_force = advert.interval;
+            advert.interval
+        })
+    }
+}
+
+impl Sender {
+    /// Whether it left the state Master at this moment.
+    pub(super) fn left_just_now(&self, at: WorldTime) -> bool {
+        self.state.is_some_and(|state| state != StateKind::Master) && self.state_since == at
+    }
+}
+
+impl Ear {
+    pub(super) const fn freshen(&mut self) {
+        self.fresh = true;
+        self.special = true;
+    }
+}
+
+pub(super) fn as_nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,153 @@
+//! In what two configurations do not fit together (S9), worked out from the configurations alone.
+//!
+//! The names are those under which [`vipd_engine::Mismatch`] is reported.
+
+use std::net::IpAddr;
+
+use vipd_engine::config::Transport;
+use vipd_engine::rules::{ChecksumRule, ListRule};
+use vipd_engine::{Family, InstanceConfig, Version};
+
+use super::view::Member;
+use crate::scenario::Injection;
+
+/// What `receiver` must name when it hears `sender`, in the order in which it would notice.
+pub(super) fn named(sender: &Member, receiver: &Member) -> Vec<&'static str> {
+    let mut kinds = discarded(sender, receiver);
+    kinds.extend(tolerated(sender, receiver));
+    kinds
+}
+
+/// A mismatch for which one of the two discards the other's adverts.
+pub(super) fn between(a: &Member, b: &Member) -> Option<&'static str> {
+    let one = discarded(a, b);
+    one.into_iter().chain(discarded(b, a)).next().or_else(|| list_differs(a, b))
+}
+
+/// What a configured receiver must name in an advert that somebody put on the wire.
+pub(super) fn named_in(injection: &Injection, receiver: &InstanceConfig) -> Vec<&'static str> {
+    let mut kinds = Vec::new();
+    if injection.version != receiver.version.number() {
+        kinds.push("version");
+    }
+    match &receiver.transport {
+        Transport::Multicast { .. } => {
+            if injection.ttl != 255 {
+                kinds.push("ttl");
+            }
+            if !injection.dst.is_multicast() {
+                kinds.push("transport");
+            }
+        }
+        Transport::Unicast { peers, .. } => {
+            if injection.ttl != 255 {
+                kinds.push("ttl");
+            }
+            if injection.dst.is_multicast() {
+                kinds.push("transport");
+            } else if !peers.iter().any(|peer| peer.address == injection.src) {
+                kinds.push("unlisted-peer");
+            }
+        }
+    }
+    if receiver.version == Version::V2 && injection.version == 2 {
+        match receiver.password {
+            Some(_) if injection.auth_type != 1 => kinds.push("authentication-type"),
+            Some(password) if injection.auth_data != password.octets() => kinds.push("password"),
+            None if injection.auth_type != 0 => kinds.push("authentication-type"),
+            Some(_) | None => {}
+        }
+        if u64::from(injection.interval) != receiver.interval.duration().as_secs() {
+            kinds.push("interval");
+        }
+    }
+    kinds
+}
+
+/// Whether a router of another VRID is news to this one: it carries one of its addresses or comes
+/// from one of its peers.
+pub(super) fn is_foreign(
+    carried: impl IntoIterator<Item = IpAddr>,
+    source: IpAddr,
+    receiver: &InstanceConfig,
+) -> bool {
+    let ours = |address: IpAddr| receiver.addresses.iter().any(|own| own.address == address);
+    let peer = match &receiver.transport {
+        Transport::Multicast { .. } => false,
+        Transport::Unicast { peers, .. } => peers.iter().any(|peer| peer.address == source),
+    };
+    peer || carried.into_iter().any(ours)
+}
+
+fn discarded(sender: &Member, receiver: &Member) -> Vec<&'static str> {
+    let (from, to) = (&sender.config, &receiver.config);
+    let mut kinds = Vec::new();
+    if from.version != to.version {
+        kinds.push("version");
+    }
+    match (&from.transport, &to.transport) {
+        (Transport::Multicast { .. }, Transport::Multicast { .. }) => {}
+        (Transport::Unicast { ttl, .. }, Transport::Unicast { peers, .. }) => {
+            let peer = peers.iter().find(|peer| Some(peer.address) == sender.source);
+            let refuses = |peer: &vipd_engine::config::Peer| {
+                peer.min_ttl.is_some_and(|min| *ttl < min)
+                    || peer.max_ttl.is_some_and(|max| *ttl > max)
+            };
+            if peer.is_some_and(refuses) {
+                kinds.push("ttl");
+            }
+            if peer.is_none() && to.rules.check_unicast_source {
+                kinds.push("unlisted-peer");
+            }
+        }
+        (Transport::Multicast { .. }, Transport::Unicast { .. })
+        | (Transport::Unicast { .. }, Transport::Multicast { .. }) => kinds.push("transport"),
+    }
+    if from.version == Version::V2 && to.version == Version::V2 {
+        match (from.password, to.password) {
+            (Some(theirs), Some(ours)) if theirs != ours => kinds.push("password"),
+            (Some(_), None) | (None, Some(_)) => kinds.push("authentication-type"),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        if from.interval != to.interval {
+            kinds.push("interval");
+        }
+    }
+    if from.version == Version::V3 && to.version == Version::V3 && from.family == Family::Ipv4 {
+        match to.rules.checksum_accepted {
+            ChecksumRule::Only(form) if form != from.rules.checksum_sent => {
+                kinds.push("checksum-form");
+            }
+            ChecksumRule::Only(_) | ChecksumRule::Either => {}
+        }
+    }
+    kinds
+}
+
+/// Accepted, and named all the same.
+fn tolerated(sender: &Member, receiver: &Member) -> Vec<&'static str> {
+    let mut kinds = Vec::new();
+    if let (Transport::Unicast { ttl, .. }, Transport::Unicast { peers, .. }) =
+        (&sender.config.transport, &receiver.config.transport)
+    {
+        if *ttl != 255 {
+            kinds.push("ttl");
+        }
+        if !peers.iter().any(|peer| Some(peer.address) == sender.source) {
+            kinds.push("unlisted-peer");
+        }
+    }
+    kinds
+}
+
+/// Another address list, where that discards an advert that is not the owner's.
+fn list_differs(a: &Member, b: &Member) -> Option<&'static str> {
+    let list = |member: &Member| {
+        let mut list: Vec<_> =
+            member.config.addresses.iter().map(|address| address.address).collect();
+        list.sort_unstable();
+        list
+    };
+    let discards = |member: &Member| member.config.rules.list == ListRule::Discard;
+    ((discards(a) || discards(b)) && list(a) != list(b)).then_some("address-list")
+}

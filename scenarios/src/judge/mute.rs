@@ -1,0 +1,110 @@
+//! S12: a backup is mute. It neither owns a virtual address nor answers for it nor announces it.
+//!
+//! Who is a backup is read from the engine's own column, as long as its process runs: a host whose
+//! process is dead or paused is S2's business.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use vipd_engine::StateKind;
+
+use super::change::{Change, Place, What};
+use super::score::Score;
+use super::terms::since;
+use super::view::View;
+use super::{Property, PropertyId, PropertyReport};
+use crate::record::{Seen, SegmentId, WorldTime};
+
+/// S12.
+#[derive(Debug)]
+pub(super) struct Mute {
+    score: Score,
+    /// A backup owns this, since then.
+    owning: BTreeMap<(Place, (SegmentId, IpAddr)), WorldTime>,
+    watched: BTreeSet<Place>,
+}
+
+impl Mute {
+    pub(super) const fn new() -> Self {
+        let missing = "no host was a backup while it ran";
+        let score = Score::new(PropertyId::S12, missing);
+        Self { score, owning: BTreeMap::new(), watched: BTreeSet::new() }
+    }
+
+    fn spoke(&mut self, view: &View, place: Place, address: IpAddr, did: &str) {
+        let Some(backup_since) = backup_since(view, place) else { return };
+        self.judge(view, place, (backup_since, view.now), &format!("{did} {address}"));
+    }
+
+    fn judge(
+        &mut self,
+        view: &View,
+        place: Place,
+        (from, until): (WorldTime, WorldTime),
+        did: &str,
+    ) {
+        let value = since(until, from);
+        let bound = view.setting.release + view.late() + view.tolerance();
+        let name = view.name(place);
+        let what = || format!("{name} {did} {value:?} after it last had a reason to");
+        self.score.at_most(value, bound, || view.refused(&[place], from), what);
+    }
+}
+
+/// Since when it must be mute: it is no master, and its process runs. `None` if it need not be.
+fn backup_since(view: &View, place: Place) -> Option<WorldTime> {
+    let member = view.member(place);
+    let mute =
+        matches!(member.state, Some(StateKind::Backup | StateKind::Initialize | StateKind::Fault));
+    if !mute || !view.is_running(place) {
+        return None;
+    }
+    let running = view.host(member.host).running_since;
+    Some(member.left_master_at.map_or(running, |left| left.max(running)))
+}
+
+impl Property for Mute {
+    fn after(&mut self, view: &View, change: &Change) {
+        for router in view.touched(change) {
+            for place in view.places(router) {
+                let mute = backup_since(view, place);
+                if mute.is_some() {
+                    self.watched.insert(place);
+                }
+                for address in &view.member(place).addresses {
+                    let key = (place, *address);
+                    if let (Some(from), Some(_)) = (mute, view.owns(place, *address)) {
+                        self.owning.entry(key).or_insert(from);
+                    } else if let Some(from) = self.owning.remove(&key) {
+                        self.judge(view, place, (from, change.at), &format!("owned {}", address.1));
+                    }
+                }
+            }
+        }
+        let (segment, address, did) = match &change.what {
+            What::Seen(Seen::Answered { segment, address, .. }) => {
+                (segment, address, "answered for")
+            }
+            What::Seen(Seen::Announced { segment, address, .. }) => (segment, address, "announced"),
+            _ => return,
+        };
+        for router in view.routers_of((*segment, *address)) {
+            for place in view.places(router) {
+                if view.member(place).host == change.host {
+                    self.spoke(view, place, *address, did);
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
+        for ((place, address), from) in std::mem::take(&mut self.owning) {
+            self.judge(view, place, (from, end), &format!("owned {}", address.1));
+        }
+        if !self.watched.is_empty() {
+            let bound = view.setting.release + view.late() + view.tolerance();
+            self.score.at_most(std::time::Duration::ZERO, bound, || None, String::new);
+        }
+        vec![self.score.report()]
+    }
+}

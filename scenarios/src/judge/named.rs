@@ -1,0 +1,223 @@
+//! S9: a mismatch is reported and named by at least one side within 2A + D, from when the sender is
+//! master and its packets arrive.
+//!
+//! What is a mismatch is worked out from the configurations ([`super::mismatch`]). A side that has
+//! named it once need not do so again as long as neither configuration changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use vipd_engine::News;
+
+use super::change::{Change, Pair, Place, What};
+use super::mismatch;
+use super::score::Score;
+use super::terms::since;
+use super::view::View;
+use super::{Property, PropertyId, PropertyReport};
+use crate::record::{HostId, SeenAdvert, WorldTime};
+use crate::scenario::Injection;
+
+/// S9.
+#[derive(Debug)]
+pub(super) struct Named {
+    score: Score,
+    open: BTreeMap<(Side, Side), Open>,
+    /// Who named whom.
+    named: BTreeSet<(HostId, IpAddr)>,
+}
+
+/// A host that runs VRRP, or an address that only sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Side {
+    Host(HostId),
+    Stranger(IpAddr),
+}
+
+#[derive(Debug)]
+struct Open {
+    at: WorldTime,
+    bound: Duration,
+    kinds: Vec<&'static str>,
+    sender: IpAddr,
+    /// The other side as the sender would name it.
+    receiver: Option<IpAddr>,
+}
+
+impl Named {
+    pub(super) const fn new() -> Self {
+        let missing = "no advert of a router that does not fit arrived";
+        let score = Score::new(PropertyId::S9, missing);
+        Self { score, open: BTreeMap::new(), named: BTreeSet::new() }
+    }
+
+    fn heard(&mut self, view: &View, pair: Pair) {
+        let sender = Place { router: pair.router, member: pair.sender };
+        let receiver = Place { router: pair.router, member: pair.receiver };
+        let (from, to) = (view.member(sender), view.member(receiver));
+        let kinds = mismatch::named(from, to);
+        let Some(source) = from.source.filter(|_| !kinds.is_empty()) else { return };
+        let bound = view.pace(sender) * 2;
+        let key = (Side::Host(from.host), Side::Host(to.host));
+        let open = Open { at: view.now, bound, kinds, sender: source, receiver: to.source };
+        self.demand(view, pair.router, key, open);
+    }
+
+    fn foreign(&mut self, view: &View, receiver: HostId, sender: Place, source: IpAddr) {
+        let carried = || view.member(sender).config.addresses.iter().map(|own| own.address);
+        for (router, members) in view.routers.iter().enumerate() {
+            let key = view.routers[sender.router].key;
+            let same_link = members.key.segment == key.segment && members.key.family == key.family;
+            for member in members.members.iter().filter(|member| same_link && member.present) {
+                if member.host != receiver
+                    || !mismatch::is_foreign(carried(), source, &member.config)
+                {
+                    continue;
+                }
+                let kinds = vec!["foreign-vrid"];
+                let bound = view.pace(sender) * 2;
+                let key = (Side::Host(view.member(sender).host), Side::Host(receiver));
+                let open =
+                    Open { at: view.now, bound, kinds, sender: source, receiver: member.source };
+                self.demand(view, router, key, open);
+            }
+        }
+    }
+
+    fn injected(
+        &mut self,
+        view: &View,
+        receiver: HostId,
+        advert: &SeenAdvert,
+        injection: &Injection,
+    ) {
+        if injection.checksum_error != 0 {
+            return;
+        }
+        for (router, members) in view.routers.iter().enumerate() {
+            let (key, there) = (members.key, advert.router);
+            if key.segment != there.segment || key.family != there.family {
+                continue;
+            }
+            for member in members.members.iter().filter(|member| member.host == receiver) {
+                let kinds = if key.vrid == there.vrid {
+                    mismatch::named_in(injection, &member.config)
+                } else {
+                    let carried = injection.addresses.iter().copied();
+                    let runs = view.routers.iter().any(|other| {
+                        other.key == there && other.members.iter().any(|m| m.host == receiver)
+                    });
+                    let foreign = mismatch::is_foreign(carried, advert.src, &member.config);
+                    if foreign && !runs { vec!["foreign-vrid"] } else { vec![] }
+                };
+                if kinds.is_empty() || !member.present {
+                    continue;
+                }
+                let bound = view.up(advert.interval) * 2;
+                let sides = (Side::Stranger(advert.src), Side::Host(receiver));
+                let open = Open { at: view.now, bound, kinds, sender: advert.src, receiver: None };
+                self.demand(view, router, sides, open);
+            }
+        }
+    }
+
+    fn demand(&mut self, view: &View, router: usize, sides: (Side, Side), mut open: Open) {
+        let Side::Host(receiver) = sides.1 else { return };
+        let by_sender = match (sides.0, open.receiver) {
+            (Side::Host(sender), Some(peer)) => self.named.contains(&(sender, peer)),
+            (Side::Host(_), None) | (Side::Stranger(_), _) => false,
+        };
+        if by_sender || self.named.contains(&(receiver, open.sender)) {
+            self.score.held();
+            return;
+        }
+        open.bound += view.most_delay(router) + view.late() * 2 + view.tolerance();
+        self.open.entry(sides).or_insert(open);
+    }
+
+    fn report(&mut self, view: &View, host: HostId, peer: IpAddr, kind: &str) {
+        let fits = |(sides, open): &(&(Side, Side), &Open)| {
+            let of_receiver = sides.1 == Side::Host(host) && open.sender == peer;
+            let of_sender = sides.0 == Side::Host(host) && open.receiver == Some(peer);
+            (of_receiver || of_sender) && open.kinds.contains(&kind)
+        };
+        let closed: Vec<_> = self.open.iter().filter(fits).map(|(sides, _)| *sides).collect();
+        self.named.insert((host, peer));
+        for sides in closed {
+            if let Some(open) = self.open.remove(&sides) {
+                self.judge(view, sides, &open, view.now);
+            }
+        }
+    }
+
+    fn judge(&mut self, view: &View, sides: (Side, Side), open: &Open, now: WorldTime) {
+        let value = since(now, open.at);
+        let excuse = || {
+            let hosts = [sides.0, sides.1].into_iter().filter_map(|side| match side {
+                Side::Host(host) => Some(host),
+                Side::Stranger(_) => None,
+            });
+            let mut stalled = hosts.filter(|host| view.stalled_since(*host, open.at));
+            let stalled = stalled.next().map(|host| view.host_name(host).to_owned());
+            stalled.map(|name| format!("{name} was paused or frozen")).or_else(|| view.too_late())
+        };
+        let what = || {
+            let kinds = open.kinds.join(", ");
+            format!("nobody named {} for {value:?} ({kinds})", open.sender)
+        };
+        self.score.at_most(value, open.bound, excuse, what);
+    }
+
+    /// One of the two changed: what was named before counts no more, what is open begins anew.
+    fn forget(&mut self, view: &View, host: HostId) {
+        self.named.retain(|(reporter, _)| *reporter != host);
+        self.drop_within(view, |sides| sides.0 == Side::Host(host) || sides.1 == Side::Host(host));
+    }
+
+    fn drop_within(&mut self, view: &View, about: impl Fn(&(Side, Side)) -> bool) {
+        let gone: Vec<_> = self.open.keys().filter(|sides| about(sides)).copied().collect();
+        for sides in gone {
+            if let Some(open) = self.open.remove(&sides)
+                && since(view.now, open.at) > open.bound
+            {
+                self.judge(view, sides, &open, view.now);
+            }
+        }
+    }
+}
+
+impl Property for Named {
+    fn after(&mut self, view: &View, change: &Change) {
+        if let What::Joined { .. } | What::Left(_) = change.what {
+            self.forget(view, change.host);
+        }
+        if let What::MasterEnds(..) = change.what {
+            self.drop_within(view, |sides| sides.0 == Side::Host(change.host));
+        }
+        if let What::Heard { pair, .. } = change.what {
+            self.heard(view, pair);
+        }
+        if let What::Foreign { sender, source } = change.what {
+            self.foreign(view, change.host, sender, source);
+        }
+        if let What::Injected(advert, Some(injection)) = &change.what {
+            self.injected(view, change.host, advert, injection);
+        }
+        if let What::News(_, News::Mismatch { peer, mismatch }) = &change.what {
+            self.report(view, change.host, *peer, mismatch.name());
+        }
+        if let What::News(_, News::ForeignVrid { peer, .. }) = &change.what {
+            self.report(view, change.host, *peer, "foreign-vrid");
+        }
+    }
+
+    fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
+        for (sides, open) in std::mem::take(&mut self.open) {
+            if since(end, open.at) > open.bound {
+                self.judge(view, sides, &open, end);
+            }
+        }
+        vec![self.score.report()]
+    }
+}

@@ -1,0 +1,204 @@
+//! S10: a one-way cut. Where the loser does not hear the winner, the winner says so within
+//! K*A_lo + 2D. Where the winner does not hear the loser, there is at most one takeover and no
+//! lasting effect.
+
+use std::collections::BTreeMap;
+
+use vipd_engine::News;
+
+use super::change::{Change, Place, What};
+use super::score::Score;
+use super::terms::since;
+use super::view::View;
+use super::{Property, PropertyId, PropertyReport};
+use crate::record::WorldTime;
+
+/// S10.
+#[derive(Debug)]
+pub(super) struct OneWay {
+    score: Score,
+    /// By winner and loser: the loser is deaf and both are master.
+    deaf_losers: BTreeMap<(Place, Place), Deaf>,
+    /// By winner and loser: the winner is deaf.
+    deaf_winners: BTreeMap<(Place, Place), Window>,
+}
+
+#[derive(Debug)]
+struct Deaf {
+    began: WorldTime,
+    alarmed: bool,
+}
+
+#[derive(Debug)]
+struct Window {
+    began: WorldTime,
+    takeovers: u32,
+    dual_since: Option<WorldTime>,
+}
+
+impl OneWay {
+    pub(super) const fn new() -> Self {
+        let missing = "no one-way cut lasted between two nodes";
+        Self {
+            score: Score::new(PropertyId::S10, missing),
+            deaf_losers: BTreeMap::new(),
+            deaf_winners: BTreeMap::new(),
+        }
+    }
+
+    fn follow(&mut self, view: &View, change: &Change, winner: Place, loser: Place) {
+        let running = view.is_running(winner) && view.is_running(loser);
+        let down = running && view.reaches(winner, loser);
+        let up = running && view.reaches(loser, winner);
+        let both = view.member(winner).master.is_some() && view.member(loser).master.is_some();
+        let key = (winner, loser);
+        if up && !down && both {
+            let began = Deaf { began: change.at, alarmed: false };
+            self.deaf_losers.entry(key).or_insert(began);
+        } else if let Some(deaf) = self.deaf_losers.remove(&key) {
+            self.close_deaf(view, key, &deaf, change.at);
+        }
+        if up || !down {
+            if let Some(window) = self.deaf_winners.remove(&key) {
+                self.close_window(view, key, &window, change.at);
+            }
+            return;
+        }
+        let disturbed = view.disturbed_at(winner.router);
+        if let Some(window) = self.deaf_winners.get(&key)
+            && window.began < disturbed
+            && let Some(window) = self.deaf_winners.remove(&key)
+        {
+            self.close_window(view, key, &window, change.at);
+        }
+        let window = self.deaf_winners.entry(key).or_insert(Window {
+            began: change.at,
+            takeovers: 0,
+            dual_since: None,
+        });
+        if let What::MasterStarts { place, resumed: false, .. } = change.what
+            && (place == winner || place == loser)
+        {
+            window.takeovers += 1;
+        }
+        let ended = if both { None } else { window.dual_since };
+        window.dual_since = both.then(|| window.dual_since.unwrap_or(change.at));
+        if let Some(began) = ended {
+            self.dual_ended(view, key, began, change.at);
+        }
+    }
+
+    fn dual_ended(
+        &mut self,
+        view: &View,
+        (winner, loser): (Place, Place),
+        began: WorldTime,
+        now: WorldTime,
+    ) {
+        let value = since(now, began);
+        let lost = view.lost_since(winner, loser, began);
+        let bound = view.pace(winner) * (1 + lost)
+            + view.most_delay(winner.router)
+            + view.late() * 2
+            + view.tolerance();
+        let both = [winner, loser];
+        let excuse = || view.unusual(&both, began).or_else(|| view.stalled(&both, began));
+        let what = || {
+            let (winner, loser) = (view.name(winner), view.name(loser));
+            format!("{loser} stayed master for {value:?} although it hears {winner}")
+        };
+        self.score.at_most(value, bound, excuse, what);
+    }
+
+    fn close_deaf(
+        &mut self,
+        view: &View,
+        (winner, loser): (Place, Place),
+        deaf: &Deaf,
+        now: WorldTime,
+    ) {
+        let value = since(now, deaf.began);
+        let alarm = view.member(winner).config.one_way_alarm;
+        let lost = view.lost_since(loser, winner, deaf.began);
+        let bound = view.pace(loser) * (u32::from(alarm) + lost)
+            + view.most_delay(winner.router) * 2
+            + view.late() * 2
+            + view.tolerance();
+        if !deaf.alarmed && value <= bound {
+            return;
+        }
+        let both = [winner, loser];
+        let excuse = || {
+            let off = (alarm == 0).then(|| "the one-way alarm is off".to_owned());
+            off.or_else(|| view.unusual(&both, deaf.began))
+                .or_else(|| view.stalled(&both, deaf.began))
+        };
+        let what = || {
+            let (winner, loser) = (view.name(winner), view.name(loser));
+            format!("{winner} raised no alarm for {value:?} although {loser} does not hear it")
+        };
+        self.score.at_most(value, bound, excuse, what);
+    }
+
+    fn close_window(
+        &mut self,
+        view: &View,
+        (winner, loser): (Place, Place),
+        window: &Window,
+        now: WorldTime,
+    ) {
+        if let Some(began) = window.dual_since {
+            self.dual_ended(view, (winner, loser), began, now);
+        }
+        let down = view.member(winner).down_interval().max(view.member(loser).down_interval());
+        if window.takeovers > 1 {
+            let both = [winner, loser];
+            let excuse = || view.unusual(&both, window.began);
+            let takeovers = window.takeovers;
+            self.score.breach(excuse, || {
+                let winner = view.name(winner);
+                format!("{takeovers} takeovers while {winner} did not hear its rival")
+            });
+        } else if since(now, window.began) >= view.up(down) + view.pace(winner) {
+            self.score.held();
+        }
+    }
+}
+
+impl Property for OneWay {
+    fn after(&mut self, view: &View, change: &Change) {
+        if let What::News(winner, News::OneWay { peer, .. }) = &change.what {
+            let loses = |(of, loser): &&(Place, Place)| {
+                of == winner && view.member(*loser).source == Some(*peer)
+            };
+            let key = self.deaf_losers.keys().find(loses).copied();
+            if let Some(key) = key
+                && let Some(deaf) = self.deaf_losers.get_mut(&key)
+                && !deaf.alarmed
+            {
+                deaf.alarmed = true;
+                let alarmed = Deaf { began: deaf.began, alarmed: true };
+                self.close_deaf(view, key, &alarmed, change.at);
+            }
+        }
+        for router in view.touched(change) {
+            for a in view.places(router) {
+                for b in view.places(router).filter(|b| *b != a && view.outranks(a, *b)) {
+                    self.follow(view, change, a, b);
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
+        for (key, deaf) in std::mem::take(&mut self.deaf_losers) {
+            if !deaf.alarmed {
+                self.close_deaf(view, key, &deaf, end);
+            }
+        }
+        for (key, window) in std::mem::take(&mut self.deaf_winners) {
+            self.close_window(view, key, &window, end);
+        }
+        vec![self.score.report()]
+    }
+}

@@ -1,0 +1,185 @@
+//! L6: every virtual address is reachable from every host of the component by L4 + announcement
+//! delay after the last fault.
+//!
+//! Seen by the probes of clients and by the neighbour caches of all hosts.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::change::{Change, Place, What};
+use super::score::Score;
+use super::terms::since;
+use super::view::View;
+use super::{Property, PropertyId, PropertyReport};
+use crate::record::{HostId, Seen, SegmentId, WorldTime};
+
+/// L6.
+#[derive(Debug)]
+pub(super) struct Reachable {
+    score: Score,
+    stretches: BTreeMap<usize, Stretch>,
+}
+
+#[derive(Debug)]
+struct Stretch {
+    began: WorldTime,
+    bound: Duration,
+    excuse: Option<String>,
+    /// The cache that points elsewhere now.
+    stale: Option<String>,
+    /// Until when an address was not reachable, and from where.
+    unreachable: Option<(WorldTime, String)>,
+    asked_at: Option<WorldTime>,
+    cached: bool,
+}
+
+impl Reachable {
+    pub(super) const fn new() -> Self {
+        let missing = "nobody asked for a virtual address long enough after the last fault";
+        Self { score: Score::new(PropertyId::L6, missing), stretches: BTreeMap::new() }
+    }
+
+    fn begin(view: &View, router: usize) -> Stretch {
+        let places = || view.places(router).filter(|place| view.is_running(*place));
+        let delay = places().map(|place| announcement_delay(view, place)).max().unwrap_or_default();
+        let bound =
+            view.liveness(router) + view.up(delay) + view.most_delay(router) + view.setting.release;
+        let running: Vec<_> = places().collect();
+        let excuse = view.unusual(&running, view.now).or_else(|| view.irregular(router));
+        Stretch {
+            began: view.now,
+            bound,
+            excuse,
+            stale: None,
+            unreachable: None,
+            asked_at: None,
+            cached: false,
+        }
+    }
+
+    fn close(&mut self, mut stretch: Stretch, end: WorldTime) {
+        if let Some(why) = stretch.stale.take() {
+            stretch.unreachable = stretch.unreachable.max(Some((end, why)));
+        }
+        let asked = stretch.asked_at.map_or(Duration::ZERO, |at| since(at, stretch.began));
+        let watched = stretch.cached && since(end, stretch.began) >= stretch.bound;
+        if asked < stretch.bound && !watched {
+            return;
+        }
+        let (value, why) = match &stretch.unreachable {
+            Some((until, why)) => (since(*until, stretch.began), why.as_str()),
+            None => (Duration::ZERO, ""),
+        };
+        let excuse = || stretch.excuse.clone();
+        self.score.at_most(value, stretch.bound, excuse, || {
+            format!("{why} {value:?} after the last fault")
+        });
+    }
+
+    fn probe(
+        &mut self,
+        view: &View,
+        client: HostId,
+        address: IpAddr,
+        (sent, answered_by): (WorldTime, Option<HostId>),
+    ) {
+        for router in 0..view.routers.len() {
+            let segment = view.routers[router].key.segment;
+            let ours = view.routers_of((segment, address)).contains(&router);
+            let Some(stretch) = self.stretches.get_mut(&router).filter(|_| ours) else { continue };
+            let masters = view.places(router).filter(|place| {
+                let host = view.member(*place).host;
+                view.member(*place).master.is_some()
+                    && view.passes(segment, client, host, false)
+                    && view.passes(segment, host, client, false)
+            });
+            if sent < stretch.began || masters.count() == 0 {
+                continue;
+            }
+            stretch.asked_at = Some(sent);
+            if answered_by.is_none() {
+                let why = format!("{} could not reach {address}", view.host_name(client));
+                stretch.unreachable = stretch.unreachable.take().max(Some((sent, why)));
+            }
+        }
+    }
+}
+
+/// How long after it has the address a master says so for the last time of its own accord.
+pub(super) fn announcement_delay(view: &View, place: Place) -> Duration {
+    let announcements = view.member(place).config.announcements;
+    announcements.delay.max(announcements.lower_priority_delay)
+}
+
+/// The only owner of an address among the members, if there is one.
+pub(super) fn only_owner(
+    view: &View,
+    router: usize,
+    address: (SegmentId, IpAddr),
+) -> Option<Place> {
+    let mut owners = view.places(router).filter(|place| view.owns(*place, address).is_some());
+    owners.next().filter(|_| owners.next().is_none())
+}
+
+/// The hosts that have a neighbour entry for an address of this member and hear it, with what the
+/// entry says.
+pub(super) fn caches(
+    view: &View,
+    owner: Place,
+    address: (SegmentId, IpAddr),
+) -> impl Iterator<Item = (HostId, Option<HostId>)> {
+    let host = view.member(owner).host;
+    let segment = address.0;
+    let all = view.neighbours.get(&address).into_iter().flatten();
+    all.map(|(cache, entry)| (*cache, *entry)).filter(move |(cache, _)| {
+        *cache != host
+            && view.passes(segment, host, *cache, false)
+            && view.passes(segment, *cache, host, false)
+    })
+}
+
+impl Property for Reachable {
+    fn after(&mut self, view: &View, change: &Change) {
+        let mut routers = view.touched(change);
+        if let What::Seen(Seen::Neighbour { segment, address, .. }) = &change.what {
+            routers = view.routers_of((*segment, *address));
+        }
+        for router in routers {
+            if view.calm_since(router) == change.at || !self.stretches.contains_key(&router) {
+                if let Some(stretch) = self.stretches.remove(&router) {
+                    self.close(stretch, change.at);
+                }
+                self.stretches.insert(router, Self::begin(view, router));
+            }
+            let Some(stretch) = self.stretches.get_mut(&router) else { continue };
+            if let Some(why) = stretch.stale.take() {
+                stretch.unreachable = stretch.unreachable.take().max(Some((change.at, why)));
+            }
+            let addresses =
+                view.routers[router].members.iter().flat_map(|member| &member.addresses);
+            for address in addresses {
+                let Some(owner) = only_owner(view, router, *address) else { continue };
+                for (cache, entry) in caches(view, owner, *address) {
+                    stretch.cached = true;
+                    if entry != Some(view.member(owner).host) {
+                        let name = view.host_name(cache);
+                        let why =
+                            format!("the cache of {name} pointed elsewhere for {}", address.1);
+                        stretch.stale = Some(why);
+                    }
+                }
+            }
+        }
+        if let What::Seen(Seen::Probe { address, sent, answered_by }) = &change.what {
+            self.probe(view, change.host, *address, (*sent, *answered_by));
+        }
+    }
+
+    fn finish(&mut self, _view: &View, end: WorldTime) -> Vec<PropertyReport> {
+        for (_, stretch) in std::mem::take(&mut self.stretches) {
+            self.close(stretch, end);
+        }
+        vec![self.score.report()]
+    }
+}

@@ -1,0 +1,330 @@
+//! The symbols of the catalogue and the arithmetic on them: `A`, `Skew`, `M`, `D`, `d`, `L`, `r`,
+//! `R`, `k`, `W`, rank. Written from RFC 3768 and RFC 9568 section 6.1, not from the engine.
+//!
+//! A duration that a node times itself grows to `X / (1 - r)` at most and shrinks to `X / (1 + r)`
+//! at most: exact for a clock whose rate is off by `r`, and `X (1 ± r)` to the first order.
+
+use std::cmp::Ordering;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use vipd_engine::Version;
+use vipd_engine::rules::{LowerPriorityRule, OwnerRule};
+
+use super::change::Place;
+use super::mismatch;
+use super::view::{Member, Process, View};
+use crate::record::WorldTime;
+
+const GIGA: u128 = 1_000_000_000;
+
+/// What a clock that is not exact may round away at either end of a duration.
+const ROUNDING: Duration = Duration::from_nanos(2);
+
+/// The time from `earlier` to `later`, zero if it is the other way round.
+pub(super) fn since(later: WorldTime, earlier: WorldTime) -> Duration {
+    Duration::from_nanos(later.0.saturating_sub(earlier.0))
+}
+
+/// A time that much later.
+pub(super) fn plus(at: WorldTime, duration: Duration) -> WorldTime {
+    let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    WorldTime(at.0.saturating_add(nanos))
+}
+
+fn nanos(value: u128) -> Duration {
+    Duration::from_nanos(u64::try_from(value).unwrap_or(u64::MAX))
+}
+
+/// `Skew_Time` at a priority: over one second in v2, over the interval in v3. `ceil` rounds a half
+/// nanosecond up.
+pub(super) fn skew_time(
+    version: Version,
+    priority: u8,
+    interval: Duration,
+    ceil: bool,
+) -> Duration {
+    let over = match version {
+        Version::V2 => GIGA,
+        Version::V3 => interval.as_nanos(),
+    };
+    let product = over * (256 - u128::from(priority));
+    nanos(if ceil { product.div_ceil(256) } else { product / 256 })
+}
+
+impl Member {
+    /// `Skew_Time` in force, rounded up.
+    pub(super) fn skew(&self) -> Duration {
+        skew_time(self.config.version, self.priority, self.in_force, true)
+    }
+
+    /// `Master_Down_Interval` in force, rounded up.
+    pub(super) fn down_interval(&self) -> Duration {
+        self.in_force * u32::from(self.config.down_timer_adverts) + self.skew()
+    }
+
+    /// The same, rounded down.
+    pub(super) fn down_interval_floor(&self) -> Duration {
+        let skew = skew_time(self.config.version, self.priority, self.in_force, false);
+        self.in_force * u32::from(self.config.down_timer_adverts) + skew
+    }
+
+    pub(super) fn is_owner(&self) -> bool {
+        self.priority == 255
+    }
+
+    /// It would take over from a lower master now.
+    pub(super) fn preempts(&self) -> bool {
+        self.is_owner() || (self.config.preempt && self.held.is_none())
+    }
+}
+
+/// Delays, lateness, clocks.
+impl View {
+    /// The longest that a node may take for this duration.
+    pub(super) fn up(&self, duration: Duration) -> Duration {
+        let rate = u128::from(self.setting.rate_error_ppb);
+        match rate {
+            0 => duration,
+            _ => nanos((duration.as_nanos() * GIGA).div_ceil(GIGA - rate)) + ROUNDING,
+        }
+    }
+
+    /// The shortest.
+    pub(super) fn down(&self, duration: Duration) -> Duration {
+        let rate = u128::from(self.setting.rate_error_ppb);
+        match rate {
+            0 => duration,
+            _ => nanos(duration.as_nanos() * GIGA / (GIGA + rate)).saturating_sub(ROUNDING),
+        }
+    }
+
+    /// `D`.
+    pub(super) fn most_delay(&self, router: usize) -> Duration {
+        let segment = self.routers[router].key.segment;
+        self.setting.segments.get(usize::from(segment.0)).map_or(Duration::ZERO, |s| s.max_delay)
+    }
+
+    /// `d`.
+    pub(super) fn least_delay(&self, router: usize) -> Duration {
+        let segment = self.routers[router].key.segment;
+        self.setting.segments.get(usize::from(segment.0)).map_or(Duration::ZERO, |s| s.min_delay)
+    }
+
+    /// `dD`.
+    pub(super) fn delay_spread(&self, router: usize) -> Duration {
+        self.most_delay(router).saturating_sub(self.least_delay(router))
+    }
+
+    /// `L`.
+    pub(super) const fn late(&self) -> Duration {
+        self.setting.lateness
+    }
+
+    /// What every upper bound is widened by: nothing in a simulated world.
+    pub(super) const fn tolerance(&self) -> Duration {
+        self.setting.tolerance
+    }
+
+    /// The longest time between two adverts of a member as they leave.
+    pub(super) fn pace(&self, place: Place) -> Duration {
+        self.up(self.member(place).advertised)
+    }
+
+    /// `M_max`: the largest down interval in force among the running members.
+    pub(super) fn longest_down_interval(&self, router: usize) -> Duration {
+        let running = self.places(router).filter(|place| self.is_running(*place));
+        running.map(|place| self.member(place).down_interval()).max().unwrap_or_default()
+    }
+
+    /// `T`: M_max + 2D + 3L.
+    pub(super) fn settling(&self, router: usize) -> Duration {
+        self.up(self.longest_down_interval(router))
+            + self.most_delay(router) * 2
+            + self.late() * 3
+            + self.tolerance()
+    }
+
+    /// From when on L4 to L6 are judged: M_max + A, with D and L as often as in `T`.
+    pub(super) fn liveness(&self, router: usize) -> Duration {
+        let running = self.places(router).filter(|place| self.is_running(*place));
+        let longest = running.map(|place| self.pace(place)).max().unwrap_or_default();
+        self.settling(router) + longest
+    }
+
+    /// `W`: how long two masters that hear each other may coexist. Adverts that were lost since
+    /// `since` on the way from the higher to the lower one count.
+    pub(super) fn coexistence(&self, a: Place, b: Place, since: WorldTime) -> Duration {
+        let (high, low) = if self.outranks(a, b) { (a, b) } else { (b, a) };
+        let lost = self.lost_since(high, low, since);
+        let delay = self.most_delay(a.router);
+        let waits = self.pace(high) * (1 + lost) + delay + self.late() * 2;
+        let asserts = self.member(high).config.rules.lower_priority == LowerPriorityRule::Assert;
+        let bound = if lost == 0 && asserts {
+            waits.min(self.pace(low) + delay * 2 + self.late() * 3)
+        } else {
+            waits
+        };
+        bound + self.tolerance()
+    }
+}
+
+/// Rank.
+impl View {
+    /// Of two masters: the higher priority, then the greater address.
+    pub(super) fn outranks(&self, a: Place, b: Place) -> bool {
+        let rank = |place| {
+            let member = self.member(place);
+            (member.priority, member.source.map(octets), member.host)
+        };
+        rank(a).cmp(&rank(b)) == Ordering::Greater
+    }
+
+    /// The members that one running member is connected to, itself included, by whoever hears whom.
+    pub(super) fn component(&self, of: Place) -> Vec<Place> {
+        let mut found = vec![of];
+        let mut next = 0;
+        while let Some(place) = found.get(next).copied() {
+            next += 1;
+            for other in self.places(of.router) {
+                let heard = self.reaches(place, other) || self.reaches(other, place);
+                if heard && self.is_running(other) && !found.contains(&other) {
+                    found.push(other);
+                }
+            }
+        }
+        found
+    }
+
+    /// The components of the running members.
+    pub(super) fn components(&self, router: usize) -> Vec<Vec<Place>> {
+        let mut components: Vec<Vec<Place>> = Vec::new();
+        for place in self.places(router).filter(|place| self.is_running(*place)) {
+            if !components.iter().any(|component| component.contains(&place)) {
+                components.push(self.component(place));
+            }
+        }
+        components
+    }
+}
+
+/// What leaves the conditions of a property, in words.
+impl View {
+    /// A delay above A/5, or adverts so irregular that nothing settles.
+    pub(super) fn slow_network(&self, router: usize) -> Option<String> {
+        let present = self.places(router).filter(|place| self.member(*place).present);
+        let least = present.map(|place| self.member(place).config.interval.duration()).min()?;
+        let delay = self.most_delay(router);
+        (delay * 5 > least).then(|| {
+            format!("the largest delay {delay:?} is more than a fifth of the interval {least:?}")
+        })
+    }
+
+    /// A handler that is later than the setting allows.
+    pub(super) fn too_late(&self) -> Option<String> {
+        let host = self.too_late?;
+        Some(format!("handlers of {} are later than the run allows", self.host_name(host)))
+    }
+
+    /// One of these hosts was paused or frozen at `since` or later.
+    pub(super) fn stalled(&self, places: &[Place], since: WorldTime) -> Option<String> {
+        let stalled =
+            places.iter().find(|place| self.stalled_since(self.member(**place).host, since))?;
+        let host = self.host(self.member(*stalled).host);
+        let how = if host.frozen { "frozen" } else { "paused or frozen" };
+        Some(format!("{} was {how}", self.name(*stalled)))
+    }
+
+    /// The kernel of one of these hosts refused something at `since` or later.
+    pub(super) fn refused(&self, places: &[Place], since: WorldTime) -> Option<String> {
+        let refused = |place: &&Place| {
+            self.host(self.member(**place).host).refused_at.is_some_and(|at| at >= since)
+        };
+        let place = places.iter().find(refused)?;
+        Some(format!("the kernel of {} refused a command or an advert", self.name(*place)))
+    }
+
+    /// Somebody put adverts on the segment at `since` or later.
+    pub(super) fn injected(&self, router: usize, since: WorldTime) -> Option<String> {
+        let injected = self.routers[router].injected_at.is_some_and(|at| at >= since);
+        injected.then(|| "somebody who runs no engine advertised".to_owned())
+    }
+
+    /// Two of these cannot understand each other (S9), or both own the addresses and one of them
+    /// discards what the other says.
+    pub(super) fn at_odds(&self, places: &[Place]) -> Option<String> {
+        for (index, a) in places.iter().enumerate() {
+            for b in &places[index + 1..] {
+                let (one, other) = (self.member(*a), self.member(*b));
+                let names = || format!("{} and {}", self.name(*a), self.name(*b));
+                if let Some(kind) = mismatch::between(one, other) {
+                    return Some(format!("{} differ: {kind}", names()));
+                }
+                let deaf = |owner: &Member| {
+                    owner.config.version == Version::V2
+                        || owner.config.rules.owner == OwnerRule::Discard
+                };
+                if one.is_owner() && other.is_owner() && (deaf(one) || deaf(other)) {
+                    return Some(format!("{} both own the addresses", names()));
+                }
+            }
+        }
+        None
+    }
+
+    /// A cut that is one-way or partial among the running members.
+    pub(super) fn irregular(&self, router: usize) -> Option<String> {
+        for component in self.components(router) {
+            for a in &component {
+                for b in &component {
+                    if !self.reaches(*a, *b) {
+                        let (from, to) = (self.name(*a), self.name(*b));
+                        return Some(format!(
+                            "a one-way or partial cut: {to} does not hear {from}"
+                        ));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// What leaves the conditions of nearly every property.
+    pub(super) fn unusual(&self, places: &[Place], since: WorldTime) -> Option<String> {
+        let router = places.first()?.router;
+        self.at_odds(places)
+            .or_else(|| self.injected(router, since))
+            .or_else(|| self.too_late())
+            .or_else(|| self.slow_network(router))
+    }
+
+    /// The members that live: neither killed nor without power. A paused one lives.
+    pub(super) fn lives(&self, place: Place) -> bool {
+        let host = self.host(self.member(place).host);
+        host.on && host.process != Process::None
+    }
+}
+
+/// An address as it is compared: unsigned, in network order (RFC 9568 section 6.4.3).
+fn octets(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skew_is_over_a_second_in_v2_and_over_the_interval_in_v3() {
+        let ten = Duration::from_millis(10);
+        let skew = |version, priority| skew_time(version, priority, ten, true).as_nanos();
+        assert_eq!(skew(Version::V2, 100), 609_375_000);
+        assert_eq!(skew(Version::V2, 254), 7_812_500);
+        assert_eq!(skew(Version::V3, 100), 6_093_750);
+        assert_eq!(skew(Version::V3, 253), 117_188);
+        assert_eq!(skew_time(Version::V3, 253, ten, false).as_nanos(), 117_187);
+    }
+}

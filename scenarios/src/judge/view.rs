@@ -1,0 +1,660 @@
+//! The state of the run as the changes tell it: who is master, who owns, who hears whom, what is
+//! in force. Always a consistent cut: it is as late as the change that was applied last.
+//!
+//! It decides nothing. The arithmetic on it is in [`super::terms`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vipd_engine::config::Transport;
+use vipd_engine::{Family, InstanceConfig, News, StateKind};
+
+use super::change::{Change, Ending, Pair, Place, What};
+use super::terms::plus;
+use crate::record::{
+    HostId, MachineChange, ProcessChange, RouterKey, Seen, SegmentId, Setting, WorldTime,
+};
+use crate::scenario::Step;
+
+/// Longest history of lost adverts that is kept for one path.
+const LOSSES_KEPT: usize = 16;
+
+/// Everything that the properties ask.
+#[derive(Debug)]
+pub(super) struct View {
+    pub setting: Setting,
+    pub now: WorldTime,
+    pub hosts: Vec<Host>,
+    pub routers: Vec<Router>,
+    pub owners: BTreeMap<(SegmentId, IpAddr), BTreeMap<HostId, WorldTime>>,
+    /// What each neighbour cache says.
+    pub neighbours: BTreeMap<(SegmentId, IpAddr), BTreeMap<HostId, Option<HostId>>>,
+    /// The last fault or step anywhere.
+    disturbed_at: WorldTime,
+    paths: BTreeMap<(SegmentId, HostId, HostId), Path>,
+    holds: BTreeSet<(WorldTime, Place)>,
+    /// A handler is later than the setting allows.
+    pub too_late: Option<HostId>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Path {
+    multicast: bool,
+    unicast: bool,
+    changed: WorldTime,
+}
+
+/// A host.
+#[derive(Debug, Default)]
+pub(super) struct Host {
+    pub on: bool,
+    pub frozen: bool,
+    pub process: Process,
+    /// When the process was started, or last resumed.
+    pub running_since: WorldTime,
+    /// When it was last paused or frozen, and when that ended (`None`: not yet).
+    pub stalled: Option<(WorldTime, Option<WorldTime>)>,
+    /// Links that changed: whether they are up, and since when.
+    links: BTreeMap<SegmentId, (bool, WorldTime)>,
+    /// The last time that the kernel refused a command or an advert.
+    pub refused_at: Option<WorldTime>,
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Process {
+    #[default]
+    None,
+    Running,
+    Paused,
+    Stopping,
+}
+
+/// A virtual router.
+#[derive(Debug)]
+pub(super) struct Router {
+    pub key: RouterKey,
+    pub members: Vec<Member>,
+    disturbed_at: WorldTime,
+    /// The last time that a start-up or preempt delay ended.
+    hold_ended_at: WorldTime,
+    pub injected_at: Option<WorldTime>,
+    losses: BTreeMap<Pair, Vec<(WorldTime, u32)>>,
+}
+
+/// A virtual router on one host.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub host: HostId,
+    pub config: Arc<InstanceConfig>,
+    pub present: bool,
+    pub grouped: bool,
+    pub source: Option<IpAddr>,
+    /// Master by the wire, since then.
+    pub master: Option<WorldTime>,
+    pub ended: Option<(WorldTime, Ending)>,
+    pub resigned_at: Option<WorldTime>,
+    /// The engine's own column.
+    pub state: Option<StateKind>,
+    pub left_master_at: Option<WorldTime>,
+    /// Effective priority.
+    pub priority: u8,
+    /// What its own adverts carry.
+    pub advertised: Duration,
+    /// What paces its Master_Down_Interval.
+    pub in_force: Duration,
+    /// A start-up or preempt delay runs.
+    pub held: Option<WorldTime>,
+    pub addresses: Vec<(SegmentId, IpAddr)>,
+}
+
+impl View {
+    pub(super) fn new(setting: Setting) -> Self {
+        let on = || Host { on: true, ..Host::default() };
+        Self {
+            hosts: setting.hosts.iter().map(|_| on()).collect(),
+            setting,
+            now: WorldTime(0),
+            routers: Vec::new(),
+            owners: BTreeMap::new(),
+            neighbours: BTreeMap::new(),
+            disturbed_at: WorldTime(0),
+            paths: BTreeMap::new(),
+            holds: BTreeSet::new(),
+            too_late: None,
+        }
+    }
+
+    /// A delay that ends before `until` or at it, and was not told yet.
+    pub(super) fn next_hold(&mut self, until: WorldTime) -> Option<Change> {
+        let (at, place) = *self.holds.first()?;
+        (at <= until).then(|| {
+            self.holds.pop_first();
+            let host = self.member(place).host;
+            Change { at, host, what: What::HoldEnds(place) }
+        })
+    }
+
+    /// Brings the state up to date. `key` is that of the router that the change joins.
+    pub(super) fn apply(&mut self, change: &Change, key: impl Fn(usize) -> RouterKey) {
+        let (at, host) = (change.at, change.host);
+        self.now = at;
+        match &change.what {
+            What::Joined { place, config, grouped, starts } => {
+                self.disturbed_at = at;
+                self.join(*place, host, config, key);
+                self.member_mut(*place).grouped = *grouped;
+                if let Some(delay) = starts.filter(|delay| !delay.is_zero()) {
+                    self.hold(*place, delay);
+                }
+            }
+            What::Left(place) => {
+                self.disturbed_at = at;
+                self.member_mut(*place).present = false;
+            }
+            What::State { place, from, to, .. } => self.engine_state(*place, *from, *to),
+            What::News(place, news) => self.news(*place, news),
+            What::MasterStarts { place, priority, source, interval, .. } => {
+                let member = self.member_mut(*place);
+                member.master = Some(at);
+                member.source = Some(*source);
+                member.priority = *priority;
+                member.advertised = *interval;
+                member.in_force = member.config.interval.duration();
+                member.held = None;
+            }
+            What::MasterEnds(place, ending) => {
+                let member = self.member_mut(*place);
+                member.master = None;
+                member.ended = Some((at, *ending));
+                if *ending == Ending::Resigned {
+                    member.resigned_at = Some(at);
+                }
+            }
+            What::Advertises { place, priority, interval } => {
+                let member = self.member_mut(*place);
+                member.priority = *priority;
+                member.advertised = *interval;
+            }
+            What::InForce(place, interval) => self.member_mut(*place).in_force = *interval,
+            What::Heard { pair, priority } => self.first_heard(*pair, *priority),
+            What::Lost { pair, run, .. } => self.lose(*pair, *run),
+            What::Injected(advert, _) => {
+                for router in &mut self.routers {
+                    if router.key == advert.router {
+                        router.injected_at = Some(at);
+                        router.disturbed_at = at;
+                    }
+                }
+            }
+            What::HoldEnds(place) => {
+                self.routers[place.router].hold_ended_at = at;
+                self.member_mut(*place).held = None;
+            }
+            What::Disagreement { .. }
+            | What::HeardInMaster(_)
+            | What::Gap { .. }
+            | What::Overtaken(_)
+            | What::Foreign { .. } => {}
+            What::Seen(seen) => self.seen(host, seen),
+        }
+    }
+
+    pub(super) fn host(&self, host: HostId) -> &Host {
+        &self.hosts[usize::from(host.0)]
+    }
+
+    pub(super) fn member(&self, place: Place) -> &Member {
+        &self.routers[place.router].members[place.member]
+    }
+
+    pub(super) fn name(&self, place: Place) -> &str {
+        self.host_name(self.member(place).host)
+    }
+
+    pub(super) fn host_name(&self, host: HostId) -> &str {
+        self.setting.hosts.get(usize::from(host.0)).map_or("?", |host| &host.name)
+    }
+
+    pub(super) fn places(&self, router: usize) -> impl Iterator<Item = Place> + use<> {
+        (0..self.routers[router].members.len()).map(move |member| Place { router, member })
+    }
+
+    /// The last fault or step that this virtual router may feel.
+    pub(super) fn disturbed_at(&self, router: usize) -> WorldTime {
+        self.disturbed_at.max(self.routers[router].disturbed_at)
+    }
+
+    /// The same, the end of a delay that holds a router back included: liveness counts from here.
+    pub(super) fn calm_since(&self, router: usize) -> WorldTime {
+        self.disturbed_at(router).max(self.routers[router].hold_ended_at)
+    }
+
+    /// Whether adverts of the one get through to the other: paths, links and machines.
+    pub(super) fn reaches(&self, from: Place, to: Place) -> bool {
+        let (sender, receiver) = (self.member(from), self.member(to));
+        let segment = self.routers[from.router].key.segment;
+        let unicast = matches!(sender.config.transport, Transport::Unicast { .. });
+        self.passes(segment, sender.host, receiver.host, unicast)
+    }
+
+    /// Whether frames pass from one host to another on a segment.
+    pub(super) fn passes(
+        &self,
+        segment: SegmentId,
+        from: HostId,
+        to: HostId,
+        unicast: bool,
+    ) -> bool {
+        let path = self.paths.get(&(segment, from, to));
+        path.is_none_or(|path| if unicast { path.unicast } else { path.multicast })
+            && self.is_linked(segment, from)
+            && self.is_linked(segment, to)
+    }
+
+    /// Whether something between the two changed at `since` or later, or is closed now.
+    pub(super) fn was_cut(&self, from: Place, to: Place, since: WorldTime) -> bool {
+        let segment = self.routers[from.router].key.segment;
+        let (from_host, to_host) = (self.member(from).host, self.member(to).host);
+        let path = self.paths.get(&(segment, from_host, to_host));
+        let link = |host| self.host(host).links.get(&segment).map(|(_, changed)| *changed);
+        let changes = [path.map(|path| path.changed), link(from_host), link(to_host)];
+        !self.reaches(from, to) || changes.into_iter().flatten().any(|changed| changed >= since)
+    }
+
+    pub(super) fn hear_each_other(&self, a: Place, b: Place) -> bool {
+        self.reaches(a, b) && self.reaches(b, a)
+    }
+
+    fn is_linked(&self, segment: SegmentId, host: HostId) -> bool {
+        let host = self.host(host);
+        host.on && !host.frozen && host.links.get(&segment).is_none_or(|(up, _)| *up)
+    }
+
+    /// Most adverts in a row that the path lost, in runs that reach into the time from `since`.
+    pub(super) fn lost_since(&self, from: Place, to: Place, since: WorldTime) -> u32 {
+        let pair = Pair { router: from.router, receiver: to.member, sender: from.member };
+        let losses = self.routers[from.router].losses.get(&pair).map_or(&[][..], |list| list);
+        losses.iter().filter(|(at, _)| *at >= since).map(|(_, run)| *run).max().unwrap_or(0)
+    }
+
+    /// The process lives, is not stopped or paused, and its machine goes on.
+    pub(super) fn is_running(&self, place: Place) -> bool {
+        let member = self.member(place);
+        let host = self.host(member.host);
+        member.present && host.on && !host.frozen && host.process == Process::Running
+    }
+
+    /// It could be master: it runs, its link is up, its engine is not at fault.
+    pub(super) fn is_eligible(&self, place: Place) -> bool {
+        let member = self.member(place);
+        let segment = self.routers[place.router].key.segment;
+        self.is_running(place)
+            && self.is_linked(segment, member.host)
+            && !matches!(member.state, Some(StateKind::Fault | StateKind::Initialize))
+    }
+
+    /// Whether the host was paused or frozen at any time from `since` on.
+    pub(super) fn stalled_since(&self, host: HostId, since: WorldTime) -> bool {
+        match self.host(host).stalled {
+            None => false,
+            Some((_, None)) => true,
+            Some((_, Some(ended))) => ended >= since,
+        }
+    }
+
+    /// Whether the data plane of the host owns any virtual address of the router, and since when.
+    pub(super) fn owns(&self, place: Place, address: (SegmentId, IpAddr)) -> Option<WorldTime> {
+        self.owners.get(&address)?.get(&self.member(place).host).copied()
+    }
+
+    /// The virtual routers that have this address.
+    pub(super) fn routers_of(&self, address: (SegmentId, IpAddr)) -> Vec<usize> {
+        let has = |router: &Router| {
+            router.members.iter().any(|member| member.addresses.contains(&address))
+        };
+        (0..self.routers.len()).filter(|router| has(&self.routers[*router])).collect()
+    }
+}
+
+/// What a change touches.
+impl View {
+    /// The virtual routers whose masters, owners or connections may differ after this change.
+    pub(super) fn touched(&self, change: &Change) -> Vec<usize> {
+        match &change.what {
+            What::Joined { place, .. }
+            | What::Left(place)
+            | What::MasterStarts { place, .. }
+            | What::MasterEnds(place, _)
+            | What::Advertises { place, .. }
+            | What::InForce(place, _)
+            | What::State { place, .. }
+            | What::News(place, _)
+            | What::HoldEnds(place) => vec![place.router],
+            What::Heard { pair, .. } | What::Lost { pair, .. } => vec![pair.router],
+            What::Disagreement { .. }
+            | What::HeardInMaster(_)
+            | What::Gap { .. }
+            | What::Overtaken(_)
+            | What::Foreign { .. } => Vec::new(),
+            What::Injected(advert, _) => {
+                let same = |router: &usize| self.routers[*router].key == advert.router;
+                (0..self.routers.len()).filter(same).collect()
+            }
+            What::Seen(seen) => match seen {
+                Seen::Owns { segment, address, .. } => self.routers_of((*segment, *address)),
+                Seen::Process(_)
+                | Seen::Machine(_)
+                | Seen::Link { .. }
+                | Seen::Path { .. }
+                | Seen::Step(_) => (0..self.routers.len()).collect(),
+                Seen::AdvertSent(_)
+                | Seen::AdvertDelivered(_)
+                | Seen::AdvertLost(..)
+                | Seen::Address { .. }
+                | Seen::Announced { .. }
+                | Seen::Answered { .. }
+                | Seen::Neighbour { .. }
+                | Seen::Configured(_)
+                | Seen::Probe { .. }
+                | Seen::Engine(_)
+                | Seen::Dropped(_) => Vec::new(),
+            },
+        }
+    }
+}
+
+/// Bringing it up to date.
+impl View {
+    fn member_mut(&mut self, place: Place) -> &mut Member {
+        &mut self.routers[place.router].members[place.member]
+    }
+
+    fn join(
+        &mut self,
+        place: Place,
+        host: HostId,
+        config: &Arc<InstanceConfig>,
+        key: impl Fn(usize) -> RouterKey,
+    ) {
+        while self.routers.len() <= place.router {
+            let key = key(self.routers.len());
+            self.routers.push(Router::new(key));
+        }
+        let segment = self.routers[place.router].key.segment;
+        let source = self.source_of(host, segment, config);
+        let addresses = self.addresses_of(host, segment, config);
+        let interval = config.interval.duration();
+        let members = &mut self.routers[place.router].members;
+        if members.len() <= place.member {
+            members.push(Member {
+                host,
+                config: Arc::clone(config),
+                present: true,
+                grouped: false,
+                source,
+                master: None,
+                ended: None,
+                resigned_at: None,
+                state: None,
+                left_master_at: None,
+                priority: config.priority.get(),
+                advertised: interval,
+                in_force: interval,
+                held: None,
+                addresses,
+            });
+            return;
+        }
+        let member = &mut members[place.member];
+        if member.config.priority != config.priority || !member.present || member.state.is_none() {
+            member.priority = config.priority.get();
+        }
+        member.config = Arc::clone(config);
+        member.present = true;
+        member.source = source;
+        member.advertised = interval;
+        member.in_force = interval;
+        member.addresses = addresses;
+    }
+
+    /// The source of a member's adverts: the configured one, or the first of its family.
+    fn source_of(
+        &self,
+        host: HostId,
+        segment: SegmentId,
+        config: &InstanceConfig,
+    ) -> Option<IpAddr> {
+        let fits = |address: &IpAddr| match address {
+            IpAddr::V4(_) => config.family == Family::Ipv4,
+            IpAddr::V6(address) => config.family == Family::Ipv6 && address.is_unicast_link_local(),
+        };
+        let setting = self.setting.hosts.get(usize::from(host.0));
+        let addresses = setting.map_or(&[][..], |host| &host.addresses[..]).iter();
+        let mut own = addresses.filter(|(on, _)| *on == segment).map(|(_, address)| *address);
+        config.source().or_else(|| own.find(fits))
+    }
+
+    fn addresses_of(
+        &self,
+        host: HostId,
+        segment: SegmentId,
+        config: &InstanceConfig,
+    ) -> Vec<(SegmentId, IpAddr)> {
+        let setting = self.setting.hosts.get(usize::from(host.0));
+        let interfaces = setting.map_or(&[][..], |host| &host.interfaces[..]);
+        let all = config.addresses.iter().chain(&config.excluded);
+        all.map(|address| {
+            let named = address.interface.as_ref().and_then(|name| {
+                interfaces.iter().find(|(interface, _)| **interface == *name.as_str())
+            });
+            (named.map_or(segment, |(_, segment)| *segment), address.address)
+        })
+        .collect()
+    }
+
+    fn hold(&mut self, place: Place, delay: Duration) {
+        let until = plus(self.now, self.up(delay) + self.setting.lateness);
+        self.member_mut(place).held = Some(until);
+        self.holds.retain(|(_, held)| *held != place);
+        self.holds.insert((until, place));
+    }
+
+    /// The preempt delay begins at the first lower advert that is heard.
+    fn first_heard(&mut self, pair: Pair, priority: u8) {
+        let place = Place { router: pair.router, member: pair.receiver };
+        let member = self.member(place);
+        let delay = member.config.preempt_delay;
+        let waits = member.master.is_none()
+            && member.held.is_none()
+            && member.config.preempt
+            && !delay.is_zero()
+            && priority < member.priority;
+        if waits {
+            self.hold(place, delay);
+        }
+    }
+
+    fn engine_state(&mut self, place: Place, from: StateKind, to: StateKind) {
+        let now = self.now;
+        let member = self.member_mut(place);
+        member.state = Some(to);
+        if from == StateKind::Master && to != StateKind::Master {
+            member.left_master_at = Some(now);
+        }
+    }
+
+    fn news(&mut self, place: Place, news: &News) {
+        let now = self.now;
+        match news {
+            News::PriorityChanged { to, .. } => self.member_mut(place).priority = to.get(),
+            News::CommandFailed { .. } | News::SendRefused { .. } => {
+                let host = self.member(place).host;
+                self.hosts[usize::from(host.0)].refused_at = Some(now);
+                self.routers[place.router].disturbed_at = now;
+            }
+            News::State { .. }
+            | News::Mismatch { .. }
+            | News::ForeignVrid { .. }
+            | News::OneWay { .. }
+            | News::IntervalLearned { .. }
+            | News::PreemptDelayed { .. }
+            | News::LeftoverAddress(_)
+            | News::AddressLost(_) => {}
+        }
+    }
+
+    fn lose(&mut self, pair: Pair, run: u32) {
+        let now = self.now;
+        let router = &mut self.routers[pair.router];
+        router.disturbed_at = now;
+        let losses = router.losses.entry(pair).or_default();
+        if run > 1
+            && let Some(last) = losses.last_mut()
+        {
+            *last = (now, run);
+            return;
+        }
+        if losses.len() == LOSSES_KEPT {
+            let (_, oldest) = losses.remove(0);
+            losses[0].1 = losses[0].1.max(oldest);
+        }
+        losses.push((now, run));
+    }
+
+    fn seen(&mut self, host: HostId, seen: &Seen) {
+        let now = self.now;
+        match seen {
+            Seen::Owns { segment, address, owns } => {
+                let owners = self.owners.entry((*segment, *address)).or_default();
+                if *owns {
+                    owners.entry(host).or_insert(now);
+                } else {
+                    owners.remove(&host);
+                }
+            }
+            Seen::Neighbour { segment, address, points_to, .. } => {
+                let caches = self.neighbours.entry((*segment, *address)).or_default();
+                caches.insert(host, *points_to);
+            }
+            Seen::Process(change) => self.process(host, *change),
+            Seen::Machine(change) => self.machine(host, *change),
+            Seen::Link { segment, up } => {
+                self.disturbed_at = now;
+                self.hosts[usize::from(host.0)].links.insert(*segment, (*up, now));
+            }
+            Seen::Path { segment, to, multicast, unicast } => {
+                self.disturbed_at = now;
+                let path = Path { multicast: *multicast, unicast: *unicast, changed: now };
+                self.paths.insert((*segment, host, *to), path);
+            }
+            Seen::Step(step) => {
+                self.disturbed_at = now;
+                if let Step::Late { host, by } = &step.step
+                    && *by > self.setting.lateness
+                {
+                    self.too_late = Some(*host);
+                }
+            }
+            Seen::AdvertSent(_)
+            | Seen::AdvertDelivered(_)
+            | Seen::AdvertLost(..)
+            | Seen::Address { .. }
+            | Seen::Announced { .. }
+            | Seen::Answered { .. }
+            | Seen::Configured(_)
+            | Seen::Probe { .. }
+            | Seen::Engine(_)
+            | Seen::Dropped(_) => {}
+        }
+    }
+
+    fn process(&mut self, id: HostId, change: ProcessChange) {
+        let now = self.now;
+        let host = &mut self.hosts[usize::from(id.0)];
+        // The end of a clean stop is no news: its beginning was.
+        if !(change == ProcessChange::Stopped && host.process == Process::Stopping) {
+            self.disturbed_at = now;
+        }
+        match change {
+            ProcessChange::Started => {
+                host.process = Process::Running;
+                host.running_since = now;
+                host.stalled = None;
+            }
+            ProcessChange::Stopping => host.process = Process::Stopping,
+            ProcessChange::Stopped | ProcessChange::Killed => self.process_ends(id),
+            ProcessChange::Paused => {
+                host.process = Process::Paused;
+                host.stalled = Some((now, None));
+            }
+            ProcessChange::Resumed => {
+                host.process = Process::Running;
+                host.go_on(now);
+            }
+        }
+    }
+
+    fn machine(&mut self, id: HostId, change: MachineChange) {
+        let now = self.now;
+        self.disturbed_at = now;
+        let host = &mut self.hosts[usize::from(id.0)];
+        match change {
+            MachineChange::On => host.on = true,
+            MachineChange::Off => {
+                host.on = false;
+                host.frozen = false;
+                self.process_ends(id);
+                for caches in self.neighbours.values_mut() {
+                    caches.remove(&id);
+                }
+                for owners in self.owners.values_mut() {
+                    owners.remove(&id);
+                }
+            }
+            MachineChange::Frozen { .. } => {
+                host.frozen = true;
+                host.stalled = Some((now, None));
+            }
+            MachineChange::Thawed => {
+                host.frozen = false;
+                host.go_on(now);
+            }
+        }
+    }
+
+    fn process_ends(&mut self, id: HostId) {
+        self.hosts[usize::from(id.0)].process = Process::None;
+        for router in &mut self.routers {
+            for member in router.members.iter_mut().filter(|member| member.host == id) {
+                member.state = None;
+                member.held = None;
+                member.left_master_at = None;
+            }
+        }
+    }
+}
+
+impl Host {
+    fn go_on(&mut self, now: WorldTime) {
+        self.running_since = now;
+        if let Some((since, None)) = self.stalled {
+            self.stalled = Some((since, Some(now)));
+        }
+    }
+}
+
+impl Router {
+    const fn new(key: RouterKey) -> Self {
+        Self {
+            key,
+            members: Vec::new(),
+            disturbed_at: WorldTime(0),
+            hold_ended_at: WorldTime(0),
+            injected_at: None,
+            losses: BTreeMap::new(),
+        }
+    }
+}
