@@ -151,9 +151,17 @@ impl Engine {
         }
     }
 
+    /// Whoever is due acts in the order of the deadlines. What the index filed too early is filed
+    /// anew first, or a book would decide the order.
     fn on_tick(&mut self, now: Timestamp, out: &mut Outputs) {
-        while let Some(id) = self.schedule.pop_due(now) {
-            self.with(id, now, out, Instance::on_tick);
+        while let Some((filed, id)) = self.schedule.pop_due(now) {
+            let instance = self.instances.get(id.0 as usize).and_then(Option::as_ref);
+            let deadline = instance.and_then(Instance::deadline).map(|(at, _)| at);
+            if deadline == Some(filed) {
+                self.with(id, now, out, Instance::on_tick);
+            } else {
+                self.schedule.file(id, deadline);
+            }
         }
     }
 

@@ -33,20 +33,29 @@ impl Group {
 
     /// Brings the members together after one of them changed.
     ///
-    /// One member's fault is everybody's. One member that yields takes all of them along. They
-    /// become master together, once each of them wants to be.
+    /// One member's fault is everybody's. One member that follows another router takes all of them
+    /// along. They become master together, once each of them wants to be; who is new in a group of
+    /// masters becomes one of them.
     pub(crate) fn settle(&self, instances: &mut [Option<Instance>], ctx: &mut Context<'_>) {
         self.share_faults(instances, ctx);
-        if self.members(instances).any(|member| member.yielded) {
-            for member in self.members_mut(instances) {
-                member.yielded = false;
-                member.yield_with_group(ctx, Why::Group(self.name.clone()));
+        let why = || Why::Group(self.name.clone());
+        let wants = |member: &Instance| member.wants_master();
+        if self.has(instances, StateKind::Master) {
+            for member in self.members_mut(instances).filter(|member| !wants(member)) {
+                member.join_masters(ctx, why());
+            }
+            if self.members(instances).any(follows) {
+                for member in self.members_mut(instances) {
+                    member.yield_with_group(ctx, why());
+                }
             }
         }
-        let wants = |member: &Instance| member.wants_master();
-        let is_master = |member: &Instance| member.state_kind() == StateKind::Master;
-        let all_agree = self.members(instances).all(|member| wants(member) || is_master(member));
-        if all_agree && self.members(instances).any(wants) {
+        // Who is not started yet keeps the others from becoming master, not from being it.
+        let waits = StateKind::Initialize;
+        let held = self.members(instances).any(follows)
+            || self.has(instances, StateKind::Fault)
+            || (self.has(instances, waits) && !self.has(instances, StateKind::Master));
+        if !held {
             for member in self.members_mut(instances).filter(|member| wants(member)) {
                 member.become_master_if_wanted(ctx);
             }
@@ -54,21 +63,22 @@ impl Group {
     }
 
     pub(crate) fn check_invariants(&self, instances: &[Option<Instance>]) {
-        let masters = self
-            .members(instances)
-            .filter(|member| member.state_kind() == StateKind::Master)
-            .count();
-        let members = self.members(instances).count();
-        assert!(masters == 0 || masters == members, "{} is split", self.name);
+        let split = self.has(instances, StateKind::Master)
+            && (self.has(instances, StateKind::Backup) || self.has(instances, StateKind::Fault));
+        assert!(!split, "{} is split", self.name);
     }
 
     fn share_faults(&self, instances: &mut [Option<Instance>], ctx: &mut Context<'_>) {
-        let faulty = self.members(instances).filter(|member| member.own_fault().is_some()).count();
+        let faulty = self.members(instances).filter(|member| member.is_faulty()).count();
         for member in self.members_mut(instances) {
-            let others = faulty - usize::from(member.own_fault().is_some());
+            let others = faulty - usize::from(member.is_faulty());
             let fault = (others > 0).then(|| Fault::Group(self.name.clone()));
             member.set_group_fault(ctx, fault);
         }
+    }
+
+    fn has(&self, instances: &[Option<Instance>], state: StateKind) -> bool {
+        self.members(instances).any(|member| member.state_kind() == state)
     }
 
     fn members<'a>(
@@ -89,4 +99,9 @@ impl Group {
             .filter(|(slot, _)| members.iter().any(|id| id.0 as usize == *slot))
             .filter_map(|(_, instance)| instance.as_mut())
     }
+}
+
+/// Backup, and its down timer runs.
+fn follows(member: &Instance) -> bool {
+    member.state_kind() == StateKind::Backup && !member.wants_master()
 }

@@ -38,8 +38,8 @@ impl Schedule {
         self.heap.peek().map(|Reverse(entry)| *entry)
     }
 
-    /// Takes out one instance whose deadline is not after `now`.
-    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<InstanceId> {
+    /// Takes out one instance whose filed deadline is not after `now`, with that deadline.
+    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, InstanceId)> {
         let (at, id) = self.next()?;
         if at > now {
             return None;
@@ -47,7 +47,7 @@ impl Schedule {
         self.heap.pop();
         self.filed[id.0 as usize] = None;
         self.drop_void();
-        Some(id)
+        Some((at, id))
     }
 
     /// Keeps the first entry of the heap a valid one.
@@ -81,7 +81,7 @@ mod tests {
         schedule.file(InstanceId(0), Some(at(20)));
         assert_eq!(schedule.next(), Some((at(10), InstanceId(0))));
         schedule.file(InstanceId(0), Some(at(5)));
-        assert_eq!(schedule.pop_due(at(5)), Some(InstanceId(0)));
+        assert_eq!(schedule.pop_due(at(5)), Some((at(5), InstanceId(0))));
         assert_eq!(schedule.next(), None, "the entry at 10 is void");
     }
 
@@ -91,7 +91,8 @@ mod tests {
         for id in [2, 0, 1] {
             schedule.file(InstanceId(id), Some(at(7)));
         }
-        let order: Vec<_> = core::iter::from_fn(|| schedule.pop_due(at(7))).collect();
+        let order: Vec<_> =
+            core::iter::from_fn(|| schedule.pop_due(at(7))).map(|(_, id)| id).collect();
         assert_eq!(order, [InstanceId(0), InstanceId(1), InstanceId(2)]);
     }
 }

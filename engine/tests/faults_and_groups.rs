@@ -276,3 +276,68 @@ fn interfaces_that_come_back_under_another_index_are_the_same_interface() {
     }));
     assert_eq!(driver.state(), StateKind::Backup);
 }
+
+#[test]
+fn a_tracker_that_a_reload_adds_does_not_stop_what_runs_before_it_reports() {
+    for start in [Duration::ZERO, M] {
+        let mut driver = Driver::new(v2());
+        driver.run_until(at(start));
+        let before = driver.state();
+        driver.configure(vec![tracking(0)], vec![]);
+        assert_eq!(driver.state(), before);
+        driver.tracker("check", TrackerValue::Down);
+        assert_eq!(driver.state(), StateKind::Fault);
+        driver.tracker("check", TrackerValue::Pending);
+        assert_eq!(driver.state(), StateKind::Fault, "it has not recovered by being started again");
+    }
+}
+
+/// The two configurations of [`group`] and the group itself.
+fn grouped(driver: &Driver) -> (Vec<InstanceConfig>, GroupConfig) {
+    let members = ["VI_1", "VI_2"].map(InstanceName::new).to_vec();
+    let group =
+        GroupConfig { name: GroupName::new("VG"), members, tracks: vec![], tracking_weight: false };
+    let instances = driver.engine.status().instances();
+    (instances.map(|instance| instance.config().clone()).collect(), group)
+}
+
+#[test]
+fn who_is_new_in_a_group_of_masters_becomes_one_of_them_once_it_may_start() {
+    let mut driver = group();
+    let (instances, group) = grouped(&driver);
+    driver.configure(instances[..1].to_vec(), vec![]);
+    driver.run_until(at(M));
+    driver.tracker("two", TrackerValue::Pending);
+    driver.configure(instances, vec![group]);
+    assert_eq!(driver.states(), [StateKind::Master, StateKind::Initialize]);
+    driver.tracker("two", TrackerValue::Up);
+    assert_eq!(driver.states(), [StateKind::Master; 2]);
+}
+
+#[test]
+fn a_reload_that_groups_a_master_with_one_that_follows_leaves_no_master_alone() {
+    let mut driver = group();
+    let (instances, group) = grouped(&driver);
+    driver.configure(instances.clone(), vec![]);
+    driver.run_until(at(SECOND));
+    hear_second(&mut driver, 150);
+    driver.run_until(at(M));
+    assert_eq!(driver.states(), [StateKind::Master, StateKind::Backup]);
+    driver.configure(instances, vec![group]);
+    assert_eq!(driver.states(), [StateKind::Backup; 2]);
+}
+
+#[test]
+fn a_group_waits_for_a_member_that_has_not_started() {
+    let mut driver = group();
+    let (instances, group) = grouped(&driver);
+    driver.configure(vec![], vec![]);
+    driver.tracker("two", TrackerValue::Pending);
+    driver.configure(instances, vec![group]);
+    assert_eq!(driver.states(), [StateKind::Backup, StateKind::Initialize]);
+    driver.run_until(at(M * 2));
+    assert_eq!(driver.states(), [StateKind::Backup, StateKind::Initialize]);
+    driver.tracker("two", TrackerValue::Up);
+    driver.run_for(M);
+    assert_eq!(driver.states(), [StateKind::Master; 2]);
+}

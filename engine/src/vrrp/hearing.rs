@@ -151,7 +151,6 @@ impl Instance {
         if self.config.rules.yield_advert {
             self.send_adverts(ctx, self.priority.get());
         }
-        self.yielded = self.grouped;
         let interval = self.interval_in_force(heard.interval);
         self.enter_backup(ctx, why, interval);
         if let State::Backup(backup) = &mut self.state {

@@ -60,8 +60,6 @@ pub(crate) struct Instance {
     group_fault: Option<Fault>,
     pub(crate) sends_refused: bool,
     pub(crate) state: State,
-    /// It yielded, and its group does not know yet.
-    pub(crate) yielded: bool,
     pub(crate) resignations: Resignations,
     pub(crate) named: Named,
     pub(crate) sending: Sending,
@@ -96,7 +94,6 @@ impl Instance {
             group_fault: None,
             sends_refused: false,
             state: State::Initialize { start_at },
-            yielded: false,
             resignations: Resignations::default(),
             named: Named::default(),
             sending: Sending::default(),
@@ -140,14 +137,17 @@ impl Instance {
         }
         self.port = self.find_port(ctx.observed);
         let mut delta = 0;
-        let mut tracked = None;
+        let (mut tracked, mut pending) = (None, None);
         for track in &self.tracks {
             match ctx.observed.judge(track) {
                 Ok(change) => delta += change,
+                Err(fault @ Fault::TrackerPending(_)) => pending = pending.or(Some(fault)),
                 Err(fault) => tracked = tracked.or(Some(fault)),
             }
         }
-        self.own_fault = self.port_fault(ctx.observed).or(tracked);
+        // What runs goes on while a tracker that a reload added has not reported yet.
+        let pending = pending.filter(|_| !self.is_running());
+        self.own_fault = self.port_fault(ctx.observed).or(tracked).or(pending);
         let weighted = if self.weights_count { delta } else { 0 };
         self.set_priority(ctx, self.config.priority.adjusted(weighted));
         self.act_on_faults(ctx);
@@ -312,7 +312,14 @@ impl Instance {
         }
     }
 
-    /// Leaves Master because another member of the group did.
+    /// Becomes Master with a group of masters that it is new in, if it has heard of no other one.
+    pub(crate) fn join_masters(&mut self, ctx: &mut Context<'_>, why: Why) {
+        if matches!(&self.state, State::Backup(backup) if backup.heard == Heard::Nothing) {
+            self.enter_master(ctx, why);
+        }
+    }
+
+    /// Leaves Master because another member of the group is Backup.
     pub(crate) fn yield_with_group(&mut self, ctx: &mut Context<'_>, why: Why) {
         match self.state {
             State::Master(_) => self.enter_backup(ctx, why, self.config.interval),
@@ -467,6 +474,19 @@ impl Instance {
         self.state.kind()
     }
 
+    const fn is_running(&self) -> bool {
+        matches!(self.state, State::Backup(_) | State::Master(_))
+    }
+
+    /// Whether it holds its group back by a fault. One that only waits for its trackers does not:
+    /// the others wait for it, or go on if they run.
+    pub(crate) const fn is_faulty(&self) -> bool {
+        match (&self.state, &self.own_fault) {
+            (_, None) | (State::Initialize { .. }, Some(Fault::TrackerPending(_))) => false,
+            (_, Some(_)) => true,
+        }
+    }
+
     pub(crate) const fn own_fault(&self) -> Option<&Fault> {
         self.own_fault.as_ref()
     }
@@ -512,7 +532,7 @@ impl Instance {
     /// Folds what decides: protocol state, every time as its distance from `now`.
     pub(crate) fn fold(&self, now: Timestamp, hasher: &mut impl Hasher) {
         self.config.name.hash(hasher);
-        (self.priority, self.stopping, self.sends_refused, self.yielded).hash(hasher);
+        (self.priority, self.stopping, self.sends_refused).hash(hasher);
         (&self.own_fault, &self.group_fault).hash(hasher);
         self.state.fold(now, hasher);
         self.resignations.fold(now, hasher);
