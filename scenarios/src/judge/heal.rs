@@ -9,7 +9,7 @@ use super::score::Score;
 use super::terms::since;
 use super::view::View;
 use super::{Property, PropertyId, PropertyReport};
-use crate::record::WorldTime;
+use crate::record::{Seen, WorldTime};
 
 /// S6.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Property for Heal {
             let split = is_split(view, router);
             let disturbed = view.disturbed_at(router) == change.at;
             match (self.open.get(&router).copied(), split) {
-                (None, true) if disturbed && !matches!(change.what, What::MasterStarts { .. }) => {
+                (None, true) if heals(change) => {
                     self.open.insert(router, change.at);
                 }
                 (Some(began), false) => {
@@ -100,6 +100,11 @@ impl Property for Heal {
         }
         vec![self.score.report()]
     }
+}
+
+/// Only what joins two sides can heal.
+const fn heals(change: &Change) -> bool {
+    matches!(change.what, What::Seen(Seen::Path { .. } | Seen::Link { .. }))
 }
 
 const fn is_loss(change: &Change) -> bool {

@@ -55,7 +55,9 @@ impl OneWay {
         if up && !down && both {
             let began = Deaf { began: change.at, alarmed: false };
             self.deaf_losers.entry(key).or_insert(began);
-        } else if let Some(deaf) = self.deaf_losers.remove(&key) {
+        } else if let Some(deaf) = self.deaf_losers.remove(&key)
+            && !deaf.alarmed
+        {
             self.close_deaf(view, key, &deaf, change.at);
         }
         if up || !down {
