@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::change::{Change, Place, What};
+use super::change::{Change, Ending, Place, What};
 use super::score::Score;
-use super::terms::since;
+use super::terms::{plus, since};
 use super::view::View;
 use super::{Property, PropertyId, PropertyReport};
 use crate::record::WorldTime;
@@ -35,8 +35,23 @@ struct Stretch {
     was_unsettled: Option<(WorldTime, String)>,
     /// The last change of a state in it.
     changed: Option<(WorldTime, String)>,
+    /// A mastership that fell silent while its next advert was not due yet: when it fell silent,
+    /// when the advert is due, and what to say if no fault comes before that.
+    grace: Option<(WorldTime, WorldTime, String)>,
     /// A component with an eligible node was seen.
     counts: bool,
+}
+
+impl Stretch {
+    /// The next thing happened: a fault that explains the silence comes before the advert is due.
+    fn end_grace(&mut self, now: WorldTime, fault: bool) {
+        let Some((silent, due, why)) = self.grace.take() else { return };
+        if fault && now <= due {
+            return;
+        }
+        self.changed = Some((silent, why.clone()));
+        self.was_unsettled = Some((now, why));
+    }
 }
 
 impl Calm {
@@ -89,6 +104,7 @@ impl Calm {
             unsettled: None,
             was_unsettled: None,
             changed: None,
+            grace: None,
             counts: false,
         }
     }
@@ -148,7 +164,8 @@ impl Property for Calm {
         for router in view.touched(change) {
             let disturbed = view.calm_since(router) == change.at;
             if disturbed || !self.stretches.contains_key(&router) {
-                if let Some(stretch) = self.stretches.remove(&router) {
+                if let Some(mut stretch) = self.stretches.remove(&router) {
+                    stretch.end_grace(change.at, true);
                     self.close(stretch, change.at);
                 }
                 self.stretches.insert(router, Self::begin(view, router));
@@ -157,10 +174,16 @@ impl Property for Calm {
             if let Some(why) = stretch.unsettled.take() {
                 stretch.was_unsettled = Some((change.at, why));
             }
+            stretch.end_grace(change.at, false);
             match settled(view, router) {
                 Ok(counts) => stretch.counts |= counts,
                 Err(why) => {
                     stretch.counts = true;
+                    if let What::MasterEnds(place, Ending::Silent) = change.what {
+                        let due = plus(change.at, view.pace(place) + view.late());
+                        stretch.grace = Some((change.at, due, why));
+                        continue;
+                    }
                     stretch.unsettled = Some(why);
                 }
             }
@@ -176,7 +199,8 @@ impl Property for Calm {
     }
 
     fn finish(&mut self, _view: &View, end: WorldTime) -> Vec<PropertyReport> {
-        for (_, stretch) in std::mem::take(&mut self.stretches) {
+        for (_, mut stretch) in std::mem::take(&mut self.stretches) {
+            stretch.end_grace(end, false);
             self.close(stretch, end);
         }
         vec![self.one_master.report(), self.settled.report(), self.no_livelock.report()]

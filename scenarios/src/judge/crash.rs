@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use vipd_engine::StateKind;
+
 use super::change::{Change, Ending, Place, What};
 use super::score::Score;
 use super::terms::since;
 use super::view::View;
 use super::{Property, PropertyId, PropertyReport};
-use crate::record::WorldTime;
+use crate::record::{MachineChange, ProcessChange, Seen, WorldTime};
 
 /// A master crashed and these could follow it.
 #[derive(Debug)]
@@ -19,16 +21,42 @@ struct Crash {
 }
 
 impl Crash {
-    /// The crash that this change is, if no other master is there and somebody can follow.
-    fn of(view: &View, change: &Change) -> Option<Self> {
-        let What::MasterEnds(master, Ending::Crashed) = change.what else { return None };
-        let heirs = heirs(view, master)?;
-        Some(Self { master, at: change.at, heirs })
+    /// The crashes that this change is, if no other master is there and somebody can follow. A
+    /// master that is paused or frozen falls silent like one that crashed.
+    fn of(view: &View, change: &Change) -> Vec<Self> {
+        let crashed = |master| {
+            let heirs = heirs(view, master)?;
+            Some(Self { master, at: change.at, heirs })
+        };
+        let stalls = matches!(
+            change.what,
+            What::Seen(
+                Seen::Process(ProcessChange::Paused) | Seen::Machine(MachineChange::Frozen { .. })
+            )
+        );
+        if let What::MasterEnds(master, Ending::Crashed) = change.what {
+            return crashed(master).into_iter().collect();
+        }
+        let routers = if stalls { 0..view.routers.len() } else { 0..0 };
+        let places = routers.flat_map(|router| view.places(router));
+        let stalled = places.filter(|place| {
+            view.member(*place).host == change.host && was_just_master(view, *place)
+        });
+        stalled.filter_map(crashed).collect()
     }
 
     fn is_void(&self, view: &View) -> bool {
         view.disturbed_at(self.master.router) > self.at
     }
+}
+
+/// Master by the wire, or until its last advert, and the next one was not due yet.
+fn was_just_master(view: &View, place: Place) -> bool {
+    let member = view.member(place);
+    let claims = matches!(member.state, None | Some(StateKind::Master));
+    let fell_silent = matches!(member.ended, Some((at, Ending::Silent))
+        if since(view.now, at) <= view.pace(place) + view.late());
+    member.master.is_some() || (claims && fell_silent)
 }
 
 /// Who can follow a master that goes: those that heard it and are not held. `None` if nobody can,
@@ -41,7 +69,7 @@ pub(super) fn heirs(view: &View, master: Place) -> Option<Vec<Place>> {
         startup_delay && view.member(place).config.preempt_delay.is_zero()
     };
     let heard = |place: &Place| {
-        view.is_eligible(*place) && !starting(*place) && view.reaches(master, *place)
+        view.is_eligible(*place) && !starting(*place) && view.leads_to(master, *place)
     };
     let heirs: Vec<_> = others().filter(heard).collect();
     (!rival && !heirs.is_empty()).then_some(heirs)
@@ -77,8 +105,7 @@ impl Takeover {
 
     fn taken(&mut self, view: &View, crash: &Crash, taker: Place) {
         let value = since(view.now, crash.at);
-        let both = [crash.master, taker];
-        let excuse = || excuse(view, &both, crash.at);
+        let excuse = || excuse(view, crash.master, &[taker], crash.at);
         let what = |word: &str| {
             let (taker, master) = (view.name(taker), view.name(crash.master));
             format!("{taker} took over {value:?} after {master} crashed, {word}")
@@ -101,9 +128,7 @@ impl Takeover {
         let latest = crash.heirs.iter().map(|heir| Self::latest(view, *heir)).max();
         let latest = latest.unwrap_or_default();
         if waited > latest {
-            let mut all = crash.heirs.clone();
-            all.push(crash.master);
-            let excuse = || excuse(view, &all, crash.at);
+            let excuse = || excuse(view, crash.master, &crash.heirs, crash.at);
             let what = || format!("nobody followed {} for {waited:?}", view.name(crash.master));
             self.score.at_most(waited, latest, excuse, what);
         }
@@ -118,10 +143,11 @@ impl Crash {
     }
 }
 
-fn excuse(view: &View, places: &[Place], at: WorldTime) -> Option<String> {
-    let stalled = view.stalled(&places[..places.len() - 1], at);
-    view.unusual(places, at).or(stalled).or_else(|| {
-        let grouped = places.iter().find(|place| view.member(**place).grouped)?;
+fn excuse(view: &View, master: Place, heirs: &[Place], at: WorldTime) -> Option<String> {
+    let mut all = heirs.to_vec();
+    all.push(master);
+    view.unusual(&all, at).or_else(|| view.stalled(heirs, at)).or_else(|| {
+        let grouped = all.iter().find(|place| view.member(**place).grouped)?;
         Some(format!("{} follows its sync group", view.name(*grouped)))
     })
 }
@@ -213,10 +239,9 @@ impl BestFollows {
         let lost = view.lost_since(election.crash.master, place, before) > 0
             || view.lost_since(election.crash.master, best, before) > 0
             || view.lost_since(best, place, before) > 0;
-        let places = [best, place, election.crash.master];
         let excuse = || {
             let excuse = lost.then(|| "adverts were lost before the crash".to_owned());
-            excuse.or_else(|| excuse_of(view, &places, at))
+            excuse.or_else(|| excuse_of(view, election.crash.master, &[best, place], at))
         };
         let what = || {
             let (place, best) = (view.name(place), view.name(best));
@@ -236,8 +261,9 @@ impl BestFollows {
             other.began = None;
             let best_began = view.member(best).master.unwrap_or(now);
             let overlap = since(now, began.max(best_began));
-            let places = [best, *place, election.crash.master];
-            let excuse = || excuse_of(view, &places, election.crash.at);
+            let both = [best, *place];
+            let crash = &election.crash;
+            let excuse = || excuse_of(view, crash.master, &both, crash.at);
             let what = || {
                 let (place, best) = (view.name(*place), view.name(best));
                 format!("{place} was master beside {best} for {overlap:?}")
@@ -259,14 +285,14 @@ fn bound(view: &View, place: Place) -> Duration {
     view.most_delay(place.router) + view.late() + view.tolerance()
 }
 
-fn excuse_of(view: &View, places: &[Place], at: WorldTime) -> Option<String> {
-    excuse(view, places, at).or_else(|| view.irregular(places[0].router))
+fn excuse_of(view: &View, master: Place, heirs: &[Place], at: WorldTime) -> Option<String> {
+    excuse(view, master, heirs, at).or_else(|| view.irregular(master.router))
 }
 
 impl Property for BestFollows {
     fn after(&mut self, view: &View, change: &Change) {
-        let crash = Crash::of(view, change);
-        self.open.extend(crash.and_then(|crash| Self::open(view, crash)));
+        let crashes = Crash::of(view, change).into_iter();
+        self.open.extend(crashes.filter_map(|crash| Self::open(view, crash)));
         if self.open.is_empty() {
             return;
         }
@@ -290,8 +316,9 @@ impl Property for BestFollows {
                 let best = election.best;
                 if let (Some(began), Some(best_began)) = (other.began, view.member(best).master) {
                     let overlap = since(end, began.max(best_began));
-                    let places = [best, *place, election.crash.master];
-                    let excuse = || excuse_of(view, &places, election.crash.at);
+                    let both = [best, *place];
+                    let crash = &election.crash;
+                    let excuse = || excuse_of(view, crash.master, &both, crash.at);
                     let what = || format!("{} stayed master beside it", view.name(*place));
                     self.score.at_most(overlap, bound(view, best), excuse, what);
                 }

@@ -20,7 +20,7 @@ pub(super) struct Masters {
 
 impl Masters {
     pub(super) const fn new() -> Self {
-        let missing = "no two masters heard each other";
+        let missing = "nobody became master beside a router that hears it";
         Self { score: Score::new(PropertyId::S1, missing), open: BTreeMap::new() }
     }
 
@@ -32,6 +32,19 @@ impl Masters {
             format!("{a} and {b} heard each other and were both master for {lasted:?}")
         };
         self.score.at_most(lasted, view.coexistence(a, b, began), excuse, what);
+    }
+
+    /// An election between two that hear each other is an instance, if only one becomes master too.
+    fn possible(&mut self, view: &View, change: &Change, a: Place, b: Place) {
+        if let What::MasterStarts { place, .. } = change.what
+            && (place == a || place == b)
+            && view.is_running(a)
+            && view.is_running(b)
+            && view.hear_each_other(a, b)
+        {
+            let bound = view.coexistence(a, b, change.at);
+            self.score.at_most(Duration::ZERO, bound, || None, String::new);
+        }
     }
 }
 
@@ -45,6 +58,7 @@ impl Property for Masters {
             for pair in pairs(view, router) {
                 let (a, b) = pair;
                 let both = view.member(a).master.is_some() && view.member(b).master.is_some();
+                self.possible(view, change, a, b);
                 if both && view.hear_each_other(a, b) {
                     self.open.entry(pair).or_insert(change.at);
                 } else if let Some(began) = self.open.remove(&pair) {
@@ -71,7 +85,7 @@ pub(super) struct Owners {
 
 impl Owners {
     pub(super) const fn new() -> Self {
-        let missing = "no two hosts that hear each other owned an address at one time";
+        let missing = "nobody came to own an address beside a router that hears it";
         Self { score: Score::new(PropertyId::S2, missing), open: BTreeMap::new() }
     }
 
@@ -93,17 +107,29 @@ impl Owners {
             );
             for place in [a, b] {
                 let name = view.name(place);
-                if !view.lives(place) {
-                    text += &format!(
-                        "; the process of {name} was gone, and nothing takes an address from a dead process (S8)"
-                    );
-                } else if let Some(stalled) = view.stalled(&[place], began) {
-                    text += &format!("; {stalled}, and nothing takes an address from it (S8)");
+                if let Some(stalled) = view.stalled(&[place], began) {
+                    text += &format!("; {stalled}, and nothing took the address from it (S8)");
+                } else if !view.lived_since(place, began) {
+                    text += &format!("; the process of {name} died and left the address (S8)");
                 }
             }
             text
         };
         self.score.at_most(lasted, bound, excuse, what);
+    }
+
+    fn possible(
+        &mut self,
+        view: &View,
+        change: &Change,
+        (a, b, address): (Place, Place, (SegmentId, IpAddr)),
+    ) {
+        let begins = |place| view.owns(place, address) == Some(change.at);
+        let present = view.member(a).present && view.member(b).present;
+        if present && (begins(a) || begins(b)) && view.hear_each_other(a, b) {
+            let bound = view.coexistence(a, b, change.at) + view.setting.release;
+            self.score.at_most(Duration::ZERO, bound, || None, String::new);
+        }
     }
 }
 
@@ -112,6 +138,7 @@ impl Property for Owners {
         for router in view.touched(change) {
             for (a, b) in pairs(view, router) {
                 for address in &view.member(a).addresses {
+                    self.possible(view, change, (a, b, *address));
                     let owned =
                         view.owns(a, *address).is_some() && view.owns(b, *address).is_some();
                     let key = (a, b, *address);

@@ -86,11 +86,11 @@ fn is_living_master(view: &View, place: Place) -> bool {
 fn excuse(view: &View, master: Place, taker: Place, last: WorldTime) -> Option<String> {
     let (from, to) = (view.name(master), view.name(taker));
     let both = [master, taker];
-    if view.was_cut(master, taker, last) {
-        return Some(format!("{to} was cut off from {from}"));
-    }
     if let Some(stalled) = view.stalled(&both, last) {
         return Some(stalled);
+    }
+    if view.was_cut(master, taker, last) {
+        return Some(format!("{to} was cut off from {from}"));
     }
     let lost = view.lost_since(master, taker, last);
     let down = view.down(view.member(taker).down_interval_floor());

@@ -15,6 +15,9 @@ use crate::scenario::Injection;
 pub(super) fn named(sender: &Member, receiver: &Member) -> Vec<&'static str> {
     let mut kinds = discarded(sender, receiver);
     kinds.extend(tolerated(sender, receiver));
+    if receiver.is_owner() {
+        kinds.push("owner");
+    }
     kinds
 }
 
@@ -60,6 +63,9 @@ pub(super) fn named_in(injection: &Injection, receiver: &InstanceConfig) -> Vec<
         if u64::from(injection.interval) != receiver.interval.duration().as_secs() {
             kinds.push("interval");
         }
+    }
+    if receiver.priority.is_owner() {
+        kinds.push("owner");
     }
     kinds
 }

@@ -58,7 +58,7 @@ impl Reachable {
         }
     }
 
-    fn close(&mut self, mut stretch: Stretch, end: WorldTime) {
+    fn close(&mut self, mut stretch: Stretch, lossy: bool, end: WorldTime) {
         if let Some(why) = stretch.stale.take() {
             stretch.unreachable = stretch.unreachable.max(Some((end, why)));
         }
@@ -71,7 +71,9 @@ impl Reachable {
             Some((until, why)) => (since(*until, stretch.began), why.as_str()),
             None => (Duration::ZERO, ""),
         };
-        let excuse = || stretch.excuse.clone();
+        // A probe that nobody answered was lost like any other frame.
+        let lossy = || lossy.then(|| "frames are lost on this segment".to_owned());
+        let excuse = || stretch.excuse.clone().or_else(lossy);
         self.score.at_most(value, stretch.bound, excuse, || {
             format!("{why} {value:?} after the last fault")
         });
@@ -148,7 +150,7 @@ impl Property for Reachable {
         for router in routers {
             if view.calm_since(router) == change.at || !self.stretches.contains_key(&router) {
                 if let Some(stretch) = self.stretches.remove(&router) {
-                    self.close(stretch, change.at);
+                    self.close(stretch, view.is_lossy(router), change.at);
                 }
                 self.stretches.insert(router, Self::begin(view, router));
             }
@@ -176,9 +178,9 @@ impl Property for Reachable {
         }
     }
 
-    fn finish(&mut self, _view: &View, end: WorldTime) -> Vec<PropertyReport> {
-        for (_, stretch) in std::mem::take(&mut self.stretches) {
-            self.close(stretch, end);
+    fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
+        for (router, stretch) in std::mem::take(&mut self.stretches) {
+            self.close(stretch, view.is_lossy(router), end);
         }
         vec![self.score.report()]
     }

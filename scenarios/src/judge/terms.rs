@@ -298,7 +298,12 @@ impl View {
             .or_else(|| self.slow_network(router))
     }
 
-    /// The members that live: neither killed nor without power. A paused one lives.
+    /// It lives, and has not been started anew since then.
+    pub(super) fn lived_since(&self, place: Place, since: WorldTime) -> bool {
+        self.lives(place) && self.host(self.member(place).host).running_since <= since
+    }
+
+    /// It lives: neither killed nor without power. A paused one lives.
     pub(super) fn lives(&self, place: Place) -> bool {
         let host = self.host(self.member(place).host);
         host.on && host.process != Process::None

@@ -37,6 +37,8 @@ pub(super) struct View {
     holds: BTreeSet<(WorldTime, Place)>,
     /// A handler is later than the setting allows.
     pub too_late: Option<HostId>,
+    /// A step made a link lose or corrupt frames.
+    lossy: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -124,6 +126,7 @@ impl View {
             paths: BTreeMap::new(),
             holds: BTreeSet::new(),
             too_late: None,
+            lossy: false,
         }
     }
 
@@ -264,6 +267,16 @@ impl View {
         !self.reaches(from, to) || changes.into_iter().flatten().any(|changed| changed >= since)
     }
 
+    /// The same without regard to the machine of the sender, which may stand still by now.
+    pub(super) fn leads_to(&self, from: Place, to: Place) -> bool {
+        let (sender, receiver) = (self.member(from), self.member(to));
+        let segment = self.routers[from.router].key.segment;
+        let unicast = matches!(sender.config.transport, Transport::Unicast { .. });
+        let path = self.paths.get(&(segment, sender.host, receiver.host));
+        path.is_none_or(|path| if unicast { path.unicast } else { path.multicast })
+            && self.is_linked(segment, receiver.host)
+    }
+
     pub(super) fn hear_each_other(&self, a: Place, b: Place) -> bool {
         self.reaches(a, b) && self.reaches(b, a)
     }
@@ -278,6 +291,12 @@ impl View {
         let pair = Pair { router: from.router, receiver: to.member, sender: from.member };
         let losses = self.routers[from.router].losses.get(&pair).map_or(&[][..], |list| list);
         losses.iter().filter(|(at, _)| *at >= since).map(|(_, run)| *run).max().unwrap_or(0)
+    }
+
+    /// Whether frames that are no adverts may be lost too: a step said so, or an advert was lost
+    /// on an open path.
+    pub(super) fn is_lossy(&self, router: usize) -> bool {
+        self.lossy || !self.routers[router].losses.is_empty()
     }
 
     /// The process lives, is not stopped or paused, and its machine goes on.
@@ -552,6 +571,9 @@ impl View {
             }
             Seen::Step(step) => {
                 self.disturbed_at = now;
+                if let Step::Conditions { conditions, .. } = &step.step {
+                    self.lossy |= conditions.loss_ppm > 0 || conditions.corrupt_ppm > 0;
+                }
                 if let Step::Late { host, by } = &step.step
                     && *by > self.setting.lateness
                 {
