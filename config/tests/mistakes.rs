@@ -207,8 +207,8 @@ fn a_peer_that_is_no_address_or_is_this_router_itself_is_an_error() {
 fn mistakes_in_an_address_point_at_the_word() {
     let text = "vrrp_instance VI_1 {\n    interface eth0\n    virtual_router_id 51\n    \
                 virtual_ipaddress {\n        192.168.100./24\n        10.0.0.1/33\n        \
-                10.0.0.2/24 dve eth1\n        10.0.0.3 scope lnk\n        10.0.0.4 10.0.0.5\n        \
-                fe80::1\n        10.0.0.4\n        10.0.0.6 noprefixroute\n    }\n}\n";
+                10.0.0.2/24 dve eth1\n        10.0.0.3 scope lnk\n        \
+                10.0.0.4 10.0.0.5\n        fe80::1\n        10.0.0.4\n        10.0.0.6 noprefixroute\n    }\n}\n";
     insta::assert_snapshot!(refused(text));
 }
 
@@ -295,8 +295,9 @@ fn what_the_director_part_does_not_have_yet_is_an_error() {
     insta::assert_snapshot!(refused(&server(
         "    lb_algo rr\n    lb_kind DR\n    protocol TCP\n    nat_mask 255.255.255.0\n    \
          sorry_server 10.0.0.9 80\n    real_server 10.0.0.2 80{\n        HTTP_GET {\n            \
-         url {\n                path /\n            }\n        }\n        notify_up \"/x\"\n        \
-         TCP_CHECK {\n            connect_port 8080\n            conect_timeout 3\n        }\n    }\n"
+         url {\n                path /\n            }\n        }\n        notify_up \"/x\"\n\
+         \x20       TCP_CHECK {\n            connect_port 8080\n            \
+         conect_timeout 3\n        }\n    }\n"
     )));
 }
 

@@ -1,8 +1,8 @@
 //! A checked configuration: what [`crate::Input::Configure`] carries.
 //!
 //! A range stands in its type ([`crate::names`]); a rule across fields stands in `check`, is
-//! applied by [`Config::new`], and its error carries the path of the field. Turning `keepalived.conf` text
-//! into these settings, with spans and advice, is another crate's work.
+//! applied by [`Config::new`], and its error carries the path of the field. Turning
+//! `keepalived.conf` text into these settings, with spans and advice, is another crate's work.
 
 use alloc::string::String;
 use alloc::sync::Arc;

@@ -111,7 +111,8 @@ fn each_source_file_says_at_its_head_what_it_is() {
 #[test]
 fn nothing_is_left_to_be_done_and_no_test_is_ignored() {
     // Spelt in two parts, so that this file does not find itself.
-    let marks = [("TO", "DO"), ("FIX", "ME"), ("todo", "!("), ("unimplemented", "!("), ("#[ig", "nore")];
+    let marks =
+        [("TO", "DO"), ("FIX", "ME"), ("todo", "!("), ("unimplemented", "!("), ("#[ig", "nore")];
     let mut broken = Vec::new();
     for (name, text) in files(&["rs"]) {
         for (number, line) in text.lines().enumerate() {

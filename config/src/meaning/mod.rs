@@ -1,7 +1,8 @@
 //! The typed meaning: statements to settings, by the readers that the keyword table names.
 //!
 //! [`walk`] looks a statement up in the table and calls its reader, which writes into the
-//! [`Draft`]; [`settle`] fills in what depends on several keywords and asks the engine for its rules.
+//! [`Draft`]; [`settle`] fills in what depends on several keywords and asks the engine for its
+//! rules.
 
 pub(crate) mod address;
 mod advice;

@@ -86,8 +86,8 @@ impl State {
                 at.map(|at| at - now).hash(hasher);
             }
             Self::Backup(backup) => {
-                // A late timer is not the same state as one that is due: trackers move it from where
-                // it was.
+                // A late timer is not the same state as one that is due: trackers move it from
+                // where it was.
                 backup.master_down_at.map(|at| (at - now, now - at)).hash(hasher);
                 (backup.interval, backup.armed_for, backup.heard).hash(hasher);
                 // A hold that is over is over, however long ago.
