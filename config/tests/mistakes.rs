@@ -208,7 +208,8 @@ fn mistakes_in_an_address_point_at_the_word() {
     let text = "vrrp_instance VI_1 {\n    interface eth0\n    virtual_router_id 51\n    \
                 virtual_ipaddress {\n        192.168.100./24\n        10.0.0.1/33\n        \
                 10.0.0.2/24 dve eth1\n        10.0.0.3 scope lnk\n        \
-                10.0.0.4 10.0.0.5\n        fe80::1\n        10.0.0.4\n        10.0.0.6 noprefixroute\n    }\n}\n";
+                10.0.0.4 10.0.0.5\n        fe80::1\n        10.0.0.4\n        \
+                10.0.0.6 noprefixroute\n    }\n}\n";
     insta::assert_snapshot!(refused(text));
 }
 
