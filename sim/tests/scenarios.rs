@@ -1,0 +1,73 @@
+//! Every scenario file passes in the simulated world, and its timeline is the golden one beside it.
+//!
+//! A golden timeline records what is. Read it against the RFC before you accept it.
+
+use std::path::{Path, PathBuf};
+
+use vipd_scenarios::report::summary;
+use vipd_scenarios::runner::{self, RunVerdict};
+use vipd_scenarios::scenario::Scenario;
+use vipd_sim::configurations::Configurations;
+use vipd_sim::world::Simulation;
+
+/// Lines of a golden timeline, so that a person can read it.
+const MAX_GOLDEN_LINES: usize = 150;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("scenarios")
+}
+
+/// Every scenario file, in order.
+fn files() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for family in std::fs::read_dir(folder()).expect("the scenarios") {
+        let family = family.expect("an entry").path();
+        if !family.is_dir() || family.ends_with("src") || family.ends_with("tests") {
+            continue;
+        }
+        for file in std::fs::read_dir(family).expect("a family") {
+            let file = file.expect("an entry").path();
+            if file.extension().is_some_and(|extension| extension == "toml") {
+                files.push(file);
+            }
+        }
+    }
+    files.sort();
+    assert!(files.len() >= 30, "only {} scenarios were found", files.len());
+    files
+}
+
+/// Plays a file: its timeline, and what is wrong with it if it does not pass.
+fn play(file: &Path) -> (Scenario, String, Option<String>) {
+    let scenario = Scenario::load(file).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let (configurations, findings) = Configurations::load(&scenario);
+    assert!(!findings.unusable, "{} names an unusable configuration", file.display());
+    let mut world = Simulation::new(&scenario, configurations, scenario.seed);
+    let outcome = runner::run(&scenario, &mut world, None, None);
+    let wrong = (outcome.verdict != RunVerdict::Pass)
+        .then(|| format!("{}\n{}", scenario.name, summary::text(&scenario, &outcome)));
+    let timeline = outcome.timeline.text();
+    (scenario, timeline, wrong)
+}
+
+#[test]
+fn every_scenario_passes() {
+    let wrong: Vec<_> = files().iter().filter_map(|file| play(file).2).collect();
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_timeline_is_the_golden_one_beside_its_scenario() {
+    for file in files() {
+        let (scenario, timeline, _) = play(&file);
+        let lines = timeline.lines().count();
+        assert!(lines <= MAX_GOLDEN_LINES, "{}: {lines} lines", scenario.name);
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path(file.parent().expect("a family"));
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.set_description(scenario.title);
+        let stem = file.file_stem().expect("a name").to_string_lossy().into_owned();
+        settings.bind(|| insta::assert_snapshot!(stem, timeline));
+    }
+}
