@@ -88,8 +88,12 @@ impl Sending {
     }
 
     pub(crate) fn fold(&self, now: Timestamp, hasher: &mut impl Hasher) {
-        (self.sent, self.waiting, self.accepted, self.refused_in_a_row).hash(hasher);
-        self.is_silent().then_some(self.answer_until - now).hash(hasher);
+        self.refused_in_a_row.hash(hasher);
+        // A round that is answered in full decides nothing any more.
+        if self.waiting != [0; 4] {
+            (self.sent, self.waiting, self.accepted).hash(hasher);
+            self.is_silent().then_some(self.answer_until - now).hash(hasher);
+        }
     }
 }
 

@@ -31,7 +31,9 @@ pub enum Op {
     Wait(u64),
     /// Time passes and nobody ticks until the end of it.
     Sleep(u64),
-    /// An early tick.
+    /// Time passes and nobody ticks.
+    Stall(u64),
+    /// A tick, early or late.
     Tick,
     /// An advert of another router.
     Hear(Heard),
@@ -243,6 +245,7 @@ pub fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         8 => nanos().prop_map(Op::Wait),
         2 => nanos().prop_map(Op::Sleep),
+        1 => nanos().prop_map(Op::Stall),
         1 => Just(Op::Tick),
         12 => heard().prop_map(Op::Hear),
         2 => (0..3_u8, link_state()).prop_map(|(interface, state)| Op::Link { interface, state }),
@@ -294,6 +297,7 @@ impl World {
                 self.now = self.now + Duration::from_nanos(*nanos);
                 self.tick();
             }
+            Op::Stall(nanos) => self.now = self.now + Duration::from_nanos(*nanos),
             Op::Tick => self.tick(),
             Op::Hear(heard) => self.hear(heard),
             Op::Link { interface, state } => {
