@@ -22,6 +22,11 @@ fn files(extensions: &[&str]) -> Vec<(String, String)> {
     let packages = ["engine", "config", "frames", "scenarios", "sim", "docs"];
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> = packages.iter().map(|package| root.join(package)).collect();
+    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+        if extensions.contains(&"md") {
+            found.push((page.to_string(), fs::read_to_string(root.join(page)).expect("a page")));
+        }
+    }
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).expect("a folder") {
             let path = entry.expect("an entry").path();
