@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::change::{Change, Ending, Place, What};
 use super::score::Score;
-use super::terms::{plus, since};
+use super::terms::since;
 use super::view::View;
 use super::{Property, PropertyId, PropertyReport};
 use crate::record::WorldTime;
@@ -29,28 +29,41 @@ struct Stretch {
     settling: Duration,
     liveness: Duration,
     excuse: Option<String>,
-    /// Why it is not settled now.
-    unsettled: Option<String>,
+    /// Since when it is not settled, and why.
+    unsettled: Option<(WorldTime, String)>,
     /// Until when it was not settled, and why.
     was_unsettled: Option<(WorldTime, String)>,
     /// The last change of a state in it.
     changed: Option<(WorldTime, String)>,
-    /// A mastership that fell silent while its next advert was not due yet: when it fell silent,
-    /// when the advert is due, and what to say if no fault comes before that.
-    grace: Option<(WorldTime, WorldTime, String)>,
+    /// A change of this very moment, at which a fault may still turn up.
+    changes: Option<(WorldTime, String)>,
+    /// A mastership fell silent: when, and until when a fault explains that.
+    silent: Option<(WorldTime, WorldTime, String)>,
     /// A component with an eligible node was seen.
     counts: bool,
 }
 
 impl Stretch {
-    /// The next thing happened: a fault that explains the silence comes before the advert is due.
-    fn end_grace(&mut self, now: WorldTime, fault: bool) {
-        let Some((silent, due, why)) = self.grace.take() else { return };
-        if fault && now <= due {
-            return;
+    /// Time goes on until `now`, when a fault ends the stretch or something else happens in it.
+    fn pass(&mut self, now: WorldTime, fault: bool) {
+        if let Some((began, why)) = self.unsettled.take()
+            && began < now
+        {
+            self.was_unsettled = Some((now, why));
         }
-        self.changed = Some((silent, why.clone()));
-        self.was_unsettled = Some((now, why));
+        if self.changes.as_ref().is_some_and(|(at, _)| *at < now) {
+            self.changed = self.changes.take();
+        }
+        match self.silent.take() {
+            Some((_, due, _)) if fault && now <= due => {}
+            Some((silent, due, why)) if now <= due => self.silent = Some((silent, due, why)),
+            Some((silent, _, why))
+                if self.changed.as_ref().is_none_or(|(last, _)| *last < silent) =>
+            {
+                self.changed = Some((silent, why));
+            }
+            Some(_) | None => {}
+        }
     }
 }
 
@@ -65,10 +78,8 @@ impl Calm {
         }
     }
 
-    fn close(&mut self, mut stretch: Stretch, end: WorldTime) {
-        if let Some(why) = stretch.unsettled.take() {
-            stretch.was_unsettled = Some((end, why));
-        }
+    fn close(&mut self, mut stretch: Stretch, end: WorldTime, fault: bool) {
+        stretch.pass(end, fault);
         let length = since(end, stretch.began);
         if !stretch.counts {
             return;
@@ -104,7 +115,8 @@ impl Calm {
             unsettled: None,
             was_unsettled: None,
             changed: None,
-            grace: None,
+            changes: None,
+            silent: None,
             counts: false,
         }
     }
@@ -125,8 +137,9 @@ fn conditions(view: &View, router: usize, running: &[Place]) -> Option<String> {
         .or_else(restless)
 }
 
-/// Why a virtual router is not settled now; `Ok(false)` if there is nobody to settle.
-fn settled(view: &View, router: usize) -> Result<bool, String> {
+/// From when on a virtual router is not settled, if it stays like this, and why; `Ok(false)` if
+/// there is nobody to settle.
+fn settled(view: &View, router: usize) -> Result<bool, (WorldTime, String)> {
     let mut counts = false;
     for component in view.components(router) {
         let eligible = || component.iter().copied().filter(|place| view.is_eligible(*place));
@@ -142,7 +155,11 @@ fn settled(view: &View, router: usize) -> Result<bool, String> {
             names.join(" and ")
         };
         match masters.as_slice() {
-            [] => return Err("nobody was master".to_owned()),
+            [] => {
+                // Whoever fell silent is missed when its next advert is due.
+                let due = component.iter().filter_map(|place| view.next_advert_due(*place)).max();
+                return Err((due.unwrap_or(view.now), "nobody was master".to_owned()));
+            }
             [master] => {
                 let outranked = eligible().find(|place| {
                     let member = view.member(*place);
@@ -150,10 +167,13 @@ fn settled(view: &View, router: usize) -> Result<bool, String> {
                 });
                 if let Some(better) = outranked {
                     let (master, better) = (view.name(*master), view.name(better));
-                    return Err(format!("{master} was master although {better} is better"));
+                    let text = format!("{master} was master although {better} is better");
+                    return Err((view.now, text));
                 }
             }
-            several => return Err(format!("{} were master together", names(several))),
+            several => {
+                return Err((view.now, format!("{} were master together", names(several))));
+            }
         }
     }
     Ok(counts)
@@ -164,27 +184,18 @@ impl Property for Calm {
         for router in view.touched(change) {
             let disturbed = view.calm_since(router) == change.at;
             if disturbed || !self.stretches.contains_key(&router) {
-                if let Some(mut stretch) = self.stretches.remove(&router) {
-                    stretch.end_grace(change.at, true);
-                    self.close(stretch, change.at);
+                if let Some(stretch) = self.stretches.remove(&router) {
+                    self.close(stretch, change.at, true);
                 }
                 self.stretches.insert(router, Self::begin(view, router));
             }
             let Some(stretch) = self.stretches.get_mut(&router) else { continue };
-            if let Some(why) = stretch.unsettled.take() {
-                stretch.was_unsettled = Some((change.at, why));
-            }
-            stretch.end_grace(change.at, false);
+            stretch.pass(change.at, false);
             match settled(view, router) {
                 Ok(counts) => stretch.counts |= counts,
-                Err(why) => {
+                Err((from, why)) => {
                     stretch.counts = true;
-                    if let What::MasterEnds(place, Ending::Silent) = change.what {
-                        let due = plus(change.at, view.pace(place) + view.late());
-                        stretch.grace = Some((change.at, due, why));
-                        continue;
-                    }
-                    stretch.unsettled = Some(why);
+                    stretch.unsettled = Some((from, why));
                 }
             }
             if let What::MasterStarts { place, .. }
@@ -193,15 +204,19 @@ impl Property for Calm {
                 && change.at > stretch.began
             {
                 let why = format!("{} changed its state", view.name(place));
-                stretch.changed = Some((change.at, why));
+                match (&change.what, view.next_advert_due(place)) {
+                    (What::MasterEnds(_, Ending::Silent), Some(due)) => {
+                        stretch.silent = Some((change.at, due, why));
+                    }
+                    _ => stretch.changes = Some((change.at, why)),
+                }
             }
         }
     }
 
     fn finish(&mut self, _view: &View, end: WorldTime) -> Vec<PropertyReport> {
-        for (_, mut stretch) in std::mem::take(&mut self.stretches) {
-            stretch.end_grace(end, false);
-            self.close(stretch, end);
+        for (_, stretch) in std::mem::take(&mut self.stretches) {
+            self.close(stretch, end, false);
         }
         vec![self.one_master.report(), self.settled.report(), self.no_livelock.report()]
     }

@@ -72,9 +72,7 @@ impl Comeback {
 /// The best master that this one hears and is better than.
 fn lower_master(view: &View, place: Place) -> Option<Place> {
     let masters = view.places(place.router).filter(|other| {
-        *other != place
-            && view.member(*other).master.is_some()
-            && view.hear_each_other(*other, place)
+        *other != place && view.is_still_master(*other) && view.hear_each_other(*other, place)
     });
     let master = masters.reduce(|a, b| if view.outranks(b, a) { b } else { a })?;
     (view.member(master).priority < view.member(place).priority).then_some(master)

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use vipd_engine::StateKind;
-
 use super::change::{Change, Ending, Place, What};
 use super::score::Score;
 use super::terms::since;
@@ -40,7 +38,7 @@ impl Crash {
         let routers = if stalls { 0..view.routers.len() } else { 0..0 };
         let places = routers.flat_map(|router| view.places(router));
         let stalled = places.filter(|place| {
-            view.member(*place).host == change.host && was_just_master(view, *place)
+            view.member(*place).host == change.host && view.is_still_master(*place)
         });
         stalled.filter_map(crashed).collect()
     }
@@ -48,15 +46,6 @@ impl Crash {
     fn is_void(&self, view: &View) -> bool {
         view.disturbed_at(self.master.router) > self.at
     }
-}
-
-/// Master by the wire, or until its last advert, and the next one was not due yet.
-fn was_just_master(view: &View, place: Place) -> bool {
-    let member = view.member(place);
-    let claims = matches!(member.state, None | Some(StateKind::Master));
-    let fell_silent = matches!(member.ended, Some((at, Ending::Silent))
-        if since(view.now, at) <= view.pace(place) + view.late());
-    member.master.is_some() || (claims && fell_silent)
 }
 
 /// Who can follow a master that goes: those that heard it and are not held. `None` if nobody can,

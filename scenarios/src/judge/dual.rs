@@ -206,7 +206,7 @@ impl Preemptions {
     fn open(&mut self, view: &View, better: Place, now: WorldTime) {
         for lower in view.places(better.router) {
             let is_lower = view.member(lower).priority < view.member(better).priority;
-            let is_master = view.member(lower).master.is_some();
+            let is_master = view.is_still_master(lower);
             if lower != better && is_lower && is_master && view.hear_each_other(better, lower) {
                 let overlap = Duration::ZERO;
                 let both_own = None;

@@ -44,7 +44,7 @@ impl Mute {
         did: &str,
     ) {
         let value = since(until, from);
-        let bound = view.setting.release + view.late() + view.tolerance();
+        let bound = view.setting.release + view.tolerance();
         let name = view.name(place);
         let what = || format!("{name} {did} {value:?} after it last had a reason to");
         self.score.at_most(value, bound, || view.refused(&[place], from), what);
@@ -102,7 +102,7 @@ impl Property for Mute {
             self.judge(view, place, (from, end), &format!("owned {}", address.1));
         }
         if !self.watched.is_empty() {
-            let bound = view.setting.release + view.late() + view.tolerance();
+            let bound = view.setting.release + view.tolerance();
             self.score.at_most(std::time::Duration::ZERO, bound, || None, String::new);
         }
         vec![self.score.report()]

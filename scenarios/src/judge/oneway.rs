@@ -98,6 +98,10 @@ impl OneWay {
         now: WorldTime,
     ) {
         let value = since(now, began);
+        // A cut that is told one way after the other at one moment is no one-way cut.
+        if value.is_zero() {
+            return;
+        }
         let lost = view.lost_since(winner, loser, began);
         let bound = view.pace(winner) * (1 + lost)
             + view.most_delay(winner.router)

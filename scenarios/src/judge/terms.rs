@@ -8,10 +8,10 @@ use std::cmp::Ordering;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use vipd_engine::Version;
 use vipd_engine::rules::{LowerPriorityRule, OwnerRule};
+use vipd_engine::{StateKind, Version};
 
-use super::change::Place;
+use super::change::{Ending, Place};
 use super::mismatch;
 use super::view::{Member, Process, View};
 use crate::record::WorldTime;
@@ -296,6 +296,22 @@ impl View {
             .or_else(|| self.injected(router, since))
             .or_else(|| self.too_late())
             .or_else(|| self.slow_network(router))
+    }
+
+    /// Master by the wire, or until its last advert while the next one is not due yet and the
+    /// engine's column goes on to say so. A master that yields without an advert ends like this.
+    pub(super) fn is_still_master(&self, place: Place) -> bool {
+        let member = self.member(place);
+        let claims = matches!(member.state, None | Some(StateKind::Master));
+        member.master.is_some() || (claims && self.next_advert_due(place).is_some())
+    }
+
+    /// When the next advert of a master is due that has fallen silent, if that is not over yet.
+    pub(super) fn next_advert_due(&self, place: Place) -> Option<WorldTime> {
+        let (at, ending) = self.member(place).ended?;
+        let due = plus(at, self.pace(place) + self.late());
+        let waits = self.member(place).master.is_none() && ending == Ending::Silent;
+        (waits && self.now <= due).then_some(due)
     }
 
     /// It lives, and has not been started anew since then.

@@ -165,12 +165,12 @@ impl View {
                 member.source = Some(*source);
                 member.priority = *priority;
                 member.advertised = *interval;
-                member.in_force = member.config.interval.duration();
                 member.held = None;
             }
             What::MasterEnds(place, ending) => {
                 let member = self.member_mut(*place);
                 member.master = None;
+                member.in_force = member.config.interval.duration();
                 member.ended = Some((at, *ending));
                 if *ending == Ending::Resigned {
                     member.resigned_at = Some(at);
