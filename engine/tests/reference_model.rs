@@ -412,10 +412,12 @@ fn router() -> impl Strategy<Value = Router> {
     ];
     let priority = prop_oneof![3 => Just(100), 1 => Just(254), 1 => Just(255), 2 => 1..=255_u8];
     let interval = prop_oneof![Just(1_u64), Just(10), Just(100), Just(4095), 1..4096_u64];
-    let delay = prop_oneof![3 => Just(0), 1 => 1..20_000_000_000_u64];
+    // In intervals, so that holds end at the very time of an advert.
+    let delay = prop_oneof![3 => Just(0), 1 => 1..4_u64];
     (profile, priority, interval, prop::bool::weighted(0.7), delay).prop_map(
         |((version, ipv6, profile), priority, interval, preempt, preempt_delay)| {
             let centiseconds = if version == 2 { 100 * (1 + interval % 255) } else { interval };
+            let preempt_delay = preempt_delay * centiseconds * CENTISECOND;
             Router { version, ipv6, profile, priority, centiseconds, preempt, preempt_delay }
         },
     )
@@ -450,8 +452,8 @@ fn steps(router: Router) -> impl Strategy<Value = Vec<Step>> {
     );
     let step = prop_oneof![
         40 => time.clone().prop_map(Step::Wait),
-        4 => time.prop_map(Step::Stall),
-        4 => Just(Step::Tick),
+        8 => time.prop_map(Step::Stall),
+        8 => Just(Step::Tick),
         50 => hear,
         2 => Just(Step::LinkDown),
         4 => Just(Step::LinkUp),

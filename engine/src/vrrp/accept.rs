@@ -49,7 +49,7 @@ impl Receiver<'_> {
             name(Mismatch::Transport);
             return Err(DropReason::Destination);
         }
-        self.check_owner(&view, &mut name)?;
+        self.check_owner(received.src, &view, &mut name)?;
         self.check_source(received, &mut name)?;
         self.check_authentication(&view, &mut name)?;
         self.check_addresses(&view, &mut name)?;
@@ -142,13 +142,17 @@ impl Receiver<'_> {
 
     fn check_owner(
         &self,
+        source: IpAddr,
         view: &AdvertView<'_>,
         name: &mut impl FnMut(Mismatch),
     ) -> Result<(), DropReason> {
         if !self.config.priority.is_owner() {
             return Ok(());
         }
-        name(Mismatch::Owner(view.priority()));
+        // Our own advert, reflected, is no other owner.
+        if source != self.source {
+            name(Mismatch::Owner(view.priority()));
+        }
         match (self.config.version, self.config.rules.owner) {
             (Version::V3, OwnerRule::Process) => Ok(()),
             (Version::V2, OwnerRule::Process | OwnerRule::Discard)

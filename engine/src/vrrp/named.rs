@@ -26,29 +26,38 @@ impl From<Mismatch> for Cause {
     }
 }
 
-/// Pairs of cause and sender that were named.
+/// A cause is mended after this many adverts in a row without it. Fewer would name a router that
+/// sends two kinds of adverts in turn once per packet.
+const MENDED_AFTER: u8 = 3;
+
+/// Pairs of cause and sender that were named, with the adverts since that did not show it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Named(Vec<(IpAddr, Cause)>);
+pub(crate) struct Named(Vec<(IpAddr, Cause, u8)>);
 
 impl Named {
     /// Whether this one is new and is to be named now.
     pub(crate) fn is_new(&mut self, sender: IpAddr, cause: Cause) -> bool {
-        let key = (sender, cause);
-        if self.0.contains(&key) || self.0.len() >= MAX_NAMED {
+        let known = self.0.iter_mut().find(|(who, what, _)| (*who, *what) == (sender, cause));
+        if let Some((_, _, without)) = known {
+            *without = 0;
             return false;
         }
-        self.0.push(key);
+        if self.0.len() >= MAX_NAMED {
+            return false;
+        }
+        self.0.push((sender, cause, 0));
         true
     }
 
     /// A sender's advert counted, with these mismatches and no others: what it has mended may be
     /// named again if it comes back.
     pub(crate) fn keep_only(&mut self, sender: IpAddr, found: &[Mismatch]) {
-        if !self.0.is_empty() {
-            self.0.retain(|(known, cause)| {
-                *known != sender || found.iter().any(|mismatch| Cause::from(*mismatch) == *cause)
-            });
-        }
+        self.0.retain_mut(|(known, cause, without)| {
+            if *known == sender && !found.iter().any(|mismatch| Cause::from(*mismatch) == *cause) {
+                *without += 1;
+            }
+            *without < MENDED_AFTER
+        });
     }
 
     pub(crate) fn fold(&self, hasher: &mut impl Hasher) {
@@ -72,7 +81,13 @@ mod tests {
         assert!(named.is_new(sender(1), Mismatch::Ttl(254).into()));
         assert!(!named.is_new(sender(1), Mismatch::Ttl(253).into()), "the same cause");
         assert!(named.is_new(sender(2), Mismatch::Ttl(254).into()));
-        named.keep_only(sender(1), &[]);
+        for _ in 1..MENDED_AFTER {
+            named.keep_only(sender(1), &[]);
+        }
+        assert!(!named.is_new(sender(1), Mismatch::Ttl(254).into()), "too early to say");
+        for _ in 0..MENDED_AFTER {
+            named.keep_only(sender(1), &[]);
+        }
         assert!(named.is_new(sender(1), Mismatch::Ttl(254).into()));
     }
 

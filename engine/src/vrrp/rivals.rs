@@ -49,15 +49,15 @@ impl Rivals {
             self.rivals.remove(0);
         }
         let counts = before.as_ref().is_none_or(|rival| now >= rival.counts_from);
-        let asserts = before.as_ref().map_or(0, |rival| rival.asserts);
-        let asserts = asserts.saturating_add(u8::from(counts));
+        let so_far = before.as_ref().map_or(0, |rival| rival.asserts);
+        let asserts = so_far.saturating_add(u8::from(counts));
         let counts_from = match before {
             Some(rival) if !counts => rival.counts_from,
             Some(_) | None => now + interval / 2,
         };
         let until = now + interval * FORGOTTEN_AFTER;
         self.rivals.push(Rival { peer, asserts, counts_from, until });
-        counts.then_some(asserts)
+        (asserts > so_far).then_some(asserts)
     }
 
     /// Whether one more asserted advert may be sent in this interval.
