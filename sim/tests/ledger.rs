@@ -1,0 +1,125 @@
+//! Holds `requirements.toml` to its word: every requirement has a proof in each ring, or says why
+//! not. What the ledger looks like to a reader is made here too (`docs/conformance.md`).
+//!
+//! `ledger/row.rs` reads it, `ledger/check.rs` finds what is wrong, `ledger/page.rs` writes the page.
+
+mod ledger {
+    pub mod check;
+    pub mod page;
+    pub mod row;
+}
+
+use std::fs;
+use std::path::PathBuf;
+
+use ledger::row::{Ledger, Ring};
+use ledger::{check, page};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn committed() -> Ledger {
+    let text = fs::read_to_string(root().join("requirements.toml")).expect("the ledger");
+    Ledger::parse(&text).unwrap_or_else(|mistake| panic!("requirements.toml: {mistake}"))
+}
+
+fn report(broken: &[String]) {
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+#[test]
+fn the_ledger_has_its_270_requirements_and_each_ring_its_share() {
+    let ledger = committed();
+    let share = |ring: Ring| ledger.rows.iter().filter(|row| row.proof(ring).is_some()).count();
+    assert_eq!(ledger.rows.len(), 270);
+    assert_eq!(Ring::ALL.map(share), [207, 186, 228]);
+}
+
+#[test]
+fn every_row_is_whole_and_stands_once() {
+    report(&check::rows(&committed()));
+}
+
+#[test]
+fn every_named_proof_exists() {
+    report(&check::proofs(&committed(), &root()));
+}
+
+#[test]
+fn no_proof_serves_two_requirements() {
+    report(&check::shared_proofs(&committed()));
+}
+
+#[test]
+fn every_named_place_in_the_code_exists() {
+    report(&check::code(&committed(), &root()));
+}
+
+#[test]
+fn the_committed_page_is_the_one_that_the_ledger_makes() {
+    let path = root().join("docs/conformance.md");
+    let page = page::page(&committed());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &page).expect("a writable page");
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == page, "run `UPDATE_DOCS=1 cargo test -p vipd-sim --test ledger`, commit");
+}
+
+/// A row that is whole, but for what follows.
+fn row(id: &str, rest: &str) -> String {
+    format!(
+        "[[row]]\nid = \"{id}\"\nsection = \"S\"\nsource = \"3768 1\"\nlevel = \"MUST\"\n\
+         requirement = \"It is so.\"\n{rest}\n"
+    )
+}
+
+#[test]
+fn each_mistake_in_a_ledger_is_found() {
+    let held = "profiles = [\"drop-in\", \"rfc3768\"]";
+    let test = "sim::ledger::every_named_proof_exists";
+    let mistakes = [
+        (row("A", held) + &row("A", held), "A: stands twice"),
+        (row("A", "profiles = [\"rfc1\"]"), "A: no profile is called rfc1"),
+        (row("A", "profiles = [\"rfc3768\"]"), "A: drop-in leaves it and no deviation says why"),
+        (row("A", &format!("{held}\nunit = \"not built:\"")), "A: not built without a reason"),
+        (row("A", &format!("{held}\nunit = \"maybe\"")), "A: `maybe` names no proof"),
+        (
+            row("A", &format!("{held}\nunit = \"sim::ledger::nothing\"")),
+            "A: sim/tests/ledger.rs has no test nothing",
+        ),
+        (
+            row("A", &format!("{held}\nunit = \"sim::ledger::report\"")),
+            "A: sim/tests/ledger.rs has no test report",
+        ),
+        (
+            row("A", &format!("{held}\nunit = \"{test}#NO-{}\"", "CASE")),
+            "A: sim/tests/ledger.rs has no case NO-CASE",
+        ),
+        (
+            row("A", &format!("{held}\nsim = \"scenarios/no/such.toml\"")),
+            "A: no file scenarios/no/such.toml",
+        ),
+        (
+            row("A", &format!("{held}\nunit = \"{test}\""))
+                + &row("B", &format!("{held}\nunit = \"{test}\"")),
+            "B: sim::ledger::every_named_proof_exists is already the proof of A",
+        ),
+        (
+            row("A", &format!("{held}\ncode = \"engine/src/lib.rs::no_such_thing\"")),
+            "A: engine/src/lib.rs has no no_such_thing",
+        ),
+    ];
+    for (text, mistake) in mistakes {
+        let ledger = Ledger::parse(&text).expect("a ledger that can be read");
+        let mut found = check::rows(&ledger);
+        found.extend(check::proofs(&ledger, &root()));
+        found.extend(check::shared_proofs(&ledger));
+        found.extend(check::code(&ledger, &root()));
+        assert_eq!(found, [mistake]);
+    }
+    assert_eq!(Ledger::parse("[[row]]\nid = 7").unwrap_err(), "row 1: id is no text");
+    let unknown = row("A", "colour = \"red\"");
+    assert_eq!(Ledger::parse(&unknown).unwrap_err(), "A: no field is called colour");
+}

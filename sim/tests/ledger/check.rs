@@ -1,0 +1,138 @@
+//! What is wrong with a ledger, one line per mistake. Whether a proof proves what it says is for its
+//! reader to judge; whether it is there is not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use vipd_engine::Profile;
+
+use super::row::{Ledger, Proof, Ring, Row};
+
+const LEVELS: [&str; 6] = ["MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY", "info"];
+
+/// Every row has its fields, and each id stands once.
+pub fn rows(ledger: &Ledger) -> Vec<String> {
+    let mut broken = Vec::new();
+    let mut ids = BTreeSet::new();
+    for row in &ledger.rows {
+        let id = &row.id;
+        if !ids.insert(id) {
+            broken.push(format!("{id}: stands twice"));
+        }
+        if [&row.section, &row.source, &row.requirement].iter().any(|field| field.is_empty()) {
+            broken.push(format!("{id}: section, source or requirement is missing"));
+        }
+        if !LEVELS.contains(&row.level.as_str()) {
+            broken.push(format!("{id}: no level is called {}", row.level));
+        }
+        broken.extend(profiles(row));
+    }
+    broken
+}
+
+fn profiles(row: &Row) -> Vec<String> {
+    let id = &row.id;
+    let known = Profile::ALL.map(Profile::name);
+    let unknown = row.profiles.iter().filter(|profile| !known.contains(&profile.as_str()));
+    let mut broken: Vec<_> =
+        unknown.map(|profile| format!("{id}: no profile is called {profile}")).collect();
+    let in_drop_in = row.profiles.iter().any(|profile| profile == Profile::DropIn.name());
+    if broken.is_empty() && row.is_must() && !in_drop_in && row.deviation.is_none() {
+        broken.push(format!("{id}: drop-in leaves it and no deviation says why"));
+    }
+    broken
+}
+
+/// Every proof that is named is there, and what is not built has its reason.
+pub fn proofs(ledger: &Ledger, root: &Path) -> Vec<String> {
+    let entries = ledger.rows.iter().flat_map(|row| {
+        let proofs = Ring::ALL.into_iter().filter_map(|ring| row.proof_text(ring));
+        proofs.map(|text| (&row.id, text))
+    });
+    let broken = entries.filter_map(|(id, text)| {
+        let mistake = match Proof::parse(text) {
+            Proof::Test { package, file, test, case } => {
+                missing_test(root, &package, &file, &test, case.as_deref())
+            }
+            Proof::Scenario { file, case } => missing_scenario(root, &file, case.as_deref()),
+            Proof::NotBuilt(reason) => {
+                reason.is_empty().then(|| "not built without a reason".to_owned())
+            }
+            Proof::NotApplicable(reason) => {
+                reason.is_empty().then(|| "not applicable without a reason".to_owned())
+            }
+            Proof::Unreadable => Some(format!("`{text}` names no proof")),
+        };
+        mistake.map(|mistake| format!("{id}: {mistake}"))
+    });
+    broken.collect()
+}
+
+fn missing_test(
+    root: &Path,
+    package: &str,
+    file: &str,
+    test: &str,
+    case: Option<&str>,
+) -> Option<String> {
+    let places = ["tests", "src"].map(|folder| format!("{package}/{folder}/{file}.rs"));
+    let Some(place) = places.iter().find(|place| root.join(place).is_file()) else {
+        return Some(format!("no file {} or {}", places[0], places[1]));
+    };
+    let text = fs::read_to_string(root.join(place)).expect("readable text");
+    if !has_test(&text, test) {
+        return Some(format!("{place} has no test {test}"));
+    }
+    let case = case.filter(|case| !text.contains(&format!("\"{case}\"")))?;
+    Some(format!("{place} has no case {case}"))
+}
+
+/// Whether a function of this name stands below `#[test]`, in `proptest!` or outside of it.
+fn has_test(text: &str, name: &str) -> bool {
+    let lines: Vec<_> = text.lines().map(str::trim).collect();
+    let head = format!("fn {name}(");
+    lines.iter().enumerate().filter(|(_, line)| line.starts_with(&head)).any(|(at, _)| {
+        let above = lines[..at].iter().rev();
+        above
+            .take_while(|line| line.starts_with("#[") || line.starts_with("//"))
+            .any(|line| *line == "#[test]")
+    })
+}
+
+fn missing_scenario(root: &Path, file: &str, case: Option<&str>) -> Option<String> {
+    let Ok(text) = fs::read_to_string(root.join(file)) else {
+        return Some(format!("no file {file}"));
+    };
+    let case = case.filter(|case| !text.contains(case))?;
+    Some(format!("{file} has no case {case}"))
+}
+
+/// A proof belongs to one row. A table has one case per row, and the case makes it another proof.
+pub fn shared_proofs(ledger: &Ledger) -> Vec<String> {
+    let mut owners = BTreeMap::new();
+    let mut broken = Vec::new();
+    for row in &ledger.rows {
+        let built = |ring| row.proof(ring).is_some_and(|proof| proof.is_built());
+        let texts = Ring::ALL.into_iter().filter(|ring| built(*ring));
+        for text in texts.filter_map(|ring| row.proof_text(ring)) {
+            if let Some(owner) = owners.insert(text, &row.id) {
+                broken.push(format!("{}: {text} is already the proof of {owner}", row.id));
+            }
+        }
+    }
+    broken
+}
+
+/// The code of a requirement is `file::name`, or a file.
+pub fn code(ledger: &Ledger, root: &Path) -> Vec<String> {
+    let rows = ledger.rows.iter().filter_map(|row| Some((&row.id, row.code.as_deref()?)));
+    let broken = rows.filter_map(|(id, code)| {
+        let (file, name) = code.split_once("::").unwrap_or((code, ""));
+        let Ok(text) = fs::read_to_string(root.join(file)) else {
+            return Some(format!("{id}: no file {file}"));
+        };
+        (!text.contains(name)).then(|| format!("{id}: {file} has no {name}"))
+    });
+    broken.collect()
+}
