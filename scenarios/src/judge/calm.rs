@@ -204,11 +204,12 @@ impl Property for Calm {
                 && change.at > stretch.began
             {
                 let why = format!("{} changed its state", view.name(place));
-                match (&change.what, view.next_advert_due(place)) {
-                    (What::MasterEnds(_, Ending::Silent), Some(due)) => {
-                        stretch.silent = Some((change.at, due, why));
-                    }
-                    _ => stretch.changes = Some((change.at, why)),
+                if let What::MasterEnds(_, Ending::Silent) = change.what
+                    && let Some(due) = view.next_advert_due(place)
+                {
+                    stretch.silent = Some((change.at, due, why));
+                } else {
+                    stretch.changes = Some((change.at, why));
                 }
             }
         }

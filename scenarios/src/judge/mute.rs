@@ -81,13 +81,14 @@ impl Property for Mute {
                 }
             }
         }
-        let (segment, address, did) = match &change.what {
-            What::Seen(Seen::Answered { segment, address, .. }) => {
-                (segment, address, "answered for")
-            }
-            What::Seen(Seen::Announced { segment, address, .. }) => (segment, address, "announced"),
-            _ => return,
+        let What::Seen(
+            Seen::Answered { segment, address, .. } | Seen::Announced { segment, address, .. },
+        ) = &change.what
+        else {
+            return;
         };
+        let answered = matches!(change.what, What::Seen(Seen::Answered { .. }));
+        let did = if answered { "answered for" } else { "announced" };
         for router in view.routers_of((*segment, *address)) {
             for place in view.places(router) {
                 if view.member(place).host == change.host {

@@ -128,9 +128,8 @@ fn a_pause_shorter_than_the_down_interval_breaks_nothing() {
     holds(run, 60 * SECOND, &[S1, S2, S3, S7, S12, L4, L5]);
 }
 
-/// The quiet path keeps nothing: a day costs no more memory than a minute, and little time.
 #[test]
-fn a_day_of_quiet_adverts_is_judged_in_a_moment() {
+fn a_day_of_quiet_adverts_is_held_to_the_end() {
     let mut run = Run::new(&[200, 100]);
     pair(&mut run, 10 * SECOND);
     let (start, sent) = (run.take(), run.make(0, 200));
@@ -139,7 +138,6 @@ fn a_day_of_quiet_adverts_is_judged_in_a_moment() {
         judge.observe(observation);
     }
     let (a, b) = (HostId(0), HostId(1));
-    let begun = std::time::Instant::now();
     for second in 10..86_400 {
         let at = second * SECOND + 218_750_000;
         let seen = Seen::AdvertSent(sent);
@@ -147,10 +145,7 @@ fn a_day_of_quiet_adverts_is_judged_in_a_moment() {
         let seen = Seen::AdvertDelivered(sent);
         judge.observe(&Observation { at: WorldTime(at + DELAY), host: b, seen });
     }
-    let spent = begun.elapsed();
     let reports = judge.finish(WorldTime(86_400 * SECOND));
     assert_eq!(reports[2].verdict, Verdict::Held, "{:?}", reports[2]);
-    // Without optimisation; with it, it is a few milliseconds.
-    assert!(spent.as_millis() < 2_000, "{spent:?}");
-    println!("a quiet day: {spent:?}");
+    assert_eq!(reports[2].worst, Some(std::time::Duration::from_secs(1)));
 }

@@ -1,147 +1,69 @@
-//! The state of the run as the changes tell it: who is master, who owns, who hears whom, what is
-//! in force. Always a consistent cut: it is as late as the change that was applied last.
-//!
-//! It decides nothing. The arithmetic on it is in [`super::terms`].
+//! Bringing the view up to date with a change, and what a change touches.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vipd_engine::config::Transport;
 use vipd_engine::{Family, InstanceConfig, News, StateKind};
 
-use super::change::{Change, Ending, Pair, Place, What};
-use super::terms::plus;
-use crate::record::{
-    HostId, MachineChange, ProcessChange, RouterKey, Seen, SegmentId, Setting, WorldTime,
-};
+use super::{Host, LOSSES_KEPT, Member, Path, Process, Router, View};
+use crate::judge::change::{Change, Ending, Pair, Place, What};
+use crate::judge::terms::plus;
+use crate::record::{HostId, MachineChange, ProcessChange, RouterKey, Seen, SegmentId, WorldTime};
 use crate::scenario::Step;
 
-/// Longest history of lost adverts that is kept for one path.
-const LOSSES_KEPT: usize = 16;
-
-/// Everything that the properties ask.
-#[derive(Debug)]
-pub(super) struct View {
-    pub setting: Setting,
-    pub now: WorldTime,
-    pub hosts: Vec<Host>,
-    pub routers: Vec<Router>,
-    pub owners: BTreeMap<(SegmentId, IpAddr), BTreeMap<HostId, WorldTime>>,
-    /// What each neighbour cache says.
-    pub neighbours: BTreeMap<(SegmentId, IpAddr), BTreeMap<HostId, Option<HostId>>>,
-    /// The last fault or step anywhere.
-    disturbed_at: WorldTime,
-    paths: BTreeMap<(SegmentId, HostId, HostId), Path>,
-    holds: BTreeSet<(WorldTime, Place)>,
-    /// A handler is later than the setting allows.
-    pub too_late: Option<HostId>,
-    /// A step made a link lose or corrupt frames.
-    lossy: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Path {
-    multicast: bool,
-    unicast: bool,
-    changed: WorldTime,
-}
-
-/// A host.
-#[derive(Debug, Default)]
-pub(super) struct Host {
-    pub on: bool,
-    pub frozen: bool,
-    pub process: Process,
-    /// When the process was started, or last resumed.
-    pub running_since: WorldTime,
-    /// When it was last paused or frozen, and when that ended (`None`: not yet).
-    pub stalled: Option<(WorldTime, Option<WorldTime>)>,
-    /// Links that changed: whether they are up, and since when.
-    links: BTreeMap<SegmentId, (bool, WorldTime)>,
-    /// The last time that the kernel refused a command or an advert.
-    pub refused_at: Option<WorldTime>,
-}
-
-/// What a process does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Process {
-    #[default]
-    None,
-    Running,
-    Paused,
-    Stopping,
-}
-
-/// A virtual router.
-#[derive(Debug)]
-pub(super) struct Router {
-    pub key: RouterKey,
-    pub members: Vec<Member>,
-    disturbed_at: WorldTime,
-    /// The last time that a start-up or preempt delay ended.
-    hold_ended_at: WorldTime,
-    pub injected_at: Option<WorldTime>,
-    losses: BTreeMap<Pair, Vec<(WorldTime, u32)>>,
-}
-
-/// A virtual router on one host.
-#[derive(Debug)]
-pub(super) struct Member {
-    pub host: HostId,
-    pub config: Arc<InstanceConfig>,
-    pub present: bool,
-    pub grouped: bool,
-    pub source: Option<IpAddr>,
-    /// Master by the wire, since then.
-    pub master: Option<WorldTime>,
-    pub ended: Option<(WorldTime, Ending)>,
-    pub resigned_at: Option<WorldTime>,
-    /// The engine's own column.
-    pub state: Option<StateKind>,
-    pub left_master_at: Option<WorldTime>,
-    /// Effective priority.
-    pub priority: u8,
-    /// What its own adverts carry.
-    pub advertised: Duration,
-    /// What paces its Master_Down_Interval.
-    pub in_force: Duration,
-    /// A start-up or preempt delay runs.
-    pub held: Option<WorldTime>,
-    pub addresses: Vec<(SegmentId, IpAddr)>,
-}
-
+/// What a change touches.
 impl View {
-    pub(super) fn new(setting: Setting) -> Self {
-        let on = || Host { on: true, ..Host::default() };
-        Self {
-            hosts: setting.hosts.iter().map(|_| on()).collect(),
-            setting,
-            now: WorldTime(0),
-            routers: Vec::new(),
-            owners: BTreeMap::new(),
-            neighbours: BTreeMap::new(),
-            disturbed_at: WorldTime(0),
-            paths: BTreeMap::new(),
-            holds: BTreeSet::new(),
-            too_late: None,
-            lossy: false,
+    /// The virtual routers whose masters, owners or connections may differ after this change.
+    pub(in crate::judge) fn touched(&self, change: &Change) -> Vec<usize> {
+        match &change.what {
+            What::Joined { place, .. }
+            | What::Left(place)
+            | What::MasterStarts { place, .. }
+            | What::MasterEnds(place, _)
+            | What::Advertises { place, .. }
+            | What::InForce(place, _)
+            | What::State { place, .. }
+            | What::News(place, _)
+            | What::HoldEnds(place) => vec![place.router],
+            What::Heard { pair, .. } | What::Lost { pair, .. } => vec![pair.router],
+            What::Disagreement { .. }
+            | What::HeardInMaster(_)
+            | What::Gap { .. }
+            | What::Overtaken(_)
+            | What::Foreign { .. } => Vec::new(),
+            What::Injected(advert, _) => {
+                let same = |router: &usize| self.routers[*router].key == advert.router;
+                (0..self.routers.len()).filter(same).collect()
+            }
+            What::Seen(seen) => match seen {
+                Seen::Owns { segment, address, .. } => self.routers_of((*segment, *address)),
+                Seen::Process(_)
+                | Seen::Machine(_)
+                | Seen::Link { .. }
+                | Seen::Path { .. }
+                | Seen::Step(_) => (0..self.routers.len()).collect(),
+                Seen::AdvertSent(_)
+                | Seen::AdvertDelivered(_)
+                | Seen::AdvertLost(..)
+                | Seen::Address { .. }
+                | Seen::Announced { .. }
+                | Seen::Answered { .. }
+                | Seen::Neighbour { .. }
+                | Seen::Configured(_)
+                | Seen::Probe { .. }
+                | Seen::Engine(_)
+                | Seen::Dropped(_) => Vec::new(),
+            },
         }
     }
+}
 
-    /// A delay that ends before `until` or at it, and was not told yet.
-    pub(super) fn next_hold(&mut self, until: WorldTime) -> Option<Change> {
-        let (at, place) = *self.holds.first()?;
-        (at <= until).then(|| {
-            self.holds.pop_first();
-            let host = self.member(place).host;
-            Change { at, host, what: What::HoldEnds(place) }
-        })
-    }
-
+/// Bringing it up to date.
+impl View {
     /// Brings the state up to date. `key` is that of the router that the change joins.
-    pub(super) fn apply(&mut self, change: &Change, key: impl Fn(usize) -> RouterKey) {
+    pub(in crate::judge) fn apply(&mut self, change: &Change, key: impl Fn(usize) -> RouterKey) {
         let (at, host) = (change.at, change.host);
         self.now = at;
         match &change.what {
@@ -205,188 +127,6 @@ impl View {
         }
     }
 
-    pub(super) fn host(&self, host: HostId) -> &Host {
-        &self.hosts[usize::from(host.0)]
-    }
-
-    pub(super) fn member(&self, place: Place) -> &Member {
-        &self.routers[place.router].members[place.member]
-    }
-
-    pub(super) fn name(&self, place: Place) -> &str {
-        self.host_name(self.member(place).host)
-    }
-
-    pub(super) fn host_name(&self, host: HostId) -> &str {
-        self.setting.hosts.get(usize::from(host.0)).map_or("?", |host| &host.name)
-    }
-
-    pub(super) fn places(&self, router: usize) -> impl Iterator<Item = Place> + use<> {
-        (0..self.routers[router].members.len()).map(move |member| Place { router, member })
-    }
-
-    /// The last fault or step that this virtual router may feel.
-    pub(super) fn disturbed_at(&self, router: usize) -> WorldTime {
-        self.disturbed_at.max(self.routers[router].disturbed_at)
-    }
-
-    /// The same, the end of a delay that holds a router back included: liveness counts from here.
-    pub(super) fn calm_since(&self, router: usize) -> WorldTime {
-        self.disturbed_at(router).max(self.routers[router].hold_ended_at)
-    }
-
-    /// Whether adverts of the one get through to the other: paths, links and machines.
-    pub(super) fn reaches(&self, from: Place, to: Place) -> bool {
-        let (sender, receiver) = (self.member(from), self.member(to));
-        let segment = self.routers[from.router].key.segment;
-        let unicast = matches!(sender.config.transport, Transport::Unicast { .. });
-        self.passes(segment, sender.host, receiver.host, unicast)
-    }
-
-    /// Whether frames pass from one host to another on a segment.
-    pub(super) fn passes(
-        &self,
-        segment: SegmentId,
-        from: HostId,
-        to: HostId,
-        unicast: bool,
-    ) -> bool {
-        let path = self.paths.get(&(segment, from, to));
-        path.is_none_or(|path| if unicast { path.unicast } else { path.multicast })
-            && self.is_linked(segment, from)
-            && self.is_linked(segment, to)
-    }
-
-    /// Whether something between the two changed at `since` or later, or is closed now.
-    pub(super) fn was_cut(&self, from: Place, to: Place, since: WorldTime) -> bool {
-        let segment = self.routers[from.router].key.segment;
-        let (from_host, to_host) = (self.member(from).host, self.member(to).host);
-        let path = self.paths.get(&(segment, from_host, to_host));
-        let link = |host| self.host(host).links.get(&segment).map(|(_, changed)| *changed);
-        let changes = [path.map(|path| path.changed), link(from_host), link(to_host)];
-        !self.reaches(from, to) || changes.into_iter().flatten().any(|changed| changed >= since)
-    }
-
-    /// The same without regard to the machine of the sender, which may stand still by now.
-    pub(super) fn leads_to(&self, from: Place, to: Place) -> bool {
-        let (sender, receiver) = (self.member(from), self.member(to));
-        let segment = self.routers[from.router].key.segment;
-        let unicast = matches!(sender.config.transport, Transport::Unicast { .. });
-        let path = self.paths.get(&(segment, sender.host, receiver.host));
-        path.is_none_or(|path| if unicast { path.unicast } else { path.multicast })
-            && self.is_linked(segment, receiver.host)
-    }
-
-    pub(super) fn hear_each_other(&self, a: Place, b: Place) -> bool {
-        self.reaches(a, b) && self.reaches(b, a)
-    }
-
-    fn is_linked(&self, segment: SegmentId, host: HostId) -> bool {
-        let host = self.host(host);
-        host.on && !host.frozen && host.links.get(&segment).is_none_or(|(up, _)| *up)
-    }
-
-    /// Most adverts in a row that the path lost, in runs that reach into the time from `since`.
-    pub(super) fn lost_since(&self, from: Place, to: Place, since: WorldTime) -> u32 {
-        let pair = Pair { router: from.router, receiver: to.member, sender: from.member };
-        let losses = self.routers[from.router].losses.get(&pair).map_or(&[][..], |list| list);
-        losses.iter().filter(|(at, _)| *at >= since).map(|(_, run)| *run).max().unwrap_or(0)
-    }
-
-    /// Whether frames that are no adverts may be lost too: a step said so, or an advert was lost
-    /// on an open path.
-    pub(super) fn is_lossy(&self, router: usize) -> bool {
-        self.lossy || !self.routers[router].losses.is_empty()
-    }
-
-    /// The process lives, is not stopped or paused, and its machine goes on.
-    pub(super) fn is_running(&self, place: Place) -> bool {
-        let member = self.member(place);
-        let host = self.host(member.host);
-        member.present && host.on && !host.frozen && host.process == Process::Running
-    }
-
-    /// It could be master: it runs, its link is up, its engine is not at fault.
-    pub(super) fn is_eligible(&self, place: Place) -> bool {
-        let member = self.member(place);
-        let segment = self.routers[place.router].key.segment;
-        self.is_running(place)
-            && self.is_linked(segment, member.host)
-            && !matches!(member.state, Some(StateKind::Fault | StateKind::Initialize))
-    }
-
-    /// Whether the host was paused or frozen at any time from `since` on.
-    pub(super) fn stalled_since(&self, host: HostId, since: WorldTime) -> bool {
-        match self.host(host).stalled {
-            None => false,
-            Some((_, None)) => true,
-            Some((_, Some(ended))) => ended >= since,
-        }
-    }
-
-    /// Whether the data plane of the host owns any virtual address of the router, and since when.
-    pub(super) fn owns(&self, place: Place, address: (SegmentId, IpAddr)) -> Option<WorldTime> {
-        self.owners.get(&address)?.get(&self.member(place).host).copied()
-    }
-
-    /// The virtual routers that have this address.
-    pub(super) fn routers_of(&self, address: (SegmentId, IpAddr)) -> Vec<usize> {
-        let has = |router: &Router| {
-            router.members.iter().any(|member| member.addresses.contains(&address))
-        };
-        (0..self.routers.len()).filter(|router| has(&self.routers[*router])).collect()
-    }
-}
-
-/// What a change touches.
-impl View {
-    /// The virtual routers whose masters, owners or connections may differ after this change.
-    pub(super) fn touched(&self, change: &Change) -> Vec<usize> {
-        match &change.what {
-            What::Joined { place, .. }
-            | What::Left(place)
-            | What::MasterStarts { place, .. }
-            | What::MasterEnds(place, _)
-            | What::Advertises { place, .. }
-            | What::InForce(place, _)
-            | What::State { place, .. }
-            | What::News(place, _)
-            | What::HoldEnds(place) => vec![place.router],
-            What::Heard { pair, .. } | What::Lost { pair, .. } => vec![pair.router],
-            What::Disagreement { .. }
-            | What::HeardInMaster(_)
-            | What::Gap { .. }
-            | What::Overtaken(_)
-            | What::Foreign { .. } => Vec::new(),
-            What::Injected(advert, _) => {
-                let same = |router: &usize| self.routers[*router].key == advert.router;
-                (0..self.routers.len()).filter(same).collect()
-            }
-            What::Seen(seen) => match seen {
-                Seen::Owns { segment, address, .. } => self.routers_of((*segment, *address)),
-                Seen::Process(_)
-                | Seen::Machine(_)
-                | Seen::Link { .. }
-                | Seen::Path { .. }
-                | Seen::Step(_) => (0..self.routers.len()).collect(),
-                Seen::AdvertSent(_)
-                | Seen::AdvertDelivered(_)
-                | Seen::AdvertLost(..)
-                | Seen::Address { .. }
-                | Seen::Announced { .. }
-                | Seen::Answered { .. }
-                | Seen::Neighbour { .. }
-                | Seen::Configured(_)
-                | Seen::Probe { .. }
-                | Seen::Engine(_)
-                | Seen::Dropped(_) => Vec::new(),
-            },
-        }
-    }
-}
-
-/// Bringing it up to date.
-impl View {
     fn member_mut(&mut self, place: Place) -> &mut Member {
         &mut self.routers[place.router].members[place.member]
     }
