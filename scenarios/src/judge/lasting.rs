@@ -57,6 +57,9 @@ impl Lasting {
             if higher.priority > lower.priority && (higher.config.preempt || higher.is_owner()) {
                 continue;
             }
+            if has_no_chance(view, master, taker, *last) {
+                continue;
+            }
             let silence = since(view.now, *last);
             let what = || {
                 let (taker, master) = (view.name(taker), view.name(master));
@@ -80,6 +83,20 @@ fn is_living_master(view: &View, place: Place) -> bool {
     let silent = matches!(member.ended, Some((_, Ending::Silent)));
     let claims = matches!(member.state, None | Some(vipd_engine::StateKind::Master));
     view.lives(place) && (member.master.is_some() || (silent && claims))
+}
+
+/// The taker has not heard this mastership yet and could not have: two of equal rank, or with a lost
+/// advert between them, follow a third one at nearly the same time.
+fn has_no_chance(view: &View, master: Place, taker: Place, last: WorldTime) -> bool {
+    let Some(began) = view.member(master).master.filter(|began| last < *began) else {
+        return false;
+    };
+    let lost = view.lost_since(master, taker, began);
+    let first = (view.pace(master) + view.late()) * lost
+        + view.most_delay(master.router)
+        + view.late()
+        + view.tolerance();
+    since(view.now, began) <= first
 }
 
 /// What explains that `taker` took over from a living `master`.

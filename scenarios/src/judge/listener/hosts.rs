@@ -65,6 +65,9 @@ impl Listener {
         };
         self.silence_one(place, at);
         self.check_explained(place, at, false);
+        if *to != StateKind::Master {
+            self.leave(place);
+        }
         let sender = self.sender(place);
         if *to == StateKind::Master && sender.unexplained == Some(at) {
             sender.unexplained = None;
@@ -119,6 +122,15 @@ impl Listener {
         }
         self.freshen(host);
         self.push(at, host, What::Seen(Seen::Machine(change)));
+    }
+
+    /// The engine says that it left: the last advert was the last one. Should it advertise all the
+    /// same, the columns disagree.
+    fn leave(&mut self, place: Place) {
+        if self.end_mastership(place) {
+            let (host, last) = (self.sender(place).host, self.sender(place).last);
+            self.push_late(last, host, What::MasterEnds(place, Ending::Silent));
+        }
     }
 
     fn process_ends(&mut self, at: WorldTime, place: Place, ending: Ending) {

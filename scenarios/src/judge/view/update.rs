@@ -71,6 +71,10 @@ impl View {
                 self.disturbed_at = at;
                 self.join(*place, host, config, key);
                 self.member_mut(*place).grouped = *grouped;
+                if starts.is_some() {
+                    self.member_mut(*place).held = None;
+                    self.holds.retain(|(_, held)| held != place);
+                }
                 if let Some(delay) = starts.filter(|delay| !delay.is_zero()) {
                     self.hold(*place, delay);
                 }
@@ -226,7 +230,8 @@ impl View {
         let place = Place { router: pair.router, member: pair.receiver };
         let member = self.member(place);
         let delay = member.config.preempt_delay;
-        let waits = member.master.is_none()
+        let waits = self.is_running(place)
+            && member.master.is_none()
             && member.held.is_none()
             && member.config.preempt
             && !delay.is_zero()
