@@ -8,14 +8,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
-use vipd_engine::config::VirtualAddress;
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use vipd_engine::config::{GroupConfig, VirtualAddress};
 use vipd_engine::rules::ChecksumForm;
 use vipd_engine::vrrp::advert::AdvertView;
 use vipd_engine::{
-    Advert, Config, Engine, Family, Ifindex, Input, InstanceConfig, InterfaceName, Interval, Link,
-    LinkState, LocalAddress, MacAddress, Output, Outputs, Priority, Received, StateKind, Timestamp,
-    Version, Vrid,
+    Advert, Config, Engine, Family, GroupName, Ifindex, Input, InstanceConfig, InstanceName,
+    InterfaceName, Interval, Link, LinkState, LocalAddress, MacAddress, Output, Outputs, Priority,
+    Received, StateKind, Timestamp, Version, Vrid,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -51,8 +51,8 @@ fn emit(advert: &Advert, bytes: &mut Vec<u8>) {
     advert.emit(source(), group(), ChecksumForm::PseudoHeader, bytes);
 }
 
-/// An engine with so many virtual routers.
-fn engine(instances: u32) -> Engine {
+/// An engine with so many virtual routers, in one sync group or in none.
+fn engine(instances: u32, grouped: bool) -> Engine {
     let (mut engine, mut out) = (Engine::new(), Outputs::new());
     for interface in 0..instances.div_ceil(VRIDS) {
         let (index, name) = (Ifindex(2 + interface), format!("eth{interface}"));
@@ -71,7 +71,11 @@ fn engine(instances: u32) -> Engine {
             ..InstanceConfig::new(&name, Family::Ipv4, &interface, vrid)
         }
     });
-    let config = Config::new(configs.collect(), vec![], Duration::ZERO).expect("a configuration");
+    let members = (0..instances).map(|number| InstanceName::new(&format!("VI_{number}"))).collect();
+    let group =
+        GroupConfig { name: GroupName::new("VG"), members, tracks: vec![], tracking_weight: false };
+    let groups = if grouped { vec![group] } else { vec![] };
+    let config = Config::new(configs.collect(), groups, Duration::ZERO).expect("a configuration");
     engine.handle(Timestamp::ZERO, Input::Configure(Arc::new(config)), &mut out);
     engine
 }
@@ -101,8 +105,8 @@ fn codec(c: &mut Criterion) {
 
 /// Every virtual router hears its master in turn and stays a backup.
 fn handle(c: &mut Criterion) {
-    for instances in [1, 1000] {
-        let mut engine = engine(instances);
+    for (instances, grouped) in [(1, false), (1000, false), (1000, true)] {
+        let mut engine = engine(instances, grouped);
         let heard: Vec<_> = (0..instances)
             .map(|number| {
                 let mut bytes = Vec::new();
@@ -111,7 +115,8 @@ fn handle(c: &mut Criterion) {
             })
             .collect();
         let (mut now, mut turn, mut out) = (Timestamp::ZERO, 0, Outputs::new());
-        c.bench_function(&format!("handle: an advert, {instances} instances"), |b| {
+        let name = if grouped { "instances of one group" } else { "instances" };
+        c.bench_function(&format!("handle: an advert, {instances} {name}"), |b| {
             b.iter(|| {
                 now = now + SECOND / instances;
                 turn = (turn + 1) % heard.len();
@@ -125,10 +130,22 @@ fn handle(c: &mut Criterion) {
     }
 }
 
+/// Everybody stops, and every index forgets everybody.
+fn shutdown(c: &mut Criterion) {
+    let engine = engine(1000, false);
+    c.bench_function("shutdown: 1000 backups", |b| {
+        b.iter_batched(
+            || (engine.clone(), Outputs::new()),
+            |(mut engine, mut out)| engine.handle(Timestamp::ZERO, Input::Shutdown, &mut out),
+            BatchSize::LargeInput,
+        );
+    });
+}
+
 /// A master sends its periodic advert, and the advert is answered.
 fn tick(c: &mut Criterion) {
     for instances in [1, 1000] {
-        let (mut engine, mut out) = (engine(instances), Outputs::new());
+        let (mut engine, mut out) = (engine(instances, false), Outputs::new());
         let mut beat = || {
             let now = engine.next_deadline().expect("masters have timers").at;
             engine.handle(now, Input::Tick, &mut out);
@@ -151,5 +168,5 @@ fn tick(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, codec, handle, tick);
+criterion_group!(benches, codec, handle, shutdown, tick);
 criterion_main!(benches);

@@ -46,6 +46,8 @@ pub struct Engine {
     /// Who watches a thing.
     watchers: BTreeMap<Tracked, Vec<InstanceId>>,
     pub(crate) routing: Routing,
+    /// An instance went away, and the indexes still name it.
+    indexes_are_stale: bool,
     schedule: Schedule,
     /// Mismatches of datagrams that no instance claimed.
     pub(crate) named: Named,
@@ -80,6 +82,7 @@ impl Engine {
             }
             Input::Shutdown => self.stop_all(now, out),
         }
+        self.refresh_indexes();
     }
 
     /// When to call next, with [`Input::Tick`] if nothing else happens before.
@@ -135,19 +138,36 @@ impl Engine {
         let mut ctx = Context { now, observed: &self.observed, out };
         let slot = id.0 as usize;
         let Some(Some(instance)) = self.instances.get_mut(slot) else { return };
+        let before = instance.standing();
         act(instance, &mut ctx);
-        if !instance.grouped {
-            self.schedule.file(id, instance.deadline().map(|(at, _)| at));
-        } else if let Some(group) = self.group_of.get(&id).map(|place| &self.groups[*place]) {
-            group.settle(&mut self.instances, &mut ctx);
-            for member in &group.members {
-                let deadline =
-                    self.instances[member.0 as usize].as_ref().and_then(Instance::deadline);
-                self.schedule.file(*member, deadline.map(|(at, _)| at));
+        self.schedule.file(id, instance.deadline().map(|(at, _)| at));
+        if instance.is_gone() {
+            self.instances[slot] = None;
+            self.indexes_are_stale = true;
+        } else if instance.grouped
+            && instance.standing() != before
+            && let Some(place) = self.group_of.get(&id)
+        {
+            self.settle(*place, now, out);
+        }
+    }
+
+    /// Brings the members of a group together.
+    fn settle(&mut self, place: usize, now: Timestamp, out: &mut Outputs) {
+        let group = &self.groups[place];
+        group.settle(&mut self.instances, &mut Context { now, observed: &self.observed, out });
+        for member in &group.members {
+            if let Some(Some(instance)) = self.instances.get(member.0 as usize) {
+                self.schedule.file(*member, instance.deadline().map(|(at, _)| at));
             }
         }
-        if self.instances[slot].as_ref().is_some_and(Instance::is_gone) {
-            self.forget(id);
+    }
+
+    /// Once per input: to leave one by one would cost the square of their number.
+    fn refresh_indexes(&mut self) {
+        if core::mem::take(&mut self.indexes_are_stale) {
+            self.watch();
+            self.routing.rebuild(&self.config, &self.instances, &self.observed);
         }
     }
 
@@ -168,8 +188,12 @@ impl Engine {
     fn on_link(&mut self, now: Timestamp, link: Link, out: &mut Outputs) {
         let (name, state) = (link.name.clone(), link.state);
         let renamed = self.observed.interface(link.interface).map(|known| known.name.clone());
+        let index_of = |observed: &Observed| observed.by_name(&name).map(|(index, _)| index);
+        let before = index_of(&self.observed);
         self.observed.on_link(link);
-        self.routing.rebuild(&self.config, &self.instances, &self.observed);
+        if index_of(&self.observed) != before {
+            self.routing.rebuild(&self.config, &self.instances, &self.observed);
+        }
         for id in self.routing.with_macvlan(&name) {
             self.with(id, now, out, |instance, ctx| instance.on_link(ctx, &name, state));
         }
@@ -191,17 +215,16 @@ impl Engine {
                 instance.on_address(ctx, &name, changed, present);
             });
         }
+        // A configured source may stand on any interface, and be virtual.
+        let mut concerned = self.routing.with_source(changed);
         if !self.observed.is_virtual(changed) {
-            // A configured source may stand on any interface.
-            for id in self.ids() {
-                self.with(id, now, out, |instance, ctx| {
-                    let concerned = instance.config.interface == name
-                        || instance.config.source() == Some(changed);
-                    if concerned {
-                        instance.evaluate(ctx);
-                    }
-                });
-            }
+            let own = self.watchers.get(&Tracked::Interface(name));
+            concerned.extend(own.into_iter().flatten());
+        }
+        concerned.sort_unstable();
+        concerned.dedup();
+        for id in concerned {
+            self.with(id, now, out, Instance::evaluate);
         }
     }
 
@@ -256,11 +279,14 @@ impl Engine {
             by_name.insert(name, id);
         }
         self.group(&by_name);
-        self.watch();
-        self.routing.rebuild(&self.config, &self.instances, &self.observed);
+        self.indexes_are_stale = true;
+        self.refresh_indexes();
         self.claim_leftovers(now, out);
         for id in by_name.into_values() {
             self.with(id, now, out, Instance::evaluate);
+        }
+        for place in 0..self.groups.len() {
+            self.settle(place, now, out);
         }
     }
 
@@ -324,12 +350,6 @@ impl Engine {
                 self.watchers.entry(tracked).or_default().push(instance.id);
             }
         }
-    }
-
-    fn forget(&mut self, id: InstanceId) {
-        self.instances[id.0 as usize] = None;
-        self.watch();
-        self.routing.rebuild(&self.config, &self.instances, &self.observed);
     }
 
     pub(crate) fn ids(&self) -> Vec<InstanceId> {

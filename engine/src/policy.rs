@@ -23,11 +23,13 @@ const fn may_own() -> bool {
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub(crate) name: GroupName,
+    /// In their order, which is the one in which they act.
     pub(crate) members: Vec<InstanceId>,
 }
 
 impl Group {
-    pub(crate) fn new(config: &GroupConfig, members: Vec<InstanceId>) -> Self {
+    pub(crate) fn new(config: &GroupConfig, mut members: Vec<InstanceId>) -> Self {
+        members.sort_unstable();
         Self { name: config.name.clone(), members }
     }
 
@@ -92,12 +94,12 @@ impl Group {
         &'a self,
         instances: &'a mut [Option<Instance>],
     ) -> impl Iterator<Item = &'a mut Instance> {
-        let members = &self.members;
-        instances
-            .iter_mut()
-            .enumerate()
-            .filter(|(slot, _)| members.iter().any(|id| id.0 as usize == *slot))
-            .filter_map(|(_, instance)| instance.as_mut())
+        let first = self.members.first().map_or(0, |id| id.0 as usize);
+        let last = self.members.last().map_or(0, |id| id.0 as usize + 1);
+        let among = instances.get_mut(first..last).unwrap_or_default().iter_mut().zip(first..);
+        among
+            .filter(|(_, slot)| self.members.binary_search_by_key(slot, |id| id.0 as usize).is_ok())
+            .filter_map(|(instance, _)| instance.as_mut())
     }
 }
 

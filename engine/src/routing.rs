@@ -30,6 +30,8 @@ pub(crate) struct Routing {
     tables: BTreeMap<Ifindex, [ByVrid; 2]>,
     by_address: BTreeMap<IpAddr, Vec<InstanceId>>,
     by_macvlan: BTreeMap<InterfaceName, Vec<InstanceId>>,
+    /// By the configured source of adverts.
+    by_source: BTreeMap<IpAddr, Vec<InstanceId>>,
     /// Configured unicast peers, and the instance that names them.
     by_peer: BTreeMap<IpAddr, InstanceName>,
 }
@@ -47,6 +49,9 @@ impl Routing {
             let addresses = settings.addresses.iter().chain(&settings.excluded);
             for address in addresses {
                 self.by_address.entry(address.address).or_default().push(instance.id);
+            }
+            if let Some(source) = settings.source() {
+                self.by_source.entry(source).or_default().push(instance.id);
             }
             if let Some(macvlan) = &settings.virtual_mac {
                 self.by_macvlan.entry(macvlan.interface.clone()).or_default().push(instance.id);
@@ -70,6 +75,10 @@ impl Routing {
 
     pub(crate) fn with_address(&self, address: IpAddr) -> Vec<InstanceId> {
         self.by_address.get(&address).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn with_source(&self, address: IpAddr) -> Vec<InstanceId> {
+        self.by_source.get(&address).cloned().unwrap_or_default()
     }
 
     pub(crate) fn with_macvlan(&self, name: &InterfaceName) -> Vec<InstanceId> {

@@ -470,6 +470,11 @@ impl Instance {
         ctx.out.push(Output::Notify(Event { instance: self.config.name.clone(), news }));
     }
 
+    /// What its group looks at: state, whether it waits for the group, whether it holds it back.
+    pub(crate) const fn standing(&self) -> (StateKind, bool, bool) {
+        (self.state.kind(), self.wants_master(), self.is_faulty())
+    }
+
     pub(crate) const fn state_kind(&self) -> StateKind {
         self.state.kind()
     }
