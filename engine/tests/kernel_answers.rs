@@ -5,7 +5,7 @@ mod driver;
 
 use driver::{Answer, Driver, ETH0, OWN_MAC, ip, nanos, priority, v2};
 use std::time::Duration;
-use vipd_engine::config::{Announcements, Peer, Transport, VirtualAddress};
+use vipd_engine::config::{Announcements, Peer, Transport, VirtualAddress, VirtualMac};
 use vipd_engine::{
     EffectError, Frame, Ifindex, Input, InstanceConfig, InterfaceName, KernelCommand, Link,
     LinkState, LocalAddress, Output, Outputs, StateKind, Timestamp,
@@ -50,6 +50,36 @@ fn an_address_that_the_kernel_adds_after_the_time_limit_is_removed_at_the_stop()
     driver.kernel = Answer::Ok;
     driver.handle(Input::Shutdown);
     assert!(matches!(driver.commands()[..], [KernelCommand::RemoveAddress(_)]));
+    assert!(!driver.engine.status().is_releasing());
+}
+
+#[test]
+fn a_macvlan_that_a_reload_renames_is_made_anew_and_the_old_one_removed() {
+    let named = |name: &str| {
+        let interface = InterfaceName::new(name);
+        let macvlan = VirtualMac { interface, transmit_from_parent: false };
+        InstanceConfig { virtual_mac: Some(macvlan), ..v2() }
+    };
+    let mut driver = Driver::new(named("vrrp.51"));
+    driver.run_until(at(M));
+    driver.log.clear();
+    driver.configure(vec![named("vip0")], vec![]);
+    driver.configure(vec![v2()], vec![]);
+    driver.handle(Input::Shutdown);
+    let commands: Vec<_> = driver.commands().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        commands,
+        [
+            "set macvlan vip0 on eth0 with 00:00:5e:00:01:33 up",
+            "remove address 10.0.0.100/32 on vrrp.51",
+            "add address 10.0.0.100/32 on vip0",
+            "remove macvlan vrrp.51",
+            "remove address 10.0.0.100/32 on vip0",
+            "add address 10.0.0.100/32 on eth0",
+            "remove macvlan vip0",
+            "remove address 10.0.0.100/32 on eth0",
+        ]
+    );
     assert!(!driver.engine.status().is_releasing());
 }
 

@@ -51,6 +51,8 @@ struct Macvlan {
     name: InterfaceName,
     parent: InterfaceName,
     mac: MacAddress,
+    /// The configuration has it no more, or has another one.
+    retired: bool,
     exists: bool,
     up: bool,
     pending: Option<Pending>,
@@ -87,7 +89,8 @@ pub(crate) enum Want {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Holdings {
     addresses: Vec<Holding>,
-    macvlan: Option<Macvlan>,
+    /// The one of the configuration, and those of earlier ones until they are removed.
+    macvlans: Vec<Macvlan>,
 }
 
 impl Holdings {
@@ -116,11 +119,23 @@ impl Holdings {
                 }),
             }
         }
+        for known in &mut self.macvlans {
+            known.retired = macvlan != Some((known.name.clone(), known.parent.clone(), known.mac));
+        }
         if let Some((name, parent, mac)) = macvlan
-            && self.macvlan.is_none()
+            && self.macvlans.iter().all(|known| known.retired)
         {
-            let (exists, up, pending, retry_at) = (false, false, None, None);
-            self.macvlan = Some(Macvlan { name, parent, mac, exists, up, pending, retry_at });
+            let (retired, exists, up, pending, retry_at) = (false, false, false, None, None);
+            self.macvlans.push(Macvlan {
+                name,
+                parent,
+                mac,
+                retired,
+                exists,
+                up,
+                pending,
+                retry_at,
+            });
         }
     }
 
@@ -131,14 +146,17 @@ impl Holdings {
         want: Want,
         mut number: impl FnMut(&KernelCommand) -> u64,
     ) {
-        let any_present = self.addresses.iter().any(|holding| holding.present);
-        let up = self.macvlan.as_ref().is_none_or(|macvlan| macvlan.up);
-        if let Some(macvlan) = &mut self.macvlan
-            && ready(&macvlan.pending, &mut macvlan.retry_at, now)
-            && let Some(command) = macvlan.next_step(want, any_present)
-        {
-            macvlan.pending = Some(pending(now, number(&command), command));
+        for macvlan in &mut self.macvlans {
+            let on_it = |holding: &Holding| holding.spec.interface == macvlan.name;
+            let used = self.addresses.iter().any(|holding| holding.present && on_it(holding));
+            if ready(&macvlan.pending, &mut macvlan.retry_at, now)
+                && let Some(command) = macvlan.next_step(want, used)
+            {
+                macvlan.pending = Some(pending(now, number(&command), command));
+            }
         }
+        self.macvlans.retain(|macvlan| !macvlan.retired || macvlan.is_busy());
+        let up = self.macvlans.iter().all(|macvlan| macvlan.up || macvlan.retired);
         for holding in &mut self.addresses {
             if ready(&holding.pending, &mut holding.retry_at, now)
                 && let Some(command) = holding.next_step(want, up)
@@ -159,7 +177,7 @@ impl Holdings {
         let is_it = |waiting: &Option<Pending>| {
             waiting.as_ref().is_some_and(|waiting| waiting.number == number)
         };
-        if let Some(macvlan) = self.macvlan.as_mut().filter(|macvlan| is_it(&macvlan.pending)) {
+        if let Some(macvlan) = self.macvlans.iter_mut().find(|macvlan| is_it(&macvlan.pending)) {
             return macvlan.answered(now, result);
         }
         let holding = self.addresses.iter_mut().find(|holding| is_it(&holding.pending));
@@ -172,7 +190,7 @@ impl Holdings {
             waiting.as_ref().is_some_and(|waiting| waiting.limit <= now)
         };
         let result = Err(EffectError::TimedOut);
-        if let Some(macvlan) = self.macvlan.as_mut().filter(|macvlan| is_over(&macvlan.pending)) {
+        if let Some(macvlan) = self.macvlans.iter_mut().find(|macvlan| is_over(&macvlan.pending)) {
             return Some(macvlan.answered(now, result));
         }
         let holding = self.addresses.iter_mut().find(|holding| is_over(&holding.pending))?;
@@ -213,7 +231,7 @@ impl Holdings {
 
     /// The virtual-MAC interface went up or down, whoever did it.
     pub(crate) fn observe_link(&mut self, name: &InterfaceName, state: LinkState) {
-        if let Some(macvlan) = self.macvlan.as_mut().filter(|macvlan| macvlan.name == *name) {
+        for macvlan in self.macvlans.iter_mut().filter(|macvlan| macvlan.name == *name) {
             macvlan.exists = state != LinkState::Absent;
             macvlan.up = state == LinkState::Up;
         }
@@ -227,17 +245,14 @@ impl Holdings {
 
     /// Whether a command waits for its answer or its next try, or something of ours is there.
     pub(crate) fn is_busy(&self) -> bool {
-        self.addresses.iter().any(Holding::is_busy)
-            || self.macvlan.as_ref().is_some_and(|macvlan| {
-                macvlan.pending.is_some() || macvlan.retry_at.is_some() || macvlan.exists
-            })
+        self.addresses.iter().any(Holding::is_busy) || self.macvlans.iter().any(Macvlan::is_busy)
     }
 
     /// The next time limit or retry.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        let macvlan = self.macvlan.iter().map(|macvlan| (&macvlan.pending, macvlan.retry_at));
+        let macvlans = self.macvlans.iter().map(|macvlan| (&macvlan.pending, macvlan.retry_at));
         let addresses = self.addresses.iter().map(|holding| (&holding.pending, holding.retry_at));
-        macvlan
+        macvlans
             .chain(addresses)
             .filter_map(|(waiting, retry_at)| {
                 waiting.as_ref().map(|waiting| waiting.limit).or(retry_at)
@@ -255,17 +270,17 @@ impl Holdings {
             (holding.filtered, holding.ours).hash(hasher);
             (waiting(&holding.pending), holding.retry_at.map(|at| at - now)).hash(hasher);
         }
-        if let Some(macvlan) = &self.macvlan {
-            (macvlan.exists, macvlan.up).hash(hasher);
+        for macvlan in &self.macvlans {
+            (&macvlan.name, macvlan.retired, macvlan.exists, macvlan.up).hash(hasher);
             (waiting(&macvlan.pending), macvlan.retry_at.map(|at| at - now)).hash(hasher);
         }
     }
 
     /// The lowest number that a waiting command has, so that ids fold by order of appearance.
     pub(crate) fn first_waiting(&self) -> Option<u64> {
-        let macvlan = self.macvlan.iter().filter_map(|macvlan| macvlan.pending.as_ref());
+        let macvlans = self.macvlans.iter().filter_map(|macvlan| macvlan.pending.as_ref());
         let addresses = self.addresses.iter().filter_map(|holding| holding.pending.as_ref());
-        macvlan.chain(addresses).map(|waiting| waiting.number).min()
+        macvlans.chain(addresses).map(|waiting| waiting.number).min()
     }
 }
 
@@ -340,19 +355,27 @@ impl Holding {
 }
 
 impl Macvlan {
-    fn next_step(&self, want: Want, any_present: bool) -> Option<KernelCommand> {
+    fn is_busy(&self) -> bool {
+        self.pending.is_some() || self.retry_at.is_some() || self.exists
+    }
+
+    fn next_step(&self, want: Want, used: bool) -> Option<KernelCommand> {
         let set = |up| {
             let (name, parent) = (self.name.clone(), self.parent.clone());
             Some(KernelCommand::SetVirtualMac { name, parent, mac: self.mac, up })
         };
         match want {
+            _ if self.retired => self.removal(used),
             Want::Held if !self.up => set(true),
-            Want::Released if self.up && !any_present => set(false),
-            Want::ReleasedOnStop if self.exists && !any_present => {
-                Some(KernelCommand::RemoveVirtualMac { name: self.name.clone() })
-            }
-            Want::Held | Want::Released | Want::ReleasedOnStop => None,
+            Want::Released if self.up && !used => set(false),
+            Want::ReleasedOnStop => self.removal(used),
+            Want::Held | Want::Released => None,
         }
+    }
+
+    fn removal(&self, used: bool) -> Option<KernelCommand> {
+        let name = self.name.clone();
+        (self.exists && !used).then_some(KernelCommand::RemoveVirtualMac { name })
     }
 
     fn answered(&mut self, now: Timestamp, result: Result<(), EffectError>) -> Change {
