@@ -1,7 +1,8 @@
 //! Holds `requirements.toml` to its word: every requirement has a proof in each ring, or says why
 //! not. What the ledger looks like to a reader is made here too (`docs/conformance.md`).
 //!
-//! `ledger/row.rs` reads it, `ledger/check.rs` finds what is wrong, `ledger/page.rs` writes the page.
+//! `ledger/row.rs` reads it, `ledger/check.rs` finds what is wrong, `ledger/page.rs` writes the
+//! page.
 
 mod ledger {
     pub mod check;

@@ -12,7 +12,8 @@ use vipd_engine::rules::ChecksumForm;
 use vipd_engine::{
     Advert, Config, EffectError, Engine, Family, Frame, Ifindex, Input, InstanceConfig,
     InterfaceName, Interval, KernelCommand, Link, LinkState, LocalAddress, MacAddress, Output,
-    Outputs, Priority, Received, StateKind, Timestamp, TrackerName, TrackerValue, Version, Vrid,
+    Outputs, Priority, Profile, Received, Rules, StateKind, Timestamp, TrackerName, TrackerValue,
+    Version, Vrid,
 };
 
 pub const ETH0: Ifindex = Ifindex(2);
@@ -45,6 +46,34 @@ pub fn v2() -> InstanceConfig {
 pub fn v3(centiseconds: i64) -> InstanceConfig {
     let interval = Interval::from_centiseconds(centiseconds).unwrap();
     InstanceConfig { version: Version::V3, interval, ..v2() }
+}
+
+/// A v3 instance over IPv6 with the addresses fe80::10 and fd00:99::10, one second.
+pub fn v6() -> InstanceConfig {
+    let mut config = InstanceConfig::new("VI_6", Family::Ipv6, "eth0", vrid());
+    config.addresses =
+        ["fe80::10", "fd00:99::10"].map(|address| VirtualAddress::new(ip(address))).into();
+    config
+}
+
+/// A row and its instance under drop-in and under each RFC of its version.
+pub fn under_each_profile(
+    row: &'static str,
+    config: &InstanceConfig,
+) -> Vec<(&'static str, InstanceConfig)> {
+    let profiles = match config.version {
+        Version::V2 => vec![Profile::DropIn, Profile::Rfc3768],
+        Version::V3 => vec![Profile::DropIn, Profile::Rfc5798, Profile::Rfc9568],
+    };
+    let with = |profile| InstanceConfig { rules: Rules::of(profile), ..config.clone() };
+    profiles.into_iter().map(|profile| (row, with(profile))).collect()
+}
+
+/// A row of v2 and the row of v3 that says the same, each under its profiles.
+pub fn both(v2_row: &'static str, v3_row: &'static str) -> Vec<(&'static str, InstanceConfig)> {
+    let mut cases = under_each_profile(v2_row, &v2());
+    cases.extend(under_each_profile(v3_row, &v3(100)));
+    cases
 }
 
 /// What the kernel of the test does with a command or a frame.
@@ -175,8 +204,10 @@ impl Driver {
             Family::Ipv4 => ip("224.0.0.18"),
             Family::Ipv6 => ip("ff02::12"),
         };
+        let form =
+            self.engine.status().instances().next().map(|it| it.config().rules.checksum_sent);
         let mut bytes = Vec::new();
-        advert.emit(ip(source), group, ChecksumForm::PseudoHeader, &mut bytes);
+        advert.emit(ip(source), group, form.unwrap_or(ChecksumForm::PseudoHeader), &mut bytes);
         self.hear_bytes(source, group, 255, &bytes);
     }
 
@@ -217,6 +248,28 @@ impl Driver {
         let sent = self.log.iter().filter_map(|(at, output)| match output {
             Output::Send { frame: Frame::Advert(frame), .. } => Some((*at, frame.advert.priority)),
             Output::Send { .. } | Output::Kernel { .. } | Output::Notify(_) => None,
+        });
+        sent.collect()
+    }
+
+    /// The frames sent, with their times, oldest first.
+    pub fn frames(&self) -> Vec<(Timestamp, Frame)> {
+        let sent = self.log.iter().filter_map(|(at, output)| match output {
+            Output::Send { frame, .. } => Some((*at, frame.clone())),
+            Output::Kernel { .. } | Output::Notify(_) => None,
+        });
+        sent.collect()
+    }
+
+    /// The octets of the adverts sent, oldest first.
+    pub fn messages(&self) -> Vec<Vec<u8>> {
+        let sent = self.frames().into_iter().filter_map(|(_, frame)| match frame {
+            Frame::Advert(frame) => {
+                let mut octets = Vec::new();
+                frame.emit(&mut octets);
+                Some(octets)
+            }
+            Frame::GratuitousArp(_) | Frame::UnsolicitedNa(_) => None,
         });
         sent.collect()
     }

@@ -1,5 +1,5 @@
-//! What is wrong with a ledger, one line per mistake. Whether a proof proves what it says is for its
-//! reader to judge; whether it is there is not.
+//! What is wrong with a ledger, one line per mistake. Whether a proof proves what it says is for
+//! its reader to judge; whether it is there is not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -7,14 +7,14 @@ use super::row::{Ledger, Proof, Ring, Row};
 const HEAD: &str = "\
 # Conformance
 
-Every requirement of the RFCs that vipd knows of, and the proof of it. This page is made from `requirements.toml` by
-`UPDATE_DOCS=1 cargo test -p vipd-sim --test ledger`; do not edit it.
+Every requirement of the RFCs that vipd knows of, and the proof of it. This page is made from
+`requirements.toml` by `UPDATE_DOCS=1 cargo test -p vipd-sim --test ledger`; do not edit it.
 
-`unit` is the engine or the codec alone, `sim` is many routers in the simulator, `wire` is real kernels. An empty
-cell: this ring cannot show it. A proof is `package::file::test`, with `#case` where a test is a table, or a scenario.
-The numbers of a source are an RFC and its section; `X-` rows are good practice that no RFC asks for, and `(2nd)` marks
-a text that was read at second hand. Profiles: where the row holds. D is `drop-in`, 37 `rfc3768`, 57 `rfc5798`, 95
-`rfc9568`.
+`unit` is the engine or the codec alone, `sim` is many routers in the simulator, `wire` is real
+kernels. An empty cell: this ring cannot show it. A proof is `package::file::test`, with `#case`
+where a test is a table, or a scenario. The numbers of a source are an RFC and its section; `X-`
+rows are good practice that no RFC asks for, and `(2nd)` marks a text that was read at second hand.
+Where a row holds: D is `drop-in`, 37 `rfc3768`, 57 `rfc5798`, 95 `rfc9568`.
 
 ";
 
@@ -28,7 +28,7 @@ pub fn page(ledger: &Ledger) -> String {
             section = &row.section;
             let _ = write!(page, "\n## {section}\n\n");
             page.push_str(
-                "| id | source | level | requirement | holds in | code | unit | sim | wire |\n",
+                "| id | source | level | requirement | in | code | unit | sim | wire |\n",
             );
             page.push_str("|---|---|---|---|---|---|---|---|---|\n");
         }
