@@ -145,7 +145,8 @@ fn repeats_for_rival(view: &View, place: Place) -> bool {
         && config.announcements.lower_priority_delay > view.most_delay(place.router)
 }
 
-fn is_dual(view: &View, router: usize) -> bool {
+/// Whether several members are master, or own the same address, anywhere on the segment.
+pub(super) fn is_dual(view: &View, router: usize) -> bool {
     let masters = view.places(router).filter(|place| view.member(*place).master.is_some());
     let owners = |address: &_| {
         let owns = |place: &Place| view.owns(*place, *address).is_some();

@@ -106,7 +106,8 @@ impl Takeover {
         let timer_ran_on = better.priority > old.priority && better.config.preempt;
         let period = view.up(old.advertised * 2);
         let resigned = old.resigned_at.is_some_and(|at| since(crash.at, at) <= period);
-        if !timer_ran_on && !resigned && lost == 0 {
+        let cut = view.was_cut(crash.master, taker, crash.at_minus(view, taker), crash.at);
+        if !timer_ran_on && !resigned && lost == 0 && !cut {
             let earliest = Self::earliest(view, crash, taker);
             self.score.at_least(value, earliest, excuse, || what("too early"));
         }
@@ -227,9 +228,11 @@ impl BestFollows {
         let before = election.crash.at_minus(view, place);
         let lost = view.lost_since(election.crash.master, place, before) > 0
             || view.lost_since(election.crash.master, best, before) > 0
-            || view.lost_since(best, place, before) > 0;
+            || view.lost_since(best, place, before) > 0
+            || view.was_cut(election.crash.master, place, before, at)
+            || view.was_cut(election.crash.master, best, before, at);
         let excuse = || {
-            let excuse = lost.then(|| "adverts were lost before the crash".to_owned());
+            let excuse = lost.then(|| "adverts were lost or cut off before the crash".to_owned());
             excuse.or_else(|| excuse_of(view, election.crash.master, &[best, place], at))
         };
         let what = || {

@@ -106,13 +106,21 @@ fn excuse(view: &View, master: Place, taker: Place, last: WorldTime) -> Option<S
     if let Some(stalled) = view.stalled(&both, last) {
         return Some(stalled);
     }
-    if view.was_cut(master, taker, last) {
+    if view.was_cut(master, taker, last, view.now) || !view.reaches(master, taker) {
         return Some(format!("{to} was cut off from {from}"));
     }
     let lost = view.lost_since(master, taker, last);
     let down = view.down(view.member(taker).down_interval_floor());
     if longest_gap(view, master, lost) >= down {
         return Some(format!("{lost} adverts of {from} in a row were lost on the way to {to}"));
+    }
+    // An older resignation that arrives after the first advert of the new master restarts the skew.
+    let skew = view.up(view.member(taker).skew()) + view.most_delay(taker.router) + view.late() * 2;
+    let resigned = |place: &Place| {
+        view.member(*place).resigned_at.is_some_and(|at| since(view.now, at) <= skew)
+    };
+    if let Some(place) = view.places(taker.router).find(resigned) {
+        return Some(format!("{} had resigned shortly before", view.name(place)));
     }
     let period = view.up(view.member(master).advertised * 3);
     if view.member(master).resigned_at.is_some_and(|at| since(view.now, at) <= period) {

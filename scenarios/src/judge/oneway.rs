@@ -79,7 +79,8 @@ impl OneWay {
             dual_since: None,
         });
         if let What::MasterStarts { place, resumed: false, .. } = change.what
-            && (place == winner || place == loser)
+            && ((place == winner && view.is_still_master(loser))
+                || (place == loser && view.is_still_master(winner)))
         {
             window.takeovers += 1;
         }

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::caches::is_dual;
 use super::change::{Change, Place, What};
 use super::score::Score;
-use super::terms::since;
+use super::terms::{plus, since};
 use super::view::View;
 use super::{Property, PropertyId, PropertyReport};
 use crate::record::{HostId, Seen, SegmentId, WorldTime};
@@ -32,6 +33,9 @@ struct Stretch {
     unreachable: Option<(WorldTime, String)>,
     asked_at: Option<WorldTime>,
     cached: bool,
+    /// The last dual interval before the stretch or in it, and for how long S11 lets a cache be
+    /// stale after it (`None`: for ever).
+    dual: Option<(WorldTime, Option<Duration>)>,
 }
 
 impl Reachable {
@@ -55,6 +59,7 @@ impl Reachable {
             unreachable: None,
             asked_at: None,
             cached: false,
+            dual: None,
         }
     }
 
@@ -73,7 +78,13 @@ impl Reachable {
         };
         // A probe that nobody answered was lost like any other frame.
         let lossy = || lossy.then(|| "frames are lost on this segment".to_owned());
-        let excuse = || stretch.excuse.clone().or_else(lossy);
+        let stale = || {
+            let (ended, refresh) = stretch.dual?;
+            let until = stretch.unreachable.as_ref().map_or(ended, |(until, _)| *until);
+            let allowed = refresh.is_none_or(|refresh| until <= plus(ended, refresh));
+            allowed.then(|| "S11 lets a cache be stale until the next refresh".to_owned())
+        };
+        let excuse = || stretch.excuse.clone().or_else(lossy).or_else(stale);
         self.score.at_most(value, stretch.bound, excuse, || {
             format!("{why} {value:?} after the last fault")
         });
@@ -106,6 +117,15 @@ impl Reachable {
             }
         }
     }
+}
+
+/// The longest refresh of the announcements, with its way; `None` if somebody has none.
+fn refresh(view: &View, router: usize) -> Option<Duration> {
+    let present = view.places(router).filter(|place| view.member(*place).present);
+    let periods: Option<Vec<_>> =
+        present.map(|place| view.member(place).config.announcements.refresh).collect();
+    let longest = periods?.into_iter().max()?;
+    Some(view.up(longest) + view.most_delay(router) + view.late() * 2 + view.tolerance())
 }
 
 /// How long after it has the address a master says so for the last time of its own accord.
@@ -149,12 +169,17 @@ impl Property for Reachable {
         }
         for router in routers {
             if view.calm_since(router) == change.at || !self.stretches.contains_key(&router) {
+                let mut next = Self::begin(view, router);
                 if let Some(stretch) = self.stretches.remove(&router) {
+                    next.dual = stretch.dual;
                     self.close(stretch, view.is_lossy(router), change.at);
                 }
-                self.stretches.insert(router, Self::begin(view, router));
+                self.stretches.insert(router, next);
             }
             let Some(stretch) = self.stretches.get_mut(&router) else { continue };
+            if is_dual(view, router) {
+                stretch.dual = Some((change.at, refresh(view, router)));
+            }
             if let Some(why) = stretch.stale.take() {
                 stretch.unreachable = stretch.unreachable.take().max(Some((change.at, why)));
             }

@@ -238,7 +238,7 @@ fn s4_a_backup_far_below_the_best_one_must_not_become_master() {
 fn s4_is_not_provided_where_adverts_were_lost_before_the_crash() {
     let mut run = crash_of_three(&[200, 150, 50], 1);
     run.lost(101 * MS, 0, 200);
-    is(&run.judged(PropertyId::S4, 400 * MS), Verdict::NotProvided, "lost before the crash");
+    is(&run.judged(PropertyId::S4, 400 * MS), Verdict::NotProvided, "before the crash");
 }
 
 /// b is master, a comes back and takes over; b lets the address go so much later.
@@ -459,13 +459,13 @@ fn s10_is_not_provided_with_the_alarm_off() {
 fn s10_a_deaf_winner_takes_over_once_and_no_more() {
     let taken = |times: u64| {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 10 * SECOND);
+        pair(&mut run, 30 * SECOND);
         run.path(0, 1, 0, false);
-        for number in 1..times {
+        for number in 0..times {
             let at = 10 * SECOND + 3 * number * SECOND;
-            run.yields(at, 0);
-            run.takes_over(at + 2 * SECOND, 0);
-            run.adverts(at + 2 * SECOND, at + 3 * SECOND, 0);
+            run.takes_over(at, 1);
+            run.advert_to(at, 1, 100, &[]);
+            run.yields(at + 1, 1);
         }
         run.judged(PropertyId::S10, 30 * SECOND)
     };

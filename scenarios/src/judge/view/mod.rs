@@ -190,14 +190,20 @@ impl View {
             && self.is_linked(segment, to)
     }
 
-    /// Whether something between the two changed at `since` or later, or is closed now.
-    pub(super) fn was_cut(&self, from: Place, to: Place, since: WorldTime) -> bool {
+    /// Whether something between the two last changed between these times, both included.
+    pub(super) fn was_cut(
+        &self,
+        from: Place,
+        to: Place,
+        since: WorldTime,
+        until: WorldTime,
+    ) -> bool {
         let segment = self.routers[from.router].key.segment;
         let (from_host, to_host) = (self.member(from).host, self.member(to).host);
         let path = self.paths.get(&(segment, from_host, to_host));
         let link = |host| self.host(host).links.get(&segment).map(|(_, changed)| *changed);
         let changes = [path.map(|path| path.changed), link(from_host), link(to_host)];
-        !self.reaches(from, to) || changes.into_iter().flatten().any(|changed| changed >= since)
+        changes.into_iter().flatten().any(|changed| since <= changed && changed <= until)
     }
 
     /// The same without regard to the machine of the sender, which may stand still by now.

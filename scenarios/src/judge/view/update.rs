@@ -248,6 +248,12 @@ impl View {
         if from == StateKind::Master && to != StateKind::Master {
             member.left_master_at = Some(now);
         }
+        // Each time as a backup has its own preempt delay.
+        let begins = to == StateKind::Backup && !matches!(from, StateKind::Initialize);
+        if begins && !member.config.preempt_delay.is_zero() {
+            member.held = None;
+            self.holds.retain(|(_, held)| *held != place);
+        }
     }
 
     fn news(&mut self, place: Place, news: &News) {
