@@ -94,14 +94,15 @@ impl Listener {
             }
             let sender = self.sender(place);
             match change {
-                ProcessChange::Paused => sender.free_since = None,
-                ProcessChange::Resumed => sender.free_since = Some(at),
+                ProcessChange::Paused => sender.paused = true,
+                ProcessChange::Resumed => sender.paused = false,
                 ProcessChange::Started => {
-                    sender.free_since = Some(at);
+                    sender.paused = false;
                     self.routers[place.router].forget_heard(place.member);
                 }
                 ProcessChange::Stopping | ProcessChange::Stopped | ProcessChange::Killed => {}
             }
+            self.sender(place).note_freedom(at);
         }
         if change == ProcessChange::Started {
             self.started.insert(host, at);
@@ -115,10 +116,11 @@ impl Listener {
             self.silence_one(place, at);
             match change {
                 MachineChange::Off => self.process_ends(at, place, Ending::Crashed),
-                MachineChange::Frozen { .. } => self.sender(place).free_since = None,
-                MachineChange::Thawed => self.sender(place).free_since = Some(at),
-                MachineChange::On => {}
+                MachineChange::Frozen { .. } => self.sender(place).frozen = true,
+                MachineChange::Thawed => self.sender(place).frozen = false,
+                MachineChange::On => self.sender(place).frozen = false,
             }
+            self.sender(place).note_freedom(at);
         }
         self.freshen(host);
         self.push(at, host, What::Seen(Seen::Machine(change)));

@@ -35,6 +35,8 @@ pub(super) struct Sender {
     pub(super) in_force: Duration,
     pub(super) state: Option<StateKind>,
     pub(super) state_since: WorldTime,
+    pub(super) paused: bool,
+    pub(super) frozen: bool,
     /// Neither paused nor frozen, nor refused a send, since then; `None` while it is.
     pub(super) free_since: Option<WorldTime>,
     /// An advert that the engine's column does not explain yet.
@@ -86,6 +88,8 @@ impl Router {
             in_force: interval,
             state: None,
             state_since: WorldTime(0),
+            paused: false,
+            frozen: false,
             free_since: Some(WorldTime(0)),
             unexplained: None,
         });
@@ -125,6 +129,11 @@ impl Router {
 }
 
 impl Sender {
+    /// Its process was paused, its machine frozen, or the reverse.
+    pub(super) fn note_freedom(&mut self, at: WorldTime) {
+        self.free_since = (!self.paused && !self.frozen).then_some(at);
+    }
+
     /// Whether it left the state Master at this moment.
     pub(super) fn left_just_now(&self, at: WorldTime) -> bool {
         self.state.is_some_and(|state| state != StateKind::Master) && self.state_since == at

@@ -361,7 +361,7 @@ impl View {
             ProcessChange::Stopped | ProcessChange::Killed => self.process_ends(id),
             ProcessChange::Paused => {
                 host.process = Process::Paused;
-                host.stalled = Some((now, None));
+                host.stall(now);
             }
             ProcessChange::Resumed => {
                 host.process = Process::Running;
@@ -389,7 +389,7 @@ impl View {
             }
             MachineChange::Frozen { .. } => {
                 host.frozen = true;
-                host.stalled = Some((now, None));
+                host.stall(now);
             }
             MachineChange::Thawed => {
                 host.frozen = false;
@@ -411,7 +411,18 @@ impl View {
 }
 
 impl Host {
+    fn stall(&mut self, now: WorldTime) {
+        let began = match self.stalled {
+            Some((began, None)) => began,
+            Some((_, Some(_))) | None => now,
+        };
+        self.stalled = Some((began, None));
+    }
+
     fn go_on(&mut self, now: WorldTime) {
+        if self.frozen || self.process == Process::Paused {
+            return;
+        }
         self.running_since = now;
         if let Some((since, None)) = self.stalled {
             self.stalled = Some((since, Some(now)));
