@@ -7,8 +7,8 @@ use driver::{Answer, Driver, ETH0, OWN_MAC, ip, nanos, priority, v2};
 use std::time::Duration;
 use vipd_engine::config::{Announcements, Peer, Transport, VirtualAddress, VirtualMac};
 use vipd_engine::{
-    EffectError, Frame, Ifindex, Input, InstanceConfig, InterfaceName, KernelCommand, Link,
-    LinkState, LocalAddress, Output, Outputs, StateKind, Timestamp,
+    EffectError, Family, Frame, Ifindex, Input, InstanceConfig, InterfaceName, KernelCommand, Link,
+    LinkState, LocalAddress, Output, Outputs, Profile, Rules, StateKind, Timestamp,
 };
 
 const M: Duration = Duration::from_nanos(3_609_375_000);
@@ -93,6 +93,32 @@ fn an_address_that_is_taken_off_an_owners_list_stays_on_the_machine() {
     driver.configure(vec![InstanceConfig { addresses, ..owner }], vec![]);
     let commands: Vec<_> = driver.commands().iter().map(ToString::to_string).collect();
     assert_eq!(commands, ["add address 10.0.0.101/32 on eth0"]);
+}
+
+#[test]
+fn an_address_of_an_owner_that_is_one_no_more_goes_with_the_stop() {
+    let owner = InstanceConfig { priority: priority(255), ..v2() };
+    let mut driver = Driver::unconfigured();
+    driver.address("10.0.0.100", true);
+    driver.configure(vec![owner], vec![]);
+    driver.configure(vec![v2()], vec![]);
+    driver.handle(Input::Shutdown);
+    assert!(matches!(driver.commands()[..], [KernelCommand::RemoveAddress(_)]));
+}
+
+#[test]
+fn under_strict_rules_a_second_lies_between_two_neighbour_advertisements_of_an_address() {
+    let mut config = InstanceConfig::new("VI_1", Family::Ipv6, "eth0", driver::vrid());
+    config.addresses = vec![VirtualAddress::new(ip("fe80::100"))];
+    config.rules = Rules::of(Profile::Rfc9568);
+    let mut driver = Driver::new(config);
+    for _ in 0..40 {
+        driver.run_for(nanos(250_000_000));
+        driver.hear("fe80::1", 50);
+    }
+    let times = driver.announcements();
+    assert!(times.len() > 4, "{times:?}");
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= SECOND), "{times:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! state.
 
 use core::hash::{Hash, Hasher};
+use core::time::Duration;
 
 use crate::config::Announcements;
 use crate::time::Timestamp;
@@ -15,7 +16,12 @@ use crate::time::Timestamp;
 pub(crate) struct Announcing {
     again: Option<Again>,
     refresh_at: Option<Timestamp>,
+    /// No unsolicited neighbour advertisement before then, where the rules space them.
+    rests_until: Timestamp,
 }
+
+/// RetransTimer (RFC 4861 section 7.2.6).
+const NA_SPACING: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug)]
 struct Again {
@@ -26,7 +32,7 @@ struct Again {
 impl Announcing {
     /// Mastership begins now.
     pub(crate) fn new(now: Timestamp, config: &Announcements) -> Self {
-        let mut announcing = Self { again: None, refresh_at: None };
+        let mut announcing = Self { again: None, refresh_at: None, rests_until: Timestamp::ZERO };
         announcing.repeat(now, config);
         announcing.refresh_at = config.refresh().map(|refresh| now + refresh);
         announcing
@@ -45,6 +51,15 @@ impl Announcing {
             let at = now + config.lower_priority_delay;
             self.again = Some(Again { at, frames: config.lower_priority_repeat });
         }
+    }
+
+    /// Whether neighbour advertisements were sent less than a second ago. If not, they are now.
+    pub(crate) fn rests(&mut self, now: Timestamp) -> bool {
+        let rests = now < self.rests_until;
+        if !rests {
+            self.rests_until = now + NA_SPACING;
+        }
+        rests
     }
 
     /// Frames per address that are due now, zero if none are.
@@ -83,6 +98,7 @@ impl Announcing {
 
     pub(crate) fn fold(&self, now: Timestamp, hasher: &mut impl Hasher) {
         self.again.map(|again| (again.at - now, again.frames)).hash(hasher);
+        (self.rests_until - now).hash(hasher);
         // From a late refresh the next one is counted, so lateness decides.
         self.refresh_at.map(|at| (at - now, now - at)).hash(hasher);
     }

@@ -139,6 +139,13 @@ impl Holdings {
         }
     }
 
+    /// These are not an owner's real addresses: whoever added one, it is ours now.
+    pub(crate) fn claim(&mut self) {
+        for holding in &mut self.addresses {
+            holding.ours = holding.present;
+        }
+    }
+
     /// The next commands towards `want`, each numbered by `number`.
     pub(crate) fn reconcile(
         &mut self,

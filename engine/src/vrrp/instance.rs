@@ -124,6 +124,9 @@ impl Instance {
         let macvlan =
             macvlan.map(|macvlan| (macvlan.interface.clone(), config.interface.clone(), mac));
         self.holdings.configure(wanted, macvlan);
+        if !config.priority.is_owner() {
+            self.holdings.claim();
+        }
     }
 
     /// Looks at everything observed and starts, faults, recovers or changes its priority.

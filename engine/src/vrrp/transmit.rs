@@ -9,9 +9,11 @@ use crate::input::EffectError;
 use crate::names::{Family, InterfaceName};
 use crate::output::{AdvertFrame, Announcement, CommandId, Frame, Output};
 use crate::policy;
+use crate::rules::NaBurst;
 use crate::vrrp::advert::Advert;
 use crate::vrrp::instance::{Context, Instance, Port};
 use crate::vrrp::sending::REFUSED_LIMIT;
+use crate::vrrp::state::State;
 
 impl Instance {
     /// Sends one advert to the group, or one to each peer. Returns how many rounds in a row are
@@ -51,17 +53,31 @@ impl Instance {
         if frames == 0 || !policy::owns(self.state.kind()) {
             return;
         }
+        let rests = self.neighbour_advertisements_rest(ctx);
         let present: Vec<_> = self.holdings.present().cloned().collect();
         for spec in present {
-            self.announce_one(ctx, &spec.interface, spec.address.address, frames);
+            let address = spec.address.address;
+            if !(rests && Family::of(address) == Family::Ipv6) {
+                self.announce_one(ctx, &spec.interface, address, frames);
+            }
         }
     }
 
-    /// Announces one address, this many times.
+    /// Announces one address that is new to the kernel, this many times.
     pub(crate) fn announce_address(&mut self, ctx: &mut Context<'_>, address: IpAddr, frames: u8) {
         let spec = self.holdings.present().find(|spec| spec.address.address == address).cloned();
         if let Some(spec) = spec {
+            self.neighbour_advertisements_rest(ctx);
             self.announce_one(ctx, &spec.interface, address, frames);
+        }
+    }
+
+    /// Whether the addresses were announced less than a second ago, under rules that want a second
+    /// between two unsolicited neighbour advertisements. If not, they are announced now.
+    fn neighbour_advertisements_rest(&mut self, ctx: &Context<'_>) -> bool {
+        match (&mut self.state, self.config.rules.na_burst) {
+            (State::Master(master), NaBurst::Single) => master.announcing.rests(ctx.now),
+            (_, NaBurst::Single | NaBurst::BackToBack) => false,
         }
     }
 
