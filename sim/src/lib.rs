@@ -24,6 +24,7 @@ pub mod run;
 pub mod show;
 mod stack;
 mod steps;
+pub mod suite;
 pub mod trace;
 pub mod world;
 

@@ -1,12 +1,15 @@
 //! `vipsim`: rehearses VRRP failovers in a deterministic simulated network.
 //!
-//! Arguments and exit status only; what it does is in [`vipd_sim::run`] and [`vipd_sim::show`].
+//! Arguments and exit status only; what it does is in [`vipd_sim::run`],
+//! [`vipd_sim::suite`] and [`vipd_sim::show`].
 
 #![forbid(unsafe_code)]
 
 use std::io::{self, ErrorKind, IsTerminal};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -16,6 +19,7 @@ use vipd_engine::Profile;
 use vipd_scenarios::language::parse_duration;
 use vipd_sim::run::{Ended, Request, run};
 use vipd_sim::show::{Shown, show};
+use vipd_sim::suite::{self, suite};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,6 +40,22 @@ Exit status:
   3  skipped: the simulated world lacks a step of the scenario
 
 Diagnostics go to standard error, in colour on a terminal unless NO_COLOR is set.";
+
+const SUITE_EXAMPLES: &str = "\
+Examples:
+  vipsim suite
+      Every scenario below the folder `scenarios`, and one table.
+  vipsim suite failover/
+      One family; a pattern is any part of a name, such as ipv6.
+  vipsim suite --folder my/rehearsals --jobs 1
+      Your own, one after the other.
+  vipsim suite --json | jq -r '.scenarios[] | select(.verdict != \"pass\") | .scenario'
+      The names of those that do not pass.
+
+Exit status:
+  0  no scenario failed; some may be skipped, and the last line counts them
+  1  something is not as expected
+  2  a scenario, a configuration or the arguments cannot be used, or no name matches";
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:
@@ -62,6 +82,9 @@ enum Command {
     /// Play one scenario, print its timeline and judge it.
     #[command(after_help = EXAMPLES)]
     Run(RunArguments),
+    /// Play every scenario of a folder side by side, and print one table.
+    #[command(after_help = SUITE_EXAMPLES)]
+    Suite(SuiteArguments),
     /// Read one keepalived.conf and print what it means: every value, its default and its origin.
     #[command(after_help = CONFIG_EXAMPLES)]
     Config(ConfigArguments),
@@ -86,6 +109,21 @@ struct RunArguments {
 }
 
 #[derive(Args)]
+struct SuiteArguments {
+    /// Only scenarios whose name contains this.
+    pattern: Option<String>,
+    /// Where the scenario files are, in it and in its folders.
+    #[arg(long, value_name = "DIR", default_value = "scenarios")]
+    folder: PathBuf,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// How many to play at a time; as many as there are processors unless given.
+    #[arg(long, value_name = "J")]
+    jobs: Option<NonZeroUsize>,
+}
+
+#[derive(Args)]
 struct ConfigArguments {
     /// The file, as keepalived reads it.
     file: PathBuf,
@@ -104,6 +142,12 @@ fn main() -> ExitCode {
             let RunArguments { file, seed, json, pcap: capture, until } = arguments;
             let request = Request { file, seed, json, capture, until, colour: colour() };
             run(&request, &mut out, &mut err).map(Ended::status)
+        }
+        Command::Suite(SuiteArguments { folder, pattern, json, jobs }) => {
+            let jobs = jobs.or_else(|| thread::available_parallelism().ok());
+            let jobs = jobs.unwrap_or(NonZeroUsize::MIN);
+            let request = suite::Request { folder, pattern, json, jobs, colour: colour() };
+            suite(&request, &mut out, &mut err).map(Ended::status)
         }
         Command::Config(ConfigArguments { file, id, profile }) => {
             let options = Options { config_id: id, profile };

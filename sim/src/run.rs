@@ -125,7 +125,7 @@ fn unwritable(path: &Path, error: &io::Error, err: &mut dyn Write) -> io::Result
 
 impl Findings {
     /// Every report once: hosts may share a file.
-    fn texts(&self, colour: Colour) -> Vec<String> {
+    pub(crate) fn texts(&self, colour: Colour) -> Vec<String> {
         let mut texts = Vec::new();
         for report in &self.reports {
             let text = report.render(colour);
