@@ -98,7 +98,9 @@ impl Caches {
             let mut masters =
                 view.places(router).filter(|place| view.member(*place).master.is_some());
             let (Some(survivor), None) = (masters.next(), masters.next()) else { return };
-            let newcomer = view.member(survivor).master.is_some_and(|since| since >= dual.began);
+            let member = view.member(survivor);
+            let newcomer =
+                !member.resumed && member.master.is_some_and(|since| since >= dual.began);
             let config = &view.member(survivor).config;
             let repeats = (newcomer && config.announcements.delay > view.most_delay(router))
                 || (dual.heard.contains(&survivor.member) && repeats_for_rival(view, survivor));
@@ -140,7 +142,8 @@ impl Caches {
 /// Whether it announces again, more than D later, when it hears a rival.
 fn repeats_for_rival(view: &View, place: Place) -> bool {
     let config = &view.member(place).config;
-    config.rules.lower_priority == LowerPriorityRule::Assert
+    !view.member(place).discards_as_owner()
+        && config.rules.lower_priority == LowerPriorityRule::Assert
         && config.announcements.lower_priority_repeat > 0
         && config.announcements.lower_priority_delay > view.most_delay(place.router)
 }

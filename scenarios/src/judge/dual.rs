@@ -194,7 +194,13 @@ impl Preemptions {
         let both = [better, lower];
         let excuse = || {
             let unusual = view.unusual(&both, began).or_else(|| view.stalled(&both, began));
-            unusual.or_else(|| view.refused(&both, began))
+            unusual.or_else(|| view.refused(&both, began)).or_else(|| {
+                // A master answers the first advert of one that resigned and obeys the second.
+                let period = view.pace(lower) + view.most_delay(lower.router) + view.late() * 2;
+                let resigned = view.member(better).resigned_at?;
+                let just = since(began, resigned) <= period;
+                just.then(|| format!("{} had just resigned", view.name(better)))
+            })
         };
         let what = || {
             let (better, lower) = (view.name(better), view.name(lower));

@@ -19,8 +19,8 @@ use crate::record::{Seen, SegmentId, WorldTime};
 #[derive(Debug)]
 pub(super) struct Mute {
     score: Score,
-    /// A backup owns this, since then.
-    owning: BTreeMap<(Place, (SegmentId, IpAddr)), WorldTime>,
+    /// A backup owns this: since when it must not, and since when that was seen.
+    owning: BTreeMap<(Place, (SegmentId, IpAddr)), (WorldTime, WorldTime)>,
     watched: BTreeSet<Place>,
 }
 
@@ -33,7 +33,11 @@ impl Mute {
 
     fn spoke(&mut self, view: &View, place: Place, address: IpAddr, did: &str) {
         let Some(backup_since) = backup_since(view, place) else { return };
-        self.judge(view, place, (backup_since, view.now), &format!("{did} {address}"));
+        let owning =
+            self.owning.iter().find(|((by, (_, what)), _)| *by == place && *what == address);
+        let late = owning.is_some_and(|(_, (from, seen))| from < seen);
+        let did = format!("{did} {address}");
+        self.judge(view, place, (backup_since, view.now), late, &did);
     }
 
     fn judge(
@@ -41,10 +45,13 @@ impl Mute {
         view: &View,
         place: Place,
         (from, until): (WorldTime, WorldTime),
+        late: bool,
         did: &str,
     ) {
         let value = since(until, from);
-        let bound = view.setting.release + view.tolerance();
+        // The command that adds it was still on its way: it is done first, then the removal.
+        let commands = if late { 2 } else { 1 };
+        let bound = view.setting.release * commands + view.tolerance();
         let name = view.name(place);
         let what = || format!("{name} {did} {value:?} after it last had a reason to");
         self.score.at_most(value, bound, || view.refused(&[place], from), what);
@@ -74,9 +81,12 @@ impl Property for Mute {
                 for address in &view.member(place).addresses {
                     let key = (place, *address);
                     if let (Some(from), Some(_)) = (mute, view.owns(place, *address)) {
-                        self.owning.entry(key).or_insert(from);
-                    } else if let Some(from) = self.owning.remove(&key) {
-                        self.judge(view, place, (from, change.at), &format!("owned {}", address.1));
+                        self.owning.entry(key).or_insert((from, change.at));
+                    } else if let Some((from, seen)) = self.owning.remove(&key)
+                        && (seen < change.at || from == seen)
+                    {
+                        let did = format!("owned {}", address.1);
+                        self.judge(view, place, (from, change.at), from < seen, &did);
                     }
                 }
             }
@@ -99,8 +109,9 @@ impl Property for Mute {
     }
 
     fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
-        for ((place, address), from) in std::mem::take(&mut self.owning) {
-            self.judge(view, place, (from, end), &format!("owned {}", address.1));
+        for ((place, address), (from, seen)) in std::mem::take(&mut self.owning) {
+            let did = format!("owned {}", address.1);
+            self.judge(view, place, (from, end), from < seen, &did);
         }
         if !self.watched.is_empty() {
             let bound = view.setting.release + view.tolerance();

@@ -57,7 +57,8 @@ impl Named {
         let receiver = Place { router: pair.router, member: pair.receiver };
         let (from, to) = (view.member(sender), view.member(receiver));
         let kinds = mismatch::named(from, to);
-        let Some(source) = from.source.filter(|_| !kinds.is_empty()) else { return };
+        let demanded = view.is_running(receiver) && !kinds.is_empty();
+        let Some(source) = from.source.filter(|_| demanded) else { return };
         let bound = view.pace(sender) * 2;
         let key = (Side::Host(from.host), Side::Host(to.host));
         let open = Open { at: view.now, bound, kinds, sender: source, receiver: to.source };
@@ -71,6 +72,7 @@ impl Named {
             let same_link = members.key.segment == key.segment && members.key.family == key.family;
             for member in members.members.iter().filter(|member| same_link && member.present) {
                 if member.host != receiver
+                    || !view.host(receiver).is_running()
                     || !mismatch::is_foreign(carried(), source, &member.config)
                 {
                     continue;
@@ -111,7 +113,7 @@ impl Named {
                     let foreign = mismatch::is_foreign(carried, advert.src, &member.config);
                     if foreign && !runs { vec!["foreign-vrid"] } else { vec![] }
                 };
-                if kinds.is_empty() || !member.present {
+                if kinds.is_empty() || !member.present || !view.host(receiver).is_running() {
                     continue;
                 }
                 let bound = view.up(advert.interval) * 2;

@@ -137,8 +137,12 @@ impl OneWay {
         let both = [winner, loser];
         let excuse = || {
             let off = (alarm == 0).then(|| "the one-way alarm is off".to_owned());
-            off.or_else(|| view.unusual(&both, deaf.began))
-                .or_else(|| view.stalled(&both, deaf.began))
+            let owner = view.member(winner).discards_as_owner();
+            off.or_else(|| {
+                owner.then(|| format!("{} discards adverts as owner", view.name(winner)))
+            })
+            .or_else(|| view.unusual(&both, deaf.began))
+            .or_else(|| view.stalled(&both, deaf.began))
         };
         let what = || {
             let (winner, loser) = (view.name(winner), view.name(loser));

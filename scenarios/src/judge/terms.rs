@@ -73,6 +73,12 @@ impl Member {
         self.priority == 255
     }
 
+    /// It owns the addresses and its rules discard every advert: always so in v2.
+    pub(super) fn discards_as_owner(&self) -> bool {
+        let discards = self.config.rules.owner == OwnerRule::Discard;
+        self.is_owner() && (discards || self.config.version == Version::V2)
+    }
+
     /// It would take over from a lower master now.
     pub(super) fn preempts(&self) -> bool {
         self.is_owner() || (self.config.preempt && self.held.is_none())
@@ -260,11 +266,8 @@ impl View {
                 if let Some(kind) = mismatch::between(one, other) {
                     return Some(format!("{} differ: {kind}", names()));
                 }
-                let deaf = |owner: &Member| {
-                    owner.config.version == Version::V2
-                        || owner.config.rules.owner == OwnerRule::Discard
-                };
-                if one.is_owner() && other.is_owner() && (deaf(one) || deaf(other)) {
+                let both = one.is_owner() && other.is_owner();
+                if both && (one.discards_as_owner() || other.discards_as_owner()) {
                     return Some(format!("{} both own the addresses", names()));
                 }
             }

@@ -94,6 +94,8 @@ pub(super) struct Member {
     pub source: Option<IpAddr>,
     /// Master by the wire, since then.
     pub master: Option<WorldTime>,
+    /// It was master all the time, silent for a while.
+    pub resumed: bool,
     pub ended: Option<(WorldTime, Ending)>,
     pub resigned_at: Option<WorldTime>,
     /// The engine's own column.
@@ -108,6 +110,13 @@ pub(super) struct Member {
     /// A start-up or preempt delay runs.
     pub held: Option<WorldTime>,
     pub addresses: Vec<(SegmentId, IpAddr)>,
+}
+
+impl Host {
+    /// The process lives, is not stopped or paused, and its machine goes on.
+    pub(super) fn is_running(&self) -> bool {
+        self.on && !self.frozen && self.process == Process::Running
+    }
 }
 
 impl View {
@@ -238,11 +247,10 @@ impl View {
         self.lossy || !self.routers[router].losses.is_empty()
     }
 
-    /// The process lives, is not stopped or paused, and its machine goes on.
+    /// The same, and the process has the instance.
     pub(super) fn is_running(&self, place: Place) -> bool {
         let member = self.member(place);
-        let host = self.host(member.host);
-        member.present && host.on && !host.frozen && host.process == Process::Running
+        member.present && self.host(member.host).is_running()
     }
 
     /// It could be master: it runs, its link is up, its engine is not at fault.

@@ -85,9 +85,10 @@ impl View {
             }
             What::State { place, from, to, .. } => self.engine_state(*place, *from, *to),
             What::News(place, news) => self.news(*place, news),
-            What::MasterStarts { place, priority, source, interval, .. } => {
+            What::MasterStarts { place, priority, source, interval, resumed, .. } => {
                 let member = self.member_mut(*place);
                 member.master = Some(at);
+                member.resumed = *resumed;
                 member.source = Some(*source);
                 member.priority = *priority;
                 member.advertised = *interval;
@@ -159,6 +160,7 @@ impl View {
                 grouped: false,
                 source,
                 master: None,
+                resumed: false,
                 ended: None,
                 resigned_at: None,
                 state: None,
