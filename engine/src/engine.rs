@@ -37,6 +37,8 @@ pub struct Deadline {
 #[derive(Clone, Debug, Default)]
 pub struct Engine {
     pub(crate) config: Arc<Config>,
+    /// The start-up delay is over with the first configuration, also with an empty one.
+    is_configured: bool,
     /// By [`InstanceId`]; the place of one that is gone is never used again.
     pub(crate) instances: Vec<Option<Instance>>,
     pub(crate) observed: Observed,
@@ -102,6 +104,7 @@ impl Engine {
     /// Engines of the same configuration and equal fingerprints, given equal inputs at equal
     /// distances, give equal outputs (but for the numbers in ids) and equal fingerprints.
     pub fn fingerprint(&self, now: Timestamp, hasher: &mut impl Hasher) {
+        self.is_configured.hash(hasher);
         self.observed.fold(hasher);
         for instance in self.instances.iter().flatten() {
             instance.fold(now, hasher);
@@ -245,7 +248,7 @@ impl Engine {
     /// Start-up is a reload from nothing. The same identity is changed in place, with its state and
     /// timers kept; another one is stop plus start.
     fn on_configure(&mut self, now: Timestamp, config: &Arc<Config>, out: &mut Outputs) {
-        let first = self.instances.is_empty();
+        let first = !core::mem::replace(&mut self.is_configured, true);
         let start_at =
             (first && !config.startup_delay().is_zero()).then(|| now + config.startup_delay());
         self.config = Arc::clone(config);

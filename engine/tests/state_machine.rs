@@ -409,3 +409,12 @@ fn during_a_start_up_delay_adverts_are_ignored_and_nobody_becomes_master() {
     driver.run_until(at(SECOND * 10 + M));
     assert_eq!(driver.state(), StateKind::Master);
 }
+
+#[test]
+fn a_reload_has_no_start_up_delay_even_if_nothing_ran_before_it() {
+    let mut driver = Driver::unconfigured();
+    driver.configure(vec![], vec![]);
+    let config = vipd_engine::Config::new(vec![v2()], vec![], SECOND * 10).unwrap();
+    driver.handle(Input::Configure(config.into()));
+    assert_eq!(driver.state(), StateKind::Backup);
+}
