@@ -98,7 +98,9 @@ impl Owners {
     ) {
         let lasted = since(ended, began);
         let bound = view.coexistence(a, b, began) + view.setting.release;
-        let excuse = || view.unusual(&[a, b], began).or_else(|| view.refused(&[a, b], began));
+        let left = [a, b].into_iter().filter_map(|place| view.member(place).left_master_at).min();
+        let asked = left.map_or(began, |left| left.min(began));
+        let excuse = || view.unusual(&[a, b], began).or_else(|| view.refused(&[a, b], asked));
         let what = || {
             let mut text = format!(
                 "{} and {} both owned {address} for {lasted:?}",

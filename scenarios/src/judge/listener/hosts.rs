@@ -74,6 +74,11 @@ impl Listener {
         }
         sender.state = Some(*to);
         sender.state_since = at;
+        let own = sender.config.interval.duration();
+        let begins = *to == StateKind::Backup && *from != StateKind::Master;
+        if begins && std::mem::replace(&mut sender.in_force, own) != own {
+            self.push(at, host, What::InForce(place, own));
+        }
         self.freshen_receiver(place);
         self.push(at, host, What::State { place, from: *from, to: *to });
     }

@@ -3,12 +3,12 @@
 //! Only what [`super::Listener`] needs to tell a plain advert from one that changes something; what
 //! the properties ask is in [`super::super::view`].
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use vipd_engine::{InstanceConfig, StateKind, Version};
 
-use super::super::change::Pair;
 use crate::record::{HostId, PacketId, RouterKey, SeenAdvert, WorldTime};
 
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(super) struct Sender {
     pub(super) host: HostId,
     pub(super) config: Arc<InstanceConfig>,
     pub(super) present: bool,
+    /// Where its adverts come from, once it has sent one.
+    pub(super) source: Option<IpAddr>,
     pub(super) master: bool,
     pub(super) last: WorldTime,
     pub(super) silence: u64,
@@ -80,6 +82,7 @@ impl Router {
             host,
             config: Arc::clone(config),
             present: true,
+            source: None,
             master: false,
             last: WorldTime(0),
             silence: 0,
@@ -109,20 +112,29 @@ impl Router {
     }
 
     /// v3: the interval of the master that a backup follows is in force there (RFC 9568 6.4.2).
-    pub(super) fn learns(&mut self, pair: Pair, advert: &SeenAdvert) -> Option<Duration> {
-        let receiver = &mut self.members[pair.receiver];
+    pub(super) fn learns(&mut self, index: usize, advert: &SeenAdvert) -> Option<Duration> {
+        let receiver = &mut self.members[index];
         let config = &receiver.config;
         let own = if receiver.master { receiver.priority } else { config.priority.get() };
         let patient = !config.preempt || !config.preempt_delay.is_zero();
-        let follows =
-            if receiver.master { advert.priority > own } else { patient || advert.priority >= own };
-        let learns = config.version == Version::V3
+        let follows = if receiver.master {
+            let greater = receiver.source.is_some_and(|source| advert.src > source);
+            advert.priority > own || (advert.priority == own && greater)
+        } else {
+            patient || advert.priority >= own
+        };
+        let learns = advert.priority > 0
+            && config.version == Version::V3
             && advert.version == 3
             && follows
             && !advert.interval.is_zero()
             && receiver.in_force != advert.interval;
         learns.then(|| {
             receiver.in_force = advert.interval;
+            // The next advert of anybody else may teach another interval.
+            for ear in &mut self.ears[index] {
+                ear.special = true;
+            }
             advert.interval
         })
     }

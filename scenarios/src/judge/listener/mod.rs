@@ -214,12 +214,17 @@ impl Listener {
         sender.priority = priority;
         sender.advertised = interval;
         if began {
-            sender.in_force = sender.config.interval.duration();
+            let own = sender.config.interval.duration();
+            let relearns = std::mem::replace(&mut sender.in_force, own) != own;
+            sender.source = Some(advert.src);
             let heard = self.routers[place.router].heard(place.member);
             self.freshen_sender(place);
             let source = advert.src;
             let what = What::MasterStarts { place, priority, source, interval, heard, resumed };
             self.push(at, host, what);
+            if relearns {
+                self.push(at, host, What::InForce(place, own));
+            }
         } else if changed {
             self.push(at, host, What::Advertises { place, priority, interval });
         }
@@ -229,6 +234,12 @@ impl Listener {
         let Some(sender) = advert.sender else {
             let injection = self.injection_of(advert);
             self.push(at, host, What::Injected(*advert, injection));
+            if let Some(router) = self.router(advert.router)
+                && let Some(member) = self.routers[router].member(host)
+                && let Some(interval) = self.routers[router].learns(member, advert)
+            {
+                self.push(at, host, What::InForce(Place { router, member }, interval));
+            }
             return;
         };
         let Some(router) = self.router(advert.router) else { return };
@@ -288,7 +299,7 @@ impl Listener {
             if in_master {
                 news.push(What::HeardInMaster(pair));
             }
-            if let Some(interval) = router.learns(pair, advert) {
+            if let Some(interval) = router.learns(pair.receiver, advert) {
                 let member = pair.receiver;
                 news.push(What::InForce(Place { router: pair.router, member }, interval));
             }

@@ -97,7 +97,6 @@ impl View {
             What::MasterEnds(place, ending) => {
                 let member = self.member_mut(*place);
                 member.master = None;
-                member.in_force = member.config.interval.duration();
                 member.ended = Some((at, *ending));
                 if *ending == Ending::Resigned {
                     member.resigned_at = Some(at);
