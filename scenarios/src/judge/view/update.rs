@@ -266,12 +266,16 @@ impl View {
                 self.hosts[usize::from(host.0)].refused_at = Some(now);
                 self.routers[place.router].disturbed_at = now;
             }
+            // The engine says that the delay begins anew; L3 counts from the start all the same.
+            News::PreemptDelayed { .. } => {
+                let delay = self.member(place).config.preempt_delay;
+                self.hold(place, delay);
+            }
             News::State { .. }
             | News::Mismatch { .. }
             | News::ForeignVrid { .. }
             | News::OneWay { .. }
             | News::IntervalLearned { .. }
-            | News::PreemptDelayed { .. }
             | News::LeftoverAddress(_)
             | News::AddressLost(_) => {}
         }
