@@ -107,6 +107,39 @@ fn an_address_of_an_owner_that_is_one_no_more_goes_with_the_stop() {
 }
 
 #[test]
+fn an_owner_that_yields_keeps_the_address_that_it_speaks_from() {
+    let mut owner = InstanceConfig { priority: priority(255), ..driver::v3(100) };
+    owner.addresses.push(VirtualAddress::new(ip("10.0.0.2")));
+    let mut driver = Driver::new(owner);
+    driver.address("10.0.0.100", true);
+    driver.hear("10.0.0.3", 255);
+    assert_eq!(driver.state(), StateKind::Backup);
+    let removed: Vec<_> = driver.commands().iter().map(ToString::to_string).collect();
+    let last = removed.last().expect("a command");
+    assert_eq!(last, "remove address 10.0.0.100/32 on eth0", "{removed:?}");
+    driver.run_for(Duration::from_secs(4));
+    assert_eq!(driver.state(), StateKind::Master, "the other owner is gone");
+}
+
+#[test]
+fn an_owners_source_that_failed_to_be_added_and_came_by_itself_is_left_alone() {
+    let mut owner = InstanceConfig { priority: priority(255), ..v2() };
+    owner.transport =
+        Transport::Multicast { group: ip("224.0.0.18"), source: Some(ip("10.0.0.100")) };
+    let mut driver = Driver::unconfigured();
+    driver.kernel = Answer::Fails;
+    driver.link_of(Ifindex(3), "eth1", LinkState::Up);
+    let address = ip("10.0.0.100");
+    let elsewhere = LocalAddress { interface: Ifindex(3), address, present: true };
+    driver.handle(Input::LocalAddress(elsewhere));
+    driver.configure(vec![owner], vec![]);
+    assert_eq!(driver.commands().len(), 1, "it is not on eth0");
+    driver.address("10.0.0.100", true);
+    driver.run_for(SECOND * 10);
+    assert_eq!(driver.commands().len(), 1);
+}
+
+#[test]
 fn under_strict_rules_a_second_lies_between_two_neighbour_advertisements_of_an_address() {
     let mut config = InstanceConfig::new("VI_1", Family::Ipv6, "eth0", driver::vrid());
     config.addresses = vec![VirtualAddress::new(ip("fe80::100"))];

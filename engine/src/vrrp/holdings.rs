@@ -146,11 +146,14 @@ impl Holdings {
         }
     }
 
-    /// The next commands towards `want`, each numbered by `number`.
+    /// The next commands towards `want`, each numbered by `number`. The address `source`, which the
+    /// adverts leave from, is not removed unless we added it: whoever forged the advert of a second
+    /// owner would take the machine off the network.
     pub(crate) fn reconcile(
         &mut self,
         now: Timestamp,
         want: Want,
+        source: Option<IpAddr>,
         mut number: impl FnMut(&KernelCommand) -> u64,
     ) {
         for macvlan in &mut self.macvlans {
@@ -164,8 +167,11 @@ impl Holdings {
         }
         self.macvlans.retain(|macvlan| !macvlan.retired || macvlan.is_busy());
         let up = self.macvlans.iter().all(|macvlan| macvlan.up || macvlan.retired);
+        let is_source = |holding: &Holding| Some(holding.spec.address.address) == source;
         for holding in &mut self.addresses {
+            let stays = holding.present && !holding.ours && is_source(holding);
             if ready(&holding.pending, &mut holding.retry_at, now)
+                && !stays
                 && let Some(command) = holding.next_step(want, up)
             {
                 holding.pending = Some(pending(now, number(&command), command));

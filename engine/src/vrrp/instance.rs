@@ -385,9 +385,9 @@ impl Instance {
     }
 
     pub(crate) fn reconcile(&mut self, ctx: &mut Context<'_>) {
-        let (want, id) = (self.want(), self.id);
+        let (want, id, source) = (self.want(), self.id, self.port.map(|port| port.source));
         let Self { holdings, next_number, .. } = self;
-        holdings.reconcile(ctx.now, want, |command: &KernelCommand| {
+        holdings.reconcile(ctx.now, want, source, |command: &KernelCommand| {
             let number = *next_number;
             *next_number += 1;
             let id = CommandId { instance: id, number };
