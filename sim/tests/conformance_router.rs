@@ -1,0 +1,347 @@
+//! One router in the simulator and somebody on its link who says what a row of `requirements.toml`
+//! needs, one row a case. Times are the RFCs' formulas worked out by hand, plus the delay of the
+//! link.
+
+mod rehearsal;
+
+use rehearsal::*;
+use vipd_engine::{InstanceConfig, Interval, Priority, Profile, Rules, StateKind, Version};
+use vipd_scenarios::record::Seen;
+
+const ALONE: &str = r#"
+title = "a router and somebody who speaks"
+until = "40s"
+[segment.lan]
+[host.a]
+config = "seed/director-1.conf"
+interfaces.eth0 = { segment = "lan", address = "10.0.0.2/24" }
+"#;
+
+/// What a frame needs to cross the link.
+const DELAY: u64 = 100_000;
+/// 3 A + Skew_Time of priority 100 at one second.
+const DOWN: u64 = 3_609_375_000;
+/// A time at which nothing else happens, for what is said.
+const HEARD: u64 = 6 * SECOND + DELAY;
+
+/// The router under test.
+#[derive(Clone, Copy)]
+struct Router {
+    version: Version,
+    profile: Profile,
+    centiseconds: i64,
+    priority: i64,
+    preempt: bool,
+}
+
+impl Router {
+    const fn v2() -> Self {
+        let (version, profile) = (Version::V2, Profile::DropIn);
+        Self { version, profile, centiseconds: 100, priority: 100, preempt: true }
+    }
+
+    const fn v3() -> Self {
+        Self { version: Version::V3, ..Self::v2() }
+    }
+
+    fn apply(self, instance: &mut InstanceConfig) {
+        instance.version = self.version;
+        instance.rules = Rules::of(self.profile);
+        instance.interval = Interval::from_centiseconds(self.centiseconds).expect("an interval");
+        instance.priority = Priority::new(self.priority).expect("a priority");
+        instance.preempt = self.preempt;
+        instance.password = None;
+    }
+
+    /// Plays `steps` to it for 40 s.
+    fn play(self, steps: &str) -> Played {
+        Rehearsal::new(&format!("{ALONE}{steps}"), |instance| self.apply(instance)).play()
+    }
+
+    /// Somebody at `source` sends an advert, with `rest` besides.
+    fn hears(self, at: &str, source: &str, priority: u8, rest: &str) -> String {
+        format!(
+            "[[step]]\nat = \"{at}\"\ninject = \"lan\"\nsrc = \"{source}\"\nvrid = 51\n\
+             priority = {priority}\nversion = {}\naddresses = \"10.0.0.100\"\n{rest}\n",
+            self.version.number()
+        )
+    }
+}
+
+fn step(at: &str, what: &str) -> String {
+    format!("[[step]]\nat = \"{at}\"\n{what}\n")
+}
+
+/// Times and priorities of the router's adverts.
+fn sent(played: &Played) -> Vec<(u64, u8)> {
+    let sent = played.seen.iter().filter(|seen| seen.host == A);
+    sent.filter_map(|seen| match seen.seen {
+        Seen::AdvertSent(advert) => Some((seen.at.0, advert.priority)),
+        _ => None,
+    })
+    .collect()
+}
+
+fn first_sent(played: &Played) -> Option<u64> {
+    sent(played).first().map(|(at, _)| *at)
+}
+
+fn sent_after(played: &Played, time: u64) -> Vec<u64> {
+    sent(played).into_iter().map(|(at, _)| at).filter(|at| *at >= time).collect()
+}
+
+fn both(v2: &'static str, v3: &'static str) -> [(&'static str, Router); 4] {
+    let (old, new) = (Router::v2(), Router::v3());
+    [
+        (v2, old),
+        (v2, Router { profile: Profile::Rfc3768, ..old }),
+        (v3, new),
+        (v3, Router { profile: Profile::Rfc5798, ..new }),
+    ]
+}
+
+#[test]
+fn alone_a_router_is_silent_for_its_down_interval() {
+    let v2 =
+        |seconds: i64, priority| Router { centiseconds: seconds * 100, priority, ..Router::v2() };
+    let v3 = |centiseconds, priority| Router { centiseconds, priority, ..Router::v3() };
+    let rows = [
+        ("V2-6.1-MDI", v2(1, 100), DOWN),
+        ("V2-6.1-MDI", v2(1, 254), 3_007_812_500),
+        ("V2-6.1-MDI", v2(10, 100), 30_609_375_000),
+        ("V2-6.4.1-BACKUP", v2(1, 100), DOWN),
+        ("V2-6.4.1-BACKUP", v2(1, 1), 3_996_093_750),
+        ("V3-6.1-MDI", v3(100, 100), DOWN),
+        ("V3-6.1-MDI", v3(10, 100), 360_937_500),
+        ("V3-6.1-MAI-INIT", v3(200, 100), 7_218_750_000),
+        ("V3-6.4.1-BACKUP", v3(100, 254), 3_007_812_500),
+        ("X-RES", v3(1, 254), 30_078_125),
+        ("V2-6.4.1-OWNER", v2(1, 255), 0),
+        ("V3-6.4.1-OWNER4", v3(100, 255), 0),
+    ];
+    for (row, router, down) in rows {
+        let played = router.play("");
+        assert_eq!(first_sent(&played), Some(down), "{row}");
+        assert_eq!(played.entered(A, StateKind::Master), [down], "{row}");
+        assert_eq!(played.owned(A, true), [down], "{row}");
+    }
+}
+
+#[test]
+fn a_master_advertises_at_each_interval_exactly() {
+    let rows = [
+        ("V2-6.2-ADT", Router::v2(), SECOND, DOWN),
+        ("V2-6.4.3-ADV", Router { priority: 200, ..Router::v2() }, SECOND, 3_218_750_000),
+        ("V3-6.4.3-ADV", Router::v3(), SECOND, DOWN),
+        ("V3-6.2-TIMERS", Router { centiseconds: 10, ..Router::v3() }, SECOND / 10, 360_937_500),
+        ("X-DRIFT", Router { centiseconds: 1, ..Router::v3() }, SECOND / 100, 36_093_750),
+    ];
+    for (row, router, interval, first) in rows {
+        let times = sent_after(&router.play(""), 0);
+        assert!(times.len() >= 36, "{row}");
+        for (count, time) in (0..).zip(times) {
+            assert_eq!(time, first + interval * count, "{row}");
+        }
+    }
+}
+
+#[test]
+fn priority_zero_leaves_a_backup_its_skew_time() {
+    let rows = [
+        ("V2-6.1-SKEW", Router::v2(), 609_375_000),
+        ("V2-6.4.2-PRI0", Router { priority: 254, ..Router::v2() }, 7_812_500),
+        ("V2-6.4.2-PRI0", Router { priority: 1, ..Router::v2() }, 996_093_750),
+        ("V3-6.1-SKEW", Router::v3(), 609_375_000),
+    ];
+    for (row, router, skew) in rows {
+        let played = router.play(&router.hears("1s", "10.0.0.1", 0, ""));
+        assert_eq!(first_sent(&played), Some(SECOND + DELAY + skew), "{row}");
+    }
+    let router = Router::v2();
+    let again = router.hears("1s", "10.0.0.1", 0, "count = 2\nevery = \"300ms\"");
+    let expected = Some(SECOND + DELAY + 300_000_000 + 609_375_000);
+    assert_eq!(first_sent(&router.play(&again)), expected, "{}", "V2-6.4.2-PRI0-AGAIN");
+}
+
+#[test]
+fn the_interval_of_a_v3_master_replaces_the_own_one_until_mastership() {
+    let router = Router::v3();
+    let slow = router.hears("1s", "10.0.0.1", 150, "interval = \"2s\"");
+    for row in ["V3-6.1-MAI-LEARN", "V3-6.4.2-GE", "V3-6.1-MAI-OWN"] {
+        let times = sent_after(&router.play(&slow), 0);
+        let first = SECOND + DELAY + 7_218_750_000;
+        assert_eq!(times[..3], [first, first + SECOND, first + 2 * SECOND], "{row}");
+    }
+    let resigns = slow + &router.hears("2s", "10.0.0.1", 0, "interval = \"2s\"");
+    for row in ["V3-6.4.2-PRI0", "V3-6.4.2-SKEWRECALC"] {
+        let first = first_sent(&router.play(&resigns));
+        assert_eq!(first, Some(2 * SECOND + DELAY + 1_218_750_000), "{row}");
+    }
+}
+
+#[test]
+fn an_advert_that_counts_holds_a_backup_and_one_that_does_not_leaves_it() {
+    // The sender's address is smaller than the router's own.
+    let equal = "count = 7\nevery = \"3s\"";
+    for row in ["V2-6.4.2-GE", "V2-6.4.2-NOTIE"] {
+        let router = Router::v2();
+        let played = router.play(&router.hears("1s", "10.0.0.1", 100, equal));
+        assert_eq!(first_sent(&played), Some(19 * SECOND + DELAY + DOWN), "{row}");
+    }
+    let often = "count = 20\nevery = \"500ms\"";
+    let router = Router { priority: 200, preempt: false, ..Router::v2() };
+    let played = router.play(&router.hears("500ms", "10.0.0.1", 100, often));
+    let expected = Some(10 * SECOND + DELAY + 3_218_750_000);
+    assert_eq!(first_sent(&played), expected, "{}", "V2-6.4.2-NOPREEMPT");
+    for (row, router) in both("V2-6.4.2-LOWER", "V3-6.4.2-LOWER") {
+        let router = Router { priority: 200, ..router };
+        let interval = if router.version == Version::V2 { "1s" } else { "4s" };
+        let rest = format!("count = 6\nevery = \"500ms\"\ninterval = \"{interval}\"");
+        let played = router.play(&router.hears("500ms", "10.0.0.1", 100, &rest));
+        assert_eq!(first_sent(&played), Some(3_218_750_000), "{row}");
+    }
+    for (row, router) in under("V2-6.2-MDT", Router::v2()) {
+        let played = router.play(&router.hears("2500ms", "10.0.0.1", 150, ""));
+        assert_eq!(first_sent(&played), Some(2_500_000_000 + DELAY + DOWN), "{row}");
+    }
+}
+
+fn under(row: &'static str, router: Router) -> [(&'static str, Router); 2] {
+    let rfc = if router.version == Version::V2 { Profile::Rfc3768 } else { Profile::Rfc5798 };
+    [(row, router), (row, Router { profile: rfc, ..router })]
+}
+
+#[test]
+fn a_router_that_is_stopped_resigns_only_if_it_is_master() {
+    for (row, router) in both("V2-6.4.2-SHUT", "V3-6.4.2-SHUT") {
+        assert!(sent(&router.play(&step("1s", "stop = \"a\""))).is_empty(), "{row}");
+    }
+    for (row, router) in both("V2-6.4.3-SHUT", "V3-6.4.3-SHUT") {
+        let played = router.play(&step("6s", "stop = \"a\""));
+        assert_eq!(sent(&played).last(), Some(&(6 * SECOND, 0)), "{row}");
+        assert_eq!(played.owned(A, false), [6 * SECOND], "{row}");
+    }
+    for (row, router) in under("V2-5.3.4-PRI0", Router::v2()) {
+        let zeros = sent(&router.play(&step("6s", "stop = \"a\"")));
+        assert_eq!(zeros.iter().filter(|(_, priority)| *priority == 0).count(), 1, "{row}");
+    }
+}
+
+#[test]
+fn a_master_answers_priority_zero_and_yields_to_a_better_router() {
+    for (row, router) in both("V2-6.4.3-PRI0", "V3-6.4.3-PRI0") {
+        let played = router.play(&router.hears("6s", "10.0.0.1", 0, ""));
+        assert_eq!(sent_after(&played, HEARD)[..2], [HEARD, HEARD + SECOND], "{row}");
+    }
+    for (row, router) in under("V2-6.4.3-TIEHI", Router::v2()) {
+        let played = router.play(&router.hears("6s", "10.0.0.99", 100, ""));
+        assert_eq!(played.entered(A, StateKind::Backup).last(), Some(&HEARD), "{row}");
+    }
+    for (row, router) in under("V2-6.4.3-PREEMPT-IGN", Router::v2()) {
+        let router = Router { preempt: false, ..router };
+        let played = router.play(&router.hears("6s", "10.0.0.1", 101, ""));
+        assert_eq!(played.entered(A, StateKind::Backup).last(), Some(&HEARD), "{row}");
+    }
+    let rows = [
+        ("V2-6.4.3-HIGHER", Router { profile: Profile::Rfc3768, ..Router::v2() }, "1s", DOWN),
+        (
+            "V3-6.4.3-HIGHER",
+            Router { profile: Profile::Rfc5798, ..Router::v3() },
+            "2s",
+            7_218_750_000,
+        ),
+        ("SEC-SPOOF255", Router { profile: Profile::Rfc3768, ..Router::v2() }, "1s", DOWN),
+    ];
+    for (row, router, interval, down) in rows {
+        let heard = if row == "SEC-SPOOF255" { 255 } else { 150 };
+        let rest = format!("interval = \"{interval}\"");
+        let played = router.play(&router.hears("6s", "10.0.0.1", heard, &rest));
+        assert_eq!(played.owned(A, false), [HEARD], "{row}");
+        assert_eq!(sent_after(&played, HEARD).first(), Some(&(HEARD + down)), "{row}");
+    }
+}
+
+#[test]
+fn a_master_stays_when_it_hears_a_lesser_router() {
+    // The periodic advert after 6 s is the third one.
+    let tick = DOWN + 3 * SECOND;
+    let old = Router { profile: Profile::Rfc3768, ..Router::v2() };
+    let new = Router { profile: Profile::Rfc5798, ..Router::v3() };
+    let rows = [
+        ("V2-6.4.3-TIELO", old, "10.0.0.1", 100, tick),
+        ("V2-6.4.3-TIEEQ", old, "10.0.0.2", 100, tick),
+        ("V2-6.4.3-LOWER", old, "10.0.0.1", 50, tick),
+        ("V3-6.4.3-LOWER-5798", new, "10.0.0.1", 50, tick),
+        ("V3-6.4.3-LOWER-9568", Router::v3(), "10.0.0.1", 50, HEARD),
+    ];
+    for (row, router, source, heard, next) in rows {
+        let played = router.play(&router.hears("6s", source, heard, ""));
+        assert_eq!(played.entered(A, StateKind::Master), [DOWN], "{row}");
+        assert!(played.owned(A, false).is_empty(), "{row}");
+        assert_eq!(sent_after(&played, 6 * SECOND).first(), Some(&next), "{row}");
+    }
+    let router = Router::v3();
+    let flood = "count = 100\nevery = \"1ms\"";
+    let played = router.play(&router.hears("6s", "10.0.0.1", 50, flood));
+    let times = sent_after(&played, 6 * SECOND);
+    let asserted = times.iter().filter(|at| **at <= HEARD + 100_000_000).count();
+    assert!((1..=4).contains(&asserted), "{}: {asserted}", "X-LOWER-RATE");
+    let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
+    assert!(gaps.max() <= Some(SECOND), "{}", "X-LOWER-TIMER");
+}
+
+#[test]
+fn an_advert_that_does_not_count_is_dropped_for_its_reason_and_changes_nothing() {
+    let (old, new) = (Router::v2(), Router::v3());
+    let rows = [
+        ("V2-5.2.3-TTLRX", old, "ttl = 254", "ttl"),
+        ("V3-5.1.1.3-TTL4RX", new, "ttl = 254", "ttl"),
+        ("SEC-TTL", old, "ttl = 1", "ttl"),
+        ("MIB-6527-TTL", new, "ttl = 1", "ttl"),
+        ("V2-7.1-CSUMRX", old, "checksum_error = 1", "checksum"),
+        ("V3-7.1-CSUMRX", new, "checksum_error = 1", "checksum"),
+        ("MIB-6527-CSUM", old, "checksum_error = 255", "checksum"),
+        ("V2-7.1-INT", old, "interval = \"2s\"", "interval"),
+        ("V2-6.1-NOLEARN", old, "interval = \"4s\"", "interval"),
+        ("MIB-6527-INT", old, "interval = \"3s\"", "interval"),
+        ("AUTH-2338-MIS", old, "auth_pass = \"1111\"", "auth_type"),
+        ("V2-5.3.6-AUTHUNK", old, "auth_type = 2", "auth_type"),
+        ("V2-5.3.6-AUTHUNK", old, "auth_type = 3", "auth_type"),
+        ("V2-5.3.6-AUTHUNK", old, "auth_type = 254", "auth_type"),
+        ("X-7.1-DST", old, "dst = \"10.0.0.2\"", "destination"),
+    ];
+    for (row, router, fault, reason) in rows {
+        // Each would hold a backup for good, if it counted: the router takes over in its time.
+        let rest = format!("count = 8\nevery = \"400ms\"\n{fault}");
+        let played = router.play(&router.hears("100ms", "10.0.0.1", 200, &rest));
+        let dropped: Vec<_> = played
+            .seen
+            .iter()
+            .filter_map(|seen| match seen.seen {
+                Seen::Dropped(name) if seen.host == A => Some(name),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(dropped, [reason; 8], "{row}");
+        assert_eq!(played.entered(A, StateKind::Master), [DOWN], "{row}");
+    }
+}
+
+#[test]
+fn adverts_go_from_the_primary_address_to_the_group() {
+    for (v2, v3) in [("V2-5.2.1-SRC", "V3-5.1.1.1-SRC4"), ("V2-5.2.2-DST", "V3-5.1.1.2-DST4")] {
+        for (row, router) in both(v2, v3) {
+            let played = router.play("");
+            let sent = played.seen.iter().filter_map(|seen| match seen.seen {
+                Seen::AdvertSent(advert) => Some((advert.src.to_string(), advert.dst.to_string())),
+                _ => None,
+            });
+            let (mut count, expected) = (0, ("10.0.0.2".to_owned(), "224.0.0.18".to_owned()));
+            for endpoints in sent {
+                assert_eq!(endpoints, expected, "{row}");
+                count += 1;
+            }
+            assert_eq!(count, 37, "{row}");
+        }
+    }
+}
