@@ -290,7 +290,7 @@ pub enum News {
         /// Asserted adverts so far.
         asserts: u8,
     },
-    /// v3: the master's interval replaces the one in force.
+    /// v3: the master's interval replaces the one in force. Once per master and interval.
     IntervalLearned {
         /// The master.
         peer: IpAddr,

@@ -383,6 +383,21 @@ fn a_router_that_alternates_between_right_and_wrong_adverts_is_named_once() {
 }
 
 #[test]
+fn two_masters_with_two_intervals_are_told_once_each() {
+    let mut driver = Driver::new(v3(100));
+    for round in 0..1000 {
+        driver.run_for(nanos(1_000_000));
+        let interval = Interval::from_centiseconds([20, 200][round % 2]).unwrap();
+        let addresses = [ip("10.0.0.100")].into();
+        let (version, vrid, password) = (Version::V3, vrid(), None);
+        let advert = Advert { version, vrid, priority: 200, interval, password, addresses };
+        driver.hear_advert(["10.0.0.1", "10.0.0.3"][round % 2], &advert);
+    }
+    let told = driver.news().iter().filter(|(_, name)| *name == "interval-learned").count();
+    assert_eq!(told, 2);
+}
+
+#[test]
 fn an_input_for_nothing_at_all_is_no_trouble() {
     let mut engine = vipd_engine::Engine::new();
     let mut out = Outputs::new();

@@ -10,6 +10,7 @@ use crate::vrrp::accept::{Accepted, Receiver};
 use crate::vrrp::drop_reason::DropReason;
 use crate::vrrp::election::{self, InBackup, InMaster};
 use crate::vrrp::instance::{Context, Instance};
+use crate::vrrp::named::Cause;
 use crate::vrrp::state::{Heard, State};
 use crate::vrrp::timers;
 
@@ -93,7 +94,7 @@ impl Instance {
         backup.armed_for = armed_for;
         backup.master_down_at = Some(ctx.now + armed_for);
         backup.heard = Heard::Master(heard.source);
-        if learnt {
+        if learnt && self.named.is_new(heard.source, Cause::Interval(interval)) {
             self.notify(ctx, News::IntervalLearned { peer: heard.source, interval });
         }
     }

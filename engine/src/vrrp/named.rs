@@ -5,7 +5,7 @@ use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 
 use crate::event::Mismatch;
-use crate::names::Vrid;
+use crate::names::{Interval, Vrid};
 
 /// Most pairs of cause and sender that are remembered. Beyond it a mismatch is counted and not
 /// named, so that forged senders cannot fill a log.
@@ -18,6 +18,9 @@ pub(crate) enum Cause {
     Mismatch(&'static str),
     /// A virtual router that is not ours.
     ForeignVrid(Vrid),
+    /// v3: this interval was learnt from it. Two masters with two intervals would otherwise be told
+    /// once per packet.
+    Interval(Interval),
 }
 
 impl From<Mismatch> for Cause {
@@ -53,7 +56,8 @@ impl Named {
     /// named again if it comes back.
     pub(crate) fn keep_only(&mut self, sender: IpAddr, found: &[Mismatch]) {
         self.0.retain_mut(|(known, cause, without)| {
-            if *known == sender && !found.iter().any(|mismatch| Cause::from(*mismatch) == *cause) {
+            let may_mend = matches!(cause, Cause::Mismatch(_)) && *known == sender;
+            if may_mend && !found.iter().any(|mismatch| Cause::from(*mismatch) == *cause) {
                 *without += 1;
             }
             *without < MENDED_AFTER
