@@ -314,16 +314,108 @@ fn an_advert_that_does_not_count_is_dropped_for_its_reason_and_changes_nothing()
         // Each would hold a backup for good, if it counted: the router takes over in its time.
         let rest = format!("count = 8\nevery = \"400ms\"\n{fault}");
         let played = router.play(&router.hears("100ms", "10.0.0.1", 200, &rest));
-        let dropped: Vec<_> = played
-            .seen
-            .iter()
-            .filter_map(|seen| match seen.seen {
-                Seen::Dropped(name) if seen.host == A => Some(name),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(dropped, [reason; 8], "{row}");
+        assert_eq!(dropped(&played), [reason; 8], "{row}");
         assert_eq!(played.entered(A, StateKind::Master), [DOWN], "{row}");
+    }
+}
+
+/// The reasons for which the router dropped what it heard.
+fn dropped(played: &Played) -> Vec<&'static str> {
+    let dropped = played.seen.iter().filter_map(|seen| match seen.seen {
+        Seen::Dropped(name) if seen.host == A => Some(name),
+        _ => None,
+    });
+    dropped.collect()
+}
+
+#[test]
+fn an_advert_of_something_else_is_dropped_for_its_reason_and_changes_nothing() {
+    let (old, new) = (Router::v2(), Router::v3());
+    let strict = Router { profile: Profile::Rfc3768, ..old };
+    let (list, other) = ("addresses = \"10.0.0.100\"", "addresses = \"10.0.0.99\"");
+    let rows = [
+        ("V2-5.3.1-VER", old, "version = 2", "version = 0", "version"),
+        ("V2-5.3.1-VER", old, "version = 2", "version = 1", "version"),
+        ("V2-5.3.1-VER", old, "version = 2", "version = 4", "version"),
+        ("V2-5.3.1-VER", old, "version = 2", "version = 15", "version"),
+        ("V2-5.3.1-VER", old, "version = 2", "version = 3", "version"),
+        ("V3-5.2.1-VER", new, "version = 3", "version = 2", "version"),
+        ("MIB-6527-VER", new, "version = 3", "version = 7", "version"),
+        ("V2-7.1-VRID", old, "vrid = 51", "vrid = 52", "vrid"),
+        ("V3-7.1-VRID", new, "vrid = 51", "vrid = 0", "vrid"),
+        ("MIB-6527-VRID", new, "vrid = 51", "vrid = 50", "vrid"),
+        ("V2-7.1-LIST-DROP", strict, list, other, "addr_list"),
+        ("MIB-6527-LIST", strict, list, "addresses = \"10.0.0.101\"", "addr_list"),
+    ];
+    for (row, router, right, wrong, reason) in rows {
+        let rest = "count = 8\nevery = \"400ms\"";
+        let step = router.hears("100ms", "10.0.0.1", 200, rest).replace(right, wrong);
+        let played = router.play(&step);
+        assert_eq!(dropped(&played), [reason; 8], "{row}");
+        assert_eq!(played.entered(A, StateKind::Master), [DOWN], "{row}");
+    }
+    // The owner's advert is spared.
+    let owner = strict.hears("1s", "10.0.0.1", 255, "").replace(list, other);
+    assert_eq!(first_sent(&strict.play(&owner)), Some(SECOND + DELAY + DOWN));
+}
+
+#[test]
+fn what_differs_without_a_fault_counts_and_is_told_once() {
+    let router = Router::v3();
+    let rest = "count = 5\nevery = \"1s\"";
+    let list = router.hears("1s", "10.0.0.1", 150, rest).replace("10.0.0.100", "10.0.0.99");
+    let played = router.play(&list);
+    assert_eq!(first_sent(&played), Some(5 * SECOND + DELAY + DOWN), "{}", "V3-7.1-LIST");
+    assert_eq!(played.reported(A, "mismatch"), [SECOND + DELAY]);
+    let rest = "count = 5\nevery = \"1s\"\ninterval = \"2s\"";
+    let played = router.play(&router.hears("1s", "10.0.0.1", 150, rest));
+    let expected = Some(5 * SECOND + DELAY + 7_218_750_000);
+    assert_eq!(first_sent(&played), expected, "{}", "V3-7.1-INT");
+    assert_eq!(played.reported(A, "interval-learned"), [SECOND + DELAY]);
+    let rest = "count = 1000\nevery = \"1ms\"\nttl = 254";
+    let played = router.play(&router.hears("1s", "10.0.0.1", 150, rest));
+    assert_eq!(dropped(&played).len(), 1000, "{}", "V3-7.1-LOGRATE");
+    assert_eq!(played.reported(A, "mismatch"), [SECOND + DELAY]);
+}
+
+#[test]
+fn an_owner_discards_what_it_hears_and_names_who_says_it() {
+    let rows = [
+        ("V2-7.1-OWNER", Router { profile: Profile::Rfc3768, ..Router::v2() }),
+        ("V3-7.1-OWNER", Router { profile: Profile::Rfc5798, ..Router::v3() }),
+        ("PRIO-8.3.2-ONE255", Router::v2()),
+    ];
+    for (row, router) in rows {
+        let router = Router { priority: 255, ..router };
+        let played = router.play(&router.hears("6s", "10.0.0.99", 255, ""));
+        assert_eq!(played.entered(A, StateKind::Master), [0], "{row}");
+        assert!(played.owned(A, false).is_empty(), "{row}");
+        assert_eq!(dropped(&played), ["owner"], "{row}");
+        assert_eq!(played.reported(A, "mismatch"), [HEARD], "{row}");
+    }
+}
+
+/// SEC-FLOOD
+#[test]
+fn a_flood_of_lower_adverts_delays_no_advert() {
+    let router = Router::v2();
+    let flood = "count = 50000\nevery = \"100us\"";
+    let played = router.play(&router.hears("6s", "10.0.0.1", 50, flood));
+    let times = sent_after(&played, 0);
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] <= SECOND));
+    assert_eq!(played.entered(A, StateKind::Master), [DOWN]);
+}
+
+#[test]
+fn an_owner_preempts_whatever_preempt_mode_says() {
+    for (row, router) in both("V2-6.1-PREEMPT-OWNER", "V3-6.1-PREEMPT-OWNER") {
+        let router = Router { priority: 255, preempt: false, ..router };
+        let rest = "count = 20\nevery = \"1s\"";
+        let heard = router.hears("100ms", "10.0.0.1", 254, rest);
+        let again = step("50ms", "stop = \"a\"") + &heard + &step("3s", "start = \"a\"");
+        let played = router.play(&again);
+        assert_eq!(played.entered(A, StateKind::Master).last(), Some(&(3 * SECOND)), "{row}");
+        assert_eq!(sent_after(&played, SECOND).first(), Some(&(3 * SECOND)), "{row}");
     }
 }
 
