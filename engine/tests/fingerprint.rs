@@ -20,17 +20,29 @@ fn take(world: &mut World, origin: Timestamp) -> Vec<(Duration, Output)> {
     world.log.drain(..).map(|(at, output)| (at - origin, output)).collect()
 }
 
-/// Numbers ids by their order of appearance, those that wait at the beginning first.
-struct Numbering(BTreeMap<CommandId, u64>);
+/// Numbers ids by their order of appearance, those that wait at the beginning first: a place in the
+/// engine and a number of an effect are never used twice, however long ago they were.
+#[derive(Default)]
+struct Numbering {
+    ids: BTreeMap<CommandId, u64>,
+    instances: BTreeMap<InstanceId, u32>,
+}
 
 impl Numbering {
     fn new(world: &World) -> Self {
-        Self((0..).zip(&world.waiting).map(|(number, id)| (*id, number)).collect())
+        let mut numbering = Self::default();
+        for id in &world.waiting {
+            numbering.of(*id);
+        }
+        numbering
     }
 
     fn of(&mut self, id: CommandId) -> CommandId {
-        let next = self.0.len() as u64;
-        CommandId { number: *self.0.entry(id).or_insert(next), ..id }
+        let next = self.ids.len() as u64;
+        let number = *self.ids.entry(id).or_insert(next);
+        let next = self.instances.len() as u32;
+        let instance = InstanceId(*self.instances.entry(id.instance).or_insert(next));
+        CommandId { instance, number }
     }
 
     fn output(&mut self, output: Output) -> Output {
