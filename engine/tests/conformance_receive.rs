@@ -8,7 +8,7 @@ mod vector;
 
 use driver::{Driver, ip, nanos, priority, v2, v3};
 use vector::*;
-use vipd_engine::rules::{ChecksumForm, ChecksumRule};
+use vipd_engine::rules::ChecksumRule;
 use vipd_engine::{
     DropReason, Ifindex, Input, InstanceConfig, LinkState, Profile, Received, Rules, StateKind,
     Timestamp,
@@ -25,6 +25,13 @@ fn assert_rows(rows: &[Row]) {
             assert!(driver.adverts().is_empty(), "{row}: {name}");
         }
     }
+}
+
+/// The octets of the first advert that an instance sends.
+fn first_message(config: InstanceConfig, profile: Profile) -> Vec<u8> {
+    let mut driver = Driver::new(InstanceConfig { rules: Rules::of(profile), ..config });
+    driver.run_for(nanos(3_609_375_000));
+    driver.messages().remove(0)
 }
 
 #[test]
@@ -78,6 +85,9 @@ fn a_header_that_is_not_of_this_protocol_is_discarded() {
             &[("bad-v3-4-ipv6-list", Trailing), ("bad-v3-6-ipv4-list", Length)],
         ),
     ]);
+    // What we send ourselves is of the right version and type.
+    assert_eq!(first_message(v2(), Rfc3768)[0], 0x21);
+    assert_eq!(first_message(v3(100), Rfc5798)[0], 0x31);
 }
 
 #[test]
@@ -91,6 +101,7 @@ fn a_message_that_is_not_whole_is_discarded() {
             &[
                 ("bad-empty", Length),
                 ("bad-len-1", Length),
+                ("bad-len-7", Length),
                 ("bad-v2-no-addresses", Length),
                 ("bad-v2-no-authdata", Length),
                 ("bad-v2-half-authdata", Length),
@@ -340,6 +351,7 @@ fn in_v3_another_list_or_order_is_processed() {
 fn authentication_data_that_nobody_uses_is_ignored() {
     let vector = vector("v2-auth0-nonzero-data");
     assert_processed(&vector, vector.config(Profile::Rfc3768));
+    assert_eq!(first_message(v2(), Profile::Rfc3768)[12..], [0; 8]);
 }
 
 /// V3-5.2.6-RSVDRX
@@ -358,7 +370,9 @@ fn under_rfc_5798_an_ipv4_advert_is_summed_with_the_pseudo_header() {
     let (with, without) = (vector("v3-4-basic-ph"), vector("v3-4-basic-noph"));
     assert_processed(&with, with.config(Profile::Rfc5798));
     assert_discarded(&without, without.config(Profile::Rfc5798), DropReason::Checksum);
-    assert_eq!(Rules::of(Profile::Rfc5798).checksum_sent, ChecksumForm::PseudoHeader);
+    let mut covered = vec![10, 0, 0, 2, 224, 0, 0, 18, 0, 112, 0, 12];
+    covered.extend(first_message(v3(100), Profile::Rfc5798));
+    assert_eq!(sum(&covered), 0xffff);
 }
 
 /// V3-5.2.8-CSUM4-9568
@@ -367,7 +381,7 @@ fn under_rfc_9568_an_ipv4_advert_is_summed_without_the_pseudo_header() {
     let (with, without) = (vector("v3-4-basic-ph"), vector("v3-4-basic-noph"));
     assert_processed(&without, without.config(Profile::Rfc9568));
     assert_discarded(&with, with.config(Profile::Rfc9568), DropReason::Checksum);
-    assert_eq!(Rules::of(Profile::Rfc9568).checksum_sent, ChecksumForm::MessageOnly);
+    assert_eq!(sum(&first_message(v3(100), Profile::Rfc9568)), 0xffff);
 }
 
 /// X-CSUM4-DUAL
