@@ -85,8 +85,8 @@ fn is_living_master(view: &View, place: Place) -> bool {
     view.lives(place) && (member.master.is_some() || (silent && claims))
 }
 
-/// The taker has not heard this mastership yet and could not have: two of equal rank, or with a lost
-/// advert between them, follow a third one at nearly the same time.
+/// The taker has not heard this mastership yet and could not have: two of equal rank, or with a
+/// lost advert between them, follow a third one at nearly the same time.
 fn has_no_chance(view: &View, master: Place, taker: Place, last: WorldTime) -> bool {
     let Some(began) = view.member(master).master.filter(|began| last < *began) else {
         return false;
