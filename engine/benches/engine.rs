@@ -1,5 +1,5 @@
-//! What the engine costs by itself: a message written and read, an advert handled by one of 1 and of
-//! 1,000 virtual routers, a stop, a master's tick. Frames, links and kernels are not in it.
+//! What the engine costs by itself: a message written and read, an advert handled by one of 1 and
+//! of 1,000 virtual routers, a stop, a master's tick. Frames, links and kernels are not in it.
 //!
 //! `handle` at 1,000 is to stay within twice of what it is at 1.
 
