@@ -54,6 +54,13 @@ impl Property for Masters {
             let what = || format!("the two columns of {} disagree: {text}", view.name(*place));
             self.score.breach(|| view.too_late(), what);
         }
+        if let Some(router) = view.reconciled(change) {
+            for (pair, began) in
+                self.open.extract_if(.., |(a, _), _| a.router == router).collect::<Vec<_>>()
+            {
+                self.close(view, pair, began, change.at);
+            }
+        }
         for router in view.touched(change) {
             for pair in pairs(view, router) {
                 let (a, b) = pair;
@@ -137,6 +144,13 @@ impl Owners {
 
 impl Property for Owners {
     fn after(&mut self, view: &View, change: &Change) {
+        if let Some(router) = view.reconciled(change) {
+            for (key, began) in
+                self.open.extract_if(.., |(a, ..), _| a.router == router).collect::<Vec<_>>()
+            {
+                self.close(view, key, began, change.at);
+            }
+        }
         for router in view.touched(change) {
             for (a, b) in pairs(view, router) {
                 for address in &view.member(a).addresses {

@@ -63,7 +63,7 @@ impl Reachable {
         }
     }
 
-    fn close(&mut self, mut stretch: Stretch, lossy: bool, end: WorldTime) {
+    fn close(&mut self, view: &View, router: usize, mut stretch: Stretch, end: WorldTime) {
         if let Some(why) = stretch.stale.take() {
             stretch.unreachable = stretch.unreachable.max(Some((end, why)));
         }
@@ -77,14 +77,20 @@ impl Reachable {
             None => (Duration::ZERO, ""),
         };
         // A probe that nobody answered was lost like any other frame.
-        let lossy = || lossy.then(|| "frames are lost on this segment".to_owned());
+        let lossy = || view.is_lossy(router).then(|| "frames are lost on this segment".to_owned());
+        let shared = || {
+            let addresses =
+                view.routers[router].members.iter().flat_map(|member| &member.addresses);
+            let mut shared = addresses.filter(|address| view.routers_of(**address).len() > 1);
+            shared.next().map(|(_, address)| format!("two virtual routers have {address}"))
+        };
         let stale = || {
             let (ended, refresh) = stretch.dual?;
             let until = stretch.unreachable.as_ref().map_or(ended, |(until, _)| *until);
             let allowed = refresh.is_none_or(|refresh| until <= plus(ended, refresh));
             allowed.then(|| "S11 lets a cache be stale until the next refresh".to_owned())
         };
-        let excuse = || stretch.excuse.clone().or_else(lossy).or_else(stale);
+        let excuse = || stretch.excuse.clone().or_else(lossy).or_else(stale).or_else(shared);
         self.score.at_most(value, stretch.bound, excuse, || {
             format!("{why} {value:?} after the last fault")
         });
@@ -172,7 +178,7 @@ impl Property for Reachable {
                 let mut next = Self::begin(view, router);
                 if let Some(stretch) = self.stretches.remove(&router) {
                     next.dual = stretch.dual;
-                    self.close(stretch, view.is_lossy(router), change.at);
+                    self.close(view, router, stretch, change.at);
                 }
                 self.stretches.insert(router, next);
             }
@@ -205,7 +211,7 @@ impl Property for Reachable {
 
     fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
         for (router, stretch) in std::mem::take(&mut self.stretches) {
-            self.close(stretch, view.is_lossy(router), end);
+            self.close(view, router, stretch, end);
         }
         vec![self.score.report()]
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use vipd_engine::rules::{LowerPriorityRule, OwnerRule};
 use vipd_engine::{StateKind, Version};
 
-use super::change::{Ending, Place};
+use super::change::{Change, Ending, Place, What};
 use super::mismatch;
 use super::view::{Member, Process, View};
 use crate::record::WorldTime;
@@ -292,10 +292,19 @@ impl View {
         None
     }
 
+    /// The routers that understand each other from this change on.
+    pub(super) fn reconciled(&self, change: &Change) -> Option<usize> {
+        let What::Joined { place, .. } = &change.what else { return None };
+        let ended = self.routers[place.router].odds_ended.as_ref();
+        ended.is_some_and(|(at, _)| *at == change.at).then_some(place.router)
+    }
+
     /// What leaves the conditions of nearly every property.
     pub(super) fn unusual(&self, places: &[Place], since: WorldTime) -> Option<String> {
         let router = places.first()?.router;
+        let ended = self.routers[router].odds_ended.as_ref().filter(|(at, _)| *at > since);
         self.at_odds(places)
+            .or_else(|| ended.map(|(_, odds)| odds.clone()))
             .or_else(|| self.injected(router, since))
             .or_else(|| self.too_late())
             .or_else(|| self.slow_network(router))

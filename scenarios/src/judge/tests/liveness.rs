@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use vipd_engine::config::Config;
 use vipd_engine::{News, Priority, StateKind};
 
 use super::record::*;
@@ -273,8 +272,7 @@ fn a_reload_changes_what_is_in_force() {
         let mut run = Run::new(&[200, 100]);
         pair(&mut run, 10 * SECOND);
         let mut run = run.with(1, |config| config.priority = Priority::new(50).unwrap());
-        let config = Config::new(vec![run.config(1)], Vec::new(), Duration::ZERO).unwrap();
-        run.see(5 * SECOND, 1, crate::record::Seen::Configured(std::sync::Arc::new(config)));
+        run.reload(5 * SECOND, 1);
         run.machine(10 * SECOND, 0, MachineChange::Off);
         run.takes_over(10 * SECOND + bound + extra, 1);
         run.adverts(10 * SECOND + bound + extra, 30 * SECOND, 1);

@@ -115,10 +115,15 @@ impl Run {
     /// The process starts and the instance becomes a backup.
     pub fn start(&mut self, at: u64, host: usize) {
         self.see(at, host, Seen::Process(ProcessChange::Started));
+        self.reload(at, host);
+        self.state(at, host, StateKind::Initialize, StateKind::Backup);
+    }
+
+    /// The process reads its configuration again.
+    pub fn reload(&mut self, at: u64, host: usize) {
         let configs = vec![self.configs[host].clone()];
         let config = Config::new(configs, Vec::new(), Duration::ZERO).unwrap();
         self.see(at, host, Seen::Configured(Arc::new(config)));
-        self.state(at, host, StateKind::Initialize, StateKind::Backup);
     }
 
     pub fn start_all(&mut self) {
@@ -271,10 +276,6 @@ impl Run {
     pub fn take(&mut self) -> Vec<Observation> {
         self.seen.sort_by_key(|observation| observation.at);
         std::mem::take(&mut self.seen)
-    }
-
-    pub fn config(&self, host: usize) -> InstanceConfig {
-        self.configs[host].clone()
     }
 
     fn others(&self, host: usize) -> Vec<usize> {

@@ -105,6 +105,24 @@ fn s1_is_not_provided_for_a_pair_that_does_not_understand_each_other() {
 }
 
 #[test]
+fn s1_counts_anew_once_a_reload_ends_a_mismatch() {
+    let reconciled = |last: u64| {
+        let mut run = odd_pair();
+        let mut run = {
+            run.state(10 * SECOND + last, 1, StateKind::Master, StateKind::Backup);
+            run.with(1, |config| config.password = Some(Password::new(b"one").unwrap()))
+        };
+        run.reload(10 * SECOND, 1);
+        run.judged(PropertyId::S1, 10 * SECOND + last + 1)
+    };
+    let report = reconciled(SECOND);
+    is(&report, Verdict::NotProvided, "a and b differ: password");
+    // The last advert before it yields is at 12.609375 s, more than W after the reload.
+    let report = reconciled(3 * SECOND);
+    is(&report, Verdict::Violated, "a and b heard each other");
+}
+
+#[test]
 fn s1_is_violated_where_the_engine_says_master_and_the_wire_is_silent() {
     let mut run = Run::new(&[200, 100]);
     pair(&mut run, 10 * SECOND);

@@ -1,7 +1,8 @@
 //! The state of the run as the changes tell it: who is master, who owns, who hears whom, what is
 //! in force. Always a consistent cut: it is as late as the change that was applied last.
 //!
-//! How a change moves it is in `update`; it decides nothing. The arithmetic on it is in [`super::terms`].
+//! How a change moves it is in `update`; it decides nothing. The arithmetic on it is in
+//! [`super::terms`].
 
 mod update;
 
@@ -81,6 +82,8 @@ pub(super) struct Router {
     /// The last time that a start-up or preempt delay ended.
     hold_ended_at: WorldTime,
     pub injected_at: Option<WorldTime>,
+    /// The last time that a reload ended a mismatch between running members, and which one.
+    pub odds_ended: Option<(WorldTime, String)>,
     losses: BTreeMap<Pair, Vec<(WorldTime, u32)>>,
 }
 

@@ -68,8 +68,9 @@ impl View {
         self.now = at;
         match &change.what {
             What::Joined { place, config, grouped, starts } => {
-                self.disturbed_at = at;
+                self.note_odds(place.router);
                 self.join(*place, host, config, key);
+                self.routers[place.router].disturbed_at = at;
                 self.member_mut(*place).grouped = *grouped;
                 if starts.is_some() {
                     self.member_mut(*place).held = None;
@@ -80,7 +81,8 @@ impl View {
                 }
             }
             What::Left(place) => {
-                self.disturbed_at = at;
+                self.routers[place.router].disturbed_at = at;
+                self.note_odds(place.router);
                 self.member_mut(*place).present = false;
             }
             What::State { place, from, to, .. } => self.engine_state(*place, *from, *to),
@@ -217,6 +219,17 @@ impl View {
             (named.map_or(segment, |(_, segment)| *segment), address.address)
         })
         .collect()
+    }
+
+    /// A configuration is about to change: what did not fit until now.
+    fn note_odds(&mut self, router: usize) {
+        if router >= self.routers.len() {
+            return;
+        }
+        let running: Vec<_> = self.places(router).filter(|place| self.is_running(*place)).collect();
+        if let Some(odds) = self.at_odds(&running) {
+            self.routers[router].odds_ended = Some((self.now, odds));
+        }
     }
 
     fn hold(&mut self, place: Place, delay: Duration) {
@@ -443,6 +456,7 @@ impl Router {
             disturbed_at: WorldTime(0),
             hold_ended_at: WorldTime(0),
             injected_at: None,
+            odds_ended: None,
             losses: BTreeMap::new(),
         }
     }
