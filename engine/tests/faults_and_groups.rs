@@ -110,6 +110,9 @@ fn a_weight_changes_the_priority_of_the_next_advert_and_shifts_a_running_down_ti
     assert_eq!(driver.deadline(), Some(shifted));
     driver.run_until(shifted);
     assert_eq!(driver.adverts(), [(shifted, 50)]);
+    let told = driver.log.iter().map(|(_, output)| output.to_string());
+    let why = "VI_1: backup -> master: no master heard for 3.8046875 s";
+    assert!(told.into_iter().any(|line| line == why));
     driver.tracker("check", TrackerValue::Up);
     assert_eq!(driver.adverts().len(), 1, "no advert for the sake of it");
     driver.run_for(SECOND);

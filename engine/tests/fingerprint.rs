@@ -246,10 +246,12 @@ fn each_nanosecond_of_a_timer_is_folded_and_its_lateness_too() {
     assert_folded("the preempt hold alone", 0, &hold(0), &hold(1));
     let again = |from: u64| [MASTER, wait(from), present(2), gone(2), wait(2 - from)];
     assert_folded("the second announcement", 0, &again(0), &again(1));
-    let (bad, good) = (tracker(TrackerValue::Down), tracker(TrackerValue::Up));
-    let armed_low = [bad.clone(), hear(52, 1, 200), good.clone()];
-    let armed_high = [bad, good, hear(52, 1, 200)];
-    assert_folded("what the down timer was armed with", 0, &armed_low, &armed_high);
+    // Three intervals and the skew from 0 s, or one interval and the skew from 2 s.
+    let half = SECOND / 2;
+    let full = [hear(51, 1, 200), wait(3 * SECOND)];
+    let resigned = [wait(3 * half), hear(51, 1, 0), wait(half)];
+    let late = [&resigned[..], &[hear(51, 1, 200), wait(SECOND)]].concat();
+    assert_folded("what the down timer was armed with", 0, &full, &late);
 }
 
 #[test]

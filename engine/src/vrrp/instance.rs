@@ -198,6 +198,7 @@ impl Instance {
                 (down_at + later).as_nanos().saturating_sub(earlier.as_nanos() as u64),
             );
             backup.master_down_at = Some(moved.max(ctx.now));
+            backup.armed_for = (backup.armed_for + later).saturating_sub(earlier);
         }
         self.priority = priority;
         self.notify(ctx, News::PriorityChanged { from, to: priority });
