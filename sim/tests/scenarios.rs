@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use vipd_scenarios::judge::Verdict;
 use vipd_scenarios::report::summary;
 use vipd_scenarios::runner::{self, RunVerdict};
 use vipd_scenarios::scenario::Scenario;
@@ -37,21 +38,26 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
-/// Plays a file: its timeline, and what is wrong with it if it does not pass.
+/// Plays a file: its timeline, and what is wrong with it if it does not pass, or if a property is
+/// violated that it does not name.
 fn play(file: &Path) -> (Scenario, String, Option<String>) {
     let scenario = Scenario::load(file).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let (configurations, findings) = Configurations::load(&scenario);
     assert!(!findings.unusable, "{} names an unusable configuration", file.display());
     let mut world = Simulation::new(&scenario, configurations, scenario.seed);
     let outcome = runner::run(&scenario, &mut world, None, None);
-    let wrong = (outcome.verdict != RunVerdict::Pass)
+    let surprising = outcome
+        .properties
+        .iter()
+        .any(|judged| judged.expected.is_none() && judged.report.verdict == Verdict::Violated);
+    let wrong = (surprising || outcome.verdict != RunVerdict::Pass)
         .then(|| format!("{}\n{}", scenario.name, summary::text(&scenario, &outcome)));
     let timeline = outcome.timeline.text();
     (scenario, timeline, wrong)
 }
 
 #[test]
-fn every_scenario_passes() {
+fn every_scenario_passes_and_violates_nothing_that_it_does_not_name() {
     let wrong: Vec<_> = files().iter().filter_map(|file| play(file).2).collect();
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
