@@ -4,6 +4,7 @@
 //! are widened by the world's one tolerance; expectations are never edited.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::expect::{Met, Witness};
 use crate::judge::{Judge, PropertyReport, Verdict};
@@ -11,6 +12,9 @@ use crate::record::{HostId, Observation, Recorder, Seen, WorldTime};
 use crate::report::timeline::Timeline;
 use crate::scenario::Scenario;
 use crate::world::World;
+
+/// How long a run goes on before it asks whether it is to stop.
+pub const SLICE: Duration = Duration::from_secs(3600);
 
 /// What came of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +73,8 @@ pub struct Outcome {
     pub trace: Option<u128>,
     /// When it ended.
     pub end: WorldTime,
+    /// It was told to end before its time.
+    pub interrupted: bool,
 }
 
 /// Plays `scenario` in `world` until its end or `until`. `also` hears everything too.
@@ -77,6 +83,18 @@ pub fn run(
     world: &mut dyn World,
     until: Option<WorldTime>,
     also: Option<&mut dyn Recorder>,
+) -> Outcome {
+    run_unless(scenario, world, until, also, &|| false)
+}
+
+/// As [`run`], and asks `stop` after each [`SLICE`] of the run: once it says yes, the run ends
+/// there and is judged by what was seen so far.
+pub fn run_unless(
+    scenario: &Scenario,
+    world: &mut dyn World,
+    until: Option<WorldTime>,
+    also: Option<&mut dyn Recorder>,
+    stop: &dyn Fn() -> bool,
 ) -> Outcome {
     let end = until.unwrap_or(scenario.until);
     let skipped: Vec<_> =
@@ -91,24 +109,54 @@ pub fn run(
             timeline,
             trace: None,
             end: WorldTime(0),
+            interrupted: false,
         };
     }
     let setting = world.setting();
     let witness = Witness::default();
     let mut observers = Observers { judge: Judge::new(setting), witness, timeline, also };
-    play(scenario, world, end, &mut observers);
-    conclude(scenario, world, end, observers)
+    let reached = play(scenario, world, end, &mut observers, stop);
+    let outcome = conclude(scenario, world, reached, observers);
+    Outcome { interrupted: reached < end, ..outcome }
 }
 
-fn play(scenario: &Scenario, world: &mut dyn World, end: WorldTime, observers: &mut Observers<'_>) {
+/// Plays until `end`, or until `stop` says yes. Returns when it ended.
+fn play(
+    scenario: &Scenario,
+    world: &mut dyn World,
+    end: WorldTime,
+    observers: &mut Observers<'_>,
+    stop: &dyn Fn() -> bool,
+) -> WorldTime {
+    let mut now = WorldTime(0);
     for timed in scenario.steps.iter().take_while(|timed| timed.at <= end) {
-        world.advance(timed.at, observers);
+        now = advance(world, now, timed.at, observers, stop);
+        if now < timed.at {
+            return now;
+        }
         let host = timed.step.subject().unwrap_or(HostId(0));
         let seen = Seen::Step(Arc::clone(timed));
         observers.observe(&Observation { at: timed.at, host, seen });
         world.apply(timed, observers);
     }
-    world.advance(end, observers);
+    advance(world, now, end, observers, stop)
+}
+
+/// Lets time pass from `now` to `until` slice by slice. Returns how far it came.
+fn advance(
+    world: &mut dyn World,
+    mut now: WorldTime,
+    until: WorldTime,
+    observers: &mut Observers<'_>,
+    stop: &dyn Fn() -> bool,
+) -> WorldTime {
+    loop {
+        now = until.min(WorldTime(now.0.saturating_add(SLICE.as_nanos() as u64)));
+        world.advance(now, observers);
+        if now >= until || stop() {
+            return now;
+        }
+    }
 }
 
 fn conclude(
@@ -137,6 +185,7 @@ fn conclude(
         timeline,
         trace: world.trace(),
         end,
+        interrupted: false,
     }
 }
 

@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, IsTerminal};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -135,12 +136,24 @@ struct ConfigArguments {
     profile: Profile,
 }
 
+/// Ctrl-C was pressed once: what was found so far is printed. A second one ends the process.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+fn on_interrupt() {
+    if INTERRUPTED.swap(true, Ordering::Relaxed) {
+        std::process::exit(130);
+    }
+}
+
 fn main() -> ExitCode {
+    // Without a handler Ctrl-C ends the process at once, which is no reason not to run.
+    let _ = ctrlc::set_handler(on_interrupt);
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     let status = match Arguments::parse().command {
         Command::Run(arguments) => {
             let RunArguments { file, seed, json, pcap: capture, until } = arguments;
-            let request = Request { file, seed, json, capture, until, colour: colour() };
+            let stop = || INTERRUPTED.load(Ordering::Relaxed);
+            let request = Request { file, seed, json, capture, until, colour: colour(), stop };
             run(&request, &mut out, &mut err).map(Ended::status)
         }
         Command::Suite(SuiteArguments { folder, pattern, json, jobs }) => {

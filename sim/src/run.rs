@@ -59,6 +59,8 @@ pub struct Request {
     pub until: Option<Duration>,
     /// Colours on `err`.
     pub colour: Colour,
+    /// Asked now and then: yes ends the run there, and what was found is printed.
+    pub stop: fn() -> bool,
 }
 
 /// Does what is asked for.
@@ -90,7 +92,7 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     }
     let until = request.until.map(|until| crate::clock::later(WorldTime(0), until));
     let began = Instant::now();
-    let outcome = runner::run(&scenario, &mut world, until, None);
+    let outcome = runner::run_unless(&scenario, &mut world, until, None, &request.stop);
     let wall = began.elapsed();
     if let (Some(path), Err(error)) = (&request.capture, world.finish_capture()) {
         return unwritable(path, &error, err);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use vipd_config::diagnostics::Colour;
 use vipd_sim::run::{Ended, Request, run};
 
@@ -14,9 +14,14 @@ fn root() -> PathBuf {
 
 /// Runs a scenario for as long as `until` and returns its object.
 fn object(scenario: &str, until: Option<Duration>) -> Value {
+    object_unless(scenario, until, || false)
+}
+
+/// The same, with Ctrl-C pressed when `stop` says so.
+fn object_unless(scenario: &str, until: Option<Duration>, stop: fn() -> bool) -> Value {
     let file = root().join("scenarios").join(scenario);
     let (seed, capture, colour) = (None, None, Colour::Never);
-    let request = Request { file, seed, json: true, capture, until, colour };
+    let request = Request { file, seed, json: true, capture, until, colour, stop };
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let ended = run(&request, &mut out, &mut err).expect("memory takes everything");
     assert_ne!(ended, Ended::Unusable, "{}", String::from_utf8_lossy(&err));
@@ -70,6 +75,18 @@ fn the_seed_prints_what_is_not_acted_on_as_a_note_once_per_file() {
     let about =
         notes.iter().filter(|note| note.as_str().is_some_and(|note| note.contains(sentence)));
     assert_eq!(about.count(), 2, "{notes:?}");
+}
+
+#[test]
+fn an_interrupted_run_tells_what_it_found_until_then() {
+    let day = Some(Duration::from_secs(86_400));
+    let told = object_unless("quiet/pair.toml", day, || true);
+    assert_eq!((&told["interrupted"], &told["simulated_seconds"]), (&json!(true), &json!(3600.0)));
+    let hour = object("quiet/pair.toml", Some(Duration::from_secs(3600)));
+    assert_eq!(hour["interrupted"], false);
+    for key in ["trace", "timeline", "properties"] {
+        assert_eq!(told[key], hour[key], "{key}");
+    }
 }
 
 #[test]

@@ -21,6 +21,10 @@ pub fn text(scenario: &Scenario, outcome: &Outcome) -> String {
         properties(&mut text, &outcome.properties);
         expectations(&mut text, scenario, outcome);
     }
+    if outcome.interrupted {
+        let end = time(Some(Duration::from_nanos(outcome.end.0)));
+        let _ = writeln!(text, "interrupted at {end}: judged by what was seen until then");
+    }
     let _ = writeln!(text, "verdict: {}", outcome.verdict.name());
     if let Some(trace) = outcome.trace {
         let _ = writeln!(text, "trace: {trace:032x}");
@@ -94,6 +98,7 @@ pub fn json(
         "events": events,
         "notes": notes,
         "skipped": outcome.skipped,
+        "interrupted": outcome.interrupted,
         "timeline": outcome.timeline.json(),
         "properties": properties,
         "expectations": expectations.collect::<Vec<_>>(),
