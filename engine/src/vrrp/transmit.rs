@@ -24,12 +24,13 @@ impl Instance {
             Transport::Multicast { group, .. } => (&[][..], Some(*group), 255),
             Transport::Unicast { peers, ttl, .. } => (&peers[..], None, *ttl),
         };
-        let count = (peers.len() + usize::from(group.is_some())).min(usize::from(u8::MAX)) as u8;
+        // `Config` refuses more than `MAX_PEERS`, which is what an octet counts.
+        let count = (peers.len() + usize::from(group.is_some())) as u8;
         let limit = self.config.interval.duration();
         let unanswered = self.sending.begin(ctx.now, self.next_number, count, limit);
         self.counters.sent += 1;
         self.counters.sent_priority_zero += u64::from(priority == 0);
-        for dst in peers.iter().map(|peer| peer.address).chain(group).take(usize::from(count)) {
+        for dst in peers.iter().map(|peer| peer.address).chain(group) {
             let advert = Advert {
                 version: self.config.version,
                 vrid: self.config.vrid,
