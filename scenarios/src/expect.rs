@@ -231,8 +231,8 @@ impl Witness {
             if from > end {
                 return Some("the run ended before the window began".to_string());
             }
-            let outer = (before(from, tolerance), after(until, tolerance));
-            let inner = (after(from, tolerance), before(until, tolerance).min(end));
+            let outer = (from.earlier(tolerance), until.later(tolerance));
+            let inner = (from.later(tolerance), until.earlier(tolerance).min(end));
             // A window shorter than two tolerances shrinks to its middle, not to nothing.
             let middle = WorldTime(from.0.midpoint(until.0.min(end.0)));
             let inner = if inner.0 > inner.1 { (middle, middle) } else { inner };
@@ -428,7 +428,7 @@ fn exactly_once(times: impl Iterator<Item = WorldTime>, window: Span) -> Option<
         1 => None,
         0 if times.is_empty() => Some("never".to_string()),
         0 => {
-            let listed: Vec<_> = times.iter().map(|at| seconds(*at)).collect();
+            let listed: Vec<_> = times.iter().map(|at| format!("{at} s")).collect();
             Some(format!("at {}", listed.join(", ")))
         }
         count => Some(format!("{count} times")),
@@ -436,36 +436,17 @@ fn exactly_once(times: impl Iterator<Item = WorldTime>, window: Span) -> Option<
 }
 
 fn spans_text(spans: &[Span]) -> String {
-    let texts =
-        spans.iter().map(|(from, until)| format!("{} to {}", seconds(*from), seconds(*until)));
+    let texts = spans.iter().map(|(from, until)| format!("{from} s to {until} s"));
     texts.collect::<Vec<_>>().join(", ")
-}
-
-fn seconds(at: WorldTime) -> String {
-    format!("{}.{:09} s", at.0 / 1_000_000_000, at.0 % 1_000_000_000)
 }
 
 /// Two intervals after an advert. No advert carries more than a few minutes.
 fn silent_after(at: WorldTime, advert: &SeenAdvert) -> WorldTime {
-    let interval = advert.interval;
-    let nanos = interval.as_secs() * 1_000_000_000 + u64::from(interval.subsec_nanos());
-    WorldTime(at.0.saturating_add(2 * nanos))
+    at.later(advert.interval * 2)
 }
 
 const fn within(at: WorldTime, window: Span) -> bool {
     at.0 >= window.0.0 && at.0 <= window.1.0
-}
-
-fn after(at: WorldTime, by: Duration) -> WorldTime {
-    WorldTime(at.0.saturating_add(nanos(by)))
-}
-
-fn before(at: WorldTime, by: Duration) -> WorldTime {
-    WorldTime(at.0.saturating_sub(nanos(by)))
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

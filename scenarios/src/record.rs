@@ -4,6 +4,7 @@
 //! alone. What an engine says of itself ([`Seen::Engine`]) is a second column beside what is seen
 //! on the wire, and the two must agree.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,39 @@ use vipd_engine::{Config, Event, Family, MacAddress};
 /// World time: nanoseconds since the run began. No node reads this clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WorldTime(pub u64);
+
+impl WorldTime {
+    /// The time `by` after this one, at most the last one that can be written.
+    #[must_use]
+    pub fn later(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(whole_nanos(by)))
+    }
+
+    /// The time `by` before this one, at least the beginning of the run.
+    #[must_use]
+    pub fn earlier(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(whole_nanos(by)))
+    }
+
+    /// The time since `other`, zero if that is later.
+    #[must_use]
+    pub const fn since(self, other: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(other.0))
+    }
+}
+
+impl fmt::Display for WorldTime {
+    /// Seconds with all nine decimals: a nanosecond must not be lost.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:09}", self.0 / 1_000_000_000, self.0 % 1_000_000_000)
+    }
+}
+
+/// A duration in nanoseconds, at most 584 years.
+#[must_use]
+pub fn whole_nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
 
 /// A host's place in the scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -266,4 +300,19 @@ pub struct SegmentSetting {
     pub min_delay: Duration,
     /// Largest one-way delay of what is delivered (`D`), over the whole run.
     pub max_delay: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn world_time_saturates_at_both_ends_and_prints_every_nanosecond() {
+        let at = WorldTime(10_613_381_250);
+        assert_eq!(at.to_string(), "10.613381250");
+        assert_eq!(at.earlier(Duration::MAX), WorldTime(0));
+        assert_eq!(at.later(Duration::MAX), WorldTime(u64::MAX));
+        assert_eq!(at.since(at.later(Duration::from_nanos(1))), Duration::ZERO);
+        assert_eq!(at.later(Duration::from_nanos(1)).since(at), Duration::from_nanos(1));
+    }
 }

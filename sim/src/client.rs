@@ -9,7 +9,6 @@ use vipd_frames::{Echo, Endpoints, Ethernet, echo, neighbour};
 use vipd_scenarios::record::{HostId, Seen, WorldTime};
 use vipd_scenarios::scenario::Probe;
 
-use crate::clock::later;
 use crate::host::{Host, HostPort, Outside};
 use crate::network::Due;
 
@@ -51,7 +50,7 @@ impl Host {
         let running = self.is_running();
         let Some(client) = &mut self.client else { return };
         let now = out.net.now;
-        out.net.queue.push(later(now, client.probe.every), Due::Probe { host: self.id });
+        out.net.queue.push(now.later(client.probe.every), Due::Probe { host: self.id });
         let address = client.probe.address;
         let lost = client.open.take();
         if running {

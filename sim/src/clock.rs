@@ -3,8 +3,6 @@
 //! It is the monotonic clock that timers use. A wall clock that jumps is not modelled here,
 //! because nothing in the protocol reads one.
 
-use std::time::Duration;
-
 use vipd_engine::Timestamp;
 use vipd_scenarios::record::WorldTime;
 
@@ -81,12 +79,6 @@ impl Clock {
     fn rate(&self) -> u128 {
         u128::try_from(1_000_000 + i64::from(self.ppm)).unwrap_or(0)
     }
-}
-
-/// The time `by` after `now`, at most the last one that can be written.
-#[must_use]
-pub fn later(now: WorldTime, by: Duration) -> WorldTime {
-    WorldTime(now.0.saturating_add(narrow(by.as_nanos())))
 }
 
 fn narrow(nanos: u128) -> u64 {

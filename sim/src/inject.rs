@@ -9,7 +9,6 @@ use vipd_frames::{Endpoints, Ethernet, IpHeader};
 use vipd_scenarios::record::Recorder;
 use vipd_scenarios::scenario::Injection;
 
-use crate::clock::later;
 use crate::network::{Due, Network, PortId, seen_advert};
 
 /// The MAC that injected frames come from.
@@ -34,7 +33,7 @@ impl Running {
         let Some(endpoints) = Endpoints::new(src, dst).filter(|_| self.left > 0) else { return };
         self.left -= 1;
         if self.left > 0 {
-            net.queue.push(later(net.now, every), Due::Injection { index });
+            net.queue.push(net.now.later(every), Due::Injection { index });
         }
         let message = message(&self.injection);
         let segment = self.injection.segment;

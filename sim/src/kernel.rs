@@ -16,8 +16,6 @@ use vipd_engine::{
 };
 use vipd_scenarios::record::WorldTime;
 
-use crate::clock::later;
-
 /// Index of the first interface that is made; 1 is the loopback's.
 const FIRST_INDEX: u32 = 2;
 
@@ -122,7 +120,7 @@ impl Kernel {
     /// force says. Returns when this one is to be asked for with [`Self::complete`].
     pub fn submit(&mut self, now: WorldTime, id: CommandId, command: KernelCommand) -> WorldTime {
         let earliest = self.commands.back().map_or(now, |last| last.due.max(now));
-        let due = earliest.max(later(now, self.delay));
+        let due = earliest.max(now.later(self.delay));
         self.commands.push_back(Submitted { due, id: Some(id), command });
         due
     }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use vipd_scenarios::record::{LossReason, WorldTime};
 use vipd_scenarios::scenario::Conditions;
 
-use crate::clock::later;
 use crate::random::Random;
 
 /// What a path does not let through.
@@ -120,7 +119,7 @@ impl Path {
 
     fn arrival(&mut self, now: WorldTime, frame: Shape) -> Arrival {
         let jitter = Duration::from_nanos(self.random.up_to(self.conditions.jitter));
-        let mut at = later(now, self.conditions.delay + jitter);
+        let mut at = now.later(self.conditions.delay + jitter);
         if !self.conditions.reorder {
             at = at.max(self.last_arrival);
             self.last_arrival = at;

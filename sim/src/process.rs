@@ -16,7 +16,6 @@ use vipd_engine::{
 use vipd_frames::{Ethernet, Payload};
 use vipd_scenarios::record::{ProcessChange, Seen, WorldTime};
 
-use crate::clock::later;
 use crate::host::{Host, HostPort, Outside};
 use crate::kernel::Change;
 use crate::network::{Due, seen_advert};
@@ -446,7 +445,7 @@ impl Host {
     }
 
     fn some_time_after(&mut self, at: WorldTime) -> WorldTime {
-        later(at, Duration::from_nanos(self.lateness.up_to(self.late)))
+        at.later(Duration::from_nanos(self.lateness.up_to(self.late)))
     }
 
     /// What the engine watches and no step has set is good: its script succeeds at once.

@@ -90,7 +90,7 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     {
         return unwritable(path, &error, err);
     }
-    let until = request.until.map(|until| crate::clock::later(WorldTime(0), until));
+    let until = request.until.map(|until| WorldTime(0).later(until));
     let began = Instant::now();
     let outcome = runner::run_unless(&scenario, &mut world, until, None, &request.stop);
     let wall = began.elapsed();

@@ -17,7 +17,6 @@ use vipd_scenarios::world::World;
 
 use crate::capture::Capture;
 use crate::client::Client;
-use crate::clock::later;
 use crate::configurations::Configurations;
 use crate::host::{Host, HostPort, Outside};
 use crate::inject::{Running, STRANGER};
@@ -59,7 +58,7 @@ impl Simulation {
         let hosts: Vec<_> = hosts.collect();
         for host in &hosts {
             if let Some(client) = &host.client {
-                let first = later(WorldTime(0), client.probe.every);
+                let first = WorldTime(0).later(client.probe.every);
                 net.queue.push(first, Due::Probe { host: host.id });
             }
         }

@@ -33,7 +33,7 @@ impl Lasting {
             return;
         }
         let bound = longest_gap(view, sender, lost);
-        let began = WorldTime(view.now.0.saturating_sub(nanos(gap)));
+        let began = view.now.earlier(gap);
         let both = [sender, receiver];
         let excuse = || {
             let unusual = view.too_late().or_else(|| view.slow_network(pair.router));
@@ -126,12 +126,7 @@ fn excuse(view: &View, master: Place, taker: Place, last: WorldTime) -> Option<S
     if view.member(master).resigned_at.is_some_and(|at| since(view.now, at) <= period) {
         return Some(format!("{from} had just resigned"));
     }
-    view.unusual(&both, WorldTime(last.0.saturating_sub(nanos(down))))
-        .or_else(|| view.refused(&both, last))
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    view.unusual(&both, last.earlier(down)).or_else(|| view.refused(&both, last))
 }
 
 impl Property for Lasting {

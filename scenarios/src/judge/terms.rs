@@ -23,13 +23,12 @@ const ROUNDING: Duration = Duration::from_nanos(2);
 
 /// The time from `earlier` to `later`, zero if it is the other way round.
 pub(super) fn since(later: WorldTime, earlier: WorldTime) -> Duration {
-    Duration::from_nanos(later.0.saturating_sub(earlier.0))
+    later.since(earlier)
 }
 
 /// A time that much later.
 pub(super) fn plus(at: WorldTime, duration: Duration) -> WorldTime {
-    let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    WorldTime(at.0.saturating_add(nanos))
+    at.later(duration)
 }
 
 fn nanos(value: u128) -> Duration {

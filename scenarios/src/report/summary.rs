@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use vipd_engine::event::Seconds;
 
 use crate::judge::Verdict;
+use crate::record::whole_nanos;
 use crate::runner::{Judged, Outcome};
 use crate::scenario::Scenario;
 
@@ -111,12 +112,8 @@ fn property(judged: &Judged) -> Value {
         "id": report.id.to_string(),
         "verdict": report.verdict.name(),
         "expected": expected.map(Verdict::name),
-        "bound_ns": report.bound.map(nanos),
-        "worst_ns": report.worst.map(nanos),
+        "bound_ns": report.bound.map(whole_nanos),
+        "worst_ns": report.worst.map(whole_nanos),
         "reason": report.reason,
     })
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -97,10 +97,10 @@ impl Timeline {
     #[must_use]
     pub fn text(&self) -> String {
         let host_width = self.hosts.iter().map(|host| host.len()).max().unwrap_or(0);
-        let time_width = self.entries.last().map_or(0, |entry| seconds(entry.at).len());
+        let time_width = self.entries.last().map_or(0, |entry| entry.at.to_string().len());
         let mut text = String::new();
         for entry in &self.entries {
-            let at = seconds(entry.at);
+            let at = entry.at.to_string();
             let host = entry.host.map_or("", |host| &self.hosts[usize::from(host.0)]);
             let (mark, what) = (mark(&entry.what), self.line(entry));
             let _ = writeln!(text, "{at:>time_width$}  {host:host_width$}  {mark} {what}");
@@ -239,11 +239,6 @@ const fn mark(what: &What) -> char {
         What::Announced(..) => '=',
         What::AnsweredBy(_) => '?',
     }
-}
-
-/// Seconds with all nine decimals: a nanosecond must not be lost.
-fn seconds(at: WorldTime) -> String {
-    format!("{}.{:09}", at.0 / 1_000_000_000, at.0 % 1_000_000_000)
 }
 
 impl Recorder for Timeline {

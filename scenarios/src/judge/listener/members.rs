@@ -158,7 +158,3 @@ impl Ear {
         self.special = true;
     }
 }
-
-pub(super) fn as_nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}

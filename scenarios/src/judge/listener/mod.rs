@@ -21,9 +21,10 @@ use super::change::{Change, Ending, Pair, Place, What};
 use super::terms::{plus, since};
 use crate::record::{
     HostId, LossReason, Observation, RouterKey, Seen, SeenAdvert, SegmentId, Setting, WorldTime,
+    whole_nanos,
 };
 use crate::scenario::{Injection, Step};
-use members::{Ear, Router, Sender, as_nanos};
+use members::{Ear, Router, Sender};
 
 /// Hears observations, hands out changes.
 #[derive(Debug)]
@@ -284,8 +285,8 @@ impl Listener {
             } else if !in_master {
                 news.push(What::Gap { pair, gap, lost: ear.lost });
                 // Every unusually long one is looked at, not only the longest.
-                if as_nanos(gap) <= as_nanos(advert.interval) * 3 / 2 {
-                    ear.longest = ear.longest.max(as_nanos(gap));
+                if whole_nanos(gap) <= whole_nanos(advert.interval) * 3 / 2 {
+                    ear.longest = ear.longest.max(whole_nanos(gap));
                 }
             }
             *ear = Ear {
@@ -352,8 +353,8 @@ impl Listener {
 impl Listener {
     /// `2A` in the clock of a sender whose handler is late.
     fn silence_of(&self, interval: Duration) -> u64 {
-        let twice = as_nanos(interval) * 2;
-        twice + twice * self.rate_error_ppb / 1_000_000_000 + as_nanos(self.slack)
+        let twice = whole_nanos(interval) * 2;
+        twice + twice * self.rate_error_ppb / 1_000_000_000 + whole_nanos(self.slack)
     }
 
     fn silence_one(&mut self, place: Place, now: WorldTime) {
