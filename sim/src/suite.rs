@@ -94,7 +94,7 @@ fn nothing(request: &Request, err: &mut dyn Write) -> io::Result<Ended> {
 
 /// Every scenario file below the folder with its name, in order of names. A package's own file is
 /// none.
-fn files(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+pub fn files(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(next) = folders.pop() {

@@ -9,33 +9,18 @@ use vipd_scenarios::report::summary;
 use vipd_scenarios::runner::{self, RunVerdict};
 use vipd_scenarios::scenario::Scenario;
 use vipd_sim::configurations::Configurations;
+use vipd_sim::suite;
 use vipd_sim::world::Simulation;
 
 /// Lines of a golden timeline, so that a person can read it.
 const MAX_GOLDEN_LINES: usize = 150;
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("scenarios")
-}
-
 /// Every scenario file, in order.
 fn files() -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for family in std::fs::read_dir(folder()).expect("the scenarios") {
-        let family = family.expect("an entry").path();
-        if !family.is_dir() || family.ends_with("src") || family.ends_with("tests") {
-            continue;
-        }
-        for file in std::fs::read_dir(family).expect("a family") {
-            let file = file.expect("an entry").path();
-            if file.extension().is_some_and(|extension| extension == "toml") {
-                files.push(file);
-            }
-        }
-    }
-    files.sort();
-    assert!(files.len() >= 30, "only {} scenarios were found", files.len());
-    files
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let files = suite::files(&folder).expect("the scenarios");
+    assert!(files.len() >= 100, "only {} scenarios were found", files.len());
+    files.into_iter().map(|(_, file)| file).collect()
 }
 
 /// Plays a file: its timeline, and what is wrong with it if it does not pass, or if a property is
