@@ -190,6 +190,8 @@ pub enum Mismatch {
     ChecksumForm,
     /// TTL or hop limit below 255; carries it.
     Ttl(u8),
+    /// TTL or hop limit beyond `min_ttl` and `max_ttl` of a unicast peer; carries it.
+    PeerTtl(u8),
     /// A unicast advert from an address that is not a configured peer.
     UnlistedPeer,
     /// Multicast where we use unicast, or the reverse.
@@ -215,6 +217,7 @@ impl fmt::Display for Mismatch {
             Self::Password => f.write_str("password differs"),
             Self::ChecksumForm => f.write_str("checksum form differs"),
             Self::Ttl(theirs) => write!(f, "TTL is {theirs} instead of 255"),
+            Self::PeerTtl(theirs) => write!(f, "TTL is {theirs}, beyond the limits of this peer"),
             Self::UnlistedPeer => f.write_str("not a configured peer"),
             Self::Transport => f.write_str("one side is multicast, the other unicast"),
             Self::AddressList => f.write_str("address list differs"),
@@ -237,7 +240,7 @@ impl Mismatch {
             Self::AuthenticationType(_) => "authentication-type",
             Self::Password => "password",
             Self::ChecksumForm => "checksum-form",
-            Self::Ttl(_) => "ttl",
+            Self::Ttl(_) | Self::PeerTtl(_) => "ttl",
             Self::UnlistedPeer => "unlisted-peer",
             Self::Transport => "transport",
             Self::AddressList => "address-list",

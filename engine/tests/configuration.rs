@@ -70,6 +70,7 @@ fn unicast_has_peers_and_none_of_them_is_this_router() {
     let peers: Vec<_> =
         (0..=MAX_PEERS).map(|last| format!("10.1.{}.{}", last / 256, last % 256)).collect();
     let peers: Vec<_> = peers.iter().map(String::as_str).collect();
+    assert!(broken(transport(&peers[..MAX_PEERS])).is_empty());
     assert_eq!(
         broken(transport(&peers)),
         ["vrrp_instance VI_1 / unicast_peer: at most 255 unicast peers"]
@@ -94,6 +95,22 @@ fn an_advert_carries_at_most_255_ipv4_or_90_ipv6_addresses() {
         broken(config),
         ["vrrp_instance VI_6 / virtual_ipaddress: an advert carries at most 90"]
     );
+}
+
+#[test]
+fn a_prefix_is_no_longer_than_an_address_of_its_family() {
+    let with = |address: &str, prefix_len| {
+        let family = Family::of(ip(address));
+        let mut config = InstanceConfig::new("VI_1", family, "eth0", driver::vrid());
+        config.addresses = vec![VirtualAddress { prefix_len, ..VirtualAddress::new(ip(address)) }];
+        broken(config)
+    };
+    for (address, longest) in [("10.0.0.100", 32), ("fe80::100", 128)] {
+        assert!(with(address, 0).is_empty() && with(address, longest).is_empty());
+        let path = "vrrp_instance VI_1 / virtual_ipaddress / 1";
+        let rule = ConfigRule::PrefixTooLong(longest);
+        assert_eq!(with(address, longest + 1), [format!("{path}: {rule}")]);
+    }
 }
 
 #[test]

@@ -54,6 +54,20 @@ fn an_address_that_the_kernel_adds_after_the_time_limit_is_removed_at_the_stop()
 }
 
 #[test]
+fn an_engine_that_stops_is_releasing_until_the_kernel_has_answered() {
+    let mut driver = master(Answer::Ok);
+    driver.kernel = Answer::Silent;
+    driver.handle(Input::Shutdown);
+    assert!(driver.engine.status().is_releasing());
+    let removal = driver.log.iter().find_map(|(_, output)| match output {
+        Output::Kernel { id, command: KernelCommand::RemoveAddress(_) } => Some(*id),
+        Output::Kernel { .. } | Output::Send { .. } | Output::Notify(_) => None,
+    });
+    driver.handle(Input::Done { id: removal.expect("a removal"), result: Ok(()) });
+    assert!(!driver.engine.status().is_releasing());
+}
+
+#[test]
 fn a_macvlan_that_a_reload_renames_is_made_anew_and_the_old_one_removed() {
     let named = |name: &str| {
         let interface = InterfaceName::new(name);

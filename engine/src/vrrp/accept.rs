@@ -82,20 +82,20 @@ impl Receiver<'_> {
         let peer = self.peer(received.src);
         let limits = peer.map_or((None, None), |peer| (peer.min_ttl, peer.max_ttl));
         let unicast = matches!(self.config.transport, Transport::Unicast { .. });
-        let fits = match limits {
-            (None, None) if unicast && !self.config.rules.check_unicast_source => {
-                if received.ttl != 255 {
-                    name(Mismatch::Ttl(received.ttl));
-                }
-                true
+        let (fits, mismatch) = match limits {
+            (None, None) => (received.ttl == 255, Mismatch::Ttl(received.ttl)),
+            (min, max) => {
+                let allowed = min.unwrap_or(0)..=max.unwrap_or(255);
+                (allowed.contains(&received.ttl), Mismatch::PeerTtl(received.ttl))
             }
-            (None, None) => received.ttl == 255,
-            (min, max) => (min.unwrap_or(0)..=max.unwrap_or(255)).contains(&received.ttl),
         };
         if fits {
             return Ok(());
         }
-        name(Mismatch::Ttl(received.ttl));
+        name(mismatch);
+        if unicast && limits == (None, None) && !self.config.rules.check_unicast_source {
+            return Ok(());
+        }
         Err(DropReason::Ttl)
     }
 
