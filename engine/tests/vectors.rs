@@ -1,63 +1,107 @@
 //! 136 golden, malformed and edge-case adverts, each at the receiver that its verdict supposes.
 //!
 //! `fixtures/vectors.json` has one vector a line: the message, the IP fields around it, the
-//! receiver, what the RFCs say of it (`expect`, `rfc_verdict`, `discard_reason`), what deployed
-//! routers did with it (`observed`), and in `rules` the profile under which `discard_reason` is
-//! ours. `vector` reads them.
+//! receiver, what the RFCs say of it (`expect`, `rfc`, `rfc_verdict`, `valid_under`,
+//! `discard_reason`), what deployed routers did with it (`observed`), and in `under` what the
+//! receiver does with it that keeps its version and addresses and takes the rules of a profile.
+//! `vector` reads them, `vectors/oracle.rs` works out `under` once more, `vectors/page.rs` makes
+//! `docs/vectors.md`.
 
 mod driver;
 mod vector;
+mod vectors {
+    pub mod oracle;
+    pub mod page;
+}
 
+use std::fs;
 use std::net::IpAddr;
+use std::path::Path;
 
 use driver::ip;
 use vector::*;
+use vectors::{oracle, page};
 use vipd_engine::config::{Peer, Transport};
-use vipd_engine::rules::ChecksumForm;
 use vipd_engine::vrrp::advert::AdvertView;
-use vipd_engine::{Advert, DropReason, Family, InstanceConfig, Interval, Profile, Version, Vrid};
+use vipd_engine::{Advert, DropReason, InstanceConfig, Interval, Profile, Version, Vrid};
 
-/// Vectors that are not for the engine, or not for its configuration as it stands.
-fn is_special(vector: &Vector) -> bool {
-    vector.ip_proto != 112 || vector.name == "v3-4-unicast-old-compat"
+fn report(wrong: &[String]) {
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// Every vector and profile, with what the fixture says of it.
+fn cells(vectors: &[Vector]) -> impl Iterator<Item = (&Vector, Profile, &str)> {
+    vectors.iter().flat_map(|vector| {
+        assert_eq!(vector.under.len(), Profile::ALL.len(), "{}", vector.name);
+        Profile::ALL.map(|profile| (vector, profile, vector.under[profile.name()].as_str()))
+    })
 }
 
 #[test]
-fn each_vector_is_processed_or_discarded_for_its_reason_under_its_rules() {
+fn the_engine_does_with_each_vector_what_stands_under_each_profile() {
     let vectors = vectors();
-    assert_eq!(vectors.len(), 136);
-    assert_eq!(vectors.iter().filter(|vector| is_special(vector)).count(), 2);
-    for vector in vectors.iter().filter(|vector| !is_special(vector)) {
-        let config = vector.config(profile(&vector.rules));
-        match vector.drop_reason() {
-            Some(reason) => {
-                assert_discarded(vector, config, reason);
-            }
-            None => {
-                assert_processed(vector, config);
-            }
-        }
-    }
-}
-
-/// The two faults that are a choice of the rules are left out, and so is v3 over IPv4 where the
-/// checksum form of the vector is not the one of the profile: its checksum is the first fault then.
-#[test]
-fn a_fault_that_every_rfc_knows_is_discarded_under_every_profile() {
-    for vector in vectors().iter().filter(|vector| !is_special(vector)) {
-        let Some(reason) = vector.drop_reason() else { continue };
-        if [DropReason::AddressList, DropReason::FirstAddress].contains(&reason) {
+    let (mut wrong, mut heard) = (Vec::new(), 0);
+    for (vector, profile, expected) in cells(&vectors) {
+        if vector.ip_proto != 112 {
             continue;
         }
-        let pseudo_header = vector.form() == ChecksumForm::PseudoHeader;
-        for profile in Profile::ALL {
-            let rfc9568_over_ipv4 = profile == Profile::Rfc9568 && vector.family() == Family::Ipv4;
-            if rfc9568_over_ipv4 && vector.receiver.version == 3 && pseudo_header {
-                continue;
-            }
-            assert_discarded(vector, vector.config(profile), reason);
+        let (verdict, _) = hear(vector, vector.config(profile));
+        if verdict != expected {
+            let name = &vector.name;
+            wrong.push(format!("{name} under {}: {verdict}, not {expected}", profile.name()));
+        }
+        heard += 1;
+    }
+    report(&wrong);
+    assert_eq!((vectors.len(), heard), (136, 135 * 4));
+}
+
+/// It never reaches an engine: the test of the same vector in `frames` shows the drop.
+#[test]
+fn the_one_vector_of_another_ip_protocol_is_no_vrrp_under_any_profile() {
+    let vectors = vectors();
+    let others = cells(&vectors).filter(|(vector, ..)| vector.ip_proto != 112);
+    let expected = others.map(|(vector, _, expected)| (vector.name.as_str(), expected));
+    assert_eq!(expected.collect::<Vec<_>>(), [("bad-proto-113", "not_vrrp"); 4]);
+}
+
+#[test]
+fn what_stands_under_each_profile_is_what_the_rfcs_say_of_its_faults() {
+    let vectors = vectors();
+    let mut wrong = Vec::new();
+    for (vector, profile, expected) in cells(&vectors) {
+        let verdict = oracle::verdict(vector, profile);
+        if verdict != expected {
+            let name = &vector.name;
+            wrong.push(format!("{name} under {}: {verdict}, not {expected}", profile.name()));
         }
     }
+    report(&wrong);
+}
+
+#[test]
+fn no_profile_contradicts_the_verdict_of_its_own_rfc() {
+    let vectors = vectors();
+    let mut wrong = Vec::new();
+    for (vector, profile, expected) in cells(&vectors) {
+        let processed = expected == "process";
+        if oracle::must_process(vector, profile).is_some_and(|must| must != processed) {
+            wrong.push(format!("{} under {}: {expected}", vector.name, profile.name()));
+        }
+    }
+    report(&wrong);
+}
+
+#[test]
+fn the_committed_page_is_the_one_that_the_vectors_make() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/vectors.md");
+    let page = page::page(&vectors());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &page).expect("a writable page");
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    let how = "run `UPDATE_DOCS=1 cargo test -p vipd-engine --test vectors`, commit";
+    assert!(committed == page, "{how}");
 }
 
 #[test]
@@ -143,20 +187,21 @@ fn an_advert_without_addresses_counts_in_v2_where_our_own_list_is_empty() {
     assert_processed(&vector, config);
 }
 
-/// Valid messages that no engine of ours would send: reserved bits set, or octets that are to be
-/// ignored.
-const RECEIVED_ONLY: [&str; 5] = [
+/// Valid messages that no engine of ours would send: reserved bits set, octets that are to be
+/// ignored, or the checksum of old unicast peers.
+const RECEIVED_ONLY: [&str; 6] = [
     "v2-auth0-nonzero-data",
     "v2-checksum-ffff-alias",
     "v3-4-rsvd-f",
     "v3-4-rsvd-8-interval-4095",
     "v3-6-rsvd-f",
+    "v3-4-unicast-old-compat",
 ];
 
 #[test]
 fn every_valid_message_is_emitted_octet_for_octet() {
     let mut emitted = 0;
-    for vector in vectors().iter().filter(|vector| vector.valid && !is_special(vector)) {
+    for vector in vectors().iter().filter(|vector| vector.valid) {
         if RECEIVED_ONLY.contains(&vector.name.as_str()) || vector.name.starts_with("edge") {
             continue;
         }

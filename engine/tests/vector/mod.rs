@@ -4,6 +4,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -24,7 +25,6 @@ pub const HEARD_AT: Timestamp = Timestamp::from_nanos(1_000_000_000);
 #[derive(Deserialize)]
 pub struct Vector {
     pub name: String,
-    pub rules: String,
     pub src: String,
     pub dst: String,
     pub ttl: u8,
@@ -34,8 +34,20 @@ pub struct Vector {
     pub fields: Fields,
     pub receiver: Receiver,
     pub valid: bool,
+    /// What it shows, or what is wrong with it.
+    pub reason: String,
     pub expect: String,
+    /// RFC and section.
+    pub rfc: String,
+    pub rfc_verdict: String,
+    #[serde(default)]
+    pub valid_under: Vec<String>,
     pub discard_reason: Option<String>,
+    /// Profile to `process` or the name of the first [`DropReason`].
+    pub under: BTreeMap<String, String>,
+    /// What deployed routers did with it.
+    #[serde(default)]
+    pub observed: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -77,10 +89,6 @@ pub fn octets(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(octet).collect()
 }
 
-pub fn profile(name: &str) -> Profile {
-    Profile::ALL.into_iter().find(|profile| profile.name() == name).expect("a profile")
-}
-
 impl Vector {
     pub fn bytes(&self) -> Vec<u8> {
         octets(&self.hex_vrrp_payload)
@@ -95,17 +103,6 @@ impl Vector {
             Some("plain") => ChecksumForm::MessageOnly,
             _ => ChecksumForm::PseudoHeader,
         }
-    }
-
-    /// The reason that the engine counts: it tells two kinds of a bad source apart.
-    pub fn drop_reason(&self) -> Option<DropReason> {
-        let name = match self.discard_reason.as_deref()? {
-            "source" if self.src == RECEIVER_V4 => "own_source",
-            "source" => "source_not_link_local",
-            name => name,
-        };
-        let reason = DropReason::ALL.into_iter().find(|reason| reason.name() == name);
-        Some(reason.unwrap_or_else(|| panic!("{}: no reason {name}", self.name)))
     }
 
     pub fn config(&self, profile: Profile) -> InstanceConfig {
@@ -197,24 +194,31 @@ pub fn mismatches(driver: &Driver) -> Vec<String> {
     news.collect()
 }
 
-pub fn assert_discarded(vector: &Vector, config: InstanceConfig, reason: DropReason) -> Driver {
+/// What the receiver does with the vector: `process`, or the reason of its one drop. Whatever else
+/// it does, such as a drop that moves the down timer, is told as it is.
+pub fn hear(vector: &Vector, config: InstanceConfig) -> (String, Driver) {
     let mut driver = backup(config);
-    let deadline = driver.deadline();
+    let before = driver.deadline();
     vector.deliver(&mut driver);
-    assert_eq!(all_drops(&driver), [(reason, 1)], "{}", vector.name);
-    assert_eq!(received(&driver), 0, "{}", vector.name);
-    assert_eq!(driver.state(), StateKind::Backup, "{}", vector.name);
-    assert_eq!(driver.deadline(), deadline, "{}", vector.name);
+    let is_backup = driver.state() == StateKind::Backup;
+    let (received, drops, deadline) = (received(&driver), all_drops(&driver), driver.deadline());
+    let verdict = match (received, &drops[..]) {
+        (0, [(reason, 1)]) if is_backup && deadline == before => reason.name().to_string(),
+        (1, []) if is_backup && deadline == Some(vector.down_at()) => "process".to_string(),
+        _ => format!("{received} received, {drops:?}, {:?} {deadline:?}", driver.state()),
+    };
+    (verdict, driver)
+}
+
+pub fn assert_discarded(vector: &Vector, config: InstanceConfig, reason: DropReason) -> Driver {
+    let (verdict, driver) = hear(vector, config);
+    assert_eq!(verdict, reason.name(), "{}", vector.name);
     driver
 }
 
 pub fn assert_processed(vector: &Vector, config: InstanceConfig) -> Driver {
-    let mut driver = backup(config);
-    vector.deliver(&mut driver);
-    assert_eq!(all_drops(&driver), [], "{}", vector.name);
-    assert_eq!(received(&driver), 1, "{}", vector.name);
-    assert_eq!(driver.state(), StateKind::Backup, "{}", vector.name);
-    assert_eq!(driver.deadline(), Some(vector.down_at()), "{}", vector.name);
+    let (verdict, mut driver) = hear(vector, config);
+    assert_eq!(verdict, "process", "{}", vector.name);
     driver.run_until(vector.down_at());
     assert_eq!(driver.state(), StateKind::Master, "{}", vector.name);
     driver
