@@ -20,6 +20,7 @@ use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use captures::fixture;
 use captures::lab::{CAPTURES, Capture, Packet, Sender, Setting, expected, under};
@@ -129,6 +130,42 @@ fn each_vector_that_was_tried_is_the_one_that_its_slot_stands_for() {
     let tried = |vector: &Vector| vector.observed.len() - usize::from(vector.ip_proto != 112) * 2;
     let wanted: Vec<_> = vectors.iter().map(|vector| 1 + tried(vector)).collect();
     assert_eq!(found, wanted);
+}
+
+/// A router that took no vector for an advert took over when its down timer had run out, 3.8 s
+/// after the last valid advert; one that learned a very short interval did at once.
+#[test]
+fn what_stands_of_the_routers_is_what_their_captures_show() {
+    let vectors = vectors();
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for (capture, packets) in all(&vectors) {
+        if capture.setting != Setting::Tried {
+            continue;
+        }
+        let mut tried = packets.iter().filter(|packet| matches!(packet.sender, Sender::Vector(_)));
+        let start = tried.next().expect("a vector").frame.at;
+        for (slot, at) in (1..).zip(capture.tried_here(&vectors)) {
+            let mut adverts = packets.iter().filter(|packet| {
+                let is_router = matches!(packet.sender, Sender::Keepalived | Sender::Frr);
+                is_router && packet.frame.message()[1] == slot
+            });
+            let after = adverts.next().map(|packet| packet.frame.at - start);
+            let shown = match after {
+                None => "accepted",
+                Some(after) if after < Duration::from_secs(1) => "accepted, very short down timer",
+                Some(after) if after > Duration::from_secs(3) => "discarded",
+                Some(_) => "neither",
+            };
+            let stands = &vectors[at].observed[capture.peer()];
+            if stands != shown {
+                let (name, vector) = (capture.name, &vectors[at].name);
+                wrong.push(format!("{name}, {vector}: {stands}, not {shown} ({after:?})"));
+            }
+            seen += 1;
+        }
+    }
+    report(&wrong);
+    assert_eq!(seen, 218);
 }
 
 #[test]

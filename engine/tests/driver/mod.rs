@@ -1,5 +1,6 @@
 //! A driver for tests: one engine on one interface, a kernel that does what it is told, and a list
-//! of what the engine did. No timer, election or codec of its own.
+//! of what the engine did. No timer, election or codec of its own. `frames/tests/captures.rs` uses
+//! it too.
 
 #![allow(dead_code, reason = "each test file uses its part")]
 

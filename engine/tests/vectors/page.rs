@@ -16,16 +16,17 @@ const HEAD: &str = "\
 136 adverts, what the RFCs say of them, what vipd does with them, and what two deployed routers did.
 This page is made from `engine/tests/fixtures/vectors.json` by
 `UPDATE_DOCS=1 cargo test -p vipd-engine --test vectors`; do not edit it. The same test puts each
-vector to the engine under each profile; [captures.md](captures.md) has packets from the wire.
+vector to the engine under each profile.
 
 A cell of vipd is `process`, or the first `DropReason`. The receiver has the version, the addresses
 and the password that the vector supposes, and the rules of the profile, also where the profile is
 of the other version.
 
-A cell of a router was measured: each vector went to a Backup of its own every 0.4 s for 8 s.
-*Accepted*: it stayed Backup. *Discarded*: it took over as if it had heard nothing. *Short timer*:
-it took over within 0.5 s, because it had learned a very short interval. An empty cell was not
-tried, mostly because the lab or the router had no such VRID, address, password or unicast.
+A cell of a router was measured, and [captures.md](captures.md) has the packets that show it: each
+vector went to a Backup of its own every 0.4 s for 8 s. *Accepted*: it stayed Backup. *Discarded*:
+it took over as if it had heard nothing. *Short timer*: it took over within 0.5 s, because it had
+learned a very short interval. An empty cell was not tried, mostly because the lab or the router
+had no such VRID, address, password or unicast.
 
 *Discarded* is not always the router's own doing: its kernel drops what carries its own address
 (`bad-v2-src-own`), and for keepalived also a wrong checksum over IPv6. *Accepted* says nothing of

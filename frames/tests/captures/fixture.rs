@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pcap_file::DataLink;
 use pcap_file::pcap::PcapReader;
@@ -10,6 +11,8 @@ use pcap_file::pcap::PcapReader;
 #[derive(Clone, Debug)]
 pub struct Frame {
     pub octets: Vec<u8>,
+    /// When it was captured first.
+    pub at: Duration,
     /// How often the same octets were captured.
     pub times: u64,
 }
@@ -65,17 +68,19 @@ pub fn frames(name: &str) -> Vec<Frame> {
     let file = File::open(folder().join(format!("{name}.pcap"))).expect("a capture");
     let mut reader = PcapReader::new(file).expect("a pcap header");
     let link = reader.header().datalink;
-    let mut octets = Vec::new();
+    let mut times = occurrences(name).into_iter();
+    let mut frames = Vec::new();
     while let Some(packet) = reader.next_packet() {
-        let data = packet.expect("a packet").data.into_owned();
-        octets.push(match link {
-            DataLink::RAW => with_ethernet(data),
-            _ => data,
+        let packet = packet.expect("a packet");
+        let data = packet.data.into_owned();
+        frames.push(Frame {
+            octets: if link == DataLink::RAW { with_ethernet(data) } else { data },
+            at: packet.timestamp,
+            times: times.next().expect("a number for each frame"),
         });
     }
-    let times = occurrences(name);
-    assert_eq!(octets.len(), times.len(), "{name}");
-    octets.into_iter().zip(times).map(|(octets, times)| Frame { octets, times }).collect()
+    assert_eq!(times.next(), None, "{name}");
+    frames
 }
 
 /// A capture of bare IP packets has no Ethernet headers.

@@ -185,19 +185,25 @@ impl Capture {
         }
     }
 
-    /// The slot of a vector is its place among those that were tried: it was sent from the virtual
-    /// MAC of that VRID, whatever VRID it carries.
-    fn tried_vector(&self, frame: &Frame, vectors: &[Vector]) -> usize {
-        let peer = match self.router(frame) {
-            Sender::Frr => "frr-8.4.4",
-            _ => "keepalived-2.2.7",
+    /// The router that vectors were tried on, as `observed` calls it.
+    pub fn peer(&self) -> &'static str {
+        if self.name.contains("frr") { "frr-8.4.4" } else { "keepalived-2.2.7" }
+    }
+
+    /// The vectors that were tried, by their number in the fixture. The first one has slot 1.
+    pub fn tried_here(&self, vectors: &[Vector]) -> Vec<usize> {
+        let is_ours = |vector: &Vector| {
+            vector.receiver.version == self.version
+                && vector.family() == self.family
+                && vector.observed.contains_key(self.peer())
         };
-        let mut tried = vectors.iter().enumerate().filter(|(_, vector)| {
-            let is_ours = vector.receiver.version == self.version;
-            is_ours && vector.family() == self.family && vector.observed.contains_key(peer)
-        });
+        (0..vectors.len()).filter(|at| is_ours(&vectors[*at])).collect()
+    }
+
+    /// A vector was sent from the virtual MAC of its slot, whatever VRID it carries.
+    fn tried_vector(&self, frame: &Frame, vectors: &[Vector]) -> usize {
         let slot = usize::from(frame.virtual_mac_slot().expect("a virtual MAC"));
-        tried.nth(slot - 1).expect("a vector for each slot").0
+        self.tried_here(vectors)[slot - 1]
     }
 
     fn config(&self, vrid: u8) -> InstanceConfig {

@@ -17,12 +17,14 @@ configuration of that lab judges it under each profile. This page is made from
 `frames/tests/fixtures/captures` by `UPDATE_DOCS=1 cargo test -p vipd-frames --test captures`; do
 not edit it. The same test reads each frame with `vipd_frames::decode`, hands it to the engine, and
 compares the verdict. How the captures were made stands in a README beside them;
-[vectors.md](vectors.md) has the vectors one by one, and why vipd and the two routers differ.
+[vectors.md](vectors.md) says of each vector why vipd and the two routers differ.
 
 What keepalived and FRR sent is also what our codec emits for the same configuration, octet for
 octet from the Ethernet header on. FRR sets *don't fragment*, and the kernel an IPv6 flow label;
-nothing else differs.
+nothing else differs. And the captures show what [vectors.md](vectors.md) says of the routers:
+whether one took over, and when, while it heard nothing but a vector.
 
+- *The same*: as under `drop-in`.
 - *Valid*: an advert of the lab that makes a router a Backup, or asks for its answer.
 - *Vectors*: those of the fixture that were tried on that router, rebuilt for the lab's network.
 - `checksum` of what is valid: v3 over IPv4 with a pseudo-header in its sum, under `rfc9568`.
