@@ -91,16 +91,15 @@ pub fn must_process(vector: &Vector, profile: Profile) -> Option<bool> {
     match vector.rfc_verdict.as_str() {
         "must-discard" => Some(false),
         "must-discard-9568" if own == "9568" => Some(false),
-        // RFC 5798 can be read in two ways; the profile takes the one of the deployed routers.
-        "process" => Some(
-            vector
-                .valid_under
-                .iter()
-                .any(|under| under.starts_with(own) && !under.contains("IPv6-only"))
-                || is_pass(vector),
-        ),
+        "process" => Some(is_valid_by(vector, own) || is_pass(vector)),
         _ => None,
     }
+}
+
+/// RFC 5798 can be read in two ways; its profile takes the one of the deployed routers.
+fn is_valid_by(vector: &Vector, rfc: &str) -> bool {
+    let mut readings = vector.valid_under.iter();
+    readings.any(|reading| reading.starts_with(rfc) && !reading.contains("IPv6-only"))
 }
 
 /// RFC 3768 7.1 asks for the configured authentication, and 5.3.6 keeps the numbers of RFC 2338.
