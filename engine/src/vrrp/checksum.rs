@@ -56,6 +56,11 @@ mod tests {
     use core::net::{Ipv4Addr, Ipv6Addr};
 
     #[test]
+    fn an_odd_last_octet_counts_as_the_high_one() {
+        assert_eq!(sum(&[0x00, 0x01, 0xf2]), 0xf201);
+    }
+
+    #[test]
     fn the_example_of_rfc_1071_sums_to_ddf2() {
         assert_eq!(sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), 0x2_ddf0);
     }
