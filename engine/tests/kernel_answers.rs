@@ -53,6 +53,40 @@ fn an_address_that_the_kernel_adds_after_the_time_limit_is_removed_at_the_stop()
     assert!(!driver.engine.status().is_releasing());
 }
 
+/// Whether it was told that an address was left over or lost.
+fn told(driver: &Driver, name: &str) -> bool {
+    driver.news().iter().any(|(_, told)| *told == name)
+}
+
+#[test]
+fn an_address_that_we_asked_for_and_that_comes_in_backup_is_no_leftover_of_somebody() {
+    let mut driver = master(Answer::Silent);
+    driver.hear("10.0.0.1", 200);
+    driver.address("10.0.0.100", true);
+    assert!(!told(&driver, "leftover-address"));
+    // One that nobody here asked for is.
+    let mut driver = Driver::new(v2());
+    driver.kernel = Answer::Silent;
+    driver.address("10.0.0.100", true);
+    assert!(told(&driver, "leftover-address"));
+}
+
+#[test]
+fn an_address_that_a_reload_took_off_the_list_is_not_lost_when_it_goes() {
+    let other =
+        || InstanceConfig { addresses: vec![VirtualAddress::new(ip("10.0.0.101"))], ..v2() };
+    for (reloads, lost) in [(true, false), (false, true)] {
+        let mut driver = master(Answer::Ok);
+        driver.address("10.0.0.100", true);
+        driver.kernel = Answer::Silent;
+        if reloads {
+            driver.configure(vec![other()], vec![]);
+        }
+        driver.address("10.0.0.100", false);
+        assert_eq!(told(&driver, "address-lost"), lost);
+    }
+}
+
 #[test]
 fn an_engine_that_stops_is_releasing_until_the_kernel_has_answered() {
     let mut driver = master(Answer::Ok);
