@@ -7,8 +7,9 @@ use driver::{Answer, Driver, ETH0, OWN_MAC, ip, nanos, priority, v2};
 use std::time::Duration;
 use vipd_engine::config::{Announcements, Peer, Transport, VirtualAddress, VirtualMac};
 use vipd_engine::{
-    EffectError, Family, Frame, Ifindex, Input, InstanceConfig, InterfaceName, KernelCommand, Link,
-    LinkState, LocalAddress, Output, Outputs, Profile, Rules, StateKind, Timestamp,
+    Config, EffectError, Family, Frame, Ifindex, Input, InstanceConfig, InterfaceName,
+    KernelCommand, Link, LinkState, LocalAddress, Output, Outputs, Profile, Rules, StateKind,
+    Timestamp,
 };
 
 const M: Duration = Duration::from_nanos(3_609_375_000);
@@ -85,6 +86,34 @@ fn an_address_that_a_reload_took_off_the_list_is_not_lost_when_it_goes() {
         driver.address("10.0.0.100", false);
         assert_eq!(told(&driver, "address-lost"), lost);
     }
+}
+
+#[test]
+fn a_retry_of_the_kernel_ends_no_start_up_delay() {
+    let mut driver = Driver::unconfigured();
+    driver.address("10.0.0.100", true);
+    driver.kernel = Answer::Fails;
+    let delayed = Config::new(vec![v2()], vec![], SECOND * 5).expect("a configuration");
+    driver.handle(Input::Configure(delayed.into()));
+    driver.run_until(at(SECOND * 5 - nanos(1)));
+    assert_eq!(driver.commands().len(), 5, "it tried each second to remove the leftover");
+    assert_eq!(driver.state(), StateKind::Initialize);
+    driver.run_until(at(SECOND * 5));
+    assert_eq!(driver.state(), StateKind::Backup);
+}
+
+#[test]
+fn a_retry_of_the_kernel_ends_no_fault_of_refused_adverts() {
+    let mut driver = master(Answer::Ok);
+    (driver.wire, driver.kernel) = (Answer::Fails, Answer::Fails);
+    driver.run_for(SECOND * 3);
+    assert_eq!(driver.state(), StateKind::Fault);
+    // The next try comes after a whole Master_Down_Interval.
+    driver.run_for(M - nanos(1));
+    assert_eq!(driver.commands().len(), 4, "it tried each second to remove the address");
+    assert_eq!(driver.state(), StateKind::Fault);
+    driver.run_for(nanos(1));
+    assert_eq!(driver.state(), StateKind::Backup);
 }
 
 #[test]

@@ -418,3 +418,19 @@ fn a_reload_has_no_start_up_delay_even_if_nothing_ran_before_it() {
     driver.handle(Input::Configure(config.into()));
     assert_eq!(driver.state(), StateKind::Backup);
 }
+
+#[test]
+fn each_mastership_is_counted_and_nothing_else() {
+    let mut driver = Driver::new(v2());
+    let count = |driver: &Driver| {
+        let status = driver.engine.status();
+        status.instances().next().expect("an instance").counters().master_transitions
+    };
+    assert_eq!(count(&driver), 0);
+    for mastership in 1..=2 {
+        driver.run_for(nanos(5_000_000_000));
+        assert_eq!((driver.state(), count(&driver)), (StateKind::Master, mastership));
+        driver.hear("10.0.0.1", 200);
+        assert_eq!((driver.state(), count(&driver)), (StateKind::Backup, mastership));
+    }
+}
