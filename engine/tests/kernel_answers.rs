@@ -7,7 +7,7 @@ use driver::{Answer, Driver, ETH0, OWN_MAC, ip, nanos, priority, v2};
 use std::time::Duration;
 use vipd_engine::config::{Announcements, Peer, Transport, VirtualAddress, VirtualMac};
 use vipd_engine::{
-    Config, EffectError, Family, Frame, Ifindex, Input, InstanceConfig, InterfaceName,
+    Config, EffectError, Family, Frame, Ifindex, Input, InstanceConfig, InterfaceName, Interval,
     KernelCommand, Link, LinkState, LocalAddress, Output, Outputs, Profile, Rules, StateKind,
     Timestamp,
 };
@@ -114,6 +114,35 @@ fn a_retry_of_the_kernel_ends_no_fault_of_refused_adverts() {
     assert_eq!(driver.state(), StateKind::Fault);
     driver.run_for(nanos(1));
     assert_eq!(driver.state(), StateKind::Backup);
+}
+
+#[test]
+fn a_retry_comes_a_second_later_whatever_else_is_due() {
+    let slow = InstanceConfig { interval: Interval::from_seconds(10).expect("10 s"), ..v2() };
+    let mut driver = Driver::new(slow);
+    driver.kernel = Answer::Fails;
+    // Three intervals of 10 s and the skew.
+    let taken = at(nanos(30_609_375_000));
+    driver.run_until(taken);
+    assert_eq!(driver.state(), StateKind::Master);
+    assert_eq!(driver.commands().len(), 1);
+    assert_eq!(driver.deadline(), Some(taken + SECOND), "before the next advert");
+    driver.run_until(taken + SECOND);
+    assert_eq!(driver.commands().len(), 2);
+    driver.kernel = Answer::Ok;
+    driver.run_until(taken + SECOND * 2);
+    assert_eq!(driver.commands().len(), 3);
+    assert_eq!(driver.deadline(), Some(taken + SECOND * 7), "the second burst");
+}
+
+#[test]
+fn an_owners_address_that_appears_before_its_start_is_nobodys_leftover() {
+    let owner = InstanceConfig { priority: priority(255), ..v2() };
+    let mut driver = Driver::unconfigured();
+    driver.link(LinkState::Down);
+    driver.configure(vec![owner], vec![]);
+    driver.address("10.0.0.100", true);
+    assert!(driver.commands().is_empty() && !told(&driver, "leftover-address"));
 }
 
 #[test]
@@ -233,7 +262,7 @@ fn under_strict_rules_a_second_lies_between_two_neighbour_advertisements_of_an_a
 
 #[test]
 fn an_owner_that_yields_does_not_miss_the_address_that_it_gives_back() {
-    let interval = vipd_engine::Interval::DEFAULT;
+    let interval = Interval::DEFAULT;
     let owner = InstanceConfig { priority: priority(255), interval, ..driver::v3(100) };
     let mut driver = Driver::unconfigured();
     driver.address("10.0.0.100", true);

@@ -434,3 +434,16 @@ fn each_mastership_is_counted_and_nothing_else() {
         assert_eq!((driver.state(), count(&driver)), (StateKind::Backup, mastership));
     }
 }
+
+#[test]
+fn an_advert_that_is_late_by_a_whole_interval_is_sent_once() {
+    let mut driver = Driver::new(v2());
+    driver.run_until(at(M));
+    driver.log.clear();
+    // The one of M + 1 s and the one of M + 2 s are due.
+    driver.now = at(M) + SECOND * 2;
+    driver.handle(Input::Tick);
+    driver.run_until(at(M) + SECOND * 3);
+    let late = at(M) + SECOND * 2;
+    assert_eq!(driver.adverts(), [(late, 100), (late + SECOND, 100)]);
+}

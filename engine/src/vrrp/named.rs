@@ -96,6 +96,23 @@ mod tests {
     }
 
     #[test]
+    fn only_what_this_sender_no_longer_shows_is_mended() {
+        let interval = Cause::Interval(Interval::from_centiseconds(200).unwrap());
+        let mut named = Named::default();
+        assert!(named.is_new(sender(1), Mismatch::Ttl(254).into()));
+        assert!(named.is_new(sender(1), Mismatch::AddressList.into()));
+        assert!(named.is_new(sender(1), interval));
+        assert!(named.is_new(sender(2), Mismatch::Ttl(254).into()));
+        for _ in 0..MENDED_AFTER {
+            named.keep_only(sender(1), &[Mismatch::AddressList]);
+        }
+        assert!(!named.is_new(sender(1), Mismatch::AddressList.into()), "it still shows that");
+        assert!(!named.is_new(sender(1), interval), "an interval is no mismatch");
+        assert!(!named.is_new(sender(2), Mismatch::Ttl(254).into()), "that is another sender");
+        assert!(named.is_new(sender(1), Mismatch::Ttl(254).into()));
+    }
+
+    #[test]
     fn forged_senders_reach_the_limit_and_no_further() {
         let mut named = Named::default();
         let news = (0..1000).filter(|last| named.is_new(sender(*last), Mismatch::Password.into()));
