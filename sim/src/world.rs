@@ -1,8 +1,7 @@
 //! The simulated world: hosts and wires made from a scenario, and time that jumps from event to
 //! event. What a step does is in `steps`.
 
-use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,11 +74,11 @@ impl Simulation {
         }
     }
 
-    /// Writes what passes at every port to this file, from now on.
+    /// Writes what passes at every port to `out`, from now on.
     ///
     /// # Errors
-    /// Those of the file.
-    pub fn capture_to(&mut self, scenario: &Scenario, file: File) -> io::Result<()> {
+    /// Those of `out`.
+    pub fn capture_to(&mut self, scenario: &Scenario, out: impl Write + 'static) -> io::Result<()> {
         let names = self.net.ports().iter().map(|port| {
             let segment = scenario.segments[usize::from(port.segment.0)].name.to_string();
             let name = port.host.map_or_else(
@@ -91,7 +90,7 @@ impl Simulation {
             );
             (name, segment)
         });
-        self.net.capture = Some(Capture::new(file, names)?);
+        self.net.capture = Some(Capture::new(out, names)?);
         Ok(())
     }
 

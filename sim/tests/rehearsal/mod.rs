@@ -1,6 +1,8 @@
 //! A pair of directors and a client, ready to be played: what the tests of the world share.
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
+pub mod wire;
+
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +14,8 @@ use vipd_scenarios::runner;
 use vipd_scenarios::scenario::Scenario;
 use vipd_sim::configurations::Configurations;
 use vipd_sim::world::Simulation;
+
+use wire::Capture;
 
 pub const A: HostId = HostId(0);
 pub const B: HostId = HostId(1);
@@ -80,13 +84,24 @@ impl Rehearsal {
     }
 
     pub fn new(text: &str, change: impl Fn(&mut InstanceConfig)) -> Self {
+        let files = [(A, 1, 100), (B, 2, 99)].map(|(host, file, priority)| {
+            let mut instance = instance(priority);
+            change(&mut instance);
+            (host, file, config(instance))
+        });
+        Self::with_files(text, files)
+    }
+
+    /// What the file with this number (see [`conf`]) says on a host.
+    pub fn with_files(
+        text: &str,
+        files: impl IntoIterator<Item = (HostId, u8, Arc<Config>)>,
+    ) -> Self {
         let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/test.toml");
         let scenario = Scenario::parse(&place, text).unwrap_or_else(|error| panic!("{error}"));
         let mut configurations = Configurations::default();
-        for (host, file, priority) in [(A, 1, 100), (B, 2, 99)] {
-            let mut instance = instance(priority);
-            change(&mut instance);
-            configurations.insert(host, &conf(file), config(instance));
+        for (host, file, config) in files {
+            configurations.insert(host, &conf(file), config);
         }
         Self { scenario, configurations }
     }
@@ -104,6 +119,18 @@ impl Rehearsal {
         let mut seen = Vec::new();
         let outcome = runner::run(&self.scenario, &mut world, None, Some(&mut seen));
         Played { seen, trace: outcome.trace.expect("a simulated run has a trace") }
+    }
+
+    /// Plays it and keeps what passed at every port.
+    pub fn capture(&self) -> (Played, Capture) {
+        let mut world = self.simulation(1);
+        let file = wire::File::default();
+        world.capture_to(&self.scenario, file.clone()).expect("a capture");
+        let mut seen = Vec::new();
+        let outcome = runner::run(&self.scenario, &mut world, None, Some(&mut seen));
+        world.finish_capture().expect("a capture");
+        let trace = outcome.trace.expect("a simulated run has a trace");
+        (Played { seen, trace }, Capture::read(&file.octets()))
     }
 }
 
