@@ -21,6 +21,10 @@ pub const A: HostId = HostId(0);
 pub const B: HostId = HostId(1);
 pub const CLIENT: HostId = HostId(2);
 pub const VIP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 100));
+/// The addresses of a router that is alone.
+pub const OWN: &str = "10.0.0.2/24 fe80::2/64 2001:db8::2/64";
+/// What a frame needs to cross the link.
+pub const DELAY: u64 = 100_000;
 pub const SECOND: u64 = 1_000_000_000;
 
 const PAIR: &str = r#"
@@ -92,6 +96,14 @@ impl Rehearsal {
         Self::with_files(text, files)
     }
 
+    /// A router `a` and a machine that listens to it, until this time.
+    pub fn alone(instance: InstanceConfig, until: &str, steps: &str) -> Self {
+        let a = host("a", Some(1), &[("lan", OWN)]);
+        let witness = host("witness", None, &[("lan", "10.0.0.9/24")]);
+        let text = scenario(until, &["lan"]) + &a + &witness + steps;
+        Self::with_files(&text, [(A, 1, config(instance))])
+    }
+
     /// What the file with this number (see [`conf`]) says on a host.
     pub fn with_files(
         text: &str,
@@ -132,6 +144,32 @@ impl Rehearsal {
         let trace = outcome.trace.expect("a simulated run has a trace");
         (Played { seen, trace }, Capture::read(&file.octets()))
     }
+}
+
+/// The head of a scenario with these segments.
+pub fn scenario(until: &str, segments: &[&str]) -> String {
+    let segments: String = segments.iter().map(|name| format!("[segment.{name}]\n")).collect();
+    format!("title = \"a rehearsal\"\nuntil = \"{until}\"\n{segments}")
+}
+
+/// A host, perhaps with the file of this number, and its interfaces `eth0`, `eth1` and so on: the
+/// segment of each and its addresses.
+pub fn host(name: &str, file: Option<u8>, interfaces: &[(&str, &str)]) -> String {
+    let mut text = format!("[host.{name}]\n");
+    if let Some(number) = file {
+        text += &format!("config = \"seed/director-{number}.conf\"\n");
+    }
+    for (index, (segment, addresses)) in interfaces.iter().enumerate() {
+        let addresses = addresses.replace(' ', "\", \"");
+        text += &format!("interfaces.eth{index} = ");
+        text += &format!("{{ segment = \"{segment}\", address = [\"{addresses}\"] }}\n");
+    }
+    text
+}
+
+/// A step and its arguments.
+pub fn step(at: &str, what: &str) -> String {
+    format!("[[step]]\nat = \"{at}\"\n{what}\n")
 }
 
 /// The file of a director.

@@ -24,11 +24,15 @@ pub const IPV6_HOPS: usize = IP + 7;
 pub const IPV6_SRC: usize = IP + 8;
 pub const IPV6_DST: usize = IP + 24;
 pub const IPV6_PAYLOAD: usize = IP + 40;
+/// The MACs of the groups of VRRP (RFC 1112 section 6.4, RFC 2464 section 7).
+pub const GROUP_4: [u8; 6] = [0x01, 0, 0x5e, 0, 0, 0x12];
+pub const GROUP_6: [u8; 6] = [0x33, 0x33, 0, 0, 0, 0x12];
 /// Where the first field of an ARP packet is (RFC 826).
 pub const ARP: usize = 14;
 
-const VRRP: u8 = 112;
-const ICMPV6: u8 = 58;
+/// IP protocols.
+pub const VRRP: u8 = 112;
+pub const ICMPV6: u8 = 58;
 const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
 
 /// Octets that stand at an offset of a frame.
@@ -106,6 +110,12 @@ impl Capture {
         self.frames.iter().filter(own).collect()
     }
 
+    /// What a host sent to this MAC, in order.
+    pub fn sent_to(&self, host: &str, mac: [u8; 6]) -> Vec<&Frame> {
+        let sent = self.sent_by(host).into_iter();
+        sent.filter(|frame| frame.octets[..6] == mac).collect()
+    }
+
     /// The adverts, gratuitous ARPs and neighbour advertisements among them.
     pub fn adverts(&self, host: &str) -> Vec<&Frame> {
         self.sent_by(host).into_iter().filter(|frame| frame.is_advert()).collect()
@@ -178,15 +188,16 @@ impl Frame {
         sum(self.message())
     }
 
-    /// The same with the pseudo-header before it (RFC 793 section 3.1, RFC 8200 section 8.1).
-    pub fn sum_with_pseudo_header(&self) -> u16 {
+    /// The same with the pseudo-header before it (RFC 793 section 3.1, RFC 8200 section 8.1) that
+    /// says `next_header`.
+    pub fn sum_with_pseudo_header(&self, next_header: u8) -> u16 {
         let ends = match self.ethertype() {
             0x0800 => &self.octets[IPV4_SRC..IPV4_SRC + 8],
             _ => &self.octets[IPV6_SRC..IPV6_SRC + 32],
         };
         let mut covered = ends.to_vec();
         covered.extend((self.message().len() as u32).to_be_bytes());
-        covered.extend([0, 0, 0, self.protocol().expect("IP")]);
+        covered.extend([0, 0, 0, next_header]);
         covered.extend(self.message());
         sum(&covered)
     }
