@@ -85,6 +85,27 @@ fn an_advert_over_ipv4_has_the_header_that_the_rfc_asks_for() {
     }
 }
 
+/// The other half of "IP protocol 112": what a better router says behind another number.
+#[test]
+fn what_stands_behind_another_ip_protocol_is_no_advert() {
+    let says = |protocol: u8| {
+        let advert = "2133c801 00010c66 0a000064 00000000 00000000";
+        let rest = format!("protocol = {protocol}\npayload = \"{advert}\"\ncount = 8");
+        step("100ms", &format!("inject = \"lan\"\nsrc = \"10.0.0.1\"\nevery = \"400ms\"\n{rest}"))
+    };
+    for (row, config) in under_each_profile("V2-5.2.4-PROTO", &v2()) {
+        for (protocol, master) in [(113, DOWN), (112, 100_000_000 + 7 * 400_000_000 + DELAY + DOWN)]
+        {
+            let rehearsal = Rehearsal::alone(config.clone(), "10s", &says(protocol));
+            let (played, capture) = rehearsal.capture();
+            assert_eq!(played.entered(A, StateKind::Master), [master], "{row}");
+            let said = capture.sent_by("injected into lan");
+            assert_eq!(said.len(), 8, "{row}");
+            assert_octets(row, &said, &[(IPV4_PROTOCOL, &[protocol])]);
+        }
+    }
+}
+
 #[test]
 fn an_advert_over_ipv6_has_the_header_that_the_rfc_asks_for() {
     let source: [u8; 16] = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];
