@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use vipd_engine::{
     CommandId, Config, DropReason, EffectError, Engine, Frame, Ifindex, Input, Output, Outputs,
-    Received, Timestamp, TrackerName, TrackerValue,
+    Received, Status, Timestamp, TrackerName, TrackerValue,
 };
 use vipd_frames::{Ethernet, Payload};
 use vipd_scenarios::record::{ProcessChange, Seen, WorldTime};
@@ -78,6 +78,10 @@ impl Process {
             read_filed: false,
             counted: Counted::default(),
         }
+    }
+
+    pub(crate) fn status(&self) -> Status<'_> {
+        self.engine.status()
     }
 
     /// Why the advert that was just handled did not count, if it did not.

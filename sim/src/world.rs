@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use vipd_engine::{Family, InterfaceName, MacAddress};
+use vipd_engine::{Family, InterfaceName, MacAddress, Status};
 use vipd_frames::Endpoints;
 use vipd_scenarios::record::{
     HostId, HostSetting, Recorder, SegmentId, SegmentSetting, Setting, WorldTime,
@@ -22,6 +22,7 @@ use crate::inject::{Running, STRANGER};
 use crate::kernel::Kernel;
 use crate::link::Path;
 use crate::network::{Due, Network, Port, PortId};
+use crate::process::Process;
 use crate::random::Random;
 
 /// A scenario that can be played.
@@ -106,6 +107,14 @@ impl Simulation {
     #[must_use]
     pub const fn events(&self) -> u64 {
         self.events
+    }
+
+    /// What the engine of a host says of itself, counters included: what its command line would
+    /// print. `None` if no process runs there.
+    #[must_use]
+    pub fn status(&self, host: HostId) -> Option<Status<'_>> {
+        let host = self.hosts.get(usize::from(host.0))?;
+        host.process.as_ref().map(Process::status)
     }
 
     /// Lets a host act in the world.

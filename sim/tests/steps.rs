@@ -325,3 +325,15 @@ fn an_injected_payload_is_an_advert_for_an_outsider_only_if_it_looks_like_one() 
     assert_eq!(dropped.collect::<Vec<_>>(), expected);
     assert_eq!(played.entered(A, StateKind::Backup).last(), Some(&(8 * SECOND + DELAY)));
 }
+
+#[test]
+fn the_counters_of_a_process_are_read_at_the_end_and_go_with_it() {
+    let played = Rehearsal::pair(&step("10s", "stop = \"a\"")).play();
+    assert!(played.world.status(A).is_none());
+    // The adverts of `a` at 3.609375 s and each second from there, and its resignation.
+    let counters = played.counters(B);
+    assert_eq!((counters.received, counters.received_priority_zero), (8, 1));
+    // From 10 s and 157/256 s on.
+    assert_eq!((counters.sent, counters.master_transitions), (10, 1));
+    assert_eq!(played.drops(B), []);
+}

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vipd_engine::config::{Peer, Transport, VirtualAddress};
-use vipd_engine::{Config, Family, InstanceConfig, News, Password, Priority, StateKind, Vrid};
+use vipd_engine::{
+    Config, Counters, DropReason, Family, InstanceConfig, News, Password, Priority, StateKind, Vrid,
+};
 use vipd_scenarios::record::{HostId, Observation, Seen, WorldTime};
 use vipd_scenarios::runner;
 use vipd_scenarios::scenario::Scenario;
@@ -51,10 +53,11 @@ pub struct Rehearsal {
     pub configurations: Configurations,
 }
 
-/// A run and everything that was seen in it.
+/// A run, everything that was seen in it, and the world as it was at its end.
 pub struct Played {
     pub seen: Vec<Observation>,
     pub trace: u128,
+    pub world: Simulation,
 }
 
 /// The virtual router 51 of the tests: v2, multicast, 1 s, priorities 100 and 99.
@@ -130,7 +133,7 @@ impl Rehearsal {
         let mut world = self.simulation(seed);
         let mut seen = Vec::new();
         let outcome = runner::run(&self.scenario, &mut world, None, Some(&mut seen));
-        Played { seen, trace: outcome.trace.expect("a simulated run has a trace") }
+        Played { seen, trace: outcome.trace.expect("a simulated run has a trace"), world }
     }
 
     /// Plays it and keeps what passed at every port.
@@ -142,7 +145,7 @@ impl Rehearsal {
         let outcome = runner::run(&self.scenario, &mut world, None, Some(&mut seen));
         world.finish_capture().expect("a capture");
         let trace = outcome.trace.expect("a simulated run has a trace");
-        (Played { seen, trace }, Capture::read(&file.octets()))
+        (Played { seen, trace, world }, Capture::read(&file.octets()))
     }
 }
 
@@ -205,6 +208,22 @@ impl Played {
             let Seen::Engine(event) = &seen.seen else { return false };
             seen.host == host && event.news.name() == name
         })
+    }
+
+    /// What the one instance of a host counted.
+    pub fn counters(&self, host: HostId) -> &Counters {
+        let status = self.world.status(host).expect("a process");
+        status.instances().next().expect("an instance").counters()
+    }
+
+    /// The reasons for which a host dropped something, and how often.
+    pub fn drops(&self, host: HostId) -> Vec<(DropReason, u64)> {
+        let unclaimed = self.world.status(host).expect("a process").unclaimed();
+        let claimed = &self.counters(host).drops;
+        let counts = DropReason::ALL
+            .into_iter()
+            .map(|reason| (reason, claimed.get(reason) + unclaimed.get(reason)));
+        counts.filter(|(_, count)| *count > 0).collect()
     }
 
     /// When a host's data plane took (or gave up) the virtual address.
