@@ -133,6 +133,17 @@ fn a_header_that_is_not_of_this_protocol_is_discarded() {
         ("V3-5.2.9-FAMILY", Rfc5798, &["bad-v3-6-ipv4-list"], Length),
         ("V3-7.1-LLFIRST-RX", Rfc9568, &["bad-v3-6-no-linklocal-first"], DropReason::FirstAddress),
     ]);
+    // What the router sends itself has its version and the one type that there is.
+    for (row, name, first) in [
+        ("V2-5.3.2-TYPE", "bad-v2-type-2", 0x21),
+        ("V3-5.2.2-TYPE", "bad-v3-type-2", 0x31),
+        ("V3-5.2.2-TYPE", "bad-v3-6-type-2", 0x31),
+    ] {
+        let vector = vector(name);
+        let (_, capture) = rehearsal(&vector, &vector.config(DropIn), 1).capture();
+        assert!(!capture.adverts("a").is_empty(), "{row}");
+        assert!(capture.adverts("a").iter().all(|frame| frame.message()[0] == first), "{row}");
+    }
 }
 
 #[test]
