@@ -51,7 +51,7 @@ fn advert(version: Version, dst: IpAddr, password: Option<&[u8]>) -> Frame {
 }
 
 fn announcement(address: IpAddr) -> Announcement {
-    Announcement { interface: Ifindex(1), mac: A, address }
+    Announcement { interface: Ifindex(1), mac: A, address, arp_target: MacAddress::BROADCAST }
 }
 
 /// One frame of each kind.
