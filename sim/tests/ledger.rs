@@ -1,19 +1,21 @@
 //! Holds `requirements.toml` to its word: every requirement has a proof in each ring, or says why
 //! not. What the ledger looks like to a reader is made here too (`docs/conformance.md`).
 //!
-//! `ledger/row.rs` reads it, `ledger/check.rs` finds what is wrong, `ledger/page.rs` writes the
-//! page.
+//! `ledger/row.rs` reads it, `ledger/check.rs` finds what is wrong, `ledger/source.rs` reads the
+//! tests that it names, `ledger/page.rs` writes the page.
 
 mod ledger {
     pub mod check;
     pub mod page;
     pub mod row;
+    pub mod source;
 }
 
 use std::fs;
 use std::path::PathBuf;
 
 use ledger::row::{Ledger, Ring};
+use ledger::source::Source;
 use ledger::{check, page};
 
 fn root() -> PathBuf {
@@ -95,8 +97,9 @@ fn each_mistake_in_a_ledger_is_found() {
             "A: sim/tests/ledger.rs has no test report",
         ),
         (
-            row("A", &format!("{held}\nunit = \"{test}#NO-{}\"", "CASE")),
-            "A: sim/tests/ledger.rs has no case NO-CASE",
+            // Another test has it.
+            row("A", &format!("{held}\nunit = \"{test}#docs/conformance.md\"")),
+            "A: sim/tests/ledger.rs: every_named_proof_exists has no case docs/conformance.md",
         ),
         (
             row("A", &format!("{held}\nsim = \"scenarios/no/such.toml\"")),
@@ -123,4 +126,43 @@ fn each_mistake_in_a_ledger_is_found() {
     assert_eq!(Ledger::parse("[[row]]\nid = 7").unwrap_err(), "row 1: id is no text");
     let unknown = row("A", "colour = \"red\"");
     assert_eq!(Ledger::parse(&unknown).unwrap_err(), "A: no field is called colour");
+}
+
+#[test]
+fn a_case_stands_in_its_test_or_in_a_table_that_the_test_names() {
+    let text = r#"
+const TABLE: [&str; 2] = [
+    "IN-TABLE",
+];
+const SHORT: &str =
+    "IN-SHORT";
+fn rows(
+    from: &str,
+) -> Vec<&str> {
+    vec!["IN-ROWS"]
+}
+const OTHER: &str = "IN-OTHER";
+mod inner {
+    #[test]
+    fn it_is_so() {
+        for row in rows("IN-BODY").iter().chain(TABLE).chain(SHORT) {}
+        // "IN-COMMENT" OTHER
+    }
+    fn not_a_test() { "IN-ROWS" }
+}
+#[test]
+fn it_is_otherwise() {
+    let rows_of = "IN-SECOND";
+}
+"#;
+    let source = Source::new(text);
+    for case in ["IN-BODY", "IN-TABLE", "IN-SHORT", "IN-ROWS"] {
+        assert!(source.has_case("it_is_so", case), "{case}");
+        assert!(!source.has_case("it_is_otherwise", case), "{case}");
+    }
+    for case in ["IN-COMMENT", "IN-OTHER", "IN-SECOND", "IN"] {
+        assert!(!source.has_case("it_is_so", case), "{case}");
+    }
+    assert!(source.has_case("it_is_otherwise", "IN-SECOND"));
+    assert!(source.test("not_a_test").is_none());
 }

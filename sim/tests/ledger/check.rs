@@ -8,6 +8,7 @@ use std::path::Path;
 use vipd_engine::Profile;
 
 use super::row::{Ledger, Proof, Ring, Row};
+use super::source::Source;
 
 const LEVELS: [&str; 6] = ["MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY", "info"];
 
@@ -81,23 +82,12 @@ fn missing_test(
         return Some(format!("no file {} or {}", places[0], places[1]));
     };
     let text = fs::read_to_string(root.join(place)).expect("readable text");
-    if !has_test(&text, test) {
+    let source = Source::new(&text);
+    if source.test(test).is_none() {
         return Some(format!("{place} has no test {test}"));
     }
-    let case = case.filter(|case| !text.contains(&format!("\"{case}\"")))?;
-    Some(format!("{place} has no case {case}"))
-}
-
-/// Whether a function of this name stands below `#[test]`, in `proptest!` or outside of it.
-fn has_test(text: &str, name: &str) -> bool {
-    let lines: Vec<_> = text.lines().map(str::trim).collect();
-    let head = format!("fn {name}(");
-    lines.iter().enumerate().filter(|(_, line)| line.starts_with(&head)).any(|(at, _)| {
-        let above = lines[..at].iter().rev();
-        above
-            .take_while(|line| line.starts_with("#[") || line.starts_with("//"))
-            .any(|line| *line == "#[test]")
-    })
+    let case = case.filter(|case| !source.has_case(test, case))?;
+    Some(format!("{place}: {test} has no case {case}"))
 }
 
 fn missing_scenario(root: &Path, file: &str, case: Option<&str>) -> Option<String> {
