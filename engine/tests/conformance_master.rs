@@ -193,7 +193,7 @@ fn a_lower_priority_is_answered_at_once_under_rfc_9568() {
 
 #[test]
 fn preempt_mode_plays_no_part_in_a_master() {
-    for (row, config) in under_each_profile("V2-6.4.3-PREEMPT-IGN", &v2()) {
+    for (row, config) in both("V2-6.4.3-PREEMPT-IGN", "V2-6.4.3-PREEMPT-IGN") {
         let mut driver = master(InstanceConfig { preempt: false, ..config });
         driver.hear("10.0.0.1", 101);
         assert_eq!(driver.state(), StateKind::Backup, "{row}");

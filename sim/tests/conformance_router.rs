@@ -241,7 +241,7 @@ fn a_master_answers_priority_zero_and_yields_to_a_better_router() {
         let played = router.play(&router.hears("6s", "10.0.0.99", 100, ""));
         assert_eq!(played.entered(A, StateKind::Backup).last(), Some(&HEARD), "{row}");
     }
-    for (row, router) in under("V2-6.4.3-PREEMPT-IGN", Router::v2()) {
+    for (row, router) in both("V2-6.4.3-PREEMPT-IGN", "V2-6.4.3-PREEMPT-IGN") {
         let router = Router { preempt: false, ..router };
         let played = router.play(&router.hears("6s", "10.0.0.1", 101, ""));
         assert_eq!(played.entered(A, StateKind::Backup).last(), Some(&HEARD), "{row}");
