@@ -109,6 +109,17 @@ fn each_profile_gives_its_rules_and_keywords_change_them_one_by_one() {
 }
 
 #[test]
+fn the_profile_of_an_rfc_uses_the_virtual_mac_and_strictness_alone_does_not() {
+    let name = |instance: InstanceConfig| instance.virtual_mac.map(|mac| mac.interface.to_string());
+    assert_eq!(name(instance("", "")), None);
+    assert_eq!(name(instance("vrrp_strict", "")), None);
+    for profile in [Profile::Rfc3768, Profile::Rfc5798, Profile::Rfc9568] {
+        assert_eq!(name(instance_as(profile, "", "")).as_deref(), Some("vrrp.51"));
+        assert_eq!(name(instance_as(profile, "", "use_vmac own")).as_deref(), Some("own"));
+    }
+}
+
+#[test]
 fn strictness_picks_the_rfc_of_the_version_and_keeps_keepaliveds_checksum() {
     let v2 = instance("vrrp_strict", "");
     assert_eq!(v2.rules, Rules::of(Profile::Rfc3768));
@@ -195,9 +206,12 @@ fn an_origin_names_the_place_the_profile_or_the_default() {
     assert_eq!(origin("version"), "/k.conf:3:16");
     assert_eq!(origin("priority"), "/k.conf:8:9");
     assert_eq!(origin("accept"), "vrrp_strict");
+    assert_eq!(origin("use_vmac"), "default");
     assert_eq!(origin("preempt"), "default");
     let loaded = load_as(Profile::Rfc9568, &text.replace("  vrrp_strict\n", ""));
     let instance = &loaded.effective.as_value()["vrrp_instance"][0];
     assert_eq!(instance["accept"]["origin"], "profile rfc9568");
     assert_eq!(instance["accept"]["value"], false);
+    assert_eq!(instance["use_vmac"]["origin"], "profile rfc9568");
+    assert_eq!(instance["use_vmac"]["value"], "vrrp.1");
 }

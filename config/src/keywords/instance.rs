@@ -133,7 +133,8 @@ pub(super) const VRRP_INSTANCE: &[Keyword] = &[
     unbuilt("smtp_alert", "[BOOL]", Aside),
     acted("use_vmac", "[NAME]", "off", instance::use_vmac, |i| {
         json!(i.config.virtual_mac.as_ref().map(|mac| mac.interface.as_str()))
-    }),
+    })
+    .by_profile_alone(),
     acted("vmac_xmit_base", "", "off", instance::vmac_xmit_base, |i| {
         json!(i.config.virtual_mac.as_ref().is_some_and(|mac| mac.transmit_from_parent))
     }),
