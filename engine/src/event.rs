@@ -314,6 +314,22 @@ pub enum News {
         /// How long.
         delay: Duration,
     },
+    /// The preempt delay is over: the down timer decides when a lower master is preempted.
+    PreemptDelayOver,
+    /// A router has the priority in force here, so that addresses decide. Once per sender; legal.
+    EqualPriority {
+        /// The other router.
+        peer: IpAddr,
+        /// The priority.
+        priority: u8,
+    },
+    /// It goes to and fro between Backup and Master because adverts come late. Once per spell.
+    Flapping {
+        /// As many transitions.
+        transitions: u8,
+        /// Within this time.
+        within: Duration,
+    },
     /// A virtual address was on the machine before the election: it is ours, and removed.
     LeftoverAddress(IpAddr),
     /// Somebody removed an address that we hold. It is added again.
@@ -346,6 +362,9 @@ impl News {
             Self::IntervalLearned { .. } => "interval-learned",
             Self::PriorityChanged { .. } => "priority-changed",
             Self::PreemptDelayed { .. } => "preempt-delayed",
+            Self::PreemptDelayOver => "preempt-delay-over",
+            Self::EqualPriority { .. } => "equal-priority",
+            Self::Flapping { .. } => "flapping",
             Self::LeftoverAddress(_) => "leftover-address",
             Self::AddressLost(_) => "address-lost",
             Self::CommandFailed { .. } => "command-failed",
@@ -377,6 +396,14 @@ impl fmt::Display for News {
             Self::PriorityChanged { from, to } => write!(f, "priority {from} -> {to}"),
             Self::PreemptDelayed { peer, delay } => {
                 write!(f, "would preempt {peer}, held for {} s", Seconds(*delay))
+            }
+            Self::PreemptDelayOver => f.write_str("the preempt delay is over"),
+            Self::EqualPriority { peer, priority } => {
+                write!(f, "{peer} has priority {priority} too: priorities should differ")
+            }
+            Self::Flapping { transitions, within } => {
+                let within = Seconds(*within);
+                write!(f, "flapping: {transitions} transitions within {within} s, adverts are late")
             }
             Self::LeftoverAddress(address) => {
                 write!(f, "{address} was on this machine before the election, removed")

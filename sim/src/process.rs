@@ -104,6 +104,11 @@ impl Process {
 }
 
 impl Host {
+    /// What the engine says of itself, while the process is there.
+    pub(crate) fn status(&self) -> Option<Status<'_>> {
+        self.process.as_ref().map(|process| process.engine.status())
+    }
+
     /// Starts the process with the file in place, if there is one and none runs.
     pub(crate) fn start(&mut self, out: &mut Outside<'_>) {
         let Some(config) = self.config.clone() else { return };

@@ -103,6 +103,12 @@ impl Simulation {
         self.net.capture.take().map_or(Ok(()), Capture::finish)
     }
 
+    /// What the engine of a host says of itself, while its process is there.
+    #[must_use]
+    pub fn status(&self, host: HostId) -> Option<Status<'_>> {
+        self.hosts.get(usize::from(host.0))?.status()
+    }
+
     /// How many things came due so far.
     #[must_use]
     pub const fn events(&self) -> u64 {

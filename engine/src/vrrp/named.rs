@@ -21,6 +21,8 @@ pub(crate) enum Cause {
     /// v3: this interval was learnt from it. Two masters with two intervals would otherwise be told
     /// once per packet.
     Interval(Interval),
+    /// It has our priority.
+    EqualPriority,
 }
 
 impl From<Mismatch> for Cause {

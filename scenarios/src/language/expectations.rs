@@ -22,7 +22,7 @@ const KINDS: [(&str, bool); 6] = [
 
 /// Names of [`vipd_engine::News`] and, after `mismatch/`, of [`vipd_engine::Mismatch`]. A change of
 /// state is expected by `enters`.
-pub(super) const EVENTS: [&str; 22] = [
+pub(super) const EVENTS: [&str; 25] = [
     "mismatch/version",
     "mismatch/interval",
     "mismatch/authentication-type",
@@ -41,6 +41,9 @@ pub(super) const EVENTS: [&str; 22] = [
     "interval-learned",
     "priority-changed",
     "preempt-delayed",
+    "preempt-delay-over",
+    "equal-priority",
+    "flapping",
     "leftover-address",
     "address-lost",
     "command-failed",

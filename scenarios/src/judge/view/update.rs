@@ -289,6 +289,9 @@ impl View {
             | News::ForeignVrid { .. }
             | News::OneWay { .. }
             | News::IntervalLearned { .. }
+            | News::PreemptDelayOver
+            | News::EqualPriority { .. }
+            | News::Flapping { .. }
             | News::LeftoverAddress(_)
             | News::AddressLost(_) => {}
         }
