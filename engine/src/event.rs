@@ -36,6 +36,18 @@ impl StateKind {
             Self::Fault => "fault",
         }
     }
+
+    /// Every word for a state: its name, and `active`, which is what RFC 9568 calls a master.
+    pub fn words() -> impl Iterator<Item = (&'static str, Self)> {
+        let names = Self::ALL.into_iter().map(|state| (state.name(), state));
+        names.chain([("active", Self::Master)])
+    }
+
+    /// The state that a word means. Whatever takes a state from people reads it here.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::words().find(|(known, _)| *known == word).map(|(_, state)| state)
+    }
 }
 
 impl fmt::Display for StateKind {

@@ -189,3 +189,20 @@ fn what_rfc_8347_has_no_name_for_leaves_the_last_event() {
     driver.tracker("check", TrackerValue::Up);
     assert_eq!((driver.state(), last_event(&driver)), (StateKind::Backup, "master-timeout"));
 }
+
+/// YANG-8347-NAME
+#[test]
+fn active_is_another_word_for_master_and_no_other_state_has_two() {
+    assert_eq!(StateKind::from_word("active"), Some(StateKind::Master));
+    assert_eq!(StateKind::from_word("master"), Some(StateKind::Master));
+    for (word, state) in [("init", StateKind::Initialize), ("backup", StateKind::Backup)] {
+        assert_eq!(StateKind::from_word(word), Some(state));
+    }
+    assert_eq!(StateKind::from_word("fault"), Some(StateKind::Fault));
+    for word in ["Active", "", "standby", "mast"] {
+        assert_eq!(StateKind::from_word(word), None, "{word}");
+    }
+    assert_eq!(StateKind::words().count(), 5);
+    // What is shown stays the word that timelines, MIB, YANG and peers use.
+    assert_eq!(StateKind::Master.to_string(), "master");
+}

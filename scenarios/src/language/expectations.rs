@@ -202,10 +202,10 @@ fn enters<'t>(
     let host = fields.required("host", m).and_then(|value| names.director(value, m));
     let router = router(fields, m);
     let name = values::text(value, m)?;
-    let state = StateKind::ALL.into_iter().find(|state| state.name() == name);
+    let state = StateKind::from_word(name);
     if state.is_none() {
-        let states = StateKind::ALL.iter().map(|state| state.name());
-        m.unknown("state", name, value.span(), states);
+        let words = StateKind::words().map(|(word, _)| word);
+        m.unknown("state", name, value.span(), words);
     }
     Some(Expect::Enters { host: host?, router: router?, state: state? })
 }

@@ -292,6 +292,12 @@ fn expectations_have_windows() {
         expect("within = [\"1s\", \"2s\"]\nhost = \"a\"\nenters = \"fault\"").2,
         Expect::Enters { host: A, router: None, state: StateKind::Fault }
     );
+    for word in ["master", "active"] {
+        assert_eq!(
+            expect(&format!("at = \"4s\"\nhost = \"a\"\nenters = \"{word}\"")).2,
+            Expect::Enters { host: A, router: None, state: StateKind::Master }
+        );
+    }
     assert_eq!(
         expect("within = [\"1s\", \"2s\"]\nhost = \"a\"\nevent = \"mismatch/ttl\"\ntimes = 1").2,
         Expect::Event { host: A, name: "mismatch/ttl".into(), times: Some(1) }
