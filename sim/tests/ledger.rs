@@ -71,6 +71,11 @@ fn the_committed_page_is_the_one_that_the_ledger_makes() {
 }
 
 #[test]
+fn in_the_profile_of_an_rfc_no_must_of_it_is_without_a_proof_in_memory() {
+    report(&check::unproved(&committed()));
+}
+
+#[test]
 fn each_deviation_names_what_restores_the_rfc() {
     report(&check::deviations(&committed(), &root()));
 }
