@@ -80,10 +80,6 @@ impl Process {
         }
     }
 
-    pub(crate) fn status(&self) -> Status<'_> {
-        self.engine.status()
-    }
-
     /// Why the advert that was just handled did not count, if it did not.
     fn drop_reason(&mut self) -> Option<DropReason> {
         let status = self.engine.status();

@@ -22,7 +22,6 @@ use crate::inject::{Running, STRANGER};
 use crate::kernel::Kernel;
 use crate::link::Path;
 use crate::network::{Due, Network, Port, PortId};
-use crate::process::Process;
 use crate::random::Random;
 
 /// A scenario that can be played.
@@ -103,7 +102,7 @@ impl Simulation {
         self.net.capture.take().map_or(Ok(()), Capture::finish)
     }
 
-    /// What the engine of a host says of itself, while its process is there.
+    /// What the engine of a host says of itself, counters included, while its process is there.
     #[must_use]
     pub fn status(&self, host: HostId) -> Option<Status<'_>> {
         self.hosts.get(usize::from(host.0))?.status()
@@ -113,14 +112,6 @@ impl Simulation {
     #[must_use]
     pub const fn events(&self) -> u64 {
         self.events
-    }
-
-    /// What the engine of a host says of itself, counters included: what its command line would
-    /// print. `None` if no process runs there.
-    #[must_use]
-    pub fn status(&self, host: HostId) -> Option<Status<'_>> {
-        let host = self.hosts.get(usize::from(host.0))?;
-        host.process.as_ref().map(Process::status)
     }
 
     /// Lets a host act in the world.
