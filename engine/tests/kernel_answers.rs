@@ -189,6 +189,30 @@ fn a_macvlan_that_a_reload_renames_is_made_anew_and_the_old_one_removed() {
     assert!(!driver.engine.status().is_releasing());
 }
 
+/// RFC 9568 section 6.4.2: a Backup does not accept packets for the virtual router MAC address.
+#[test]
+fn the_virtual_mac_interface_is_up_around_its_addresses_and_down_in_backup_whoever_set_it_up() {
+    let interface = InterfaceName::new("vrrp.51");
+    let virtual_mac = Some(VirtualMac { interface, transmit_from_parent: false });
+    let mut driver = Driver::new(InstanceConfig { virtual_mac, ..v2() });
+    assert!(driver.commands().is_empty(), "it was never up");
+    driver.run_until(at(M));
+    driver.hear("10.0.0.1", 200);
+    driver.link_of(Ifindex(3), "vrrp.51", LinkState::Up);
+    let commands: Vec<_> = driver.commands().iter().map(ToString::to_string).collect();
+    let down = "set macvlan vrrp.51 on eth0 with 00:00:5e:00:01:33 down";
+    assert_eq!(
+        commands,
+        [
+            "set macvlan vrrp.51 on eth0 with 00:00:5e:00:01:33 up",
+            "add address 10.0.0.100/32 on vrrp.51",
+            "remove address 10.0.0.100/32 on vrrp.51",
+            down,
+            down,
+        ]
+    );
+}
+
 #[test]
 fn an_address_that_is_taken_off_an_owners_list_stays_on_the_machine() {
     let owner = InstanceConfig { priority: priority(255), ..v2() };
