@@ -132,8 +132,12 @@ fn of_two_equal_masters_the_one_with_the_greater_address_stays() {
 /// V3-6.4.3-TIECMP
 #[test]
 fn the_tie_break_is_unsigned_and_over_the_whole_address() {
-    let pairs =
-        [("fe80::8000", "fe80::7fff"), ("192.0.2.1", "10.0.0.1"), ("128.0.0.1", "127.0.0.1")];
+    let pairs = [
+        ("fe80::8000", "fe80::7fff"),
+        ("192.0.2.1", "10.0.0.1"),
+        ("128.0.0.1", "127.0.0.1"),
+        ("10.0.1.1", "10.0.0.9"),
+    ];
     for (greater, smaller) in pairs {
         let config = |own| if Family::of(ip(own)) == Family::Ipv4 { v3(100) } else { v6() };
         let mut stays = master_with_address(greater, config(greater));
