@@ -303,6 +303,12 @@ fn what_the_machine_has_and_what_it_was_asked_for_is_folded() {
     assert_folded("that it was stopped", 0, &[Op::Shutdown], &[]);
     let number = |value| [tracker(TrackerValue::Number(value))];
     assert_folded("the priority in force", 0, &number(1), &number(2));
+    // Nothing in this configuration watches a tracker; the next one may.
+    let values = [TrackerValue::Pending, TrackerValue::Number(0), TrackerValue::Number(1)];
+    for (one, other) in [(0, 1), (1, 2), (0, 2)] {
+        let (one, other) = ([tracker(values[one])], [tracker(values[other])]);
+        assert_folded("a value that nobody uses yet", 2, &one, &other);
+    }
     assert_folded("the order of addresses", 0, &[present(5), gone(0), present(0)], &[present(5)]);
     let link = |state| [Op::Link { interface: 1, state }];
     let (up, down) = (link(LinkState::Up), link(LinkState::Down));

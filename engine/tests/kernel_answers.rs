@@ -73,9 +73,13 @@ fn an_address_that_we_asked_for_and_that_comes_in_backup_is_no_leftover_of_someb
 }
 
 #[test]
-fn an_address_that_a_reload_took_off_the_list_is_not_lost_when_it_goes() {
-    let other =
-        || InstanceConfig { addresses: vec![VirtualAddress::new(ip("10.0.0.101"))], ..v2() };
+fn an_address_that_a_reload_moved_elsewhere_is_not_lost_when_it_goes() {
+    // The address stands on another interface now, so its comings and goings still concern us.
+    let elsewhere = VirtualAddress {
+        interface: Some(InterfaceName::new("eth1")),
+        ..VirtualAddress::new(ip("10.0.0.100"))
+    };
+    let other = || InstanceConfig { addresses: vec![elsewhere.clone()], ..v2() };
     for (reloads, lost) in [(true, false), (false, true)] {
         let mut driver = master(Answer::Ok);
         driver.address("10.0.0.100", true);
@@ -114,6 +118,33 @@ fn a_retry_of_the_kernel_ends_no_fault_of_refused_adverts() {
     assert_eq!(driver.state(), StateKind::Fault);
     driver.run_for(nanos(1));
     assert_eq!(driver.state(), StateKind::Backup);
+}
+
+fn with_macvlan() -> InstanceConfig {
+    let interface = InterfaceName::new("vrrp.51");
+    let virtual_mac = Some(VirtualMac { interface, transmit_from_parent: false });
+    InstanceConfig { virtual_mac, ..v2() }
+}
+
+#[test]
+fn an_address_waits_for_the_virtual_mac_interface_that_it_stands_on() {
+    let mut driver = Driver::new(with_macvlan());
+    driver.kernel = Answer::Silent;
+    driver.run_until(at(M));
+    assert!(matches!(driver.commands()[..], [KernelCommand::SetVirtualMac { up: true, .. }]));
+}
+
+#[test]
+fn an_engine_that_stops_waits_for_what_it_asked_for_before() {
+    for config in [v2(), with_macvlan()] {
+        let mut driver = Driver::new(config);
+        driver.kernel = Answer::Silent;
+        driver.run_until(at(M));
+        driver.handle(Input::Shutdown);
+        assert!(driver.engine.status().is_releasing());
+        driver.run_for(SECOND * 4);
+        assert!(!driver.engine.status().is_releasing(), "what nobody answers has a time limit");
+    }
 }
 
 #[test]

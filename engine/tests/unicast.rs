@@ -17,7 +17,8 @@ fn receiver(check_unicast_source: bool, peers: Vec<Peer>) -> Driver {
     Driver::new(config)
 }
 
-/// What becomes of an advert of this source with this TTL: counted or the reason, and what is named.
+/// What becomes of an advert of this source with this TTL: the reason if it does not count, and
+/// what is named.
 fn hear(driver: &mut Driver, source: &str, ttl: u8) -> (Option<DropReason>, Vec<String>) {
     let InstanceConfig { version, vrid, interval, password, .. } = driver.config();
     let addresses = [ip("10.0.0.100")].into();
