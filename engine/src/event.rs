@@ -8,6 +8,7 @@ use crate::config::Tracked;
 use crate::input::EffectError;
 use crate::names::{GroupName, InstanceName, Interval, Priority, Vrid};
 use crate::output::KernelCommand;
+use crate::vrrp::drop_reason::DropReason;
 
 /// The states of RFC 3768 section 6.4, and FAULT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -335,6 +336,14 @@ pub enum News {
         /// The priority.
         priority: u8,
     },
+    /// An advert for this VRID was discarded, and not because two routers disagree: it is damaged
+    /// or malformed. Once per sender and reason (RFC 3768 and RFC 9568 section 7.1).
+    AdvertDiscarded {
+        /// Its source.
+        peer: IpAddr,
+        /// Why.
+        reason: DropReason,
+    },
     /// It goes to and fro between Backup and Master because adverts come late. Once per spell.
     Flapping {
         /// As many transitions.
@@ -376,6 +385,7 @@ impl News {
             Self::PreemptDelayed { .. } => "preempt-delayed",
             Self::PreemptDelayOver => "preempt-delay-over",
             Self::EqualPriority { .. } => "equal-priority",
+            Self::AdvertDiscarded { .. } => "advert-discarded",
             Self::Flapping { .. } => "flapping",
             Self::LeftoverAddress(_) => "leftover-address",
             Self::AddressLost(_) => "address-lost",
@@ -410,6 +420,9 @@ impl fmt::Display for News {
                 write!(f, "would preempt {peer}, held for {} s", Seconds(*delay))
             }
             Self::PreemptDelayOver => f.write_str("the preempt delay is over"),
+            Self::AdvertDiscarded { peer, reason } => {
+                write!(f, "{peer}: advert discarded: {reason}")
+            }
             Self::EqualPriority { peer, priority } => {
                 write!(f, "{peer} has priority {priority} too: priorities should differ")
             }

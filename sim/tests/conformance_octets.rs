@@ -68,7 +68,9 @@ fn dropped(played: &Played) -> Vec<(u64, &'static str)> {
 /// What the receiver told about others.
 fn told(played: &Played) -> Vec<(u64, String)> {
     let told = played.seen.iter().filter_map(|seen| match &seen.seen {
-        Seen::Engine(event) if seen.host == A && event.news.name() == "mismatch" => {
+        Seen::Engine(event)
+            if seen.host == A && ["mismatch", "advert-discarded"].contains(&event.news.name()) =>
+        {
             Some((seen.at.0, format!("{}: {}", event.instance, event.news)))
         }
         _ => None,
@@ -304,6 +306,11 @@ fn a_receiver_says_once_who_sent_what_it_cannot_use() {
         ("bad-v2-auth-wrong-password", "password differs"),
         ("bad-v2-list-mismatch", "address list differs"),
         ("bad-v2-interval-2", "interval differs (theirs is 2 s)"),
+        ("bad-v2-type-15", "advert discarded: type"),
+        ("bad-v2-half-authdata", "advert discarded: length"),
+        ("bad-v2-trailing-4-summed", "advert discarded: trailing"),
+        ("bad-v2-checksum-zero", "advert discarded: checksum"),
+        ("bad-v2-count-0", "advert discarded: addr_count"),
     ];
     for (name, text) in rows {
         let vector = vector(name);

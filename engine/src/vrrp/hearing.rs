@@ -32,7 +32,15 @@ impl Instance {
             }
         }
         match checked {
-            Err(reason) => self.counters.drops.count(reason),
+            Err(reason) => {
+                self.counters.drops.count(reason);
+                // A mismatch was told already and says more, and our own advert that comes back is
+                // no fault.
+                let untold = found.is_empty() && reason != DropReason::OwnSource;
+                if untold && self.named.is_new(received.src, Cause::Discarded(reason)) {
+                    self.notify(ctx, News::AdvertDiscarded { peer: received.src, reason });
+                }
+            }
             Ok(accepted) => {
                 self.named.keep_only(received.src, &found);
                 self.counters.received += 1;

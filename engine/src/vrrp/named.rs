@@ -6,6 +6,7 @@ use core::net::IpAddr;
 
 use crate::event::Mismatch;
 use crate::names::{Interval, Vrid};
+use crate::vrrp::drop_reason::DropReason;
 
 /// Most pairs of cause and sender that are remembered. Beyond it a mismatch is counted and not
 /// named, so that forged senders cannot fill a log.
@@ -23,6 +24,8 @@ pub(crate) enum Cause {
     Interval(Interval),
     /// It has our priority.
     EqualPriority,
+    /// An advert of it was discarded for a fault that is no disagreement.
+    Discarded(DropReason),
 }
 
 impl From<Mismatch> for Cause {

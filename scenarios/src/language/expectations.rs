@@ -22,7 +22,7 @@ const KINDS: [(&str, bool); 6] = [
 
 /// Names of [`vipd_engine::News`] and, after `mismatch/`, of [`vipd_engine::Mismatch`]. A change of
 /// state is expected by `enters`.
-pub(super) const EVENTS: [&str; 25] = [
+pub(super) const EVENTS: [&str; 26] = [
     "mismatch/version",
     "mismatch/interval",
     "mismatch/authentication-type",
@@ -43,6 +43,7 @@ pub(super) const EVENTS: [&str; 25] = [
     "preempt-delayed",
     "preempt-delay-over",
     "equal-priority",
+    "advert-discarded",
     "flapping",
     "leftover-address",
     "address-lost",

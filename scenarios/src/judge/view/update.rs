@@ -291,6 +291,7 @@ impl View {
             | News::IntervalLearned { .. }
             | News::PreemptDelayOver
             | News::EqualPriority { .. }
+            | News::AdvertDiscarded { .. }
             | News::Flapping { .. }
             | News::LeftoverAddress(_)
             | News::AddressLost(_) => {}
