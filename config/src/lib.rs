@@ -17,6 +17,7 @@ mod effective;
 pub mod keywords;
 mod meaning;
 mod report;
+pub mod show;
 pub mod text;
 pub mod trackers;
 
