@@ -1,0 +1,198 @@
+//! The kernel of this machine by rtnetlink: what it tells, and what it is told to do.
+//!
+//! What was told so far is in [`table`]; how a command becomes messages is in [`commands`]; filters
+//! are another program's and in [`crate::filter`]. The connection to the kernel is a task of the
+//! same thread, so its queues are worked off before anybody waits again.
+
+mod commands;
+mod table;
+
+use std::collections::VecDeque;
+use std::io;
+
+use futures_util::StreamExt;
+use futures_util::stream::TryStreamExt;
+use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::sys::SocketAddr;
+use rtnetlink::{Handle, MulticastGroup};
+use tokio::sync::mpsc;
+use tracing::{error, warn};
+use vipd_engine::{CommandId, EffectError, KernelCommand};
+
+use crate::filter::Filter;
+use crate::seam::{Kernel, Told};
+use table::{Dump, Table};
+
+/// Messages that nobody asked for, as rtnetlink hands them over.
+type Unasked = futures_util::stream::BoxStream<'static, NetlinkMessage<RouteNetlinkMessage>>;
+
+/// Something that a task of ours has to say.
+enum Finished {
+    Command { id: CommandId, result: Result<(), EffectError> },
+    Dump(Result<Dump, rtnetlink::Error>),
+}
+
+/// The kernel.
+pub struct Netlink {
+    handle: Handle,
+    unasked: Unasked,
+    finished: mpsc::UnboundedReceiver<Finished>,
+    finish: mpsc::UnboundedSender<Finished>,
+    filter: Filter,
+    table: Table,
+    news: VecDeque<Told>,
+    /// Messages that came while the whole state is read anew. They are heard after it.
+    held: Option<Vec<RouteNetlinkMessage>>,
+    /// Messages were lost while the state was read: once more.
+    dump_again: bool,
+}
+
+impl Netlink {
+    /// Subscribes to changes, then reads the state: no change is missed between the two. Must be
+    /// called inside a runtime.
+    ///
+    /// # Errors
+    /// Those of netlink(7), and of the dump.
+    pub async fn follow() -> io::Result<Self> {
+        let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
+        let (connection, handle, unasked) = rtnetlink::new_multicast_connection(&groups)?;
+        tokio::spawn(connection);
+        let unasked = unasked.map(|(message, _): (_, SocketAddr)| message).boxed();
+        let (finish, finished) = mpsc::unbounded_channel();
+        let mut netlink = Self {
+            filter: Filter::start(finish_filter(finish.clone())),
+            handle,
+            unasked,
+            finished,
+            finish,
+            table: Table::default(),
+            news: VecDeque::new(),
+            held: None,
+            dump_again: false,
+        };
+        let dump = dump(netlink.handle.clone()).await.map_err(io::Error::other)?;
+        netlink.table.replace(dump, &mut netlink.news);
+        Ok(netlink)
+    }
+
+    fn on_message(&mut self, message: NetlinkMessage<RouteNetlinkMessage>) {
+        match message.payload {
+            NetlinkPayload::InnerMessage(message) => match &mut self.held {
+                Some(held) => held.push(message),
+                None => self.table.apply(message, &mut self.news),
+            },
+            NetlinkPayload::Overrun(_) => {
+                warn!("the kernel lost messages for us, its state is read anew");
+                self.read_anew();
+            }
+            NetlinkPayload::Done(_) | NetlinkPayload::Error(_) | NetlinkPayload::Noop => {}
+            _ => {}
+        }
+    }
+
+    fn read_anew(&mut self) {
+        if self.held.is_some() {
+            self.dump_again = true;
+            return;
+        }
+        self.held = Some(Vec::new());
+        let (handle, finish) = (self.handle.clone(), self.finish.clone());
+        tokio::spawn(async move {
+            // Nobody listens any more only when we are about to end.
+            let _ = finish.send(Finished::Dump(dump(handle).await));
+        });
+    }
+
+    fn on_finished(&mut self, finished: Finished) {
+        match finished {
+            Finished::Command { id, result } => self.news.push_back(Told::Done { id, result }),
+            Finished::Dump(dump) => {
+                let held = self.held.take().unwrap_or_default();
+                match dump {
+                    Ok(dump) => self.table.replace(dump, &mut self.news),
+                    Err(error) => {
+                        error!("cannot read the kernel's state: {error}");
+                        self.dump_again = true;
+                    }
+                }
+                for message in held {
+                    self.table.apply(message, &mut self.news);
+                }
+                if std::mem::take(&mut self.dump_again) {
+                    self.read_anew();
+                }
+            }
+        }
+    }
+}
+
+impl Kernel for Netlink {
+    fn submit(&mut self, id: CommandId, command: KernelCommand) {
+        match command {
+            KernelCommand::AddFilter(address) => self.filter.add(id, address),
+            KernelCommand::RemoveFilter(address) => self.filter.remove(id, address),
+            KernelCommand::AddAddress(_)
+            | KernelCommand::RemoveAddress(_)
+            | KernelCommand::SetVirtualMac { .. }
+            | KernelCommand::RemoveVirtualMac { .. } => {
+                let steps = commands::steps(&command, &self.table);
+                let (handle, finish) = (self.handle.clone(), self.finish.clone());
+                tokio::spawn(async move {
+                    let result = match steps {
+                        Ok(steps) => commands::perform(&handle, &command, steps).await,
+                        Err(error) => Err(error),
+                    };
+                    let _ = finish.send(Finished::Command { id, result });
+                });
+            }
+        }
+    }
+
+    async fn readable(&mut self) {
+        if !self.news.is_empty() {
+            return;
+        }
+        tokio::select! {
+            message = self.unasked.next() => match message {
+                Some(message) => self.on_message(message),
+                // Its end is the end of the runtime.
+                None => std::future::pending().await,
+            },
+            finished = self.finished.recv() => {
+                if let Some(finished) = finished {
+                    self.on_finished(finished);
+                }
+            }
+        }
+    }
+
+    fn try_next(&mut self) -> Option<Told> {
+        while self.news.is_empty() {
+            // What changed is heard before the end of the command that changed it.
+            if let Some(Some(message)) = futures_util::FutureExt::now_or_never(self.unasked.next())
+            {
+                self.on_message(message);
+            } else if let Ok(finished) = self.finished.try_recv() {
+                self.on_finished(finished);
+            } else {
+                return None;
+            }
+        }
+        self.news.pop_front()
+    }
+}
+
+fn finish_filter(
+    finish: mpsc::UnboundedSender<Finished>,
+) -> impl Fn(CommandId, Result<(), EffectError>) + Send + 'static {
+    move |id, result| {
+        let _ = finish.send(Finished::Command { id, result });
+    }
+}
+
+async fn dump(handle: Handle) -> Result<Dump, rtnetlink::Error> {
+    let links = handle.link().get().execute().try_collect().await?;
+    let addresses = handle.address().get().execute().try_collect().await?;
+    Ok(Dump { links, addresses })
+}
