@@ -1,8 +1,8 @@
 //! The run loop: it chooses the next input, lets the engine handle it, performs the outputs in
 //! their order, and waits.
 //!
-//! Before it fires a timer it reads what was queued when the deadline passed, and no more: a process
-//! that was paused hears the adverts that wait for it, and a flood cannot starve its own.
+//! Before it fires a timer it reads what was queued when the deadline passed, and no more: a
+//! process that was paused hears the adverts that wait for it, and a flood cannot starve its own.
 
 use std::collections::VecDeque;
 use std::mem;

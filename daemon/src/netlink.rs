@@ -72,7 +72,7 @@ impl Netlink {
             dump_again: false,
         };
         let dump = dump(netlink.handle.clone()).await.map_err(io::Error::other)?;
-        netlink.table.replace(dump, &mut netlink.news);
+        netlink.table.replace(&dump, &mut netlink.news);
         Ok(netlink)
     }
 
@@ -110,7 +110,7 @@ impl Netlink {
             Finished::Dump(dump) => {
                 let held = self.held.take().unwrap_or_default();
                 match dump {
-                    Ok(dump) => self.table.replace(dump, &mut self.news),
+                    Ok(dump) => self.table.replace(&dump, &mut self.news),
                     Err(error) => {
                         error!("cannot read the kernel's state: {error}");
                         self.dump_again = true;

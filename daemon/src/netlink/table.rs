@@ -46,10 +46,8 @@ impl Table {
                     self.put_link(interface, news);
                 }
             }
-            RouteNetlinkMessage::DelLink(message) => {
-                if is_of_an_interface(&message) {
-                    self.remove_link(Ifindex(message.header.index), news);
-                }
+            RouteNetlinkMessage::DelLink(message) if is_of_an_interface(&message) => {
+                self.remove_link(Ifindex(message.header.index), news);
             }
             RouteNetlinkMessage::NewAddress(message) => {
                 if let Some(entry) = entry(&message) {
@@ -72,7 +70,7 @@ impl Table {
 
     /// The state is this. Appends the difference to `news`: what went first, then interfaces, then
     /// addresses in the kernel's order, whose first one is the primary one.
-    pub fn replace(&mut self, dump: Dump, news: &mut VecDeque<Told>) {
+    pub fn replace(&mut self, dump: &Dump, news: &mut VecDeque<Told>) {
         let links: Vec<_> = dump.links.iter().filter_map(interface).collect();
         let usable = dump.addresses.iter().filter(|message| can_be_used(message));
         let addresses: Vec<_> = usable.filter_map(entry).collect();
@@ -208,4 +206,104 @@ fn can_be_used(message: &AddressMessage) -> bool {
     let flags = whole.unwrap_or(short);
     !flags.intersects(AddressFlags::Dadfailed)
         && (!flags.contains(AddressFlags::Tentative) || flags.contains(AddressFlags::Optimistic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rtnetlink::AddressMessageBuilder;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    fn link(index: u32, name: &str, up: bool) -> LinkMessage {
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        if up {
+            message.header.flags = LinkFlags::Up | LinkFlags::Running;
+        }
+        message.attributes.push(LinkAttribute::IfName(name.to_string()));
+        message.attributes.push(LinkAttribute::Address(vec![2, 0, 0, 0, 0, index as u8]));
+        message
+    }
+
+    fn address(index: u32, last: u8, prefix_len: u8) -> AddressMessage {
+        let builder = AddressMessageBuilder::<Ipv4Addr>::new().index(index);
+        builder.address(Ipv4Addr::new(10, 0, 0, last), prefix_len).build()
+    }
+
+    fn lines(news: &mut VecDeque<Told>) -> Vec<String> {
+        let line = |told| match told {
+            Told::Link(link) => format!("{} {:?}", link.name, link.state),
+            Told::Address(LocalAddress { interface, address, present }) => {
+                format!("{address} on {} {present}", interface.0)
+            }
+            Told::Done { .. } => "done".to_string(),
+        };
+        news.drain(..).map(line).collect()
+    }
+
+    fn dump(links: &[LinkMessage], addresses: &[AddressMessage]) -> Dump {
+        Dump { links: links.to_vec(), addresses: addresses.to_vec() }
+    }
+
+    #[test]
+    fn a_dump_after_lost_messages_tells_the_difference_and_nothing_else() {
+        let (mut table, mut news) = (Table::default(), VecDeque::new());
+        let all = [link(2, "eth0", true), link(3, "eth1", true)];
+        table.replace(&dump(&all, &[address(2, 1, 24), address(3, 2, 24)]), &mut news);
+        let first = ["eth0 Up", "eth1 Up", "10.0.0.1 on 2 true", "10.0.0.2 on 3 true"];
+        assert_eq!(lines(&mut news), first);
+        table.replace(&dump(&all, &[address(2, 1, 24), address(3, 2, 24)]), &mut news);
+        assert!(news.is_empty(), "nothing is different");
+        let left = [link(2, "eth0", false)];
+        table.replace(&dump(&left, &[address(2, 1, 24), address(2, 9, 32)]), &mut news);
+        let difference = ["10.0.0.2 on 3 false", "eth1 Absent", "eth0 Down", "10.0.0.9 on 2 true"];
+        assert_eq!(lines(&mut news), difference);
+    }
+
+    #[test]
+    fn an_address_with_two_prefix_lengths_comes_with_the_first_and_goes_with_the_last() {
+        let (mut table, mut news) = (Table::default(), VecDeque::new());
+        table.replace(&dump(&[link(2, "eth0", true)], &[]), &mut news);
+        news.clear();
+        for prefix_len in [24, 32] {
+            table.apply(RouteNetlinkMessage::NewAddress(address(2, 9, prefix_len)), &mut news);
+        }
+        assert_eq!(lines(&mut news), ["10.0.0.9 on 2 true"]);
+        let held = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9));
+        assert_eq!(table.prefixes(Ifindex(2), held).collect::<Vec<_>>(), [24, 32]);
+        table.apply(RouteNetlinkMessage::DelAddress(address(2, 9, 24)), &mut news);
+        assert!(news.is_empty());
+        table.apply(RouteNetlinkMessage::DelAddress(address(2, 9, 32)), &mut news);
+        assert_eq!(lines(&mut news), ["10.0.0.9 on 2 false"]);
+    }
+
+    #[test]
+    fn an_address_is_there_only_when_no_duplicate_is_looked_for_any_more() {
+        let (mut table, mut news) = (Table::default(), VecDeque::new());
+        let with = |flags| {
+            let builder = AddressMessageBuilder::<Ipv6Addr>::new().index(2);
+            let mut message = builder.address(Ipv6Addr::LOCALHOST, 64).build();
+            message.attributes.push(AddressAttribute::Flags(flags));
+            RouteNetlinkMessage::NewAddress(message)
+        };
+        table.apply(with(AddressFlags::Tentative), &mut news);
+        assert!(news.is_empty());
+        table.apply(with(AddressFlags::Permanent), &mut news);
+        assert_eq!(lines(&mut news), ["::1 on 2 true"]);
+        table.apply(with(AddressFlags::Tentative | AddressFlags::Permanent), &mut news);
+        assert_eq!(lines(&mut news), ["::1 on 2 false"]);
+    }
+
+    #[test]
+    fn a_port_that_leaves_a_bridge_is_no_interface_that_goes() {
+        let (mut table, mut news) = (Table::default(), VecDeque::new());
+        table.replace(&dump(&[link(2, "eth0", true)], &[]), &mut news);
+        news.clear();
+        let mut of_the_bridge = link(2, "eth0", true);
+        of_the_bridge.header.interface_family = AddressFamily::Bridge;
+        table.apply(RouteNetlinkMessage::DelLink(of_the_bridge), &mut news);
+        assert!(news.is_empty());
+        table.apply(RouteNetlinkMessage::DelLink(link(2, "eth0", true)), &mut news);
+        assert_eq!(lines(&mut news), ["eth0 Absent"]);
+    }
 }

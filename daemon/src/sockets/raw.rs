@@ -47,6 +47,8 @@ impl Raw {
                 // Groups that somebody else joined on this machine are none of our business.
                 socket.set_multicast_all_v4(false)?;
                 socket.set_tos_v4(NETWORK_CONTROL)?;
+                // As keepalived's: an advert that is too long is better late than lost.
+                vipd_sys::allow_fragments(&socket)?;
             }
             Family::Ipv6 => {
                 setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
