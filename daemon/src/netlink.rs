@@ -1,8 +1,11 @@
 //! The kernel of this machine by rtnetlink: what it tells, and what it is told to do.
 //!
 //! What was told so far is in [`table`]; how a command becomes messages is in [`commands`]; filters
-//! are another program's and in [`crate::filter`]. The connection to the kernel is a task of the
-//! same thread, so its queues are worked off before anybody waits again.
+//! are another program's and in [`crate::filter`]. The connections to the kernel are tasks of the
+//! same thread, so their queues are worked off before anybody waits again.
+//!
+//! There are two: one asks, one only listens. What the kernel tells of a change that we asked for
+//! has the number of our request, and on the asking connection it would be taken for its answer.
 
 mod commands;
 mod table;
@@ -35,7 +38,9 @@ enum Finished {
 
 /// The kernel.
 pub struct Netlink {
+    /// Of the connection that asks.
     handle: Handle,
+    /// From the connection that listens.
     unasked: Unasked,
     finished: mpsc::UnboundedReceiver<Finished>,
     finish: mpsc::UnboundedSender<Finished>,
@@ -56,8 +61,10 @@ impl Netlink {
     /// Those of netlink(7), and of the dump.
     pub async fn follow() -> io::Result<Self> {
         let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
-        let (connection, handle, unasked) = rtnetlink::new_multicast_connection(&groups)?;
-        tokio::spawn(connection);
+        let (listening, _, unasked) = rtnetlink::new_multicast_connection(&groups)?;
+        tokio::spawn(listening);
+        let (asking, handle, _) = rtnetlink::new_connection()?;
+        tokio::spawn(asking);
         let unasked = unasked.map(|(message, _): (_, SocketAddr)| message).boxed();
         let (finish, finished) = mpsc::unbounded_channel();
         let mut netlink = Self {
@@ -143,6 +150,8 @@ impl Kernel for Netlink {
                         Ok(steps) => commands::perform(&handle, &command, steps).await,
                         Err(error) => Err(error),
                     };
+                    // What changed by it is heard first.
+                    tokio::task::yield_now().await;
                     let _ = finish.send(Finished::Command { id, result });
                 });
             }

@@ -8,13 +8,16 @@
 pub mod capture;
 pub mod process;
 
-use std::net::IpAddr;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use capture::Capture;
+use nix::sched::{CloneFlags, setns};
 use process::Process;
 
 /// What a real kernel and a real scheduler may add to an expected time.
@@ -151,6 +154,11 @@ impl Host {
         Process::start(command)
     }
 
+    /// What a program prints in this host's namespace.
+    pub fn output(&self, words: &[&str]) -> String {
+        ip(&[&["netns", "exec", &self.namespace], words].concat()).expect("it ends well")
+    }
+
     /// A file of this host with this text.
     pub fn file(&self, text: &str) -> PathBuf {
         let file = self.folder.join(format!("{}.conf", self.tag));
@@ -160,6 +168,19 @@ impl Host {
 
     pub fn socket(&self) -> String {
         self.folder.join(format!("{}.sock", self.tag)).display().to_string()
+    }
+
+    /// What becomes of a TCP connection from this host: nobody listens, so it is refused where it is
+    /// heard, and times out where it is not.
+    pub fn connect(&self, address: &str) -> ErrorKind {
+        let namespace = format!("/run/netns/{}", self.namespace);
+        let to = SocketAddr::new(address.parse().expect("an address"), 9);
+        // Only this thread enters the namespace.
+        let asked = std::thread::spawn(move || {
+            setns(File::open(namespace)?, CloneFlags::CLONE_NEWNET)?;
+            TcpStream::connect_timeout(&to, Duration::from_millis(500))
+        });
+        asked.join().expect("no panic").expect_err("nobody listens there").kind()
     }
 
     /// `ip ...` in this host's namespace.

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
@@ -30,10 +30,10 @@ impl Process {
         let (heard, lines) = (Arc::clone(&said), child.stderr.take().expect("it is piped"));
         std::thread::spawn(move || {
             for line in BufReader::new(lines).lines().map_while(Result::ok) {
-                heard.0.lock().expect("no panic").0.push(line);
+                heard.0.lock().unwrap_or_else(PoisonError::into_inner).0.push(line);
                 heard.1.notify_all();
             }
-            heard.0.lock().expect("no panic").1 = true;
+            heard.0.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
             heard.1.notify_all();
         });
         Self { child, said, heard: Cell::new(0) }
@@ -53,13 +53,13 @@ impl Process {
 
     /// Passes over everything that it has said so far.
     pub fn forget(&self) {
-        self.heard.set(self.said.0.lock().expect("no panic").0.len());
+        self.heard.set(self.said.0.lock().unwrap_or_else(PoisonError::into_inner).0.len());
     }
 
     /// Waits until it says a line with these words, behind the last one that was waited for.
     pub fn wait_for(&self, words: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
-        let mut said = self.said.0.lock().expect("no panic");
+        let mut said = self.said.0.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let lines = said.0.iter().enumerate().skip(self.heard.get());
             for (number, line) in lines {
@@ -74,15 +74,27 @@ impl Process {
         }
     }
 
+    /// Waits until it has said all of these, in any order.
+    pub fn wait_for_all(&self, lines: &[&str]) {
+        let from = self.heard.get();
+        let mut last = from;
+        for words in lines {
+            self.heard.set(from);
+            self.wait_for(words);
+            last = last.max(self.heard.get());
+        }
+        self.heard.set(last);
+    }
+
     /// Everything that it has said.
     pub fn said(&self) -> String {
-        self.said.0.lock().expect("no panic").0.join("\n")
+        self.said.0.lock().unwrap_or_else(PoisonError::into_inner).0.join("\n")
     }
 
     /// Waits for its end.
     pub fn ended(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
-        let mut said = self.said.0.lock().expect("no panic");
+        let mut said = self.said.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Its standard error ends with it.
         while !said.1 {
             let left = deadline.saturating_duration_since(Instant::now());
