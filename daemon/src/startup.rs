@@ -56,7 +56,7 @@ pub fn run(source: &Source, control: &Path, colour: Colour) -> Result<Ended, Fai
     let sockets = Opened::new().map_err(refused("open raw sockets"))?;
     privileges::drop_to_the_needed().map_err(refused("drop capabilities"))?;
     let runtime = single_threaded().map_err(refused("start a runtime"))?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let (requests, mut due) = mpsc::channel(WAITING_REQUESTS);
         let reloads = listen_to_signals(source, &requests).map_err(refused("catch signals"))?;
         control.serve(requests, reloads).map_err(refused("serve the control socket"))?;
@@ -72,7 +72,10 @@ pub fn run(source: &Source, control: &Path, colour: Colour) -> Result<Ended, Fai
             Ended::GaveUp => tracing::error!("stopped, and something of ours may be left behind"),
         }
         Ok(ended)
-    })
+    });
+    // A file that is being read, from a disk that does not answer, keeps nobody.
+    runtime.shutdown_background();
+    ended
 }
 
 fn read_and_check(source: &Source, colour: Colour) -> Result<Loaded, Failure> {

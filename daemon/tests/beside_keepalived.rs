@@ -1,5 +1,5 @@
-//! vipd and a real keepalived as the two directors of the seed case, with their unchanged files. The
-//! virtual servers are left out by an option of keepalived: not every kernel has IPVS.
+//! vipd and a real keepalived as the two directors of the seed case, with their unchanged files.
+//! The virtual servers are left out by an option of keepalived: not every kernel has IPVS.
 
 mod netns;
 

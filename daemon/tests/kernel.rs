@@ -129,6 +129,56 @@ fn multicast_is_heard_in_both_families_and_the_higher_priority_is_the_only_maste
 }
 
 #[test]
+fn groups_are_joined_anew_on_an_interface_that_was_made_anew() {
+    let Some(network) = network(&[&[OWN], &["192.0.2.2/24"]]) else { return };
+    let hosts = &network.hosts;
+    let text = instance(VIP, "version 3\n advert_int 0.1");
+    let higher = hosts[0].start(&hosts[0].file(&text));
+    network.capture.announcement(0, 0, VIP);
+    let lower = hosts[1].start(&hosts[1].file(&priority_of(&text, 99)));
+    network.replace_interface(1, &["192.0.2.2/24"]);
+    lower.wait_for("interface ens192 is Absent");
+    lower.wait_for("fault -> backup: recovered");
+    // Deaf, it would be master after 0.36 s. The other one sends ten adverts in a second.
+    let heard = || hosts[1].status()["instances"][0]["counters"]["received"].as_u64();
+    let before = heard().expect("a count");
+    let mark = network.capture.mark();
+    for _ in 0..10 {
+        let seen = network.capture.mark();
+        network.capture.advert(seen, 0, 100);
+    }
+    let after = heard().expect("a count");
+    assert!(network.capture.adverts(mark, 0).len() >= 10);
+    assert!(after >= before + 9, "{before} were heard, then {after}");
+    assert_eq!(hosts[1].status()["instances"][0]["state"], "backup");
+    drop(higher);
+}
+
+#[test]
+fn what_the_kernel_could_not_tell_is_found_by_reading_its_state_anew() {
+    let Some(network) = network(&[&[OWN]]) else { return };
+    let (capture, host) = (&network.capture, &network.hosts[0]);
+    let vipd = host.start(&host.file(&instance(VIP, "")));
+    capture.announcement(0, 0, VIP);
+    // While it stands still, more happens than its socket can hold, and the address goes last.
+    vipd.signal(Signal::SIGSTOP);
+    let mut batch: String = (0..2000)
+        .map(|number| format!("address add 10.1.{}.{}/32 dev lo\n", number / 250, number % 250))
+        .collect();
+    batch.push_str(&format!("address del {VIP}/32 dev {INTERFACE}\n"));
+    let file = network.folder.join("batch");
+    std::fs::write(&file, batch).expect("a file of ours");
+    host.ip(&["-batch", file.to_str().expect("plain letters")]);
+    assert!(!host.holds(VIP));
+    let mark = capture.mark();
+    vipd.signal(Signal::SIGCONT);
+    vipd.wait_for("the kernel lost messages for us, its state is read anew");
+    vipd.wait_for("192.0.2.9 was removed behind our back, added again");
+    capture.announcement(mark, 0, VIP);
+    assert!(host.holds(VIP));
+}
+
+#[test]
 fn the_virtual_mac_is_on_the_wire_and_unaccepted_packets_are_dropped_until_it_stops() {
     let Some(network) = network(&[&[OWN], &["192.0.2.2/24"]]) else { return };
     let (capture, hosts) = (&network.capture, &network.hosts);

@@ -103,9 +103,12 @@ impl Network {
     }
 
     fn plug(&self, at: usize, addresses: &[&str]) -> Result<(), String> {
-        let host = &self.hosts[at];
-        ip(&["netns", "add", &host.namespace])?;
-        let port = port(at);
+        ip(&["netns", "add", &self.hosts[at].namespace])?;
+        self.plug_in(at, addresses)
+    }
+
+    fn plug_in(&self, at: usize, addresses: &[&str]) -> Result<(), String> {
+        let (host, port) = (&self.hosts[at], port(at));
         let peer = ["peer", "name", INTERFACE, "netns", &host.namespace];
         self.in_bridge(&[&["link", "add", "name", &port, "type", "veth"], &peer[..]].concat())?;
         self.in_bridge(&["link", "set", &port, "master", "lan", "up"])?;
@@ -118,6 +121,12 @@ impl Network {
 
     fn in_bridge(&self, arguments: &[&str]) -> Result<String, String> {
         ip(&[&["-n", &self.name], arguments].concat())
+    }
+
+    /// Removes the interface of a host and makes it anew. The capture does not know its port.
+    pub fn replace_interface(&self, at: usize, addresses: &[&str]) {
+        self.in_bridge(&["link", "delete", &port(at)]).expect("its port");
+        self.plug_in(at, addresses).expect("a new port");
     }
 
     /// Pulls the cable of a host, or plugs it in again.
@@ -177,8 +186,8 @@ impl Host {
         self.folder.join(format!("{}.sock", self.tag)).display().to_string()
     }
 
-    /// What becomes of a TCP connection from this host: nobody listens, so it is refused where it is
-    /// heard, and times out where it is not.
+    /// What becomes of a TCP connection from this host: nobody listens, so it is refused where it
+    /// is heard, and times out where it is not.
     pub fn connect(&self, address: &str) -> ErrorKind {
         let namespace = format!("/run/netns/{}", self.namespace);
         let to = SocketAddr::new(address.parse().expect("an address"), 9);
