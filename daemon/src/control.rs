@@ -129,7 +129,7 @@ fn stopping() -> Value {
     json!({ "error": "vipd is stopping" })
 }
 
-/// Asks a running vipd. It may take [`PATIENCE`].
+/// Asks a running vipd. It may take five seconds.
 ///
 /// # Errors
 /// Those of the connection; [`ErrorKind::InvalidData`] for an answer that is no JSON, and

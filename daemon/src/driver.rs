@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, trace, warn};
-use vipd_engine::{Config, Engine, Event, Input, News, Output, Outputs, StateKind, Timestamp};
+use vipd_engine::{
+    Config, Engine, Event, Input, News, Output, Outputs, StateKind, Timestamp, TrackerName,
+    TrackerValue,
+};
 
 use crate::seam::{Clock, Kernel, Socket, Told};
 use crate::status;
@@ -37,6 +40,13 @@ pub const STOP_LIMIT: Duration = Duration::from_secs(5);
 pub enum Request {
     /// This configuration is in force from now on.
     Configure(Arc<Config>),
+    /// A tracked script or file has a new value.
+    Tracker {
+        /// Which one.
+        id: TrackerName,
+        /// Its value.
+        value: TrackerValue,
+    },
     /// Tell how things are, as JSON.
     Status(oneshot::Sender<serde_json::Value>),
     /// Resign, give everything back, and end.
@@ -120,6 +130,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
         match request {
             Request::Configure(config) if self.stops_by.is_none() => self.configure(&config),
             Request::Configure(_) => {}
+            Request::Tracker { id, value } => self.handle(Input::Tracker { id, value }),
             Request::Status(answer) => {
                 let (late, unreadable) = (self.late, self.socket.unreadable());
                 let report = status::report(&self.engine, self.clock.now(), late, unreadable);

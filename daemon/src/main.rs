@@ -14,6 +14,7 @@ use tracing::Level;
 use vipd::control::{self, DEFAULT_PATH};
 use vipd::driver::Ended;
 use vipd::reload::Source;
+use vipd::scripts;
 use vipd::startup::{self, Failure};
 use vipd_config::Options;
 use vipd_config::diagnostics::Colour;
@@ -119,6 +120,9 @@ enum Command {
     /// Print what a file means: every value, its default and its origin.
     #[command(after_help = CONFIG_EXAMPLES)]
     Config(ConfigArguments),
+    /// Runs scripts for another vipd, which starts this.
+    #[command(name = scripts::COMMAND, hide = true)]
+    ScriptHelper,
 }
 
 #[derive(Args)]
@@ -197,6 +201,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => Ok(run(arguments)),
         Command::Status(StatusArguments { json, reaching }) => status(&reaching, json),
         Command::Reload(reaching) => reload(&reaching),
+        Command::ScriptHelper => scripts::serve().map(|()| 0),
         Command::Check(CheckArguments { files, reading }) => {
             let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
             check(&files, &reading.into(), colour(), &mut out, &mut err).map(Shown::status)

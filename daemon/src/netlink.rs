@@ -1,7 +1,7 @@
 //! The kernel of this machine by rtnetlink: what it tells, and what it is told to do.
 //!
-//! What was told so far is in [`table`]; how a command becomes messages is in [`commands`]; filters
-//! are another program's and in [`crate::filter`]. The connections to the kernel are tasks of the
+//! What was told so far is in `table`; how a command becomes messages is in `commands`; filters
+//! are another program's and in `crate::filter`. The connections to the kernel are tasks of the
 //! same thread, so their queues are worked off before anybody waits again.
 //!
 //! There are two: one asks, one only listens. What the kernel tells of a change that we asked for

@@ -11,7 +11,7 @@ use vipd_config::diagnostics::Colour;
 use vipd_config::{Loaded, Options, Report};
 
 use crate::driver::Request;
-use crate::trackers;
+use crate::trackers::Tracking;
 
 /// What the configuration is read from.
 #[derive(Clone, Debug)]
@@ -44,6 +44,7 @@ pub enum Trigger {
 /// Reloads one after the other, for as long as somebody may ask.
 pub async fn serve(
     source: Source,
+    mut tracking: Tracking,
     mut triggers: mpsc::Receiver<Trigger>,
     requests: mpsc::Sender<Request>,
 ) {
@@ -54,9 +55,9 @@ pub async fn serve(
             Ok(Ok(loaded)) => {
                 let said = loaded.report.render(Colour::Never);
                 info!("{}: read anew, {} instances", source.file.display(), count(&loaded));
-                trackers::warn_of_those_not_run(&loaded.trackers);
                 // The loop ends only together with us.
                 let _ = requests.send(Request::Configure(loaded.config)).await;
+                tracking.configure(&loaded.trackers);
                 json!({ "reloaded": true, "said": said.trim_end() })
             }
             Ok(Err(report)) => {

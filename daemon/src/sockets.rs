@@ -1,7 +1,7 @@
 //! The wires of this machine: raw sockets for adverts, a packet socket for whole frames.
 //!
 //! It decides which of them a frame leaves by, and which multicast groups are listened to on which
-//! interfaces. Octets on one raw socket are in [`raw`], headers in `vipd_frames`.
+//! interfaces. Octets on one raw socket are in `raw`, headers in `vipd_frames`.
 
 mod raw;
 

@@ -15,9 +15,11 @@ use crate::clock::BootClock;
 use crate::control::Control;
 use crate::driver::{Driver, Ended, Request};
 use crate::netlink::Netlink;
+use crate::privileges;
 use crate::reload::{self, Source, Trigger};
+use crate::scripts::Helper;
 use crate::sockets::Opened;
-use crate::{privileges, trackers};
+use crate::trackers::Tracking;
 
 /// Requests that wait for the loop; who asks for more waits himself.
 const WAITING_REQUESTS: usize = 16;
@@ -54,11 +56,17 @@ pub fn run(source: &Source, control: &Path, colour: Colour) -> Result<Ended, Fai
     require_privileges()?;
     let control = listen(control)?;
     let sockets = Opened::new().map_err(refused("open raw sockets"))?;
+    let helper = start_helper(&loaded)?;
     privileges::drop_to_the_needed().map_err(refused("drop capabilities"))?;
     let runtime = single_threaded().map_err(refused("start a runtime"))?;
     let ended = runtime.block_on(async {
         let (requests, mut due) = mpsc::channel(WAITING_REQUESTS);
-        let reloads = listen_to_signals(source, &requests).map_err(refused("catch signals"))?;
+        let scripts = helper.map(Helper::attach).transpose().map_err(refused("run scripts"))?;
+        let mut tracking = Tracking::new(scripts, requests.clone());
+        tracking.configure(&loaded.trackers);
+        let (reloads, triggers) = mpsc::channel(WAITING_REQUESTS);
+        tokio::spawn(reload::serve(source.clone(), tracking, triggers, requests.clone()));
+        listen_to_signals(&requests, &reloads).map_err(refused("catch signals"))?;
         control.serve(requests, reloads).map_err(refused("serve the control socket"))?;
         let sockets = sockets.register().map_err(refused("watch the sockets"))?;
         let clock = BootClock::new().map_err(refused("make a timer"))?;
@@ -88,7 +96,6 @@ fn read_and_check(source: &Source, colour: Colour) -> Result<Loaded, Failure> {
     match source.load() {
         Ok(loaded) => {
             say(&loaded.report);
-            trackers::warn_of_those_not_run(&loaded.trackers);
             Ok(loaded)
         }
         Err(report) => {
@@ -117,17 +124,21 @@ fn listen(path: &Path) -> Result<Control, Failure> {
     })
 }
 
+/// Only who has scripts to run keeps a privileged process for them.
+fn start_helper(loaded: &Loaded) -> Result<Option<Helper>, Failure> {
+    let wanted = !loaded.trackers.scripts.is_empty();
+    wanted.then(Helper::start).transpose().map_err(refused("start the helper for scripts"))
+}
+
 fn single_threaded() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
-/// SIGTERM and SIGINT stop, SIGHUP reloads. Answers with the way to ask for a reload.
+/// SIGTERM and SIGINT stop, SIGHUP reloads.
 fn listen_to_signals(
-    source: &Source,
     requests: &mpsc::Sender<Request>,
-) -> io::Result<mpsc::Sender<Trigger>> {
-    let (reloads, triggers) = mpsc::channel(WAITING_REQUESTS);
-    tokio::spawn(reload::serve(source.clone(), triggers, requests.clone()));
+    reloads: &mpsc::Sender<Trigger>,
+) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -141,7 +152,7 @@ fn listen_to_signals(
             }
         }
     });
-    Ok(reloads)
+    Ok(())
 }
 
 fn refused<E: ToString>(what: &str) -> impl FnOnce(E) -> Failure {
