@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,12 +50,18 @@ impl Control {
     /// that somebody answers never is.
     ///
     /// # Errors
-    /// [`ErrorKind::AddrInUse`] if somebody answers, or what the file system says.
+    /// [`ErrorKind::AddrInUse`] if somebody answers, [`ErrorKind::AlreadyExists`] if something else
+    /// than a socket is there, or what the file system says.
     pub fn listen(path: &Path) -> io::Result<Self> {
         match UnixStream::connect(path) {
             Ok(_) => return Err(ErrorKind::AddrInUse.into()),
-            // Nobody listens there any more.
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path)?,
+            // Nobody listens there any more, or it is a file of another kind.
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                if !fs::symlink_metadata(path)?.file_type().is_socket() {
+                    return Err(ErrorKind::AlreadyExists.into());
+                }
+                fs::remove_file(path)?;
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 if let Some(folder) = path.parent() {
                     fs::create_dir_all(folder)?;
@@ -145,5 +151,20 @@ pub fn ask(path: &Path, question: &str) -> io::Result<Value> {
     match answer["error"].as_str() {
         Some(error) => Err(io::Error::other(error.to_owned())),
         None => Ok(answer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_no_socket_is_never_replaced() {
+        let path = std::env::temp_dir().join(format!("vipd-no-socket-{}", std::process::id()));
+        fs::write(&path, "precious").expect("a file of ours");
+        let refused = Control::listen(&path).map(drop).expect_err("it is in the way");
+        let left = fs::read_to_string(&path).expect("it is there");
+        fs::remove_file(&path).expect("it is ours");
+        assert_eq!((refused.kind(), left.as_str()), (ErrorKind::AlreadyExists, "precious"));
     }
 }

@@ -12,14 +12,16 @@ mod table;
 
 use std::collections::VecDeque;
 use std::io;
+use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::TryStreamExt;
+use futures_util::stream::{BoxStream, TryStreamExt};
+use futures_util::{FutureExt, StreamExt};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::sys::SocketAddr;
 use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 use tracing::{error, warn};
 use vipd_engine::{CommandId, EffectError, KernelCommand};
 
@@ -28,20 +30,28 @@ use crate::seam::{Kernel, Told};
 use table::{Dump, Table};
 
 /// Messages that nobody asked for, as rtnetlink hands them over.
-type Unasked = futures_util::stream::BoxStream<'static, NetlinkMessage<RouteNetlinkMessage>>;
+type Unasked = BoxStream<'static, NetlinkMessage<RouteNetlinkMessage>>;
+
+/// What failed is tried again after this long.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Something that a task of ours has to say.
 enum Finished {
-    Command { id: CommandId, result: Result<(), EffectError> },
+    Command {
+        id: CommandId,
+        result: Result<(), EffectError>,
+    },
     Dump(Result<Dump, rtnetlink::Error>),
+    /// It is time to connect anew.
+    Connect,
 }
 
 /// The kernel.
 pub struct Netlink {
     /// Of the connection that asks.
     handle: Handle,
-    /// From the connection that listens.
-    unasked: Unasked,
+    /// From the connection that listens; `None` while there is none.
+    unasked: Option<Unasked>,
     finished: mpsc::UnboundedReceiver<Finished>,
     finish: mpsc::UnboundedSender<Finished>,
     filter: Filter,
@@ -60,17 +70,12 @@ impl Netlink {
     /// # Errors
     /// Those of netlink(7), and of the dump.
     pub async fn follow() -> io::Result<Self> {
-        let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
-        let (listening, _, unasked) = rtnetlink::new_multicast_connection(&groups)?;
-        tokio::spawn(listening);
-        let (asking, handle, _) = rtnetlink::new_connection()?;
-        tokio::spawn(asking);
-        let unasked = unasked.map(|(message, _): (_, SocketAddr)| message).boxed();
+        let (handle, unasked) = connect()?;
         let (finish, finished) = mpsc::unbounded_channel();
         let mut netlink = Self {
             filter: Filter::start(finish_filter(finish.clone())),
             handle,
-            unasked,
+            unasked: Some(unasked),
             finished,
             finish,
             table: Table::default(),
@@ -91,23 +96,42 @@ impl Netlink {
             },
             NetlinkPayload::Overrun(_) => {
                 warn!("the kernel lost messages for us, its state is read anew");
-                self.read_anew();
+                self.read_anew(Duration::ZERO);
             }
             NetlinkPayload::Done(_) | NetlinkPayload::Error(_) | NetlinkPayload::Noop => {}
             _ => {}
         }
     }
 
-    fn read_anew(&mut self) {
+    fn read_anew(&mut self, after: Duration) {
         if self.held.is_some() {
             self.dump_again = true;
             return;
         }
         self.held = Some(Vec::new());
-        let (handle, finish) = (self.handle.clone(), self.finish.clone());
+        let handle = self.handle.clone();
+        self.later(async move {
+            sleep(after).await;
+            Finished::Dump(dump(handle).await)
+        });
+    }
+
+    /// Hears what a task has to say once it has ended.
+    fn later(&self, task: impl Future<Output = Finished> + Send + 'static) {
+        let finish = self.finish.clone();
         tokio::spawn(async move {
             // Nobody listens any more only when we are about to end.
-            let _ = finish.send(Finished::Dump(dump(handle).await));
+            let _ = finish.send(task.await);
+        });
+    }
+
+    /// The kernel does not speak to us any more.
+    fn on_silence(&mut self) {
+        error!("the connection to the kernel has ended, it is made anew");
+        self.unasked = None;
+        self.later(async {
+            sleep(RETRY_AFTER).await;
+            Finished::Connect
         });
     }
 
@@ -116,20 +140,31 @@ impl Netlink {
             Finished::Command { id, result } => self.news.push_back(Told::Done { id, result }),
             Finished::Dump(dump) => {
                 let held = self.held.take().unwrap_or_default();
+                let mut after = std::mem::take(&mut self.dump_again).then_some(Duration::ZERO);
                 match dump {
                     Ok(dump) => self.table.replace(&dump, &mut self.news),
                     Err(error) => {
                         error!("cannot read the kernel's state: {error}");
-                        self.dump_again = true;
+                        after = Some(RETRY_AFTER);
                     }
                 }
                 for message in held {
                     self.table.apply(message, &mut self.news);
                 }
-                if std::mem::take(&mut self.dump_again) {
-                    self.read_anew();
+                if let Some(after) = after {
+                    self.read_anew(after);
                 }
             }
+            Finished::Connect => match connect() {
+                Ok((handle, unasked)) => {
+                    (self.handle, self.unasked) = (handle, Some(unasked));
+                    self.read_anew(Duration::ZERO);
+                }
+                Err(error) => {
+                    error!("cannot connect to the kernel: {error}");
+                    self.on_silence();
+                }
+            },
         }
     }
 }
@@ -144,15 +179,15 @@ impl Kernel for Netlink {
             | KernelCommand::SetVirtualMac { .. }
             | KernelCommand::RemoveVirtualMac { .. } => {
                 let steps = commands::steps(&command, &self.table);
-                let (handle, finish) = (self.handle.clone(), self.finish.clone());
-                tokio::spawn(async move {
+                let handle = self.handle.clone();
+                self.later(async move {
                     let result = match steps {
                         Ok(steps) => commands::perform(&handle, &command, steps).await,
                         Err(error) => Err(error),
                     };
                     // What changed by it is heard first.
                     tokio::task::yield_now().await;
-                    let _ = finish.send(Finished::Command { id, result });
+                    Finished::Command { id, result }
                 });
             }
         }
@@ -162,25 +197,26 @@ impl Kernel for Netlink {
         if !self.news.is_empty() {
             return;
         }
-        tokio::select! {
-            message = self.unasked.next() => match message {
-                Some(message) => self.on_message(message),
-                // Its end is the end of the runtime.
+        let message = async {
+            match &mut self.unasked {
+                Some(unasked) => unasked.next().await,
                 None => std::future::pending().await,
-            },
-            finished = self.finished.recv() => {
-                if let Some(finished) = finished {
-                    self.on_finished(finished);
-                }
             }
+        };
+        tokio::select! {
+            message = message => match message {
+                Some(message) => self.on_message(message),
+                None => self.on_silence(),
+            },
+            Some(finished) = self.finished.recv() => self.on_finished(finished),
         }
     }
 
     fn try_next(&mut self) -> Option<Told> {
         while self.news.is_empty() {
             // What changed is heard before the end of the command that changed it.
-            if let Some(Some(message)) = futures_util::FutureExt::now_or_never(self.unasked.next())
-            {
+            let unasked = self.unasked.as_mut().and_then(|unasked| unasked.next().now_or_never());
+            if let Some(Some(message)) = unasked {
                 self.on_message(message);
             } else if let Ok(finished) = self.finished.try_recv() {
                 self.on_finished(finished);
@@ -198,6 +234,16 @@ fn finish_filter(
     move |id, result| {
         let _ = finish.send(Finished::Command { id, result });
     }
+}
+
+/// Subscribes first, so that a dump after it misses nothing.
+fn connect() -> io::Result<(Handle, Unasked)> {
+    let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
+    let (listening, _, unasked) = rtnetlink::new_multicast_connection(&groups)?;
+    tokio::spawn(listening);
+    let (asking, handle, _) = rtnetlink::new_connection()?;
+    tokio::spawn(asking);
+    Ok((handle, unasked.map(|(message, _): (_, SocketAddr)| message).boxed()))
 }
 
 async fn dump(handle: Handle) -> Result<Dump, rtnetlink::Error> {

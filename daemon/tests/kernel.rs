@@ -62,6 +62,7 @@ fn a_bad_file_changes_nothing_a_good_one_does_and_a_deleted_address_comes_back()
     let mark = capture.mark();
     host.ip(&["address", "del", &format!("{VIP}/32"), "dev", INTERFACE]);
     vipd.wait_for("192.0.2.9 was removed behind our back, added again");
+    vipd.wait_for("add address 192.0.2.9/32 on ens192: done");
     capture.announcement(mark, 0, VIP);
     assert!(host.holds(VIP));
 }
@@ -174,6 +175,7 @@ fn what_the_kernel_could_not_tell_is_found_by_reading_its_state_anew() {
     vipd.signal(Signal::SIGCONT);
     vipd.wait_for("the kernel lost messages for us, its state is read anew");
     vipd.wait_for("192.0.2.9 was removed behind our back, added again");
+    vipd.wait_for("add address 192.0.2.9/32 on ens192: done");
     capture.announcement(mark, 0, VIP);
     assert!(host.holds(VIP));
 }
