@@ -25,6 +25,8 @@ pub const READ_BEFORE_TIMER: usize = 256;
 pub const READ_FOR: Duration = Duration::from_millis(20);
 /// Datagrams that are read otherwise, before the timers are looked at again.
 pub const READ_AT_ONCE: usize = 16;
+/// News of the kernel that are heard before the timers are looked at again.
+pub const HEAR_AT_ONCE: usize = 256;
 /// A timer that fires later than this counts as late. It is less than the skew between two
 /// neighbouring priorities at the shortest common interval (1 s / 256).
 pub const LATE_FROM: Duration = Duration::from_millis(3);
@@ -103,7 +105,10 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
 
     /// Hears what the kernel told so far, then starts with this configuration.
     pub fn start(&mut self, config: &Arc<Config>) {
-        self.hear_kernel();
+        while let Some(told) = self.kernel.try_next() {
+            self.told.push_back(told);
+        }
+        self.settle();
         self.configure(config);
     }
 
@@ -115,12 +120,12 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             }
             let at = self.engine.next_deadline().map(|deadline| deadline.at);
             let at = at.into_iter().chain(self.stops_by).min();
-            // In this order: whatever floods us comes last.
+            // In this order: a timer that is due first, whatever anybody can flood us with last.
             tokio::select! {
                 biased;
+                () = self.clock.sleep_until(at) => self.on_deadline().await,
                 Some(request) = requests.recv() => self.on_request(request),
                 () = self.kernel.readable() => self.hear_kernel(),
-                () = self.clock.sleep_until(at) => self.on_deadline().await,
                 () = self.socket.readable() => self.read(READ_AT_ONCE),
             }
         }
@@ -199,7 +204,8 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
     }
 
     fn hear_kernel(&mut self) {
-        while let Some(told) = self.kernel.try_next() {
+        for _ in 0..HEAR_AT_ONCE {
+            let Some(told) = self.kernel.try_next() else { break };
             self.told.push_back(told);
         }
         self.settle();

@@ -210,6 +210,20 @@ fn the_virtual_mac_is_on_the_wire_and_unaccepted_packets_are_dropped_until_it_st
 }
 
 #[test]
+fn without_the_program_nft_an_address_that_should_be_unreachable_is_not_added() {
+    let Some(network) = network(&[&[OWN]]) else { return };
+    let host = &network.hosts[0];
+    let text = instance(VIP, "no_accept\n version 3\n advert_int 0.1");
+    let mut vipd = host.launch_with(&["env", "PATH=/nonexistent"], &host.file(&text));
+    vipd.wait_for("cannot run nft (Debian package nftables)");
+    vipd.wait_for("VI_1: add filter for 192.0.2.9: refused, tried again");
+    assert_eq!(host.status()["instances"][0]["state"], "master");
+    assert!(!host.holds(VIP));
+    vipd.signal(Signal::SIGTERM);
+    assert_eq!(vipd.ended().code(), Some(0), "{}", vipd.said());
+}
+
+#[test]
 fn a_live_control_socket_is_never_replaced_and_a_dead_one_is() {
     let Some(network) = network(&[&[OWN]]) else { return };
     let host = &network.hosts[0];

@@ -157,9 +157,15 @@ impl Host {
 
     /// Starts vipd with this file.
     pub fn launch(&self, file: &Path) -> Process {
+        self.launch_with(&[], file)
+    }
+
+    /// Starts vipd with this file by another program, such as env(1).
+    pub fn launch_with(&self, starter: &[&str], file: &Path) -> Process {
         let (file, socket) = (file.display().to_string(), self.socket());
         let program = env!("CARGO_BIN_EXE_vipd");
-        self.run(&[program, "run", "-f", &file, "--log", "debug", "--socket", &socket])
+        let words = [program, "run", "-f", &file, "--log", "debug", "--socket", &socket];
+        self.run(&[starter, &words].concat())
     }
 
     /// Starts any program in this host's namespace.
