@@ -1,8 +1,8 @@
 //! Accept mode off: packets to a virtual address are dropped, ARP and ND spared (RFC 9568 section
 //! 6.4.3). An nftables table of our own, written by the program `nft`.
 //!
-//! The whole table is written each time in one transaction, so what an earlier run left is gone
-//! with the first command, and nothing is left when the last address is taken out.
+//! The whole table is written each time in one transaction, and it is gone with the last address.
+//! What a killed run left is removed at the start: it would drop packets that are accepted now.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -32,11 +32,13 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Starts it. It asks for nothing until there is a change. Must be called inside a runtime.
+    /// Starts it. Must be called inside a runtime.
     pub fn start(answer: impl Answer) -> Self {
         let (changes, mut due) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             let mut dropped = BTreeSet::new();
+            // Without nft nobody can have left anything, and who needs it is told later.
+            let _ = nft(&ruleset(&dropped)).await;
             while let Some(Change { id, address, drop }) = due.recv().await {
                 let mut wanted = dropped.clone();
                 if drop {

@@ -210,6 +210,22 @@ fn the_virtual_mac_is_on_the_wire_and_unaccepted_packets_are_dropped_until_it_st
 }
 
 #[test]
+fn a_filter_that_a_killed_run_left_is_gone_with_the_next_start() {
+    let Some(network) = network(&[&[OWN], &["192.0.2.2/24"]]) else { return };
+    let (capture, hosts) = (&network.capture, &network.hosts);
+    let accepting = instance(VIP, "version 3\n advert_int 0.1");
+    let dropping = accepting.replace("version", "no_accept\n version");
+    let mut vipd = hosts[0].start(&hosts[0].file(&dropping));
+    capture.announcement(0, 0, VIP);
+    vipd.signal(Signal::SIGKILL);
+    vipd.ended();
+    assert_eq!(hosts[1].connect(VIP), ErrorKind::TimedOut, "the kernel keeps what it was given");
+    let vipd = hosts[0].start(&hosts[0].file(&accepting));
+    vipd.wait_for("add address 192.0.2.9/32 on ens192: done");
+    assert_eq!(hosts[1].connect(VIP), ErrorKind::ConnectionRefused);
+}
+
+#[test]
 fn without_the_program_nft_an_address_that_should_be_unreachable_is_not_added() {
     let Some(network) = network(&[&[OWN]]) else { return };
     let host = &network.hosts[0];
