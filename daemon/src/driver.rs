@@ -17,7 +17,7 @@ use vipd_engine::{
 };
 
 use crate::seam::{Clock, Kernel, Socket, Told};
-use crate::status;
+use crate::{notify, status};
 
 /// Datagrams that are read before a due timer, at most.
 pub const READ_BEFORE_TIMER: usize = 256;
@@ -84,6 +84,8 @@ pub struct Driver<S, C, K> {
     clock: C,
     kernel: K,
     late: Lateness,
+    /// Who else hears of events.
+    listener: Option<notify::Teller>,
     /// When a stop is given up, once one was asked for.
     stops_by: Option<Timestamp>,
 }
@@ -99,8 +101,14 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             clock,
             kernel,
             late: Lateness::default(),
+            listener: None,
             stops_by: None,
         }
+    }
+
+    /// Tells of every event from now on.
+    pub fn tell(&mut self, listener: notify::Teller) {
+        self.listener = Some(listener);
     }
 
     /// Hears what the kernel told so far, then starts with this configuration.
@@ -250,7 +258,21 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
                 debug!("{command}");
                 self.kernel.submit(id, command);
             }
-            Output::Notify(event) => log(&event),
+            Output::Notify(event) => {
+                log(&event);
+                self.pass_on(event);
+            }
+        }
+    }
+
+    fn pass_on(&self, event: Event) {
+        let Some(listener) = &self.listener else { return };
+        let status = self.engine.status();
+        let mut instances = status.instances();
+        let whose = instances.find(|instance| instance.config().name == event.instance);
+        if let Some(priority) = whose.map(|instance| instance.priority()) {
+            // It ends only after us.
+            let _ = listener.send(notify::Told::Event(event, priority));
         }
     }
 

@@ -10,6 +10,7 @@ pub mod control;
 pub mod driver;
 mod filter;
 pub mod netlink;
+pub mod notify;
 mod privileges;
 pub mod reload;
 pub mod scripts;

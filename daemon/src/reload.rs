@@ -11,6 +11,7 @@ use vipd_config::diagnostics::Colour;
 use vipd_config::{Loaded, Options, Report};
 
 use crate::driver::Request;
+use crate::notify;
 use crate::trackers::Tracking;
 
 /// What the configuration is read from.
@@ -41,10 +42,29 @@ pub enum Trigger {
     Asked(oneshot::Sender<Value>),
 }
 
+/// What follows a configuration beside the engine.
+pub struct Followers {
+    /// Tracked scripts and files.
+    pub tracking: Tracking,
+    /// Notify scripts.
+    pub notifier: notify::Teller,
+}
+
+impl Followers {
+    /// Follows this one from now on. Start-up is a change from nothing. Must be called inside a
+    /// runtime.
+    pub fn configure(&mut self, loaded: &Loaded) {
+        let settings = notify::Settings::new(loaded.notify.clone(), &loaded.trackers);
+        // It ends only after us.
+        let _ = self.notifier.send(notify::Told::Configure(settings));
+        self.tracking.configure(&loaded.trackers);
+    }
+}
+
 /// Reloads one after the other, for as long as somebody may ask.
 pub async fn serve(
     source: Source,
-    mut tracking: Tracking,
+    mut followers: Followers,
     mut triggers: mpsc::Receiver<Trigger>,
     requests: mpsc::Sender<Request>,
 ) {
@@ -55,9 +75,9 @@ pub async fn serve(
             Ok(Ok(loaded)) => {
                 let said = loaded.report.render(Colour::Never);
                 info!("{}: read anew, {} instances", source.file.display(), count(&loaded));
+                followers.configure(&loaded);
                 // The loop ends only together with us.
                 let _ = requests.send(Request::Configure(loaded.config)).await;
-                tracking.configure(&loaded.trackers);
                 json!({ "reloaded": true, "said": said.trim_end() })
             }
             Ok(Err(report)) => {

@@ -26,6 +26,21 @@ pub const COMMAND: &str = "script-helper";
 /// Scripts that wait for the helper to hear of them.
 const WAITING_QUESTIONS: usize = 64;
 
+/// What is to be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// The command and its arguments as they stand in the file.
+    pub command: String,
+    /// More arguments.
+    pub arguments: Vec<String>,
+    /// Who runs it; keepalived's default user if `None`.
+    pub user: Option<ScriptUser>,
+    /// Not as root, if somebody else may change it.
+    pub only_safe: bool,
+    /// It may take this long.
+    pub timeout: Duration,
+}
+
 /// How a script ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -106,13 +121,7 @@ pub struct Scripts {
 
 impl Scripts {
     /// Runs one and waits for its end. If the helper is gone, that is a failure.
-    pub async fn run(
-        &self,
-        command: &str,
-        user: Option<&ScriptUser>,
-        only_safe: bool,
-        timeout: Duration,
-    ) -> Outcome {
+    pub async fn run(&self, script: &Script) -> Outcome {
         let (asker, outcome) = oneshot::channel();
         let number = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -125,11 +134,12 @@ impl Scripts {
         };
         let question = json!({
             "number": number,
-            "command": command,
-            "user": user.map(|user| &user.user),
-            "group": user.and_then(|user| user.group.as_ref()),
-            "only_safe": only_safe,
-            "timeout_ms": u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+            "command": script.command,
+            "arguments": script.arguments,
+            "user": script.user.as_ref().map(|user| &user.user),
+            "group": script.user.as_ref().and_then(|user| user.group.as_ref()),
+            "only_safe": script.only_safe,
+            "timeout_ms": u64::try_from(script.timeout.as_millis()).unwrap_or(u64::MAX),
         });
         // If it cannot be asked, nobody answers.
         let _ = self.questions.send(format!("{question}\n")).await;

@@ -15,8 +15,9 @@ use crate::clock::BootClock;
 use crate::control::Control;
 use crate::driver::{Driver, Ended, Request};
 use crate::netlink::Netlink;
+use crate::notify::Notifier;
 use crate::privileges;
-use crate::reload::{self, Source, Trigger};
+use crate::reload::{self, Followers, Source, Trigger};
 use crate::scripts::Helper;
 use crate::sockets::Opened;
 use crate::trackers::Tracking;
@@ -62,19 +63,23 @@ pub fn run(source: &Source, control: &Path, colour: Colour) -> Result<Ended, Fai
     let ended = runtime.block_on(async {
         let (requests, mut due) = mpsc::channel(WAITING_REQUESTS);
         let scripts = helper.map(Helper::attach).transpose().map_err(refused("run scripts"))?;
-        let mut tracking = Tracking::new(scripts, requests.clone());
-        tracking.configure(&loaded.trackers);
+        let notifier = Notifier::start(scripts.clone());
+        let tracking = Tracking::new(scripts, requests.clone());
+        let mut followers = Followers { tracking, notifier: notifier.teller() };
+        followers.configure(&loaded);
         let (reloads, triggers) = mpsc::channel(WAITING_REQUESTS);
-        tokio::spawn(reload::serve(source.clone(), tracking, triggers, requests.clone()));
+        tokio::spawn(reload::serve(source.clone(), followers, triggers, requests.clone()));
         listen_to_signals(&requests, &reloads).map_err(refused("catch signals"))?;
         control.serve(requests, reloads).map_err(refused("serve the control socket"))?;
         let sockets = sockets.register().map_err(refused("watch the sockets"))?;
         let clock = BootClock::new().map_err(refused("make a timer"))?;
         let kernel = Netlink::follow().await.map_err(refused("read interfaces and addresses"))?;
         let mut driver = Driver::new(sockets, clock, kernel);
+        driver.tell(notifier.teller());
         driver.start(&loaded.config);
         info!("ready: {} instances of {}", reload::count(&loaded), source.file.display());
         let ended = driver.run(&mut due).await;
+        notifier.end().await;
         match ended {
             Ended::Released => info!("stopped"),
             Ended::GaveUp => tracing::error!("stopped, and something of ours may be left behind"),
@@ -126,7 +131,7 @@ fn listen(path: &Path) -> Result<Control, Failure> {
 
 /// Only who has scripts to run keeps a privileged process for them.
 fn start_helper(loaded: &Loaded) -> Result<Option<Helper>, Failure> {
-    let wanted = !loaded.trackers.scripts.is_empty();
+    let wanted = !loaded.trackers.scripts.is_empty() || !loaded.notify.is_empty();
     wanted.then(Helper::start).transpose().map_err(refused("start the helper for scripts"))
 }
 

@@ -17,7 +17,7 @@ use vipd_config::trackers::{Script, TrackedFile, Trackers};
 use vipd_engine::{TrackerName, TrackerValue};
 
 use crate::driver::Request;
-use crate::scripts::Scripts;
+use crate::scripts::{self, Scripts};
 use judgement::Judgement;
 
 /// How often a tracked file is looked at.
@@ -113,8 +113,15 @@ fn warn_of_those_not_watched(trackers: &Trackers) {
 }
 
 /// Runs a script again and again. A run that takes longer than the interval delays the next.
-async fn run(script: Script, only_safe: bool, scripts: Scripts, tell: Tell) {
-    let Script { name, command, timeout, user, .. } = &script;
+async fn run(script: Script, only_safe: bool, helper: Scripts, tell: Tell) {
+    let name = &script.name;
+    let run = scripts::Script {
+        command: script.command.clone(),
+        arguments: Vec::new(),
+        user: script.user.clone(),
+        only_safe,
+        timeout: script.timeout,
+    };
     let mut judgement = Judgement::new(script.rise, script.fall, script.init_fail);
     if let Some(value) = judgement.value() {
         tell.value(name, value).await;
@@ -123,7 +130,7 @@ async fn run(script: Script, only_safe: bool, scripts: Scripts, tell: Tell) {
     starts.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         starts.tick().await;
-        let outcome = scripts.run(command, user.as_ref(), only_safe, *timeout).await;
+        let outcome = helper.run(&run).await;
         if let Some(value) = judgement.on_result(outcome.good) {
             match value {
                 TrackerValue::Up => info!("vrrp_script {name} is good"),

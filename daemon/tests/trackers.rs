@@ -82,6 +82,35 @@ fn the_number_in_a_file_is_multiplied_by_the_weight_and_added_to_the_priority() 
 }
 
 #[test]
+fn notify_scripts_hear_of_each_state_in_its_order_also_of_the_stop() {
+    let Some(network) = network(&[&[OWN]]) else { return };
+    let host = &network.hosts[0];
+    let heard = network.folder.join("heard");
+    let tell = |name: &str, text: &str| {
+        let line = format!("echo {text} >>'{}'", heard.display());
+        script(&network.folder, name, 0o755, &line)
+    };
+    let (any, master) = (tell("any", "\"$@\""), tell("master", "own $#"));
+    let text = instance(&format!("notify \"{any} first\"\n notify_master {master} root"));
+    let mut vipd = host.start(&host.file(&text));
+    let done = |state: &str| format!("notify script {any} first INSTANCE VI_1 {state} 100: done");
+    vipd.wait_for_all(&[&done("MASTER"), &format!("notify script {master}: done")]);
+    network.cable(0, false);
+    vipd.wait_for(&done("FAULT"));
+    network.cable(0, true);
+    vipd.wait_for(&done("MASTER"));
+    vipd.signal(Signal::SIGTERM);
+    assert_eq!(vipd.ended().code(), Some(0), "{}", vipd.said());
+    let heard = fs::read_to_string(&heard).expect("they wrote it");
+    let general: Vec<_> = heard.lines().filter(|line| line.starts_with("first")).collect();
+    let states = general.iter().map(|line| line.split(' ').nth(3).unwrap_or_default());
+    let states: Vec<_> = states.collect();
+    assert_eq!(states, ["BACKUP", "MASTER", "FAULT", "BACKUP", "MASTER", "STOP"]);
+    assert_eq!(general[1], "first INSTANCE VI_1 MASTER 100");
+    assert_eq!(heard.lines().filter(|line| *line == "own 0").count(), 2, "{heard}");
+}
+
+#[test]
 fn scripts_run_as_their_account_within_their_time_and_only_if_nobody_can_replace_them() {
     let Some(network) = network(&[&[OWN]]) else { return };
     let host = &network.hosts[0];

@@ -14,6 +14,7 @@ use super::line::adjusted_severity;
 use super::transport::{at, family, transport};
 use super::{advice, notes};
 use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::notify::NotifyScripts;
 
 /// An instance as the engine has it, and what only the file says.
 #[derive(Clone, Debug)]
@@ -21,6 +22,7 @@ pub(crate) struct Instance {
     pub config: InstanceConfig,
     pub state: State,
     pub strict: bool,
+    pub notify: NotifyScripts,
     pub skip_check: bool,
     pub no_address: bool,
     pub old_unicast_checksum: bool,
@@ -146,6 +148,7 @@ impl Settling<'_> {
         Some(Instance {
             state: instance.state.unwrap_or_default(),
             strict,
+            notify: instance.notify.clone(),
             skip_check: instance
                 .shared
                 .skip_check

@@ -74,7 +74,8 @@ async fn run(question: &Value) -> io::Result<String> {
         others_cannot_replace(Path::new(program))?;
     }
     let mut command = Command::new(program);
-    command.args(arguments).process_group(0).kill_on_drop(true);
+    let more = question["arguments"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    command.args(arguments).args(more).process_group(0).kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     if let Some((user, group)) = account {
         command.uid(user).gid(group);
