@@ -44,12 +44,22 @@ fn the_profiles_of_the_rfcs_leave_keepalived_where_their_text_does() {
 
 #[test]
 fn drop_in_is_keepalived_with_what_mends_its_split_brains() {
-    assert_eq!(Rules::default(), DROP_IN);
-    assert!(DROP_IN.accept && DROP_IN.yield_advert && DROP_IN.resign_reorder);
-    assert!(!DROP_IN.check_unicast_source);
-    assert_eq!((DROP_IN.list, DROP_IN.owner), (ListRule::Warn, OwnerRule::Process));
-    assert_eq!(DROP_IN.checksum_accepted, ChecksumRule::Only(ChecksumForm::PseudoHeader));
-    assert_eq!((DROP_IN.na_burst, DROP_IN.arp_target), (NaBurst::BackToBack, ArpTarget::Broadcast));
+    let expected = Rules {
+        profile: Profile::DropIn,
+        list: ListRule::Warn,
+        owner: OwnerRule::Process,
+        lower_priority: LowerPriorityRule::Assert,
+        yield_advert: true,
+        checksum_sent: ChecksumForm::PseudoHeader,
+        checksum_accepted: ChecksumRule::Only(ChecksumForm::PseudoHeader),
+        check_unicast_source: false,
+        first_address: FirstAddressRule::Warn,
+        accept: true,
+        na_burst: NaBurst::BackToBack,
+        arp_target: ArpTarget::Broadcast,
+        resign_reorder: true,
+    };
+    assert_eq!((DROP_IN, Rules::default()), (expected, expected));
 }
 
 #[test]
