@@ -85,12 +85,15 @@ fn is_living_master(view: &View, place: Place) -> bool {
     view.lives(place) && (member.master.is_some() || (silent && claims))
 }
 
-/// The taker has not heard this mastership yet and could not have: two of equal rank, or with a
-/// lost advert between them, follow a third one at nearly the same time.
+/// The taker has not handled an advert of this mastership yet and could not have: two of nearly
+/// equal rank, or with a lost advert between them, start or follow a third one at nearly the same
+/// time.
 fn has_no_chance(view: &View, master: Place, taker: Place, last: WorldTime) -> bool {
-    let Some(began) = view.member(master).master.filter(|began| last < *began) else {
+    let Some(began) = view.member(master).master else { return false };
+    let waits = since(view.now, last) <= view.late() + view.tolerance();
+    if last >= began && !waits {
         return false;
-    };
+    }
     let lost = view.lost_since(master, taker, began);
     let first = (view.pace(master) + view.late()) * lost
         + view.most_delay(master.router)

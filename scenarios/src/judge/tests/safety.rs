@@ -187,6 +187,24 @@ fn s3_a_takeover_from_a_living_master_is_a_violation() {
     is(&report, Verdict::Violated, "b took over");
 }
 
+/// Two of nearly the same rank start together: the first advert of one waits for the handler of the
+/// other, whose timer runs out.
+#[test]
+fn s3_a_takeover_before_the_first_advert_could_be_handled_is_no_violation() {
+    for (extra, verdict) in [(0, Verdict::Held), (1, Verdict::Violated)] {
+        let mut run = Run::new(&[200, 199]);
+        run.start_all();
+        run.takes_over(A_MASTER, 0);
+        run.adverts(A_MASTER, 20 * SECOND, 0);
+        let taken = A_MASTER + DELAY + LATE + extra;
+        run.takes_over(taken, 1);
+        run.advert(taken, 1);
+        run.yields(taken + MS, 1);
+        let report = run.judged(PropertyId::S3, 20 * SECOND);
+        is(&report, verdict, if extra == 0 { "" } else { "b took over" });
+    }
+}
+
 #[test]
 fn s3_is_not_provided_once_three_adverts_in_a_row_are_lost_and_held_with_two() {
     for lost in [2, 3] {
