@@ -4,17 +4,13 @@
 //! are widened by the world's one tolerance; expectations are never edited.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::expect::{Met, Witness};
-use crate::judge::{Judge, PropertyReport, Verdict};
+use crate::judge::{Judge, PropertyId, PropertyReport, Verdict};
 use crate::record::{HostId, Observation, Recorder, Seen, WorldTime};
 use crate::report::timeline::Timeline;
 use crate::scenario::Scenario;
 use crate::world::World;
-
-/// How long a run goes on before it asks whether it is to stop.
-pub const SLICE: Duration = Duration::from_secs(3600);
 
 /// What came of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +83,7 @@ pub fn run(
     run_unless(scenario, world, until, also, &|| false)
 }
 
-/// As [`run`], and asks `stop` after each [`SLICE`] of the run: once it says yes, the run ends
+/// As [`run`], and asks `stop` after each [`World::slice`] of the run: once it says yes, the run ends
 /// there and is judged by what was seen so far.
 pub fn run_unless(
     scenario: &Scenario,
@@ -113,10 +109,11 @@ pub fn run_unless(
         };
     }
     let setting = world.setting();
-    let witness = Witness::default();
+    let unheard = setting.hosts.iter().any(|host| host.runs_vrrp && !host.speaks);
+    let witness = Witness::new(&setting);
     let mut observers = Observers { judge: Judge::new(setting), witness, timeline, also };
     let reached = play(scenario, world, end, &mut observers, stop);
-    let outcome = conclude(scenario, world, reached, observers);
+    let outcome = conclude(scenario, world, reached, unheard, observers);
     Outcome { interrupted: reached < end, ..outcome }
 }
 
@@ -151,7 +148,7 @@ fn advance(
     stop: &dyn Fn() -> bool,
 ) -> WorldTime {
     loop {
-        now = until.min(WorldTime(now.0.saturating_add(SLICE.as_nanos() as u64)));
+        now = until.min(now.later(world.slice()));
         world.advance(now, observers);
         if now >= until || stop() {
             return now;
@@ -163,6 +160,7 @@ fn conclude(
     scenario: &Scenario,
     world: &dyn World,
     end: WorldTime,
+    unheard: bool,
     observers: Observers<'_>,
 ) -> Outcome {
     let Observers { judge, witness, timeline, .. } = observers;
@@ -173,8 +171,13 @@ fn conclude(
         named.map(|(_, verdict)| *verdict)
     };
     let reports = judge.finish(end).into_iter();
-    let properties: Vec<_> =
-        reports.map(|report| Judged { expected: expected(&report), report }).collect();
+    let judged = |report: PropertyReport| match report {
+        report if unheard && report.id.needs_word() => {
+            Judged { report: no_word(report.id), expected: None }
+        }
+        report => Judged { expected: expected(&report), report },
+    };
+    let properties: Vec<_> = reports.map(judged).collect();
     let passed = properties.iter().all(Judged::is_as_expected)
         && expectations.iter().all(|met| met.instead.is_none());
     Outcome {
@@ -186,6 +189,18 @@ fn conclude(
         trace: world.trace(),
         end,
         interrupted: false,
+    }
+}
+
+/// What cannot be judged without the engines' own word is said to be so, and does not decide.
+fn no_word(id: PropertyId) -> PropertyReport {
+    let reason = "rests on the engines' own word, which this world does not hear";
+    PropertyReport {
+        id,
+        verdict: Verdict::NotExercised,
+        bound: None,
+        worst: None,
+        reason: Some(reason.to_string()),
     }
 }
 

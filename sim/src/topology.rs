@@ -178,7 +178,7 @@ pub fn setting(scenario: &Scenario) -> Setting {
         let (name, runs_vrrp) = (plan.name.clone(), plan.config.is_some());
         let ports = plan.interfaces.iter();
         let interfaces = ports.map(|port| (port.name.clone(), port.segment)).collect();
-        HostSetting { name, addresses: own.collect(), interfaces, runs_vrrp }
+        HostSetting { name, addresses: own.collect(), interfaces, runs_vrrp, speaks: true }
     });
     let segments = scenario.segments.iter().map(|segment| {
         let in_force = || conditions.iter().chain([&segment.conditions]);
