@@ -95,19 +95,10 @@ pub fn run_unless(
     let end = until.unwrap_or(scenario.until);
     let skipped: Vec<_> =
         scenario.steps.iter().filter_map(|timed| world.supports(&timed.step).err()).collect();
-    let timeline = Timeline::new(scenario);
     if !skipped.is_empty() {
-        return Outcome {
-            verdict: RunVerdict::Skip,
-            skipped,
-            properties: Vec::new(),
-            expectations: Vec::new(),
-            timeline,
-            trace: None,
-            end: WorldTime(0),
-            interrupted: false,
-        };
+        return skip(scenario, skipped);
     }
+    let timeline = Timeline::new(scenario);
     let setting = world.setting();
     let unheard = setting.hosts.iter().any(|host| host.runs_vrrp && !host.speaks);
     let witness = Witness::new(&setting);
@@ -115,6 +106,21 @@ pub fn run_unless(
     let reached = play(scenario, world, end, &mut observers, stop);
     let outcome = conclude(scenario, world, reached, unheard, observers);
     Outcome { interrupted: reached < end, ..outcome }
+}
+
+/// A scenario that was not played, for these reasons.
+#[must_use]
+pub fn skip(scenario: &Scenario, reasons: Vec<String>) -> Outcome {
+    Outcome {
+        verdict: RunVerdict::Skip,
+        skipped: reasons,
+        properties: Vec::new(),
+        expectations: Vec::new(),
+        timeline: Timeline::new(scenario),
+        trace: None,
+        end: WorldTime(0),
+        interrupted: false,
+    }
 }
 
 /// Plays until `end`, or until `stop` says yes. Returns when it ended.
