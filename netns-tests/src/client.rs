@@ -1,5 +1,5 @@
-//! A host that asks for a virtual address at an interval, through its real kernel: that resolves the
-//! address, keeps the entry and believes announcements as it does everywhere.
+//! A host that asks for a virtual address at an interval, through its real kernel: that resolves
+//! the address, keeps the entry and believes announcements as it does everywhere.
 
 use std::io;
 use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};

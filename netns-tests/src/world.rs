@@ -298,8 +298,8 @@ fn wait_for(hosts: &[Host]) -> Result<(), String> {
     Ok(())
 }
 
-/// What else runs on this machine is not to be measured: the laboratory, and with it what it starts,
-/// goes first (sched(7), `SCHED_RR`; a nice value would not do, it counts within a session only).
+/// What else runs on this machine is not to be measured: the laboratory, and with it what it
+/// starts, goes first (sched(7), `SCHED_RR`; a nice value counts within a session only).
 /// Where that is not allowed the tolerance has to do.
 fn hurry() {
     let own = std::process::id().to_string();

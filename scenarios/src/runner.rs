@@ -83,8 +83,8 @@ pub fn run(
     run_unless(scenario, world, until, also, &|| false)
 }
 
-/// As [`run`], and asks `stop` after each [`World::slice`] of the run: once it says yes, the run ends
-/// there and is judged by what was seen so far.
+/// As [`run`], and asks `stop` after each [`World::slice`] of the run: once it says yes, the run
+/// ends there and is judged by what was seen so far.
 pub fn run_unless(
     scenario: &Scenario,
     world: &mut dyn World,
