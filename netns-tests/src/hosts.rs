@@ -19,6 +19,9 @@ use crate::node::{Kind, Node};
 use crate::watch::{Watch, Word};
 use crate::wire::Plug;
 
+/// Numbers of interfaces from here on are those of the cables' other ends.
+const FIRST_END: u32 = 1000;
+
 /// A port of a host, and the other end of its cable.
 #[derive(Debug)]
 pub(crate) struct Cable {
@@ -80,8 +83,12 @@ impl Host {
         for (port, place) in ports {
             let interface = Arc::clone(&plan.interfaces[port.local].name);
             let end = format!("p{place}");
+            // The two ends must not have the same number by chance: Linux tells at once of a carrier
+            // that is lost if they differ, else up to a second later (its linkwatch takes an
+            // interface that is its own lower one for a card that may flap).
+            let number = FIRST_END + place;
             wires.ip(&format!(
-                "link add {end} type veth peer name {interface} address {} netns {}\n",
+                "link add {end} index {number} type veth peer name {interface} address {} netns {}\n",
                 port.mac,
                 namespace.name()
             ))?;
