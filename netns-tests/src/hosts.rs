@@ -83,15 +83,13 @@ impl Host {
         for (port, place) in ports {
             let interface = Arc::clone(&plan.interfaces[port.local].name);
             let end = format!("p{place}");
-            // The two ends must not have the same number by chance: Linux tells at once of a carrier
-            // that is lost if they differ, else up to a second later (its linkwatch takes an
-            // interface that is its own lower one for a card that may flap).
-            let number = FIRST_END + place;
-            wires.ip(&format!(
-                "link add {end} index {number} type veth peer name {interface} address {} netns {}\n",
-                port.mac,
-                namespace.name()
-            ))?;
+            // The two ends must not have the same number by chance: Linux tells at once of a lost
+            // carrier if they differ, else up to a second later (its linkwatch takes an interface
+            // that is its own lower one for a card that may flap).
+            let (number, there) = (FIRST_END + place, namespace.name());
+            let near = format!("{end} index {number} type veth");
+            let far = format!("{interface} address {} netns {there}", port.mac);
+            wires.ip(&format!("link add {near} peer name {far}\n"))?;
             let plug = wires.within(|| Plug::open(&end))?;
             let plug = plug.map_err(|error| format!("a packet socket: {error}"))?;
             wires.ip(&format!("link set {end} up\n"))?;

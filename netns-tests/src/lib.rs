@@ -2,12 +2,14 @@
 //! namespaces of this machine. Nodes are vipd or keepalived, kernels are this machine's, time is
 //! real.
 //!
-//! Begin with [`world::Lab`], which is the world; [`run`] is the command. The wires between the
+//! Begin with [`world::Lab`], which is the world; [`run`] and [`agree`] are
+//! the commands. The wires between the
 //! namespaces are `vipd_sim`'s own network on packet sockets, so a cut, a loss or a delay is the
 //! same in both worlds.
 
 #![forbid(unsafe_code)]
 
+pub mod agree;
 mod client;
 mod hosts;
 pub mod namespaces;

@@ -86,7 +86,10 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
 }
 
 /// What runs on each host: which kind, and where its program is.
-fn programs(request: &Request, scenario: &Scenario) -> Result<Vec<(Kind, PathBuf)>, String> {
+pub(crate) fn programs(
+    request: &Request,
+    scenario: &Scenario,
+) -> Result<Vec<(Kind, PathBuf)>, String> {
     let runs_vrrp =
         |name: &str| scenario.hosts.iter().any(|host| *host.name == *name && host.config.is_some());
     if let Some(name) = request.nodes.keys().find(|name| !runs_vrrp(name)) {

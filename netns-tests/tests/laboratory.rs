@@ -1,7 +1,7 @@
 //! Scenarios on real namespaces, side by side: real time is what they cost.
 //!
-//! They need root, iproute2 and keepalived; those with vipd need it built. What is missing is a skip
-//! in plain sight, and a failure under `CI=true`.
+//! They need root, iproute2 and keepalived; those with vipd need it built. What is missing is a
+//! skip in plain sight, and a failure under `CI=true`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
