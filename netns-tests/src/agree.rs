@@ -1,5 +1,5 @@
-//! `viplab agree`: a scenario simulated and real, and whether the same happened in the same order at
-//! the same times.
+//! `viplab agree`: a scenario simulated and real, and whether the same happened in the same order
+//! at the same times.
 //!
 //! Compared is what the outside shows in both worlds: who takes and gives up which address, and who
 //! resigns.

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use vipd_config::diagnostics::Colour;
+use vipd_netns_tests::agree::agree;
 use vipd_netns_tests::node::Kind;
 use vipd_netns_tests::run::{Request, run};
 use vipd_sim::run::Ended;
@@ -120,6 +121,20 @@ fn scenarios_pass_with_each_implementation_on_each_side() {
     if !playable.is_empty() {
         assert!(!namespaces().contains(&own), "everything is removed: {}", namespaces());
     }
+}
+
+#[test]
+fn the_simulation_foresees_what_real_kernels_do() {
+    let request = request("failover/kill-9", &[("a", Kind::Vipd), ("b", Kind::Vipd)]);
+    if let Some(reason) = lacks(&request) {
+        return skip(&reason);
+    }
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let ended = agree(&request, &mut out, &mut err).expect("memory takes everything");
+    let text = String::from_utf8(out).expect("text");
+    assert_eq!(ended, Ended::Passed, "{text}");
+    // Both masters, the address that stays until the restart, and the way back.
+    assert_eq!(text.matches("owns 10.0.0.100").count(), 5, "{text}");
 }
 
 #[test]
