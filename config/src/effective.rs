@@ -199,7 +199,9 @@ impl Page<'_> {
         }
         match self.profile {
             Profile::DropIn if strict && row.by_profile => "vrrp_strict".to_owned(),
-            Profile::Rfc3768 | Profile::Rfc5798 | Profile::Rfc9568 if row.by_profile => {
+            Profile::Rfc3768 | Profile::Rfc5798 | Profile::Rfc9568
+                if row.by_profile || row.by_profile_alone =>
+            {
                 format!("profile {}", self.profile.name())
             }
             Profile::DropIn | Profile::Rfc3768 | Profile::Rfc5798 | Profile::Rfc9568 => {

@@ -16,7 +16,9 @@ pub mod director;
 mod effective;
 pub mod keywords;
 mod meaning;
+pub mod notify;
 mod report;
+pub mod show;
 pub mod text;
 pub mod trackers;
 
@@ -43,6 +45,8 @@ pub struct Loaded {
     pub effective: Effective,
     /// What a driver runs and watches.
     pub trackers: trackers::Trackers,
+    /// What is run when a virtual router changes its state.
+    pub notify: notify::Notify,
     /// Mail settings: not acted on yet.
     pub mail: director::Mail,
     /// Virtual servers: not acted on yet.
@@ -78,12 +82,16 @@ pub fn load_from(
     let settled = meaning::settle(&mut draft, options.profile, &mut found);
     let report = Report { sources: document.sources, diagnostics: found };
     let effective = Effective::new(&draft, &settled, &report.sources, options.profile);
+    let notify = settled.instances.iter().filter(|instance| !instance.notify.is_empty());
+    let notify =
+        notify.map(|instance| (instance.config.name.clone(), instance.notify.clone())).collect();
     match settled.config {
         Some(config) if !report.diagnostics.has_errors() => Ok(Loaded {
             config: Arc::new(config),
             report,
             effective,
             trackers: draft.trackers(),
+            notify,
             mail: draft.globals.mail,
             virtual_servers: draft
                 .virtual_servers

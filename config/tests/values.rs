@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use vipd_config::notify::{NotifyScript, NotifyScripts};
 use vipd_config::text::InMemory;
+use vipd_config::trackers::ScriptUser;
 use vipd_config::{Loaded, Options, load_from};
 use vipd_engine::config::{InstanceConfig, Tracked, Transport};
 use vipd_engine::rules::{ChecksumForm, ChecksumRule, LowerPriorityRule, OwnerRule};
-use vipd_engine::{Profile, Rules, Version};
+use vipd_engine::{InstanceName, Profile, Rules, Version};
 
 fn load_as(profile: Profile, text: &str) -> Loaded {
     let files = InMemory::new().with("/k.conf", text);
@@ -109,6 +111,17 @@ fn each_profile_gives_its_rules_and_keywords_change_them_one_by_one() {
 }
 
 #[test]
+fn the_profile_of_an_rfc_uses_the_virtual_mac_and_strictness_alone_does_not() {
+    let name = |instance: InstanceConfig| instance.virtual_mac.map(|mac| mac.interface.to_string());
+    assert_eq!(name(instance("", "")), None);
+    assert_eq!(name(instance("vrrp_strict", "")), None);
+    for profile in [Profile::Rfc3768, Profile::Rfc5798, Profile::Rfc9568] {
+        assert_eq!(name(instance_as(profile, "", "")).as_deref(), Some("vrrp.51"));
+        assert_eq!(name(instance_as(profile, "", "use_vmac own")).as_deref(), Some("own"));
+    }
+}
+
+#[test]
 fn strictness_picks_the_rfc_of_the_version_and_keeps_keepaliveds_checksum() {
     let v2 = instance("vrrp_strict", "");
     assert_eq!(v2.rules, Rules::of(Profile::Rfc3768));
@@ -195,9 +208,30 @@ fn an_origin_names_the_place_the_profile_or_the_default() {
     assert_eq!(origin("version"), "/k.conf:3:16");
     assert_eq!(origin("priority"), "/k.conf:8:9");
     assert_eq!(origin("accept"), "vrrp_strict");
+    assert_eq!(origin("use_vmac"), "default");
     assert_eq!(origin("preempt"), "default");
     let loaded = load_as(Profile::Rfc9568, &text.replace("  vrrp_strict\n", ""));
     let instance = &loaded.effective.as_value()["vrrp_instance"][0];
     assert_eq!(instance["accept"]["origin"], "profile rfc9568");
     assert_eq!(instance["accept"]["value"], false);
+    assert_eq!(instance["use_vmac"]["origin"], "profile rfc9568");
+    assert_eq!(instance["use_vmac"]["value"], "vrrp.1");
+}
+
+#[test]
+fn a_notify_script_is_one_word_with_its_arguments_and_then_who_runs_it() {
+    let text = "vrrp_instance VI_1 {\ninterface eth0\nvirtual_router_id 51\n\
+                notify_master \"/bin/m.sh up now\" www adm\nnotify /bin/any.sh www:adm\n\
+                virtual_ipaddress {\n10.0.0.100\n}\n}\n";
+    let loaded = load_as(Profile::DropIn, text);
+    let scripts = &loaded.notify[&InstanceName::new("VI_1")];
+    let user = Some(ScriptUser { user: "www".into(), group: Some("adm".into()) });
+    let command =
+        |command: &str| Some(NotifyScript { command: command.into(), user: user.clone() });
+    let expected = NotifyScripts {
+        master: command("/bin/m.sh up now"),
+        any: command("/bin/any.sh"),
+        ..NotifyScripts::default()
+    };
+    assert_eq!(*scripts, expected);
 }

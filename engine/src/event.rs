@@ -8,6 +8,7 @@ use crate::config::Tracked;
 use crate::input::EffectError;
 use crate::names::{GroupName, InstanceName, Interval, Priority, Vrid};
 use crate::output::KernelCommand;
+use crate::vrrp::drop_reason::DropReason;
 
 /// The states of RFC 3768 section 6.4, and FAULT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +36,18 @@ impl StateKind {
             Self::Master => "master",
             Self::Fault => "fault",
         }
+    }
+
+    /// Every word for a state: its name, and `active`, which is what RFC 9568 calls a master.
+    pub fn words() -> impl Iterator<Item = (&'static str, Self)> {
+        let names = Self::ALL.into_iter().map(|state| (state.name(), state));
+        names.chain([("active", Self::Master)])
+    }
+
+    /// The state that a word means. Whatever takes a state from people reads it here.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::words().find(|(known, _)| *known == word).map(|(_, state)| state)
     }
 }
 
@@ -314,6 +327,30 @@ pub enum News {
         /// How long.
         delay: Duration,
     },
+    /// The preempt delay is over: the down timer decides when a lower master is preempted.
+    PreemptDelayOver,
+    /// A router has the priority in force here, so that addresses decide. Once per sender; legal.
+    EqualPriority {
+        /// The other router.
+        peer: IpAddr,
+        /// The priority.
+        priority: u8,
+    },
+    /// An advert for this VRID was discarded, and not because two routers disagree: it is damaged
+    /// or malformed. Once per sender and reason (RFC 3768 and RFC 9568 section 7.1).
+    AdvertDiscarded {
+        /// Its source.
+        peer: IpAddr,
+        /// Why.
+        reason: DropReason,
+    },
+    /// It goes to and fro between Backup and Master because adverts come late. Once per spell.
+    Flapping {
+        /// As many transitions.
+        transitions: u8,
+        /// Within this time.
+        within: Duration,
+    },
     /// A virtual address was on the machine before the election: it is ours, and removed.
     LeftoverAddress(IpAddr),
     /// Somebody removed an address that we hold. It is added again.
@@ -346,6 +383,10 @@ impl News {
             Self::IntervalLearned { .. } => "interval-learned",
             Self::PriorityChanged { .. } => "priority-changed",
             Self::PreemptDelayed { .. } => "preempt-delayed",
+            Self::PreemptDelayOver => "preempt-delay-over",
+            Self::EqualPriority { .. } => "equal-priority",
+            Self::AdvertDiscarded { .. } => "advert-discarded",
+            Self::Flapping { .. } => "flapping",
             Self::LeftoverAddress(_) => "leftover-address",
             Self::AddressLost(_) => "address-lost",
             Self::CommandFailed { .. } => "command-failed",
@@ -377,6 +418,17 @@ impl fmt::Display for News {
             Self::PriorityChanged { from, to } => write!(f, "priority {from} -> {to}"),
             Self::PreemptDelayed { peer, delay } => {
                 write!(f, "would preempt {peer}, held for {} s", Seconds(*delay))
+            }
+            Self::PreemptDelayOver => f.write_str("the preempt delay is over"),
+            Self::AdvertDiscarded { peer, reason } => {
+                write!(f, "{peer}: advert discarded: {reason}")
+            }
+            Self::EqualPriority { peer, priority } => {
+                write!(f, "{peer} has priority {priority} too: priorities should differ")
+            }
+            Self::Flapping { transitions, within } => {
+                let within = Seconds(*within);
+                write!(f, "flapping: {transitions} transitions within {within} s, adverts are late")
             }
             Self::LeftoverAddress(address) => {
                 write!(f, "{address} was on this machine before the election, removed")

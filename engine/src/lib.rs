@@ -47,3 +47,4 @@ pub use status::{Counters, InstanceStatus, Status};
 pub use time::Timestamp;
 pub use vrrp::advert::Advert;
 pub use vrrp::drop_reason::{DropCounters, DropReason};
+pub use vrrp::last_event::LastEvent;

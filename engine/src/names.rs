@@ -277,6 +277,9 @@ pub struct Ifindex(pub u32);
 pub struct MacAddress(pub [u8; 6]);
 
 impl MacAddress {
+    /// All stations.
+    pub const BROADCAST: Self = Self([0xff; 6]);
+
     /// The virtual router's MAC: 00-00-5E-00-01-{VRID} for IPv4, -02- for IPv6 (RFC 9568 7.3).
     #[must_use]
     pub const fn virtual_router(family: Family, vrid: Vrid) -> Self {

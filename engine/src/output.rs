@@ -93,6 +93,8 @@ pub struct Announcement {
     pub mac: MacAddress,
     /// The virtual address that is announced.
     pub address: IpAddr,
+    /// Target hardware address of a gratuitous ARP. A neighbour advertisement has none.
+    pub arp_target: MacAddress,
 }
 
 /// A change of kernel state, each "make it so": doing it twice is no error.

@@ -3,6 +3,8 @@
 //! Read only where a received advert is accepted (`vrrp::accept`), where an election is decided
 //! (`vrrp::election`) and where addresses are announced (`vrrp::announce`).
 
+use crate::names::MacAddress;
+
 /// Whose rules an instance follows unless a keyword says otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Profile {
@@ -109,6 +111,27 @@ impl NaBurst {
     }
 }
 
+/// The target hardware address of a gratuitous ARP. Receivers ignore it (RFC 826), captures and
+/// switches that inspect ARP do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ArpTarget {
+    /// All ones, as keepalived and FRR send it. RFC 3768 and RFC 5798 do not say.
+    Broadcast,
+    /// The virtual router's MAC (RFC 9568 section 6.4.1 and 6.4.2, errata 7947 and 7949).
+    VirtualMac,
+}
+
+impl ArpTarget {
+    /// The address that a virtual router with this MAC sends.
+    #[must_use]
+    pub const fn address(self, virtual_mac: MacAddress) -> MacAddress {
+        match self {
+            Self::Broadcast => MacAddress::BROADCAST,
+            Self::VirtualMac => virtual_mac,
+        }
+    }
+}
+
 /// The choices of one instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
@@ -135,6 +158,8 @@ pub struct Rules {
     pub accept: bool,
     /// Repetition of unsolicited neighbour advertisements.
     pub na_burst: NaBurst,
+    /// Target hardware address of a gratuitous ARP.
+    pub arp_target: ArpTarget,
     /// After a priority-0 advert, a late ordinary advert of the same sender delays the takeover by
     /// one interval at most. DEVIATION: no RFC has it; without it reordering costs a full
     /// `Master_Down_Interval`.
@@ -157,6 +182,7 @@ impl Rules {
             first_address: FirstAddressRule::Warn,
             accept: true,
             na_burst: NaBurst::BackToBack,
+            arp_target: ArpTarget::Broadcast,
             resign_reorder: true,
         };
         let strict = Self {
@@ -180,6 +206,7 @@ impl Rules {
                 checksum_sent: ChecksumForm::MessageOnly,
                 checksum_accepted: ChecksumRule::Only(ChecksumForm::MessageOnly),
                 first_address: FirstAddressRule::Discard,
+                arp_target: ArpTarget::VirtualMac,
                 ..strict
             },
         }

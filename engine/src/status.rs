@@ -9,6 +9,7 @@ use crate::output::{AddressSpec, InstanceId};
 use crate::time::Timestamp;
 use crate::vrrp::drop_reason::DropCounters;
 use crate::vrrp::instance::Instance;
+use crate::vrrp::last_event::LastEvent;
 
 /// What an instance counted since it was created. All of it is a book: it decides nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,6 +89,12 @@ impl<'a> InstanceStatus<'a> {
     #[must_use]
     pub const fn why(&self) -> &'a Why {
         &self.instance.why
+    }
+
+    /// The last event that RFC 8347 has a name for.
+    #[must_use]
+    pub const fn last_event(&self) -> LastEvent {
+        self.instance.last_event
     }
 
     /// What it needs and does not have.

@@ -401,3 +401,21 @@ fn an_owner_preempts_whatever_preempt_mode_says() {
         assert_eq!(driver.state(), StateKind::Master, "{row}");
     }
 }
+
+/// An owner is Backup only where another owner with a greater address made it yield.
+#[test]
+fn an_owner_that_yielded_preempts_whatever_preempt_mode_says() {
+    for profile in [Profile::DropIn, Profile::Rfc9568] {
+        let owner = InstanceConfig { preempt: false, ..with_priority(&v3(100), 255) };
+        let mut driver = Driver::new(InstanceConfig { rules: Rules::of(profile), ..owner });
+        driver.hear("10.0.0.100", 255);
+        assert_eq!(driver.state(), StateKind::Backup);
+        driver.log.clear();
+        for _ in 0..6 {
+            driver.run_for(nanos(SECOND / 2));
+            driver.hear("10.0.0.1", 254);
+        }
+        // 3 + 1/256 s after it yielded: no lower advert re-arms its timer.
+        assert_master_at(&mut driver, at(3_003_906_250), profile.name());
+    }
+}

@@ -180,6 +180,7 @@ fn members_become_master_together_and_only_when_each_of_them_wants_to() {
     hear_second(&mut driver, 150);
     driver.run_until(at(SECOND + M - Duration::from_nanos(1)));
     assert_eq!(driver.states(), [StateKind::Backup; 2], "the first one waits for the second");
+    assert!(driver.adverts().is_empty(), "and was not Master for a moment in between");
     driver.run_until(at(SECOND + M));
     assert_eq!(driver.states(), [StateKind::Master; 2]);
 }

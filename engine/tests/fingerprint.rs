@@ -244,6 +244,13 @@ fn each_nanosecond_of_a_timer_is_folded_and_its_lateness_too() {
     }
     let hold = |from: u64| [wait(from), hear(52, 1, 50), wait(SECOND - from), hear(52, 1, 50)];
     assert_folded("the preempt hold alone", 0, &hold(0), &hold(1));
+    // Both heard it at 6 s for the last time; a delay of seven seconds from 0 s is over at 7 s.
+    let held = |from: u64| {
+        let (begin, rest) = ([wait(from), hear(52, 1, 50)], [wait(3 * SECOND), hear(52, 1, 50)]);
+        let second = [wait(3 * SECOND - from), hear(52, 1, 50)];
+        [&begin[..], &second, &rest, &[wait(SECOND)]].concat()
+    };
+    assert_folded("that the preempt hold is over", 0, &held(0), &held(1));
     let again = |from: u64| [MASTER, wait(from), present(2), gone(2), wait(2 - from)];
     assert_folded("the second announcement", 0, &again(0), &again(1));
     // Three intervals and the skew from 0 s, or one interval and the skew from 2 s.
@@ -296,6 +303,12 @@ fn what_the_machine_has_and_what_it_was_asked_for_is_folded() {
     assert_folded("that it was stopped", 0, &[Op::Shutdown], &[]);
     let number = |value| [tracker(TrackerValue::Number(value))];
     assert_folded("the priority in force", 0, &number(1), &number(2));
+    // Nothing in this configuration watches a tracker; the next one may.
+    let values = [TrackerValue::Pending, TrackerValue::Number(0), TrackerValue::Number(1)];
+    for (one, other) in [(0, 1), (1, 2), (0, 2)] {
+        let (one, other) = ([tracker(values[one])], [tracker(values[other])]);
+        assert_folded("a value that nobody uses yet", 2, &one, &other);
+    }
     assert_folded("the order of addresses", 0, &[present(5), gone(0), present(0)], &[present(5)]);
     let link = |state| [Op::Link { interface: 1, state }];
     let (up, down) = (link(LinkState::Up), link(LinkState::Down));
@@ -334,6 +347,25 @@ fn with_list_of_config_two(heard: &Heard) -> Heard {
     Heard { extra: Some([10, 0, 0, 102]), ..heard.clone() }
 }
 
+/// A master of 3.609375 s that yields at 4 s remembers both for five seconds each; a router that
+/// was a backup all along remembers nothing.
+#[test]
+fn transitions_count_as_flapping_until_they_are_forgotten() {
+    let follow = |seconds: u64| {
+        let each = (0..seconds).flat_map(|_| [wait(SECOND), hear(51, 1, 200)]);
+        each.collect::<Vec<_>>()
+    };
+    let fingerprints = |seconds| {
+        let yielded = [vec![wait(4 * SECOND), hear(51, 1, 200)], follow(seconds)].concat();
+        let backup = [follow(4), follow(seconds)].concat();
+        (world(0, &yielded).fingerprint(), world(0, &backup).fingerprint())
+    };
+    let (yielded, backup) = fingerprints(5);
+    assert_ne!(yielded, backup, "it still counts");
+    let (yielded, backup) = fingerprints(6);
+    assert_eq!(yielded, backup, "five seconds are over");
+}
+
 #[test]
 fn books_are_not_folded() {
     let quiet = world(0, &[Op::Wait(SECOND), hear(51, 1, 200), hear(52, 1, 200)]);
@@ -348,6 +380,8 @@ fn books_are_not_folded() {
     assert_eq!(quiet.fingerprint(), busy.fingerprint(), "adverts received");
     let states: Vec<_> = busy.engine.status().instances().map(|one| one.state()).collect();
     assert_eq!(states, [StateKind::Backup; 2]);
+    let told = world(0, &[Op::Wait(SECOND), hear(51, 1, 50), hear(51, 1, 200), hear(52, 1, 200)]);
+    assert_eq!(quiet.fingerprint(), told.fingerprint(), "the last event");
     let stray = Op::StrayAnswer { instance: 0, number: 7, result: Ok(()) };
     busy.apply(&stray);
     assert_eq!(quiet.fingerprint(), busy.fingerprint(), "an answer nobody waits for");

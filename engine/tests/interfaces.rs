@@ -4,9 +4,10 @@ mod driver;
 
 use driver::{Driver, ETH0, ip, v2};
 use vipd_engine::config::{Track, Tracked, Weight};
+use vipd_engine::rules::ChecksumForm;
 use vipd_engine::{
-    DropReason, Ifindex, Input, InstanceConfig, InstanceName, InterfaceName, LinkState,
-    LocalAddress, Received, StateKind, Vrid,
+    Advert, DropReason, Ifindex, Input, InstanceConfig, InstanceName, InterfaceName, Interval,
+    LinkState, LocalAddress, Received, StateKind, Version, Vrid,
 };
 
 const ETH1: Ifindex = Ifindex(3);
@@ -110,4 +111,22 @@ fn a_renamed_interface_keeps_its_addresses_and_serves_the_instance_of_its_new_na
     driver.link_of(ETH0, "eth0", LinkState::Up);
     assert_eq!(driver.states(), [StateKind::Backup, StateKind::Fault]);
     assert!(hears_on(&mut driver, ETH0));
+}
+
+#[test]
+fn a_vrid_of_ipv4_is_nobodys_over_ipv6() {
+    let mut driver = Driver::new(v2());
+    let (src, dst) = (ip("fe80::1"), ip("ff02::12"));
+    let advert = Advert {
+        version: Version::V3,
+        vrid: driver::vrid(),
+        priority: 200,
+        interval: Interval::DEFAULT,
+        password: None,
+        addresses: [ip("fe80::10")].into(),
+    };
+    let mut bytes = Vec::new();
+    advert.emit(src, dst, ChecksumForm::PseudoHeader, &mut bytes);
+    driver.hear_bytes("fe80::1", dst, 255, &bytes);
+    assert_eq!(driver.engine.status().unclaimed().get(DropReason::Vrid), 1);
 }

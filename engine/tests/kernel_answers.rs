@@ -7,8 +7,9 @@ use driver::{Answer, Driver, ETH0, OWN_MAC, ip, nanos, priority, v2};
 use std::time::Duration;
 use vipd_engine::config::{Announcements, Peer, Transport, VirtualAddress, VirtualMac};
 use vipd_engine::{
-    EffectError, Family, Frame, Ifindex, Input, InstanceConfig, InterfaceName, KernelCommand, Link,
-    LinkState, LocalAddress, Output, Outputs, Profile, Rules, StateKind, Timestamp,
+    Config, EffectError, Family, Frame, Ifindex, Input, InstanceConfig, InterfaceName, Interval,
+    KernelCommand, Link, LinkState, LocalAddress, Output, Outputs, Profile, Rules, StateKind,
+    Timestamp,
 };
 
 const M: Duration = Duration::from_nanos(3_609_375_000);
@@ -72,9 +73,13 @@ fn an_address_that_we_asked_for_and_that_comes_in_backup_is_no_leftover_of_someb
 }
 
 #[test]
-fn an_address_that_a_reload_took_off_the_list_is_not_lost_when_it_goes() {
-    let other =
-        || InstanceConfig { addresses: vec![VirtualAddress::new(ip("10.0.0.101"))], ..v2() };
+fn an_address_that_a_reload_moved_elsewhere_is_not_lost_when_it_goes() {
+    // The address stands on another interface now, so its comings and goings still concern us.
+    let elsewhere = VirtualAddress {
+        interface: Some(InterfaceName::new("eth1")),
+        ..VirtualAddress::new(ip("10.0.0.100"))
+    };
+    let other = || InstanceConfig { addresses: vec![elsewhere.clone()], ..v2() };
     for (reloads, lost) in [(true, false), (false, true)] {
         let mut driver = master(Answer::Ok);
         driver.address("10.0.0.100", true);
@@ -85,6 +90,90 @@ fn an_address_that_a_reload_took_off_the_list_is_not_lost_when_it_goes() {
         driver.address("10.0.0.100", false);
         assert_eq!(told(&driver, "address-lost"), lost);
     }
+}
+
+#[test]
+fn a_retry_of_the_kernel_ends_no_start_up_delay() {
+    let mut driver = Driver::unconfigured();
+    driver.address("10.0.0.100", true);
+    driver.kernel = Answer::Fails;
+    let delayed = Config::new(vec![v2()], vec![], SECOND * 5).expect("a configuration");
+    driver.handle(Input::Configure(delayed.into()));
+    driver.run_until(at(SECOND * 5 - nanos(1)));
+    assert_eq!(driver.commands().len(), 5, "it tried each second to remove the leftover");
+    assert_eq!(driver.state(), StateKind::Initialize);
+    driver.run_until(at(SECOND * 5));
+    assert_eq!(driver.state(), StateKind::Backup);
+}
+
+#[test]
+fn a_retry_of_the_kernel_ends_no_fault_of_refused_adverts() {
+    let mut driver = master(Answer::Ok);
+    (driver.wire, driver.kernel) = (Answer::Fails, Answer::Fails);
+    driver.run_for(SECOND * 3);
+    assert_eq!(driver.state(), StateKind::Fault);
+    // The next try comes after a whole Master_Down_Interval.
+    driver.run_for(M - nanos(1));
+    assert_eq!(driver.commands().len(), 4, "it tried each second to remove the address");
+    assert_eq!(driver.state(), StateKind::Fault);
+    driver.run_for(nanos(1));
+    assert_eq!(driver.state(), StateKind::Backup);
+}
+
+fn with_macvlan() -> InstanceConfig {
+    let interface = InterfaceName::new("vrrp.51");
+    let virtual_mac = Some(VirtualMac { interface, transmit_from_parent: false });
+    InstanceConfig { virtual_mac, ..v2() }
+}
+
+#[test]
+fn an_address_waits_for_the_virtual_mac_interface_that_it_stands_on() {
+    let mut driver = Driver::new(with_macvlan());
+    driver.kernel = Answer::Silent;
+    driver.run_until(at(M));
+    assert!(matches!(driver.commands()[..], [KernelCommand::SetVirtualMac { up: true, .. }]));
+}
+
+#[test]
+fn an_engine_that_stops_waits_for_what_it_asked_for_before() {
+    for config in [v2(), with_macvlan()] {
+        let mut driver = Driver::new(config);
+        driver.kernel = Answer::Silent;
+        driver.run_until(at(M));
+        driver.handle(Input::Shutdown);
+        assert!(driver.engine.status().is_releasing());
+        driver.run_for(SECOND * 4);
+        assert!(!driver.engine.status().is_releasing(), "what nobody answers has a time limit");
+    }
+}
+
+#[test]
+fn a_retry_comes_a_second_later_whatever_else_is_due() {
+    let slow = InstanceConfig { interval: Interval::from_seconds(10).expect("10 s"), ..v2() };
+    let mut driver = Driver::new(slow);
+    driver.kernel = Answer::Fails;
+    // Three intervals of 10 s and the skew.
+    let taken = at(nanos(30_609_375_000));
+    driver.run_until(taken);
+    assert_eq!(driver.state(), StateKind::Master);
+    assert_eq!(driver.commands().len(), 1);
+    assert_eq!(driver.deadline(), Some(taken + SECOND), "before the next advert");
+    driver.run_until(taken + SECOND);
+    assert_eq!(driver.commands().len(), 2);
+    driver.kernel = Answer::Ok;
+    driver.run_until(taken + SECOND * 2);
+    assert_eq!(driver.commands().len(), 3);
+    assert_eq!(driver.deadline(), Some(taken + SECOND * 7), "the second burst");
+}
+
+#[test]
+fn an_owners_address_that_appears_before_its_start_is_nobodys_leftover() {
+    let owner = InstanceConfig { priority: priority(255), ..v2() };
+    let mut driver = Driver::unconfigured();
+    driver.link(LinkState::Down);
+    driver.configure(vec![owner], vec![]);
+    driver.address("10.0.0.100", true);
+    assert!(driver.commands().is_empty() && !told(&driver, "leftover-address"));
 }
 
 #[test]
@@ -129,6 +218,30 @@ fn a_macvlan_that_a_reload_renames_is_made_anew_and_the_old_one_removed() {
         ]
     );
     assert!(!driver.engine.status().is_releasing());
+}
+
+/// RFC 9568 section 6.4.2: a Backup does not accept packets for the virtual router MAC address.
+#[test]
+fn the_virtual_mac_interface_is_up_around_its_addresses_and_down_in_backup_whoever_set_it_up() {
+    let interface = InterfaceName::new("vrrp.51");
+    let virtual_mac = Some(VirtualMac { interface, transmit_from_parent: false });
+    let mut driver = Driver::new(InstanceConfig { virtual_mac, ..v2() });
+    assert!(driver.commands().is_empty(), "it was never up");
+    driver.run_until(at(M));
+    driver.hear("10.0.0.1", 200);
+    driver.link_of(Ifindex(3), "vrrp.51", LinkState::Up);
+    let commands: Vec<_> = driver.commands().iter().map(ToString::to_string).collect();
+    let down = "set macvlan vrrp.51 on eth0 with 00:00:5e:00:01:33 down";
+    assert_eq!(
+        commands,
+        [
+            "set macvlan vrrp.51 on eth0 with 00:00:5e:00:01:33 up",
+            "add address 10.0.0.100/32 on vrrp.51",
+            "remove address 10.0.0.100/32 on vrrp.51",
+            down,
+            down,
+        ]
+    );
 }
 
 #[test]
@@ -204,7 +317,7 @@ fn under_strict_rules_a_second_lies_between_two_neighbour_advertisements_of_an_a
 
 #[test]
 fn an_owner_that_yields_does_not_miss_the_address_that_it_gives_back() {
-    let interval = vipd_engine::Interval::DEFAULT;
+    let interval = Interval::DEFAULT;
     let owner = InstanceConfig { priority: priority(255), interval, ..driver::v3(100) };
     let mut driver = Driver::unconfigured();
     driver.address("10.0.0.100", true);

@@ -77,13 +77,20 @@ struct Resigned {
     answered: bool,
 }
 
+/// While it runs, a lower master is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    Off,
+    Until(u64),
+    Over,
+}
+
 struct Model {
     router: Router,
     now: u64,
     state: State,
     stopped: bool,
-    /// A lower master is left alone until then.
-    hold_until: Option<u64>,
+    hold: Hold,
     resigned: BTreeMap<u8, Resigned>,
     /// Begin of the interval in which asserted adverts are counted, and their number.
     asserted: Option<(u64, u8)>,
@@ -97,7 +104,7 @@ impl Model {
             now: 0,
             state: State::Initialize,
             stopped: false,
-            hold_until: None,
+            hold: Hold::Off,
             resigned: BTreeMap::new(),
             asserted: None,
             sent: Vec::new(),
@@ -145,14 +152,23 @@ impl Model {
     fn backup(&mut self, centiseconds: u64) {
         let down_at = self.now + 3 * centiseconds * CENTISECOND + self.skew(centiseconds);
         self.state = State::Backup { down_at, centiseconds };
-        self.hold_until = None;
+        self.hold = Hold::Off;
     }
 
     fn deadline(&self) -> Option<u64> {
         match self.state {
             State::Initialize | State::Fault => None,
-            State::Backup { down_at, .. } => Some(down_at),
+            State::Backup { down_at, .. } => match self.hold {
+                Hold::Until(at) => Some(down_at.min(at)),
+                Hold::Off | Hold::Over => Some(down_at),
+            },
             State::Master { advert_at } => Some(advert_at),
+        }
+    }
+
+    fn end_hold(&mut self) {
+        if matches!(self.hold, Hold::Until(at) if at <= self.now) {
+            self.hold = Hold::Over;
         }
     }
 
@@ -196,6 +212,7 @@ impl Model {
     }
 
     fn tick(&mut self) {
+        self.end_hold();
         match self.state {
             State::Initialize | State::Fault => {}
             State::Backup { down_at, .. } if down_at <= self.now => self.become_master(),
@@ -236,14 +253,17 @@ impl Model {
         if priority == 0 {
             let down_at = self.now + self.skew(learnt);
             self.state = State::Backup { down_at, centiseconds: learnt };
-            self.hold_until = None;
+            self.hold = Hold::Off;
             self.note_resignation(from, learnt * CENTISECOND);
         } else if priority >= self.router.priority || !(self.router.preempt || self.is_owner()) {
             self.follow(from, centiseconds);
-            self.hold_until = None;
+            self.hold = Hold::Off;
         } else if self.router.preempt_delay > 0 {
-            let until = *self.hold_until.get_or_insert(self.now + self.router.preempt_delay);
-            if self.now < until {
+            self.end_hold();
+            if self.hold == Hold::Off {
+                self.hold = Hold::Until(self.now + self.router.preempt_delay);
+            }
+            if self.hold != Hold::Over {
                 self.follow(from, centiseconds);
             }
         }
@@ -520,8 +540,9 @@ fn random_lives_visit_every_state_and_every_rule() {
             *seen.entry("a late advert answered").or_default() += u32::from(answered);
             let silenced = model.asserted.is_some_and(|(_, count)| count > 4);
             *seen.entry("an assert too many").or_default() += u32::from(silenced);
-            *seen.entry("held").or_default() += u32::from(model.hold_until.is_some());
+            *seen.entry("held").or_default() += u32::from(matches!(model.hold, Hold::Until(_)));
+            *seen.entry("held no longer").or_default() += u32::from(model.hold == Hold::Over);
         }
     }
-    assert!(seen.len() == 12 && seen.values().all(|count| *count > 0), "{seen:?}");
+    assert!(seen.len() == 13 && seen.values().all(|count| *count > 0), "{seen:?}");
 }

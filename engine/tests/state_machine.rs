@@ -60,12 +60,16 @@ fn an_owner_is_master_at_once() {
 }
 
 #[test]
-fn a_thousand_adverts_do_not_drift() {
+fn a_thousand_adverts_do_not_drift_although_each_timer_is_late() {
     let mut driver = master(v2());
-    driver.run_for(SECOND * 1000);
-    let adverts = driver.adverts();
-    assert_eq!(adverts.len(), 1000);
-    assert_eq!(adverts[999].0, at(M + SECOND * 1000));
+    let late = nanos(1_000_000);
+    while let Some(due) = driver.deadline().filter(|due| *due <= at(M + SECOND * 1000)) {
+        driver.now = due + late;
+        driver.handle(Input::Tick);
+    }
+    let times: Vec<_> = driver.adverts().into_iter().map(|(time, _)| time).collect();
+    let exact: Vec<_> = (1..=1000).map(|count| at(M + SECOND * count + late)).collect();
+    assert_eq!(times, exact);
 }
 
 #[test]
@@ -417,4 +421,33 @@ fn a_reload_has_no_start_up_delay_even_if_nothing_ran_before_it() {
     let config = vipd_engine::Config::new(vec![v2()], vec![], SECOND * 10).unwrap();
     driver.handle(Input::Configure(config.into()));
     assert_eq!(driver.state(), StateKind::Backup);
+}
+
+#[test]
+fn each_mastership_is_counted_and_nothing_else() {
+    let mut driver = Driver::new(v2());
+    let count = |driver: &Driver| {
+        let status = driver.engine.status();
+        status.instances().next().expect("an instance").counters().master_transitions
+    };
+    assert_eq!(count(&driver), 0);
+    for mastership in 1..=2 {
+        driver.run_for(nanos(5_000_000_000));
+        assert_eq!((driver.state(), count(&driver)), (StateKind::Master, mastership));
+        driver.hear("10.0.0.1", 200);
+        assert_eq!((driver.state(), count(&driver)), (StateKind::Backup, mastership));
+    }
+}
+
+#[test]
+fn an_advert_that_is_late_by_a_whole_interval_is_sent_once() {
+    let mut driver = Driver::new(v2());
+    driver.run_until(at(M));
+    driver.log.clear();
+    // The one of M + 1 s and the one of M + 2 s are due.
+    driver.now = at(M) + SECOND * 2;
+    driver.handle(Input::Tick);
+    driver.run_until(at(M) + SECOND * 3);
+    let late = at(M) + SECOND * 2;
+    assert_eq!(driver.adverts(), [(late, 100), (late + SECOND, 100)]);
 }

@@ -6,7 +6,7 @@ mod driver;
 use driver::{Driver, ip, v2};
 use vipd_engine::config::{Peer, Transport};
 use vipd_engine::rules::ChecksumForm;
-use vipd_engine::{Advert, DropReason, InstanceConfig, Output};
+use vipd_engine::{Advert, DropReason, InstanceConfig, InstanceName, Output};
 
 const OWN: &str = "10.0.0.2";
 
@@ -17,7 +17,8 @@ fn receiver(check_unicast_source: bool, peers: Vec<Peer>) -> Driver {
     Driver::new(config)
 }
 
-/// What becomes of an advert of this source with this TTL: counted or the reason, and what is named.
+/// What becomes of an advert of this source with this TTL: the reason if it does not count, and
+/// what is named.
 fn hear(driver: &mut Driver, source: &str, ttl: u8) -> (Option<DropReason>, Vec<String>) {
     let InstanceConfig { version, vrid, interval, password, .. } = driver.config();
     let addresses = [ip("10.0.0.100")].into();
@@ -81,4 +82,27 @@ fn the_limits_of_a_peer_are_those_of_its_ttl_with_and_without_a_check() {
         assert_eq!(hear(&mut driver, "10.0.0.1", 254), (None, NOTHING.into()));
         assert_eq!(hear(&mut driver, "10.0.0.1", 253).0, Some(DropReason::Ttl));
     }
+}
+
+#[test]
+fn of_two_instances_with_one_vrid_each_hears_what_is_sent_to_it() {
+    let by_unicast = InstanceConfig {
+        name: InstanceName::new("VI_2"),
+        transport: Transport::Unicast {
+            source: Some(ip(OWN)),
+            peers: vec![listed("10.0.0.1")],
+            ttl: 255,
+        },
+        ..v2()
+    };
+    let received = |driver: &Driver| -> Vec<u64> {
+        let status = driver.engine.status();
+        status.instances().map(|instance| instance.counters().received).collect()
+    };
+    let mut driver = Driver::unconfigured();
+    driver.configure(vec![v2(), by_unicast], vec![]);
+    driver.hear("10.0.0.1", 200);
+    assert_eq!(received(&driver), [1, 0]);
+    assert_eq!(hear(&mut driver, "10.0.0.1", 255), (None, NOTHING.into()));
+    assert_eq!(received(&driver), [1, 1]);
 }

@@ -33,7 +33,7 @@ pub fn decode(frame: &[u8]) -> Result<Packet<'_>, FrameFault> {
     };
     let rest = &frame[ETHERNET_LEN..];
     let payload = match header.get_ethertype() {
-        EtherTypes::Ipv4 => ipv4(rest)?,
+        EtherTypes::Ipv4 => decode_ipv4(rest)?,
         EtherTypes::Ipv6 => ipv6(rest)?,
         EtherTypes::Arp => Payload::Arp(neighbour::parse_arp(rest)?),
         other => return Err(FrameFault::OtherEtherType(other.0)),
@@ -41,7 +41,11 @@ pub fn decode(frame: &[u8]) -> Result<Packet<'_>, FrameFault> {
     Ok(Packet { ethernet, payload })
 }
 
-fn ipv4(packet: &[u8]) -> Result<Payload<'_>, FrameFault> {
+/// Reads one IPv4 packet without an Ethernet header, as a raw socket hands it over.
+///
+/// # Errors
+/// As [`decode`], from the IP header inwards.
+pub fn decode_ipv4(packet: &[u8]) -> Result<Payload<'_>, FrameFault> {
     let header = Ipv4Packet::new(packet).ok_or(FrameFault::TruncatedIpHeader)?;
     if header.get_version() != 4 {
         return Err(FrameFault::BadIpVersion(header.get_version()));

@@ -85,7 +85,7 @@ fn announce(announcement: Announcement, out: &mut Vec<u8>) {
                 operation: ArpOperation::Request,
                 sha: mac,
                 spa: address,
-                tha: Ethernet::BROADCAST,
+                tha: announcement.arp_target,
                 tpa: address,
             };
             neighbour::arp(Ethernet { src: mac, dst: Ethernet::BROADCAST }, &arp, out);

@@ -2,7 +2,8 @@
 //!
 //! - [`encode`] turns an engine's [`vipd_engine::Frame`] into octets, [`encode_raw`] puts headers
 //!   around any VRRP message; [`neighbour`] and [`echo`] build what hosts send.
-//! - [`decode`] reads octets from anywhere into a [`Packet`] or names the one [`FrameFault`].
+//! - [`decode`] reads octets from anywhere into a [`Packet`] or names the one [`FrameFault`];
+//!   [`decode_ipv4`] begins at the IP header, as a raw socket does.
 //! - [`pcapng`] writes captures.
 //!
 //! This is the only place that opens an Ethernet or IP header. It does not read VRRP messages:
@@ -19,7 +20,7 @@ pub mod neighbour;
 mod packet;
 pub mod pcapng;
 
-pub use decode::decode;
+pub use decode::{decode, decode_ipv4};
 pub use encode::{IpHeader, encode, encode_raw};
 pub use fault::FrameFault;
 pub use packet::{

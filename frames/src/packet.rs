@@ -16,7 +16,7 @@ pub struct Ethernet {
 
 impl Ethernet {
     /// All stations.
-    pub const BROADCAST: MacAddress = MacAddress([0xff; 6]);
+    pub const BROADCAST: MacAddress = MacAddress::BROADCAST;
 
     /// From `src` to the group that belongs to the IP destination (RFC 1112 section 6.4, RFC 2464
     /// section 7), or to `unicast` if that is one host's address.

@@ -18,6 +18,25 @@ const SNAPLEN: u32 = 262_144;
 /// The length field of a pcapng option has 16 bits.
 const MAX_TEXT_LEN: usize = 65_535;
 
+/// Which way a frame passes a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// It comes in.
+    Inbound,
+    /// It goes out.
+    Outbound,
+}
+
+impl Direction {
+    /// The two lowest bits of the option `epb_flags`.
+    const fn flags(self) -> u32 {
+        match self {
+            Self::Inbound => 1,
+            Self::Outbound => 2,
+        }
+    }
+}
+
 /// Writes one capture, a block per call. Wrap a file in [`io::BufWriter`].
 pub struct Writer<W: Write> {
     out: PcapNgWriter<W>,
@@ -62,6 +81,7 @@ impl<W: Write> Writer<W> {
         interface: u32,
         at_ns: u64,
         bytes: &[u8],
+        direction: Direction,
         comment: Option<&str>,
     ) -> io::Result<()> {
         let mut block = EnhancedPacketBlock::default();
@@ -69,6 +89,7 @@ impl<W: Write> Writer<W> {
         block.timestamp = Duration::from_nanos(at_ns);
         block.original_len = bytes.len() as u32;
         block.data = Cow::Borrowed(bytes);
+        block.options.push(EnhancedPacketOption::Flags(direction.flags()));
         block.options.extend(comment.map(|comment| EnhancedPacketOption::Comment(text(comment))));
         self.out.write_pcapng_block(block).map_err(io_error)?;
         Ok(())

@@ -13,6 +13,7 @@ use vipd_engine::{
 };
 use vipd_frames::echo::{echo_reply, echo_request};
 use vipd_frames::neighbour::{arp_reply, arp_request, neighbour_reply, neighbour_solicitation};
+use vipd_frames::pcapng::Direction::{Inbound, Outbound};
 use vipd_frames::pcapng::Writer;
 use vipd_frames::{Arp, ArpOperation, Echo, Endpoints, Ethernet, NeighbourSolicitation, encode};
 
@@ -50,7 +51,7 @@ fn advert(version: Version, dst: IpAddr, password: Option<&[u8]>) -> Frame {
 }
 
 fn announcement(address: IpAddr) -> Announcement {
-    Announcement { interface: Ifindex(1), mac: A, address }
+    Announcement { interface: Ifindex(1), mac: A, address, arp_target: MacAddress::BROADCAST }
 }
 
 /// One frame of each kind.
@@ -95,8 +96,8 @@ fn capture() -> Vec<u8> {
     let near = writer.add_interface("director-1", "lan").unwrap();
     let far = writer.add_interface("director-2", "").unwrap();
     for (octets, at) in frames().iter().zip(FIRST_AT..) {
-        writer.packet(near, at, octets, None).unwrap();
-        writer.packet(far, at, octets, Some(COMMENT)).unwrap();
+        writer.packet(near, at, octets, Outbound, None).unwrap();
+        writer.packet(far, at, octets, Inbound, Some(COMMENT)).unwrap();
     }
     writer.finish().unwrap()
 }
@@ -131,16 +132,16 @@ fn the_same_frames_make_the_same_octets() {
 #[test]
 fn a_packet_of_an_unknown_interface_is_refused() {
     let mut writer = Writer::new(Vec::new()).unwrap();
-    assert!(writer.packet(0, 0, &[0; 60], None).is_err());
+    assert!(writer.packet(0, 0, &[0; 60], Inbound, None).is_err());
     let interface = writer.add_interface("director-1", "lan").unwrap();
-    assert!(writer.packet(interface, 0, &[0; 60], None).is_ok());
+    assert!(writer.packet(interface, 0, &[0; 60], Inbound, None).is_ok());
 }
 
 #[test]
 fn a_comment_beyond_what_pcapng_can_hold_is_cut_between_two_characters() {
     let mut writer = Writer::new(Vec::new()).unwrap();
     let interface = writer.add_interface("director-1", "lan").unwrap();
-    writer.packet(interface, 0, &[0; 60], Some(&"é".repeat(40_000))).unwrap();
+    writer.packet(interface, 0, &[0; 60], Inbound, Some(&"é".repeat(40_000))).unwrap();
     assert!(writer.finish().unwrap().len() < 66_000);
 }
 
@@ -149,7 +150,8 @@ fn tshark_reads_every_frame_without_a_fault() {
     let path = capture_file("tshark.pcapng", &capture());
     let path = path.to_str().unwrap();
     let options = "-T fields -E separator=| -e frame.time_epoch -e frame.interface_name \
-                   -e frame.comment -e _ws.malformed -e frame.protocols";
+                   -e frame.comment -e _ws.malformed -e frame.protocols \
+                   -e frame.packet_flags_direction";
     let fields: Vec<_> = ["-r", path].into_iter().chain(options.split_whitespace()).collect();
     let Some(text) = output_of("tshark", &fields) else { return };
     let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split('|').collect()).collect();
@@ -157,9 +159,11 @@ fn tshark_reads_every_frame_without_a_fault() {
     for (index, line) in lines.iter().enumerate() {
         let at = FIRST_AT + index as u64 / 2;
         assert_eq!(line[0], format!("{}.{:09}", at / 1_000_000_000, at % 1_000_000_000));
-        let (name, comment) =
-            if index % 2 == 0 { ("director-1", "") } else { ("director-2", COMMENT) };
-        assert_eq!((line[1], line[2]), (name, comment));
+        let (name, comment, direction) = match index % 2 {
+            0 => ("director-1", "", "0x00000002"),
+            _ => ("director-2", COMMENT, "0x00000001"),
+        };
+        assert_eq!((line[1], line[2], line[5]), (name, comment, direction));
         assert_eq!(line[3], "", "frame {} is malformed: {line:?}", index + 1);
     }
     let count = |protocol: &str| lines.iter().filter(|line| line[4].contains(protocol)).count();
@@ -175,12 +179,12 @@ fn tshark_finds_every_checksum_right_and_every_flipped_octet() {
     let interface = writer.add_interface("director-1", "lan").unwrap();
     let mut wrong = Vec::new();
     for (index, mut octets) in frames().into_iter().enumerate() {
-        writer.packet(interface, 0, &octets, None).unwrap();
+        writer.packet(interface, 0, &octets, Inbound, None).unwrap();
         if octets[12..14] != [0x08, 0x06] {
             wrong.push((index * 2 + 2).to_string());
         }
         *octets.last_mut().unwrap() ^= 1;
-        writer.packet(interface, 0, &octets, None).unwrap();
+        writer.packet(interface, 0, &octets, Inbound, None).unwrap();
     }
     let path = capture_file("checksums.pcapng", &writer.finish().unwrap());
     let filter = "vrrp.checksum.status == 0 || ip.checksum.status == 0 \

@@ -30,7 +30,7 @@ use vector::{Vector, all_drops, received, vectors};
 use vipd_engine::{
     Advert, AdvertFrame, Engine, Frame, Ifindex, LinkState, MacAddress, Profile, Timestamp,
 };
-use vipd_frames::pcapng::Writer;
+use vipd_frames::pcapng::{Direction, Writer};
 use vipd_frames::{FrameFault, decode, encode};
 
 fn report(wrong: &[String]) {
@@ -243,7 +243,7 @@ fn checksums_by_tshark(frames: &[&[u8]]) -> Option<Vec<String>> {
     let mut writer = Writer::new(Vec::new()).unwrap();
     let interface = writer.add_interface("eth0", "lab").unwrap();
     for octets in frames {
-        writer.packet(interface, 0, octets, None).unwrap();
+        writer.packet(interface, 0, octets, Direction::Inbound, None).unwrap();
     }
     fs::write(&path, writer.finish().unwrap()).unwrap();
     let fields = ["-T", "fields", "-e", "vrrp.checksum.status"];

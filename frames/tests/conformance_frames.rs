@@ -9,7 +9,8 @@ use std::time::Duration;
 use driver::{Driver, both, ip, priority, under_each_profile, v2, v3, v6, vrid};
 use vipd_engine::config::{VirtualAddress, VirtualMac};
 use vipd_engine::{
-    Frame, Ifindex, Input, InstanceConfig, InterfaceName, LinkState, MacAddress, Vrid,
+    Frame, Ifindex, Input, InstanceConfig, InterfaceName, LinkState, MacAddress, Profile, Rules,
+    Vrid,
 };
 use vipd_frames::{Payload, decode, encode, neighbour};
 
@@ -194,6 +195,22 @@ fn a_gratuitous_arp_is_a_broadcast_request_for_the_address_itself() {
             let (_, announcements) = from_macvlan(with_virtual_mac(&config, 51));
             assert_octets(row, &announcements, places);
         }
+    }
+}
+
+#[test]
+fn the_target_of_a_gratuitous_arp_is_the_virtual_mac_under_rfc_9568_and_no_other() {
+    let (virtual_mac, broadcast) = ([0, 0, 0x5e, 0, 1, 51], [255; 6]);
+    let rows = [
+        ("GARP-9568-THA", Profile::Rfc9568, virtual_mac),
+        ("GARP-9568-THA", Profile::Rfc5798, broadcast),
+        ("GARP-9568-THA", Profile::DropIn, broadcast),
+    ];
+    for (row, profile, target) in rows {
+        let config = InstanceConfig { rules: Rules::of(profile), ..v3(100) };
+        let (_, announcements) = from_macvlan(with_virtual_mac(&config, 51));
+        let vip = [10, 0, 0, 100];
+        assert_octets(row, &announcements, &[(ARP + 18, &target), (ARP + 24, &vip)]);
     }
 }
 

@@ -165,13 +165,18 @@ fn an_advert_with_df_and_any_identification_is_read_as_frr_sends_it() {
     assert_eq!(read.bytes, &frr[34..]);
 }
 
+fn announcement(address: &str) -> Announcement {
+    let (interface, arp_target) = (ETH0, MacAddress::BROADCAST);
+    Announcement { interface, mac: A, address: ip(address), arp_target }
+}
+
 #[test]
 fn a_gratuitous_arp_is_keepalived_s() {
     let golden = octets(
         "ffffffffffff 02000000990a 0806
          0001 0800 06 04 0001 02000000990a 0a63000a ffffffffffff 0a63000a",
     );
-    let announcement = Announcement { interface: ETH0, mac: A, address: ip("10.99.0.10") };
+    let announcement = announcement("10.99.0.10");
     assert_eq!(wire(&Frame::GratuitousArp(announcement), 0), golden);
 }
 
@@ -183,7 +188,7 @@ fn an_unsolicited_neighbour_advertisement_is_keepalived_s_and_frr_s() {
          ff020000000000000000000000000001
          88 00 3e73 a0000000 fe800000000000000000000000000010 02 01 02000000990a",
     );
-    let announcement = Announcement { interface: ETH0, mac: A, address: ip("fe80::10") };
+    let announcement = announcement("fe80::10");
     assert_eq!(wire(&Frame::UnsolicitedNa(announcement), 0), keepalived);
     let frr = octets(
         "333300000001 00005e000233 86dd

@@ -276,7 +276,8 @@ fn a_solicitation_is_answered_to_its_sender_or_to_all_nodes() {
 
 #[test]
 fn announcements_are_decoded_to_what_was_announced() {
-    let announce = |address: IpAddr| Announcement { interface: Ifindex(1), mac: A, address };
+    let arp_target = Ethernet::BROADCAST;
+    let announce = |address| Announcement { interface: Ifindex(1), mac: A, address, arp_target };
     let octets = append(|out| encode(&Frame::GratuitousArp(announce(IpAddr::V4(A4))), B, 0, out));
     let arp = Arp {
         operation: ArpOperation::Request,

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 use vipd_engine::MacAddress;
-use vipd_frames::{Endpoints, Ethernet, FrameFault, IpHeader, Payload, decode, encode_raw};
+use vipd_frames::{
+    Endpoints, Ethernet, FrameFault, IpHeader, Payload, decode, decode_ipv4, encode_raw,
+};
 
 const A: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
 const B: MacAddress = MacAddress([2, 0, 0, 0, 0, 2]);
@@ -54,6 +56,12 @@ fn each_vector_is_handed_over_with_its_source_destination_ttl_and_octets() {
         };
         assert_eq!((vrrp.src, vrrp.dst), (address(vector, "src"), address(vector, "dst")));
         assert_eq!((vrrp.ttl, vrrp.bytes), (octet(vector, "ttl"), &message(vector)[..]));
+        // A raw socket hands over the same packet without its Ethernet header, if it is IPv4.
+        let packet = decode_ipv4(&frame[14..]);
+        match vrrp.src {
+            IpAddr::V4(_) => assert_eq!(packet, Ok(Payload::Vrrp(vrrp))),
+            IpAddr::V6(_) => assert_eq!(packet, Err(FrameFault::BadIpVersion(6))),
+        }
         handed_over += 1;
     }
     assert_eq!(handed_over, 135);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -67,7 +67,8 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         }
     };
     if let Some(path) = &request.capture
-        && let Err(error) = File::create(path).and_then(|file| lab.capture_to(&scenario, file))
+        && let Err(error) =
+            File::create(path).and_then(|file| lab.capture_to(&scenario, BufWriter::new(file)))
     {
         return unwritable(path, &error, err);
     }

@@ -99,7 +99,7 @@ impl Lab {
             if corrupted {
                 capture.dropped(to, self.net.now, bytes, LossReason::Corrupted);
             } else {
-                capture.passed(to, self.net.now, bytes);
+                capture.arrived(to, self.net.now, bytes);
             }
         }
         if let Some(advert) = advert {

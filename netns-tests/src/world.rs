@@ -5,8 +5,8 @@
 //! was late to read is recorded at its own time.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
+
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -125,12 +125,12 @@ impl Lab {
         })
     }
 
-    /// Writes what passes at every port to this file, from now on.
+    /// Writes what passes at every port to `out`, from now on.
     ///
     /// # Errors
-    /// Those of the file.
-    pub fn capture_to(&mut self, scenario: &Scenario, file: File) -> io::Result<()> {
-        self.net.capture = Some(Capture::new(file, topology::port_names(scenario, &self.net))?);
+    /// Those of `out`.
+    pub fn capture_to(&mut self, scenario: &Scenario, out: impl Write + 'static) -> io::Result<()> {
+        self.net.capture = Some(Capture::new(out, topology::port_names(scenario, &self.net))?);
         Ok(())
     }
 

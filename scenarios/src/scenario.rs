@@ -260,11 +260,11 @@ pub enum Step {
         /// How long.
         by: Duration,
     },
-    /// Somebody on the segment sends adverts.
+    /// Somebody on the segment sends adverts, or what should have been some.
     Inject(Box<Injection>),
 }
 
-/// Adverts of somebody who runs no engine.
+/// Datagrams of somebody who runs no engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Injection {
     /// Where.
@@ -275,6 +275,28 @@ pub struct Injection {
     pub dst: IpAddr,
     /// TTL or hop limit.
     pub ttl: u8,
+    /// IP protocol or next header; 112 is VRRP.
+    pub protocol: u8,
+    /// What stands behind the IP header.
+    pub message: Message,
+    /// How many.
+    pub count: u32,
+    /// Time between two of them.
+    pub every: Duration,
+}
+
+/// What is injected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// An advert that is made from its fields.
+    Advert(AdvertFields),
+    /// These octets as they are.
+    Octets(Vec<u8>),
+}
+
+/// The fields of an injected advert. Any of them may be wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdvertFields {
     /// Version nibble.
     pub version: u8,
     /// VRID.
@@ -291,10 +313,6 @@ pub struct Injection {
     pub addresses: Vec<IpAddr>,
     /// Added to the right checksum; 0 for a valid advert.
     pub checksum_error: u16,
-    /// How many.
-    pub count: u32,
-    /// Time between two of them.
-    pub every: Duration,
 }
 
 /// Something that must be seen.

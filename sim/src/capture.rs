@@ -1,17 +1,16 @@
 //! Writes what passes at every port into a pcapng file: a frame where it is sent and where it
-//! arrives, and with a comment where the network dropped it.
+//! arrives, each with its direction, and with a comment where the network dropped it.
 
-use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io::{self, Write};
 
-use vipd_frames::pcapng::Writer;
+use vipd_frames::pcapng::{Direction, Writer};
 use vipd_scenarios::record::{LossReason, WorldTime};
 
 use crate::network::PortId;
 
 /// A capture that is being written. It stops at the first error and gives it at the end.
 pub struct Capture {
-    writer: Writer<BufWriter<File>>,
+    writer: Writer<Box<dyn Write>>,
     result: io::Result<()>,
 }
 
@@ -19,18 +18,26 @@ impl Capture {
     /// A capture with these ports, each with a name and what it is plugged into, in order.
     ///
     /// # Errors
-    /// Those of the file.
-    pub fn new(file: File, ports: impl IntoIterator<Item = (String, String)>) -> io::Result<Self> {
-        let mut writer = Writer::new(BufWriter::new(file))?;
+    /// Those of `out`.
+    pub fn new(
+        out: impl Write + 'static,
+        ports: impl IntoIterator<Item = (String, String)>,
+    ) -> io::Result<Self> {
+        let mut writer = Writer::new(Box::new(out) as Box<dyn Write>)?;
         for (name, segment) in ports {
             writer.add_interface(&name, &segment)?;
         }
         Ok(Self { writer, result: Ok(()) })
     }
 
-    /// A frame left or arrived here.
-    pub fn passed(&mut self, port: PortId, at: WorldTime, frame: &[u8]) {
-        self.write(port, at, frame, None);
+    /// A frame left here.
+    pub fn sent(&mut self, port: PortId, at: WorldTime, frame: &[u8]) {
+        self.write(port, at, frame, Direction::Outbound, None);
+    }
+
+    /// A frame arrived here.
+    pub fn arrived(&mut self, port: PortId, at: WorldTime, frame: &[u8]) {
+        self.write(port, at, frame, Direction::Inbound, None);
     }
 
     /// A frame for this port was lost.
@@ -42,7 +49,7 @@ impl Capture {
             LossReason::PoweredOff => "dropped: the machine is off",
             LossReason::Corrupted => "one bit was flipped on the path",
         };
-        self.write(port, at, frame, Some(comment));
+        self.write(port, at, frame, Direction::Inbound, Some(comment));
     }
 
     /// Ends the file.
@@ -54,9 +61,16 @@ impl Capture {
         self.writer.finish().map(|_| ())
     }
 
-    fn write(&mut self, port: PortId, at: WorldTime, frame: &[u8], comment: Option<&str>) {
+    fn write(
+        &mut self,
+        port: PortId,
+        at: WorldTime,
+        frame: &[u8],
+        direction: Direction,
+        comment: Option<&str>,
+    ) {
         if self.result.is_ok() {
-            self.result = self.writer.packet(port.0, at.0, frame, comment);
+            self.result = self.writer.packet(port.0, at.0, frame, direction, comment);
         }
     }
 }

@@ -21,7 +21,6 @@ mod process;
 pub mod queue;
 pub mod random;
 pub mod run;
-pub mod show;
 mod stack;
 mod steps;
 pub mod suite;

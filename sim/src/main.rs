@@ -1,7 +1,7 @@
 //! `vipsim`: rehearses VRRP failovers in a deterministic simulated network.
 //!
 //! Arguments and exit status only; what it does is in [`vipd_sim::run`],
-//! [`vipd_sim::suite`] and [`vipd_sim::show`].
+//! [`vipd_sim::suite`] and [`vipd_config::show`].
 
 #![forbid(unsafe_code)]
 
@@ -16,10 +16,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use vipd_config::Options;
 use vipd_config::diagnostics::Colour;
+use vipd_config::show::{Form, Shown, profile, show};
 use vipd_engine::Profile;
 use vipd_scenarios::language::parse_duration;
 use vipd_sim::run::{Ended, Request, run};
-use vipd_sim::show::{Shown, show};
 use vipd_sim::suite::{self, suite};
 
 const EXAMPLES: &str = "\
@@ -164,7 +164,7 @@ fn main() -> ExitCode {
         }
         Command::Config(ConfigArguments { file, id, profile }) => {
             let options = Options { config_id: id, profile };
-            show(&file, &options, colour(), &mut out, &mut err).map(Shown::status)
+            show(&file, &options, Form::Json, colour(), &mut out, &mut err).map(Shown::status)
         }
     };
     drop((out, err));
@@ -177,11 +177,6 @@ fn main() -> ExitCode {
             ExitCode::from(Ended::Unusable.status())
         }
     }
-}
-
-fn profile(name: &str) -> Result<Profile, String> {
-    let named = Profile::ALL.into_iter().find(|profile| profile.name() == name);
-    named.ok_or_else(|| "one of drop-in, rfc3768, rfc5798, rfc9568".to_string())
 }
 
 fn colour() -> Colour {

@@ -125,7 +125,7 @@ impl Network {
         let Self { now, ports, packets, queue, capture, .. } = self;
         let in_flight = packets.get(packet);
         if let Some(capture) = capture {
-            capture.passed(from, *now, &in_flight.bytes);
+            capture.sent(from, *now, &in_flight.bytes);
         }
         let dst = destination(&in_flight.bytes);
         let group = dst.0[0] & 1 == 1;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use vipd_engine::{
     CommandId, Config, DropReason, EffectError, Engine, Frame, Ifindex, Input, Output, Outputs,
-    Received, Timestamp, TrackerName, TrackerValue,
+    Received, Status, Timestamp, TrackerName, TrackerValue,
 };
 use vipd_frames::{Ethernet, Payload};
 use vipd_scenarios::record::{ProcessChange, Seen, WorldTime};
@@ -100,6 +100,11 @@ impl Process {
 }
 
 impl Host {
+    /// What the engine says of itself, while the process is there.
+    pub(crate) fn status(&self) -> Option<Status<'_>> {
+        self.process.as_ref().map(|process| process.engine.status())
+    }
+
     /// Starts the process with the file in place, if there is one and none runs.
     pub(crate) fn start(&mut self, out: &mut Outside<'_>) {
         let Some(config) = self.config.clone() else { return };

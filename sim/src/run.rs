@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -75,7 +75,8 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     let seed = request.seed.unwrap_or(scenario.seed);
     let mut world = Simulation::new(&scenario, configurations, seed);
     if let Some(path) = &request.capture
-        && let Err(error) = File::create(path).and_then(|file| world.capture_to(&scenario, file))
+        && let Err(error) =
+            File::create(path).and_then(|file| world.capture_to(&scenario, BufWriter::new(file)))
     {
         return unwritable(path, &error, err);
     }

@@ -53,7 +53,7 @@ impl Host {
             if corrupted {
                 capture.dropped(port.id, out.net.now, bytes, LossReason::Corrupted);
             } else {
-                capture.passed(port.id, out.net.now, bytes);
+                capture.arrived(port.id, out.net.now, bytes);
             }
         }
         let frame = vipd_frames::decode(bytes).ok().filter(|frame| {

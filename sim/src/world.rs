@@ -1,10 +1,9 @@
 //! The simulated world: hosts and wires made from a scenario, and time that jumps from event to
 //! event. What a step does is in `steps`.
 
-use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 
-use vipd_engine::InterfaceName;
+use vipd_engine::{InterfaceName, Status};
 use vipd_scenarios::record::{HostId, Recorder, Setting, WorldTime};
 use vipd_scenarios::scenario::{Host as HostPlan, Scenario, Step, TimedStep};
 use vipd_scenarios::world::World;
@@ -59,12 +58,12 @@ impl Simulation {
         }
     }
 
-    /// Writes what passes at every port to this file, from now on.
+    /// Writes what passes at every port to `out`, from now on.
     ///
     /// # Errors
-    /// Those of the file.
-    pub fn capture_to(&mut self, scenario: &Scenario, file: File) -> io::Result<()> {
-        self.net.capture = Some(Capture::new(file, topology::port_names(scenario, &self.net))?);
+    /// Those of `out`.
+    pub fn capture_to(&mut self, scenario: &Scenario, out: impl Write + 'static) -> io::Result<()> {
+        self.net.capture = Some(Capture::new(out, topology::port_names(scenario, &self.net))?);
         Ok(())
     }
 
@@ -74,6 +73,12 @@ impl Simulation {
     /// The first error that writing it met.
     pub fn finish_capture(&mut self) -> io::Result<()> {
         self.net.capture.take().map_or(Ok(()), Capture::finish)
+    }
+
+    /// What the engine of a host says of itself, counters included, while its process is there.
+    #[must_use]
+    pub fn status(&self, host: HostId) -> Option<Status<'_>> {
+        self.hosts.get(usize::from(host.0))?.status()
     }
 
     /// How many things came due so far.

@@ -5,7 +5,11 @@
 mod rehearsal;
 
 use rehearsal::*;
-use vipd_engine::{InstanceConfig, Interval, Priority, Profile, Rules, StateKind, Version};
+use vipd_engine::config::VirtualAddress;
+use vipd_engine::{
+    DropReason, Family, InstanceConfig, Interval, News, Priority, Profile, Rules, StateKind,
+    Version,
+};
 use vipd_scenarios::record::Seen;
 
 const ALONE: &str = r#"
@@ -237,7 +241,7 @@ fn a_master_answers_priority_zero_and_yields_to_a_better_router() {
         let played = router.play(&router.hears("6s", "10.0.0.99", 100, ""));
         assert_eq!(played.entered(A, StateKind::Backup).last(), Some(&HEARD), "{row}");
     }
-    for (row, router) in under("V2-6.4.3-PREEMPT-IGN", Router::v2()) {
+    for (row, router) in both("V2-6.4.3-PREEMPT-IGN", "V2-6.4.3-PREEMPT-IGN") {
         let router = Router { preempt: false, ..router };
         let played = router.play(&router.hears("6s", "10.0.0.1", 101, ""));
         assert_eq!(played.entered(A, StateKind::Backup).last(), Some(&HEARD), "{row}");
@@ -435,5 +439,68 @@ fn adverts_go_from_the_primary_address_to_the_group() {
             }
             assert_eq!(count, 37, "{row}");
         }
+    }
+}
+
+/// A router of this family that is started at 1 s, and why it is in FAULT, with the times.
+fn started(family: Family, own: &str, steps: &str) -> (Played, Vec<(u64, String)>) {
+    let text =
+        ALONE.replace("\"10.0.0.2/24\"", own).replace("[host.a]", "[host.a]\nstarted = false");
+    let steps = step("1s", "start = \"a\"") + steps;
+    let virtual_address = if family == Family::Ipv4 { "10.0.0.100" } else { "fe80::100" };
+    let virtual_address = virtual_address.parse().expect("an address");
+    let played = Rehearsal::new(&(text + &steps), |instance| {
+        let mut fresh = InstanceConfig::new("VI_1", family, "eth0", instance.vrid);
+        fresh.version = Version::V3;
+        fresh.addresses = vec![VirtualAddress::new(virtual_address)];
+        *instance = fresh;
+    });
+    let played = played.play();
+    let faults = played.seen.iter().filter_map(|seen| {
+        let Seen::Engine(event) = &seen.seen else { return None };
+        let News::State { to: StateKind::Fault, why, .. } = &event.news else { return None };
+        Some((seen.at.0, why.to_string()))
+    });
+    let faults = faults.collect();
+    (played, faults)
+}
+
+/// X-6.4.1-STARTCOND
+#[test]
+fn a_router_starts_only_with_a_link_and_an_address_to_send_from() {
+    let port = |at: &str, what: &str| step(at, &format!("{what} = \"a\"\ninterface = \"eth0\""));
+    let steps = port("500ms", "link_down") + &port("5s", "link_up");
+    for (family, own) in [(Family::Ipv4, "\"10.0.0.2/24\""), (Family::Ipv6, "\"fe80::2/64\"")] {
+        let (played, faults) = started(family, own, &steps);
+        assert_eq!(faults, [(SECOND, "link is down".to_owned())]);
+        assert_eq!(played.entered(A, StateKind::Backup), [5 * SECOND]);
+        assert_eq!(first_sent(&played), Some(5 * SECOND + DOWN));
+    }
+    // A global address does not make up for the link-local one.
+    let removed = step("500ms", "remove_address = \"a\"\naddress = \"fe80::2\"");
+    let rows = [
+        (Family::Ipv4, "\"fe80::2/64\"", ""),
+        (Family::Ipv6, "[\"fe80::2/64\", \"2001:db8::2/64\"]", &removed),
+    ];
+    for (family, own, steps) in rows {
+        let (played, faults) = started(family, own, steps);
+        assert_eq!(faults, [(SECOND, "interface has no address to send from".to_owned())]);
+        assert!(sent(&played).is_empty(), "{own}");
+    }
+}
+
+/// X-7.1-IF
+#[test]
+fn an_advert_on_another_interface_is_not_for_this_router() {
+    for router in [Router::v2(), Router::v3()] {
+        let other = "interfaces.eth1 = { segment = \"other\", address = \"10.0.1.2/24\" }\n\
+                     [segment.other]\n";
+        let rest = "count = 90\nevery = \"400ms\"";
+        let steps = router.hears("100ms", "10.0.0.1", 200, rest);
+        let played = router.play(&(other.to_owned() + &steps.replace("\"lan\"", "\"other\"")));
+        assert_eq!(played.entered(A, StateKind::Master), [DOWN]);
+        assert_eq!(played.entered(A, StateKind::Backup), [0]);
+        assert_eq!(played.counters(A).received, 0);
+        assert_eq!(played.drops(A), [(DropReason::Vrid, 90)]);
     }
 }

@@ -298,3 +298,42 @@ fn injected_adverts_reach_every_host() {
     assert_eq!(played.entered(A, StateKind::Backup).last(), Some(&(6 * SECOND + DELAY)));
     assert_eq!(played.entered(A, StateKind::Master).len(), 2);
 }
+
+#[test]
+fn an_injected_payload_is_an_advert_for_an_outsider_only_if_it_looks_like_one() {
+    let payload = |at: &str, payload: &str, protocol: u8| {
+        let octets = format!("payload = \"{payload}\"\nprotocol = {protocol}");
+        step(at, &format!("inject = \"lan\"\nsrc = \"10.0.0.66\"\n{octets}"))
+    };
+    let (better, another_type) = ["21", "22"]
+        .map(|first| format!("{first}33c801 0101a903 0a000064 31313131 00000000"))
+        .into();
+    let rest = payload("5s", "", 112)
+        + &payload("6s", &another_type, 112)
+        + &payload("7s", &better, 113)
+        + &payload("8s", &better, 112);
+    let played = Rehearsal::pair(&rest).play();
+    let strange = played.times(
+        |seen| matches!(seen.seen, Seen::AdvertDelivered(advert) if advert.sender.is_none()),
+    );
+    assert_eq!(strange, [8 * SECOND + DELAY; 2]);
+    let dropped = played.seen.iter().filter_map(|seen| match seen.seen {
+        Seen::Dropped(reason) if seen.host == A => Some((seen.at.0, reason)),
+        _ => None,
+    });
+    let expected = [(5 * SECOND + DELAY, "length"), (6 * SECOND + DELAY, "type")];
+    assert_eq!(dropped.collect::<Vec<_>>(), expected);
+    assert_eq!(played.entered(A, StateKind::Backup).last(), Some(&(8 * SECOND + DELAY)));
+}
+
+#[test]
+fn the_counters_of_a_process_are_read_at_the_end_and_go_with_it() {
+    let played = Rehearsal::pair(&step("10s", "stop = \"a\"")).play();
+    assert!(played.world.status(A).is_none());
+    // The adverts of `a` at 3.609375 s and each second from there, and its resignation.
+    let counters = played.counters(B);
+    assert_eq!((counters.received, counters.received_priority_zero), (8, 1));
+    // From 10 s and 157/256 s on.
+    assert_eq!((counters.sent, counters.master_transitions), (10, 1));
+    assert_eq!(played.drops(B), []);
+}

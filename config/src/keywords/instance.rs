@@ -8,7 +8,7 @@ use super::Effect::{Aside, Kernel, Mastership};
 use super::Standing::{ActedOn, NoEffect, NotBuilt};
 use super::{Effect, Keyword, Place, Show, Since, Standing};
 use crate::meaning::{
-    Draft, Instance, Line, group, instance, seconds, shared, show_addresses, show_peers,
+    Draft, Instance, Line, group, instance, notify, seconds, shared, show_addresses, show_peers,
     show_tracks,
 };
 
@@ -31,6 +31,10 @@ const fn acted(
     show: fn(&Instance) -> Value,
 ) -> Keyword {
     row(name, arguments, default, read).shows(Show::Instance(show))
+}
+
+const fn notified(name: &'static str, read: Reader, show: fn(&Instance) -> Value) -> Keyword {
+    acted(name, "COMMAND [USER [GROUP]]", "none", read, show)
 }
 
 const fn unbuilt(name: &'static str, arguments: &'static str, effect: Effect) -> Keyword {
@@ -122,18 +126,19 @@ pub(super) const VRRP_INSTANCE: &[Keyword] = &[
     acted("preempt_delay", "0..1000", "0", instance::preempt_delay, |i| {
         seconds(i.config.preempt_delay)
     }),
-    unbuilt("notify_master", "COMMAND [USER [GROUP]]", Aside),
-    unbuilt("notify_backup", "COMMAND [USER [GROUP]]", Aside),
-    unbuilt("notify_fault", "COMMAND [USER [GROUP]]", Aside),
-    unbuilt("notify_stop", "COMMAND [USER [GROUP]]", Aside),
+    notified("notify_master", notify::master, |i| notify::show(i.notify.master.as_ref())),
+    notified("notify_backup", notify::backup, |i| notify::show(i.notify.backup.as_ref())),
+    notified("notify_fault", notify::fault, |i| notify::show(i.notify.fault.as_ref())),
+    notified("notify_stop", notify::stop, |i| notify::show(i.notify.stop.as_ref())),
     unbuilt("notify_deleted", "COMMAND [USER [GROUP]]", Aside),
     unbuilt("notify_master_rx_lower_pri", "COMMAND [USER [GROUP]]", Aside),
-    unbuilt("notify", "COMMAND [USER [GROUP]]", Aside),
+    notified("notify", notify::any, |i| notify::show(i.notify.any.as_ref())),
     unbuilt("notify_priority_changes", "[BOOL]", Aside),
     unbuilt("smtp_alert", "[BOOL]", Aside),
     acted("use_vmac", "[NAME]", "off", instance::use_vmac, |i| {
         json!(i.config.virtual_mac.as_ref().map(|mac| mac.interface.as_str()))
-    }),
+    })
+    .by_profile_alone(),
     acted("vmac_xmit_base", "", "off", instance::vmac_xmit_base, |i| {
         json!(i.config.virtual_mac.as_ref().is_some_and(|mac| mac.transmit_from_parent))
     }),

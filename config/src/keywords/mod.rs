@@ -48,6 +48,8 @@ pub struct Keyword {
     pub sets: &'static str,
     /// Its default is chosen by the profile or by `vrrp_strict`.
     pub by_profile: bool,
+    /// Its default is chosen by the profile, and `vrrp_strict` leaves it alone.
+    pub by_profile_alone: bool,
     pub(crate) read: Read,
     pub(crate) show: Show,
 }
@@ -396,6 +398,7 @@ impl Keyword {
             inherits: None,
             sets: name,
             by_profile: false,
+            by_profile_alone: false,
             read: Read::Nothing,
             show: Show::Nothing,
         }
@@ -449,6 +452,11 @@ impl Keyword {
 
     const fn by_profile(mut self) -> Self {
         self.by_profile = true;
+        self
+    }
+
+    const fn by_profile_alone(mut self) -> Self {
+        self.by_profile_alone = true;
         self
     }
 }

@@ -26,7 +26,8 @@ table in `config/src/keywords`: do not edit it, run `UPDATE_DOCS=1 cargo test -p
 RFC 9568 for version 3) unless the file says otherwise, but keep keepalived's checksum with the
 pseudo-header, which its peers demand; `v3_checksum_as_v2` picks RFC 9568's form, in what is sent
 and in what is accepted. Values that keepalived cuts, rounds or ignores are warnings with its result
-in the profile `drop-in`, errors in the profiles `rfc3768`, `rfc5798` and `rfc9568`.
+in the profile `drop-in`, errors in the profiles `rfc3768`, `rfc5798` and `rfc9568`. These three
+also use the virtual MAC without `use_vmac`; `vrrp_strict` alone does not.
 
 `skip_check_adv_addr` changes nothing else: an address list that differs is named once per sender
 with or without it.

@@ -13,6 +13,7 @@ use super::track::TrackDraft;
 use crate::diagnostics::Span;
 use crate::director::{Mail, VirtualServer};
 use crate::keywords::Place;
+use crate::notify::NotifyScripts;
 use crate::trackers::{Script, ScriptUser, TrackedFile, TrackedProcess, Trackers};
 
 /// Where a block and the values in it were given.
@@ -269,6 +270,7 @@ pub(crate) struct InstanceDraft {
     pub tracks: Vec<TrackDraft>,
     pub preempt: Option<bool>,
     pub preempt_delay: Option<Duration>,
+    pub notify: NotifyScripts,
     pub accept: Option<bool>,
     pub ignore_primary_link: bool,
     /// Of `use_vmac`: the name, if there is one.

@@ -14,6 +14,7 @@ pub(crate) mod group;
 pub(crate) mod instance;
 mod line;
 mod notes;
+pub(crate) mod notify;
 pub(crate) mod peer;
 mod settle;
 pub(crate) mod shared;

@@ -14,6 +14,7 @@ use super::line::adjusted_severity;
 use super::transport::{at, family, transport};
 use super::{advice, notes};
 use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::notify::NotifyScripts;
 
 /// An instance as the engine has it, and what only the file says.
 #[derive(Clone, Debug)]
@@ -21,6 +22,7 @@ pub(crate) struct Instance {
     pub config: InstanceConfig,
     pub state: State,
     pub strict: bool,
+    pub notify: NotifyScripts,
     pub skip_check: bool,
     pub no_address: bool,
     pub old_unicast_checksum: bool,
@@ -136,10 +138,7 @@ impl Settling<'_> {
         config.announcements = globals.shared.announcements(&instance.shared, self.profile);
         config.tracks = tracks;
         config.ignore_primary_link = instance.ignore_primary_link;
-        config.virtual_mac = instance.virtual_mac.as_ref().map(|name| VirtualMac {
-            interface: name.clone().unwrap_or_else(|| self.default_mac_name(family)),
-            transmit_from_parent: instance.transmit_from_parent,
-        });
+        config.virtual_mac = self.virtual_mac(family);
         config.rules = globals.shared.rules(&instance.shared, self.profile, version);
         if let Some(accept) = instance.accept {
             config.rules.accept = accept;
@@ -149,6 +148,7 @@ impl Settling<'_> {
         Some(Instance {
             state: instance.state.unwrap_or_default(),
             strict,
+            notify: instance.notify.clone(),
             skip_check: instance
                 .shared
                 .skip_check
@@ -379,6 +379,21 @@ impl Settling<'_> {
             let found = place.into_iter().fold(found, Diagnostic::at);
             self.found.push(found.help("put an address of fe80::/10 first"));
         }
+    }
+
+    /// The RFCs know no virtual router without its MAC (RFC 9568 section 7.3).
+    fn virtual_mac(&self, family: Family) -> Option<VirtualMac> {
+        let instance = &self.placed.value;
+        let name = match self.profile {
+            Profile::DropIn => instance.virtual_mac.as_ref()?.clone(),
+            Profile::Rfc3768 | Profile::Rfc5798 | Profile::Rfc9568 => {
+                instance.virtual_mac.clone().flatten()
+            }
+        };
+        Some(VirtualMac {
+            interface: name.unwrap_or_else(|| self.default_mac_name(family)),
+            transmit_from_parent: instance.transmit_from_parent,
+        })
     }
 
     fn default_mac_name(&self, family: Family) -> InterfaceName {

@@ -81,6 +81,7 @@ mod tests {
         let decide = |own, heard| in_master(priority(100), address(own), 100, address(heard));
         assert_eq!(decide("10.0.0.1", "192.0.2.1"), InMaster::GreaterAddress);
         assert_eq!(decide("128.0.0.1", "127.0.0.1"), InMaster::Lower);
+        assert_eq!(decide("10.0.0.9", "10.0.1.1"), InMaster::GreaterAddress);
         assert_eq!(decide("fe80::7fff", "fe80::8000"), InMaster::GreaterAddress);
         assert_eq!(decide("10.0.0.1", "10.0.0.1"), InMaster::Reflection);
     }

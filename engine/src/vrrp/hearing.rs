@@ -10,8 +10,9 @@ use crate::vrrp::accept::{Accepted, Receiver};
 use crate::vrrp::drop_reason::DropReason;
 use crate::vrrp::election::{self, InBackup, InMaster};
 use crate::vrrp::instance::{Context, Instance};
+use crate::vrrp::last_event::LastEvent;
 use crate::vrrp::named::Cause;
-use crate::vrrp::state::{Heard, State};
+use crate::vrrp::state::{Heard, Hold, State};
 use crate::vrrp::timers;
 
 impl Instance {
@@ -31,14 +32,33 @@ impl Instance {
             }
         }
         match checked {
-            Err(reason) => self.counters.drops.count(reason),
+            Err(reason) => {
+                self.counters.drops.count(reason);
+                // A mismatch was told already and says more, and our own advert that comes back is
+                // no fault.
+                let untold = found.is_empty() && reason != DropReason::OwnSource;
+                if untold && self.named.is_new(received.src, Cause::Discarded(reason)) {
+                    self.notify(ctx, News::AdvertDiscarded { peer: received.src, reason });
+                }
+            }
             Ok(accepted) => {
                 self.named.keep_only(received.src, &found);
                 self.counters.received += 1;
                 self.counters.received_priority_zero += u64::from(accepted.priority == 0);
                 self.last_heard = Some((accepted.source, accepted.priority, ctx.now));
+                self.name_equal_priority(ctx, &accepted);
                 self.on_accepted(ctx, accepted);
             }
+        }
+    }
+
+    /// RFC 9568 section 8.3.2: priorities should differ, or addresses decide who is Master. Two
+    /// owners are a mismatch, and named as such.
+    fn name_equal_priority(&mut self, ctx: &mut Context<'_>, heard: &Accepted) {
+        let (peer, priority) = (heard.source, heard.priority);
+        let is_equal = priority == self.priority.get() && !self.priority.is_owner();
+        if is_equal && self.named.is_new(peer, Cause::EqualPriority) {
+            self.notify(ctx, News::EqualPriority { peer, priority });
         }
     }
 
@@ -57,7 +77,7 @@ impl Instance {
             InBackup::Resigned => self.on_resigned_in_backup(ctx, heard),
             InBackup::Follow => {
                 if let State::Backup(backup) = &mut self.state {
-                    backup.preempt_at = None;
+                    backup.hold = Hold::Off;
                 }
                 self.follow(ctx, heard);
             }
@@ -73,7 +93,7 @@ impl Instance {
         backup.armed_for = skew;
         backup.master_down_at = Some(ctx.now + skew);
         backup.heard = Heard::Resigned(heard.source);
-        backup.preempt_at = None;
+        backup.hold = Hold::Off;
         if self.config.rules.resign_reorder {
             let interval = backup.interval.duration();
             self.resignations.begin(ctx.now, heard.source, interval);
@@ -101,22 +121,35 @@ impl Instance {
 
     /// A lower router is master: the timer goes on, unless a preempt delay holds us.
     fn on_lower_in_backup(&mut self, ctx: &mut Context<'_>, heard: Accepted) {
+        self.end_hold(ctx);
         let delay = self.config.preempt_delay;
+        let (peer, priority) = (heard.source, heard.priority);
         let State::Backup(backup) = &mut self.state else { return };
-        if !delay.is_zero() {
-            let begins = backup.preempt_at.is_none();
-            let until = *backup.preempt_at.get_or_insert(ctx.now + delay);
-            if begins {
-                self.notify(ctx, News::PreemptDelayed { peer: heard.source, delay });
-            }
-            if ctx.now < until {
+        let is_known = matches!(backup.heard, Heard::Lower { .. });
+        match backup.hold {
+            Hold::Off if !delay.is_zero() => {
+                backup.hold = Hold::Until(ctx.now + delay);
+                self.last_event = LastEvent::LowerPriorityMaster;
+                self.notify(ctx, News::PreemptDelayed { peer, delay });
                 self.follow(ctx, heard);
-                return;
+            }
+            Hold::Until(_) => self.follow(ctx, heard),
+            Hold::Off | Hold::Over => {
+                backup.heard = Heard::Lower { peer, priority };
+                if !is_known && backup.hold == Hold::Off {
+                    self.last_event = LastEvent::LowerPriorityMaster;
+                }
             }
         }
-        if let State::Backup(backup) = &mut self.state {
-            let (peer, priority) = (heard.source, heard.priority);
-            backup.heard = Heard::Lower { peer, priority };
+    }
+
+    /// The preempt delay ends when it is due: what was held back happens from now on.
+    pub(crate) fn end_hold(&mut self, ctx: &mut Context<'_>) {
+        let State::Backup(backup) = &mut self.state else { return };
+        if backup.hold.is_due(ctx.now) {
+            backup.hold = Hold::Over;
+            self.last_event = LastEvent::PreemptHoldTimeout;
+            self.notify(ctx, News::PreemptDelayOver);
         }
     }
 

@@ -20,11 +20,13 @@ use crate::policy;
 use crate::status::Counters;
 use crate::time::Timestamp;
 use crate::vrrp::accept::Receiver;
+use crate::vrrp::flapping::{self, Flapping};
 use crate::vrrp::holdings::{Change, Holdings, Want};
+use crate::vrrp::last_event::LastEvent;
 use crate::vrrp::named::Named;
 use crate::vrrp::resigned::Resignations;
 use crate::vrrp::sending::Sending;
-use crate::vrrp::state::{Backup, Heard, Master, State};
+use crate::vrrp::state::{Backup, Heard, Hold, Master, State};
 use crate::vrrp::timers;
 
 /// What an instance may see and where its effects go.
@@ -62,6 +64,7 @@ pub(crate) struct Instance {
     pub(crate) state: State,
     pub(crate) resignations: Resignations,
     pub(crate) named: Named,
+    flapping: Flapping,
     pub(crate) sending: Sending,
     pub(crate) holdings: Holdings,
     /// It is being stopped: nothing starts it again.
@@ -70,6 +73,7 @@ pub(crate) struct Instance {
     // Books.
     pub(crate) since: Timestamp,
     pub(crate) why: Why,
+    pub(crate) last_event: LastEvent,
     pub(crate) counters: Counters,
     pub(crate) last_heard: Option<(IpAddr, u8, Timestamp)>,
 }
@@ -96,12 +100,14 @@ impl Instance {
             state: State::Initialize { start_at },
             resignations: Resignations::default(),
             named: Named::default(),
+            flapping: Flapping::default(),
             sending: Sending::default(),
             holdings: Holdings::default(),
             stopping: false,
             next_number: 0,
             since: now,
             why: Why::Startup,
+            last_event: LastEvent::None,
             counters: Counters::default(),
             last_heard: None,
         };
@@ -150,7 +156,10 @@ impl Instance {
         }
         // What runs goes on while a tracker that a reload added has not reported yet.
         let pending = pending.filter(|_| !self.is_running());
-        self.own_fault = self.port_fault(ctx.observed).or(tracked).or(pending);
+        let fault = self.port_fault(ctx.observed).or(tracked).or(pending);
+        let event = LastEvent::of_fault(self.own_fault.as_ref(), fault.as_ref());
+        self.last_event = event.unwrap_or(self.last_event);
+        self.own_fault = fault;
         let weighted = if self.weights_count { delta } else { 0 };
         self.set_priority(ctx, self.config.priority.adjusted(weighted));
         self.act_on_faults(ctx);
@@ -247,7 +256,7 @@ impl Instance {
             interval,
             armed_for,
             heard: Heard::Nothing,
-            preempt_at: None,
+            hold: Hold::Off,
         };
         self.change_state(ctx, State::Backup(backup), why);
     }
@@ -290,7 +299,14 @@ impl Instance {
         let to = self.state.kind();
         if from != to {
             (self.since, self.why) = (ctx.now, why.clone());
+            let event = LastEvent::of_change(&why, self.config.priority.is_owner());
+            self.last_event = event.unwrap_or(self.last_event);
+            let flapping = self.flapping.on_change(ctx.now, to, &why, self.config.interval);
             self.notify(ctx, News::State { from, to, why });
+            if let Some(within) = flapping {
+                let transitions = flapping::TRANSITIONS as u8;
+                self.notify(ctx, News::Flapping { transitions, within });
+            }
         }
         self.reconcile(ctx);
     }
@@ -346,6 +362,7 @@ impl Instance {
         if self.holdings.deadline().is_some_and(|at| at <= ctx.now) {
             self.reconcile(ctx);
         }
+        self.end_hold(ctx);
         match &mut self.state {
             State::Initialize { start_at: Some(at) } if *at <= ctx.now => {
                 self.state = State::Initialize { start_at: None };
@@ -546,6 +563,7 @@ impl Instance {
         self.state.fold(now, hasher);
         self.resignations.fold(now, hasher);
         self.named.fold(hasher);
+        self.flapping.fold(now, hasher);
         self.sending.fold(now, hasher);
         let first = self.holdings.first_waiting().unwrap_or(0);
         self.holdings.fold(now, first, hasher);

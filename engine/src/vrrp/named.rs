@@ -6,6 +6,7 @@ use core::net::IpAddr;
 
 use crate::event::Mismatch;
 use crate::names::{Interval, Vrid};
+use crate::vrrp::drop_reason::DropReason;
 
 /// Most pairs of cause and sender that are remembered. Beyond it a mismatch is counted and not
 /// named, so that forged senders cannot fill a log.
@@ -21,6 +22,10 @@ pub(crate) enum Cause {
     /// v3: this interval was learnt from it. Two masters with two intervals would otherwise be told
     /// once per packet.
     Interval(Interval),
+    /// It has our priority.
+    EqualPriority,
+    /// An advert of it was discarded for a fault that is no disagreement.
+    Discarded(DropReason),
 }
 
 impl From<Mismatch> for Cause {
@@ -92,6 +97,23 @@ mod tests {
         for _ in 0..MENDED_AFTER {
             named.keep_only(sender(1), &[]);
         }
+        assert!(named.is_new(sender(1), Mismatch::Ttl(254).into()));
+    }
+
+    #[test]
+    fn only_what_this_sender_no_longer_shows_is_mended() {
+        let interval = Cause::Interval(Interval::from_centiseconds(200).unwrap());
+        let mut named = Named::default();
+        assert!(named.is_new(sender(1), Mismatch::Ttl(254).into()));
+        assert!(named.is_new(sender(1), Mismatch::AddressList.into()));
+        assert!(named.is_new(sender(1), interval));
+        assert!(named.is_new(sender(2), Mismatch::Ttl(254).into()));
+        for _ in 0..MENDED_AFTER {
+            named.keep_only(sender(1), &[Mismatch::AddressList]);
+        }
+        assert!(!named.is_new(sender(1), Mismatch::AddressList.into()), "it still shows that");
+        assert!(!named.is_new(sender(1), interval), "an interval is no mismatch");
+        assert!(!named.is_new(sender(2), Mismatch::Ttl(254).into()), "that is another sender");
         assert!(named.is_new(sender(1), Mismatch::Ttl(254).into()));
     }
 

@@ -75,6 +75,7 @@ impl Resignations {
 mod tests {
     use super::*;
     use core::net::Ipv4Addr;
+    use std::hash::DefaultHasher;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -102,6 +103,29 @@ mod tests {
         resigned.begin(at(0), peer(1), SECOND);
         assert!(resigned.covers(at(999_999_999), peer(1)));
         assert!(!resigned.covers(at(1_000_000_000), peer(1)));
+    }
+
+    #[test]
+    fn a_sender_that_resigns_again_begins_a_period_anew() {
+        let mut resigned = Resignations::default();
+        resigned.begin(at(0), peer(1), SECOND);
+        assert!(resigned.answer(at(1), peer(1)));
+        resigned.begin(at(2), peer(1), SECOND);
+        assert!(resigned.answer(at(3), peer(1)), "the first advert of this period");
+        assert!(!resigned.answer(at(4), peer(1)));
+    }
+
+    #[test]
+    fn a_period_that_is_over_is_not_folded() {
+        let folded = |now| {
+            let mut resigned = Resignations::default();
+            resigned.begin(at(0), peer(1), SECOND);
+            let mut hasher = DefaultHasher::new();
+            resigned.fold(at(now), &mut hasher);
+            hasher.finish()
+        };
+        assert_eq!(folded(1_000_000_000), DefaultHasher::new().finish());
+        assert_ne!(folded(999_999_999), DefaultHasher::new().finish());
     }
 
     #[test]

@@ -83,6 +83,7 @@ impl Rivals {
 mod tests {
     use super::*;
     use core::net::Ipv4Addr;
+    use std::hash::DefaultHasher;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -108,6 +109,20 @@ mod tests {
         let mut rivals = Rivals::default();
         let mut heard = |ms| rivals.heard(at(ms), peer(1), SECOND);
         assert_eq!([heard(0), heard(0), heard(499), heard(500)], [Some(1), None, None, Some(2)]);
+        assert_eq!([heard(501), heard(999), heard(1000)], [None, None, Some(3)]);
+    }
+
+    #[test]
+    fn a_window_that_is_over_is_not_folded() {
+        let folded = |now| {
+            let mut rivals = Rivals::default();
+            assert!(rivals.may_assert(at(0), SECOND));
+            let mut hasher = DefaultHasher::new();
+            rivals.fold(at(now), &mut hasher);
+            hasher.finish()
+        };
+        assert_eq!(folded(1000), folded(5000));
+        assert_ne!(folded(999), folded(1000));
     }
 
     #[test]

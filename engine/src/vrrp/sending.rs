@@ -149,6 +149,7 @@ mod tests {
             assert_eq!(sending.done(0, REFUSED), None, "the other one is still waited for");
         }
         assert_eq!(sending.done(1, REFUSED), Some(1));
+        assert_eq!(sending.done(1, REFUSED), None, "the round is refused already");
         begin(&mut sending, 1, 2, 255);
         assert!((2..256).all(|number| sending.done(number, REFUSED).is_none()));
         assert_eq!(sending.done(256, REFUSED), Some(2), "255 peers");

@@ -35,8 +35,16 @@ pub(crate) struct Backup {
     /// The down timer was armed with this much.
     pub(crate) armed_for: Duration,
     pub(crate) heard: Heard,
-    /// Lower adverts count until then (`preempt_delay`).
-    pub(crate) preempt_at: Option<Timestamp>,
+    pub(crate) hold: Hold,
+}
+
+/// The preempt delay. While it runs, adverts of a lower master count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// No lower master was heard, or there is no delay.
+    Off,
+    Until(Timestamp),
+    Over,
 }
 
 /// The last advert that told something of the election.
@@ -69,7 +77,11 @@ impl State {
     pub(crate) fn deadline(&self) -> Option<(Timestamp, &'static str)> {
         match self {
             Self::Initialize { start_at } => start_at.map(|at| (at, "start-up delay")),
-            Self::Backup(backup) => backup.master_down_at.map(|at| (at, "Master_Down_Timer")),
+            Self::Backup(backup) => {
+                let down = backup.master_down_at.map(|at| (at, "Master_Down_Timer"));
+                let hold = backup.hold.deadline().map(|at| (at, "preempt delay"));
+                [down, hold].into_iter().flatten().min()
+            }
             Self::Master(master) => {
                 let advert = (master.advert_at, "Adver_Timer");
                 let announce = master.announcing.deadline().map(|at| (at, "announcement"));
@@ -90,8 +102,9 @@ impl State {
                 // where it was.
                 backup.master_down_at.map(|at| (at - now, now - at)).hash(hasher);
                 (backup.interval, backup.armed_for, backup.heard).hash(hasher);
-                // A hold that is over is over, however long ago.
-                backup.preempt_at.map(|at| at - now).hash(hasher);
+                // One that is due ends alike, however late.
+                backup.hold.deadline().map(|at| at - now).hash(hasher);
+                (backup.hold == Hold::Over).hash(hasher);
             }
             Self::Master(master) => {
                 // From a late timer the next one is counted, so lateness decides.
@@ -100,6 +113,19 @@ impl State {
                 master.rivals.fold(now, hasher);
             }
         }
+    }
+}
+
+impl Hold {
+    const fn deadline(self) -> Option<Timestamp> {
+        match self {
+            Self::Until(at) => Some(at),
+            Self::Off | Self::Over => None,
+        }
+    }
+
+    pub(crate) fn is_due(self, now: Timestamp) -> bool {
+        self.deadline().is_some_and(|at| at <= now)
     }
 }
 

@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use crate::config::Transport;
 use crate::event::{Fault, News, StateKind};
 use crate::input::EffectError;
-use crate::names::{Family, InterfaceName};
+use crate::names::{Family, InterfaceName, MacAddress};
 use crate::output::{AdvertFrame, Announcement, CommandId, Frame, Output};
 use crate::policy;
 use crate::rules::NaBurst;
@@ -97,7 +97,9 @@ impl Instance {
             (_, _, Some((index, interface))) => (index, interface.mac),
             (_, _, None) => return,
         };
-        let announcement = Announcement { interface: index, mac, address };
+        let virtual_mac = MacAddress::virtual_router(self.config.family, self.config.vrid);
+        let arp_target = self.config.rules.arp_target.address(virtual_mac);
+        let announcement = Announcement { interface: index, mac, address, arp_target };
         let (frame, frames) = match Family::of(address) {
             Family::Ipv4 => (Frame::GratuitousArp(announcement), frames),
             Family::Ipv6 => {

@@ -9,7 +9,7 @@ use vipd_engine::rules::{ChecksumRule, ListRule};
 use vipd_engine::{Family, InstanceConfig, Version};
 
 use super::view::Member;
-use crate::scenario::Injection;
+use crate::scenario::{AdvertFields, Injection};
 
 /// What `receiver` must name when it hears `sender`, in the order in which it would notice.
 pub(super) fn named(sender: &Member, receiver: &Member) -> Vec<&'static str> {
@@ -28,9 +28,13 @@ pub(super) fn between(a: &Member, b: &Member) -> Option<&'static str> {
 }
 
 /// What a configured receiver must name in an advert that somebody put on the wire.
-pub(super) fn named_in(injection: &Injection, receiver: &InstanceConfig) -> Vec<&'static str> {
+pub(super) fn named_in(
+    injection: &Injection,
+    advert: &AdvertFields,
+    receiver: &InstanceConfig,
+) -> Vec<&'static str> {
     let mut kinds = Vec::new();
-    if injection.version != receiver.version.number() {
+    if advert.version != receiver.version.number() {
         kinds.push("version");
     }
     match &receiver.transport {
@@ -53,14 +57,14 @@ pub(super) fn named_in(injection: &Injection, receiver: &InstanceConfig) -> Vec<
             }
         }
     }
-    if receiver.version == Version::V2 && injection.version == 2 {
+    if receiver.version == Version::V2 && advert.version == 2 {
         match receiver.password {
-            Some(_) if injection.auth_type != 1 => kinds.push("authentication-type"),
-            Some(password) if injection.auth_data != password.octets() => kinds.push("password"),
-            None if injection.auth_type != 0 => kinds.push("authentication-type"),
+            Some(_) if advert.auth_type != 1 => kinds.push("authentication-type"),
+            Some(password) if advert.auth_data != password.octets() => kinds.push("password"),
+            None if advert.auth_type != 0 => kinds.push("authentication-type"),
             Some(_) | None => {}
         }
-        if u64::from(injection.interval) != receiver.interval.duration().as_secs() {
+        if u64::from(advert.interval) != receiver.interval.duration().as_secs() {
             kinds.push("interval");
         }
     }

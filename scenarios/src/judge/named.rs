@@ -17,7 +17,7 @@ use super::terms::since;
 use super::view::View;
 use super::{Property, PropertyId, PropertyReport};
 use crate::record::{HostId, SeenAdvert, WorldTime};
-use crate::scenario::Injection;
+use crate::scenario::{Injection, Message};
 
 /// S9.
 #[derive(Debug)]
@@ -94,7 +94,9 @@ impl Named {
         advert: &SeenAdvert,
         injection: &Injection,
     ) {
-        if injection.checksum_error != 0 {
+        // Whether raw octets are an advert is the receiver's business: nothing is demanded of it.
+        let Message::Advert(fields) = &injection.message else { return };
+        if fields.checksum_error != 0 {
             return;
         }
         for (router, members) in view.routers.iter().enumerate() {
@@ -104,9 +106,9 @@ impl Named {
             }
             for member in members.members.iter().filter(|member| member.host == receiver) {
                 let kinds = if key.vrid == there.vrid {
-                    mismatch::named_in(injection, &member.config)
+                    mismatch::named_in(injection, fields, &member.config)
                 } else {
-                    let carried = injection.addresses.iter().copied();
+                    let carried = fields.addresses.iter().copied();
                     let runs = view.routers.iter().any(|other| {
                         other.key == there && other.members.iter().any(|m| m.host == receiver)
                     });

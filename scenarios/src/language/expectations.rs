@@ -22,7 +22,7 @@ const KINDS: [(&str, bool); 6] = [
 
 /// Names of [`vipd_engine::News`] and, after `mismatch/`, of [`vipd_engine::Mismatch`]. A change of
 /// state is expected by `enters`.
-pub(super) const EVENTS: [&str; 22] = [
+pub(super) const EVENTS: [&str; 26] = [
     "mismatch/version",
     "mismatch/interval",
     "mismatch/authentication-type",
@@ -41,6 +41,10 @@ pub(super) const EVENTS: [&str; 22] = [
     "interval-learned",
     "priority-changed",
     "preempt-delayed",
+    "preempt-delay-over",
+    "equal-priority",
+    "advert-discarded",
+    "flapping",
     "leftover-address",
     "address-lost",
     "command-failed",
@@ -199,10 +203,10 @@ fn enters<'t>(
     let host = fields.required("host", m).and_then(|value| names.director(value, m));
     let router = router(fields, m);
     let name = values::text(value, m)?;
-    let state = StateKind::ALL.into_iter().find(|state| state.name() == name);
+    let state = StateKind::from_word(name);
     if state.is_none() {
-        let states = StateKind::ALL.iter().map(|state| state.name());
-        m.unknown("state", name, value.span(), states);
+        let words = StateKind::words().map(|(word, _)| word);
+        m.unknown("state", name, value.span(), words);
     }
     Some(Expect::Enters { host: host?, router: router?, state: state? })
 }

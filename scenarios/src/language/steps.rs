@@ -4,13 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use vipd_config::diagnostics::Diagnostic;
 use vipd_engine::TrackerValue;
 use vipd_engine::config::{MULTICAST_GROUP_V4, MULTICAST_GROUP_V6};
+use vipd_engine::vrrp::advert::IP_PROTOCOL;
 
 use crate::language::topology::{self, Names};
 use crate::language::values::{self, Fields, Mistakes, Value, quoted};
 use crate::record::HostId;
-use crate::scenario::{Injection, Paths, Step, TimedStep};
+use crate::scenario::{AdvertFields, Injection, Message, Paths, Step, TimedStep};
+
+/// The longest message that an Ethernet frame carries behind either IP header.
+const MAX_PAYLOAD: usize = 1460;
 
 /// Reads the value of an action's key, and its arguments from the other keys.
 pub(super) type Read = for<'t> fn(&mut Reader<'_, 't, '_>, &'t Value<'t>) -> Option<Step>;
@@ -88,8 +93,7 @@ pub(super) fn step<'t>(
     };
     if let Some(((_, _), second)) = actions.next() {
         let span = m.span(first);
-        let diagnostic =
-            vipd_config::diagnostics::Diagnostic::error("two-actions", "a step does one thing");
+        let diagnostic = Diagnostic::error("two-actions", "a step does one thing");
         let second = m.span(second);
         m.push(
             diagnostic
@@ -150,6 +154,29 @@ impl<'t> Reader<'_, 't, '_> {
             (None, Some(default)) => Some(default),
             (None, None) => self.required(key).and(None),
         }
+    }
+
+    /// The whole message. A key that would make a part of it is a mistake beside it.
+    fn octets(&mut self, payload: &'t Value<'t>) -> Option<Vec<u8>> {
+        let octets = values::octets(payload, MAX_PAYLOAD, self.m);
+        let beside = self.fields.keys().into_iter().filter_map(|(key, place)| {
+            let known = ADVERT_KEYS.into_iter().find(|known| *known == key)?;
+            Some((known, place))
+        });
+        let beside: Vec<_> = beside.collect();
+        for (key, place) in &beside {
+            self.fields.optional(key);
+            let message = format!("`{key}` has no place beside `payload`");
+            let help = "leave one of them out: `payload` is the whole message as it is, the other \
+                        keys make one";
+            let whole = self.m.span(payload.span());
+            let diagnostic = Diagnostic::error("two-messages", message);
+            let place = self.m.span(place.clone());
+            self.m.push(
+                diagnostic.at(place).label("a part").also(whole, "the whole message").help(help),
+            );
+        }
+        octets.filter(|_| beside.is_empty())
     }
 
     fn port(&mut self, value: &'t Value<'t>) -> (Option<HostId>, Option<Arc<str>>) {
@@ -321,6 +348,40 @@ fn inject<'t>(r: &mut Reader<'_, 't, '_>, value: &'t Value<'t>) -> Option<Step> 
     };
     let dst = r.fields.optional("dst").map_or(Some(group), |v| values::address(v, r.m));
     let ttl = r.octet("ttl", Some(255), 255);
+    let protocol = r.octet("protocol", Some(IP_PROTOCOL), 255);
+    let message = match r.fields.optional("payload") {
+        Some(payload) => r.octets(payload).map(Message::Octets),
+        None => advert(r, usual).map(Message::Advert),
+    };
+    let (count, every) = match r.fields.optional("count") {
+        Some(_) => (r.count("count"), r.time("every")),
+        None => (Some(1), Some(Duration::ZERO)),
+    };
+    Some(Step::Inject(Box::new(Injection {
+        segment: segment?,
+        src: src?,
+        dst: dst?,
+        ttl: ttl?,
+        protocol: protocol?,
+        message: message?,
+        count: count?,
+        every: every?,
+    })))
+}
+
+/// The keys that make an advert.
+const ADVERT_KEYS: [&str; 8] = [
+    "version",
+    "vrid",
+    "priority",
+    "interval",
+    "auth_pass",
+    "auth_type",
+    "addresses",
+    "checksum_error",
+];
+
+fn advert(r: &mut Reader<'_, '_, '_>, usual: u8) -> Option<AdvertFields> {
     let version = r.octet("version", Some(usual), 15);
     let vrid = r.octet("vrid", None, 255);
     let priority = r.octet("priority", None, 255);
@@ -338,15 +399,7 @@ fn inject<'t>(r: &mut Reader<'_, 't, '_>, value: &'t Value<'t>) -> Option<Step> 
         Some(value) => values::integer(value, u16::MAX, r.m),
         None => Some(0),
     };
-    let (count, every) = match r.fields.optional("count") {
-        Some(_) => (r.count("count"), r.time("every")),
-        None => (Some(1), Some(Duration::ZERO)),
-    };
-    Some(Step::Inject(Box::new(Injection {
-        segment: segment?,
-        src: src?,
-        dst: dst?,
-        ttl: ttl?,
+    Some(AdvertFields {
         version: version?,
         vrid: vrid?,
         priority: priority?,
@@ -355,9 +408,7 @@ fn inject<'t>(r: &mut Reader<'_, 't, '_>, value: &'t Value<'t>) -> Option<Step> 
         auth_data: auth_data.unwrap_or(Some([0; 8]))?,
         addresses,
         checksum_error: checksum_error?,
-        count: count?,
-        every: every?,
-    })))
+    })
 }
 
 /// An interval as it goes on the wire: seconds in v2, centiseconds in any other version.

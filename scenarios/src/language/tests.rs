@@ -9,7 +9,7 @@ use super::steps::ACTIONS;
 use super::*;
 use crate::judge::{PropertyId, Verdict};
 use crate::record::{HostId, SegmentId};
-use crate::scenario::{Conditions, Expect, Injection, Paths, Step};
+use crate::scenario::{AdvertFields, Conditions, Expect, Injection, Message, Paths, Step};
 
 const PAIR: &str = r#"
 title = "two directors and a client"
@@ -149,11 +149,7 @@ fn arguments_of_steps_are_read() {
 #[test]
 fn an_injected_advert_has_the_defaults_of_its_family() {
     let injected = step("inject = \"lan\"\nsrc = \"200.222.0.9\"\nvrid = 51\npriority = 0");
-    let v4 = Injection {
-        segment: SegmentId(0),
-        src: "200.222.0.9".parse().unwrap(),
-        dst: "224.0.0.18".parse().unwrap(),
-        ttl: 255,
+    let fields = AdvertFields {
         version: 2,
         vrid: 51,
         priority: 0,
@@ -162,6 +158,14 @@ fn an_injected_advert_has_the_defaults_of_its_family() {
         auth_data: [0; 8],
         addresses: Vec::new(),
         checksum_error: 0,
+    };
+    let v4 = Injection {
+        segment: SegmentId(0),
+        src: "200.222.0.9".parse().unwrap(),
+        dst: "224.0.0.18".parse().unwrap(),
+        ttl: 255,
+        protocol: 112,
+        message: Message::Advert(fields.clone()),
         count: 1,
         every: Duration::ZERO,
     };
@@ -169,8 +173,7 @@ fn an_injected_advert_has_the_defaults_of_its_family() {
     let v6 = Injection {
         src: "fe80::9".parse().unwrap(),
         dst: "ff02::12".parse().unwrap(),
-        version: 3,
-        interval: 10,
+        message: Message::Advert(AdvertFields { version: 3, interval: 10, ..fields.clone() }),
         count: 5,
         every: Duration::from_millis(10),
         ..v4.clone()
@@ -178,10 +181,46 @@ fn an_injected_advert_has_the_defaults_of_its_family() {
     let text = "inject = \"lan\"\nsrc = \"fe80::9\"\nvrid = 51\npriority = 0\n\
                 interval = \"100ms\"\ncount = 5\nevery = \"10ms\"";
     assert_eq!(step(text), Step::Inject(Box::new(v6)));
-    let signed = Injection { auth_type: 1, auth_data: *b"1111\0\0\0\0", ..v4 };
+    let fields = AdvertFields { auth_type: 1, auth_data: *b"1111\0\0\0\0", ..fields };
+    let signed = Injection { message: Message::Advert(fields), ..v4 };
     let text = "inject = \"lan\"\nsrc = \"200.222.0.9\"\nvrid = 51\npriority = 0\n\
                 auth_pass = \"1111\"";
     assert_eq!(step(text), Step::Inject(Box::new(signed)));
+}
+
+#[test]
+fn an_injected_payload_is_the_message_as_it_is() {
+    let octets = |payload: &str| {
+        let text = format!("inject = \"lan\"\nsrc = \"200.222.0.9\"\npayload = {payload}");
+        let Step::Inject(injection) = step(&text) else { panic!("an injection") };
+        assert_eq!((injection.ttl, injection.protocol, injection.count), (255, 112, 1));
+        injection.message
+    };
+    let expected = vec![0x31, 0x33, 0x96, 0x01, 0x00, 0x64, 0xab];
+    assert_eq!(octets("\"31339601 0064aB\""), Message::Octets(expected.clone()));
+    assert_eq!(octets("\"\"\"\n3133 9601\n 00 6 4ab\n\"\"\""), Message::Octets(expected));
+    assert_eq!(octets("\"\""), Message::Octets(vec![]));
+    let longest = "ff".repeat(1460);
+    assert_eq!(octets(&format!("\"{longest}\"")), Message::Octets(vec![0xff; 1460]));
+}
+
+#[test]
+fn mistakes_in_a_payload_are_underlined() {
+    let too_long = "00".repeat(1461);
+    let steps = [
+        "payload = \"3133960\"".to_owned(),
+        "payload = \"3133 96g1\"".to_owned(),
+        "payload = 31339601".to_owned(),
+        "payload = \"31339601\"\nvrid = 51\nversion = 3".to_owned(),
+        "payload = \"3133\"\nprotocol = 256\nttl = -1".to_owned(),
+        "payloda = \"3133\"\nvrid = 51\npriority = 1".to_owned(),
+        format!("payload = \"{too_long}\""),
+    ];
+    let text = steps.map(|step| {
+        format!("[[step]]\nat = \"3s\"\ninject = \"lan\"\nsrc = \"200.222.0.9\"\n{step}\n")
+    });
+    let mistakes = mistakes_with(&text.concat());
+    insta::assert_snapshot!(mistakes.replace(&too_long, "00..00"));
 }
 
 #[test]
@@ -206,6 +245,20 @@ fn a_step_prints_as_one_line() {
         ),
         "inject lan: v2 vrid 51 prio 0 from 200.222.0.9 to 224.0.0.18 ttl 255, 9 times every 1ms"
     );
+    let octets = |payload, rest| {
+        line(&format!("inject = \"lan\"\nsrc = \"200.222.0.9\"\npayload = \"{payload}\"{rest}"))
+    };
+    assert_eq!(
+        octets("213396010001 86bf c000020a", "\nprotocol = 113"),
+        "inject lan: 12 octets 21339601 000186bf .. from 200.222.0.9 to 224.0.0.18 ttl 255 \
+         protocol 113"
+    );
+    assert_eq!(
+        octets("21339601 0001", "\nttl = 1"),
+        "inject lan: 6 octets 21339601 0001 from 200.222.0.9 to 224.0.0.18 ttl 1"
+    );
+    let nothing = "inject lan: 0 octets from 200.222.0.9 to 224.0.0.18 ttl 255";
+    assert_eq!(octets("", ""), nothing);
 }
 
 #[test]
@@ -239,6 +292,12 @@ fn expectations_have_windows() {
         expect("within = [\"1s\", \"2s\"]\nhost = \"a\"\nenters = \"fault\"").2,
         Expect::Enters { host: A, router: None, state: StateKind::Fault }
     );
+    for word in ["master", "active"] {
+        assert_eq!(
+            expect(&format!("at = \"4s\"\nhost = \"a\"\nenters = \"{word}\"")).2,
+            Expect::Enters { host: A, router: None, state: StateKind::Master }
+        );
+    }
     assert_eq!(
         expect("within = [\"1s\", \"2s\"]\nhost = \"a\"\nevent = \"mismatch/ttl\"\ntimes = 1").2,
         Expect::Event { host: A, name: "mismatch/ttl".into(), times: Some(1) }

@@ -273,6 +273,35 @@ pub(super) fn signed(value: &Value, min: i128, max: i128, m: &mut Mistakes) -> O
     }
 }
 
+/// Octets in hexadecimal, with spaces wherever they help.
+pub(super) fn octets(value: &Value, max: usize, m: &mut Mistakes) -> Option<Vec<u8>> {
+    let help = "write two hexadecimal digits for each octet, such as \"21339601 0001\"";
+    let text = text(value, m)?;
+    let mut digits = Vec::new();
+    for (at, letter) in text.char_indices().filter(|(_, letter)| !letter.is_whitespace()) {
+        let Some(digit) = letter.to_digit(16) else {
+            let place = m.piece(value, at..at + letter.len_utf8());
+            let message = format!("`{letter}` is no hexadecimal digit");
+            m.error("bad-octets", place, message, "not a digit", help);
+            return None;
+        };
+        digits.push(digit as u8);
+    }
+    let (pairs, half) = digits.as_chunks();
+    if !half.is_empty() {
+        let message = format!("{} digits are no whole octets", digits.len());
+        m.error("bad-octets", value.span(), message, "half an octet", help);
+        return None;
+    }
+    if pairs.len() > max {
+        let message = format!("{} octets do not fit into a frame", pairs.len());
+        let help = format!("at most {max} octets fit");
+        m.error("out-of-range", value.span(), message, "too long", help);
+        return None;
+    }
+    Some(pairs.iter().map(|[high, low]| high << 4 | low).collect())
+}
+
 pub(super) fn fault_class(value: &Value, m: &mut Mistakes) -> Option<u8> {
     let help = "write the number of a fault class, 1 to 20: see docs/properties.md";
     let Some(number) = value.get_ref().as_integer() else {

@@ -5,10 +5,11 @@
 use std::fmt;
 
 use vipd_engine::TrackerValue;
+use vipd_engine::vrrp::advert::IP_PROTOCOL;
 
 use crate::language::duration_text;
 use crate::record::{HostId, SegmentId};
-use crate::scenario::{Conditions, Injection, Paths, Scenario, Step};
+use crate::scenario::{AdvertFields, Conditions, Injection, Message, Paths, Scenario, Step};
 
 impl Step {
     /// The key of the step in a scenario file, also `what` in the JSON timeline.
@@ -117,9 +118,18 @@ impl StepLine<'_> {
     }
 
     fn inject(&self, f: &mut fmt::Formatter<'_>, injection: &Injection) -> fmt::Result {
-        let Injection { segment, src, dst, ttl, version, vrid, priority, count, .. } = injection;
-        write!(f, " {}: v{version} vrid {vrid} prio {priority}", self.segment(*segment))?;
+        let Injection { segment, src, dst, ttl, protocol, message, count, .. } = injection;
+        write!(f, " {}:", self.segment(*segment))?;
+        match message {
+            Message::Advert(AdvertFields { version, vrid, priority, .. }) => {
+                write!(f, " v{version} vrid {vrid} prio {priority}")?;
+            }
+            Message::Octets(octets) => write!(f, " {}", OctetsLine(octets))?,
+        }
         write!(f, " from {src} to {dst} ttl {ttl}")?;
+        if *protocol != IP_PROTOCOL {
+            write!(f, " protocol {protocol}")?;
+        }
         match count {
             1 => Ok(()),
             _ => write!(f, ", {count} times every {}", duration_text(injection.every)),
@@ -180,6 +190,21 @@ impl fmt::Display for StepLine<'_> {
             }
             Step::Inject(injection) => self.inject(f, injection),
         }
+    }
+}
+
+/// How many octets, and as many of them as the fixed part of an advert has.
+struct OctetsLine<'a>(&'a [u8]);
+
+impl fmt::Display for OctetsLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 8;
+        write!(f, "{} octets", self.0.len())?;
+        for (place, octet) in self.0.iter().take(SHOWN).enumerate() {
+            let gap = if place % 4 == 0 { " " } else { "" };
+            write!(f, "{gap}{octet:02x}")?;
+        }
+        if self.0.len() > SHOWN { f.write_str(" ..") } else { Ok(()) }
     }
 }
 

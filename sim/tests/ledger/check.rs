@@ -8,6 +8,7 @@ use std::path::Path;
 use vipd_engine::Profile;
 
 use super::row::{Ledger, Proof, Ring, Row};
+use super::source::Source;
 
 const LEVELS: [&str; 6] = ["MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY", "info"];
 
@@ -37,11 +38,63 @@ fn profiles(row: &Row) -> Vec<String> {
     let unknown = row.profiles.iter().filter(|profile| !known.contains(&profile.as_str()));
     let mut broken: Vec<_> =
         unknown.map(|profile| format!("{id}: no profile is called {profile}")).collect();
-    let in_drop_in = row.profiles.iter().any(|profile| profile == Profile::DropIn.name());
-    if broken.is_empty() && row.is_must() && !in_drop_in && row.deviation.is_none() {
+    if !broken.is_empty() || !row.is_must() {
+        return broken;
+    }
+    if !row.holds_in(Profile::DropIn) && row.deviation.is_none() {
         broken.push(format!("{id}: drop-in leaves it and no deviation says why"));
     }
+    let left: Vec<_> = row.comes_from().filter(|profile| !row.holds_in(*profile)).collect();
+    match &row.exception {
+        Some(_) if left.is_empty() => {
+            broken.push(format!("{id}: an exception, and no profile leaves it"));
+        }
+        Some(_) => {}
+        None => broken.extend(left.iter().map(|profile| {
+            format!("{id}: {} leaves it and no exception says why", profile.name())
+        })),
+    }
     broken
+}
+
+/// A deviation says what restores the RFC: a profile, a keyword that `keywords.md` has, or that
+/// nothing does.
+pub fn deviations(ledger: &Ledger, root: &Path) -> Vec<String> {
+    let page = fs::read_to_string(root.join("docs/keywords.md")).expect("the keywords");
+    let restores = |word: &str| {
+        Profile::ALL.iter().any(|profile| profile.name() == word)
+            || page.contains(&format!("| `{word}` |"))
+    };
+    let rows = ledger.rows.iter().filter_map(|row| Some((&row.id, row.deviation.as_ref()?)));
+    let vague = rows.filter(|(_, why)| {
+        let quoted = why.split('`').skip(1).step_by(2);
+        let mut words = quoted.filter_map(|quoted| quoted.split(' ').next());
+        !words.any(restores) && !why.contains("nothing restores it")
+    });
+    vague
+        .map(|(id, _)| format!("{id}: its deviation names nothing that restores the RFC"))
+        .collect()
+}
+
+/// What is optional in the RFCs, and left out whole.
+const OPTIONAL: [&str; 1] = ["the optional v2 and v3 coexistence mode is not built"];
+
+/// In the profile of an RFC every MUST of it has a proof in each ring that needs no real kernel.
+pub fn unproved(ledger: &Ledger) -> Vec<String> {
+    let must = ledger.rows.iter().filter(|row| row.is_must());
+    let broken = must.flat_map(|row| {
+        let rfcs = Profile::ALL.into_iter().filter(|profile| *profile != Profile::DropIn);
+        let held: Vec<_> =
+            rfcs.filter(|profile| row.holds_in(*profile)).map(Profile::name).collect();
+        row.in_memory().filter_map(move |(ring, proof)| match proof {
+            Proof::NotBuilt(reason) if !held.is_empty() && !OPTIONAL.contains(&reason.as_str()) => {
+                let (id, held, ring) = (&row.id, held.join(", "), ring.name());
+                Some(format!("{id}: a MUST of {held} without a proof in {ring}"))
+            }
+            _ => None,
+        })
+    });
+    broken.collect()
 }
 
 /// Every proof that is named is there, and what is not built has its reason.
@@ -81,23 +134,12 @@ fn missing_test(
         return Some(format!("no file {} or {}", places[0], places[1]));
     };
     let text = fs::read_to_string(root.join(place)).expect("readable text");
-    if !has_test(&text, test) {
+    let source = Source::new(&text);
+    if source.test(test).is_none() {
         return Some(format!("{place} has no test {test}"));
     }
-    let case = case.filter(|case| !text.contains(&format!("\"{case}\"")))?;
-    Some(format!("{place} has no case {case}"))
-}
-
-/// Whether a function of this name stands below `#[test]`, in `proptest!` or outside of it.
-fn has_test(text: &str, name: &str) -> bool {
-    let lines: Vec<_> = text.lines().map(str::trim).collect();
-    let head = format!("fn {name}(");
-    lines.iter().enumerate().filter(|(_, line)| line.starts_with(&head)).any(|(at, _)| {
-        let above = lines[..at].iter().rev();
-        above
-            .take_while(|line| line.starts_with("#[") || line.starts_with("//"))
-            .any(|line| *line == "#[test]")
-    })
+    let case = case.filter(|case| !source.has_case(test, case))?;
+    Some(format!("{place}: {test} has no case {case}"))
 }
 
 fn missing_scenario(root: &Path, file: &str, case: Option<&str>) -> Option<String> {

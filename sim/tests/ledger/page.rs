@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use vipd_engine::Profile;
+
 use super::row::{Ledger, Proof, Ring, Row};
 
 const HEAD: &str = "\
@@ -18,9 +20,21 @@ Where a row holds: D is `drop-in`, 37 `rfc3768`, 57 `rfc5798`, 95 `rfc9568`.
 
 ";
 
+const PROFILES_HEAD: &str = "
+## Profiles
+
+Of the MUST and MUST NOT rows of a profile: *proved* in each of `unit` and `sim` that can show it,
+*not built* in one of them, *other* where only real kernels can show it or nothing can.
+
+| profile | rows | MUST | proved | not built | other |
+|---|---|---|---|---|---|
+";
+
 pub fn page(ledger: &Ledger) -> String {
     let mut page = HEAD.to_owned();
     summary(ledger, &mut page);
+    profiles(ledger, &mut page);
+    exceptions(ledger, &mut page);
     deviations(ledger, &mut page);
     let mut section = "";
     for row in &ledger.rows {
@@ -50,6 +64,30 @@ fn summary(ledger: &Ledger, page: &mut String) {
     let rows = ledger.rows.len();
     let must = ledger.rows.iter().filter(|row| row.is_must()).count();
     let _ = write!(page, "\n{rows} rows, {must} of them MUST or MUST NOT.\n");
+}
+
+/// What each profile holds, and how much of it is proved without a real kernel.
+fn profiles(ledger: &Ledger, page: &mut String) {
+    page.push_str(PROFILES_HEAD);
+    for profile in Profile::ALL {
+        let rows: Vec<_> = ledger.rows.iter().filter(|row| row.holds_in(profile)).collect();
+        let must: Vec<_> = rows.iter().filter(|row| row.is_must()).collect();
+        let missing = |row: &Row| row.in_memory().any(|(_, it)| matches!(it, Proof::NotBuilt(_)));
+        let built = |row: &Row| row.in_memory().any(|(_, it)| it.is_built());
+        let not_built = must.iter().filter(|row| missing(row)).count();
+        let proved = must.iter().filter(|row| !missing(row) && built(row)).count();
+        let (rows, must, name) = (rows.len(), must.len(), profile.name());
+        let other = must - proved - not_built;
+        let _ = writeln!(page, "| `{name}` | {rows} | {must} | {proved} | {not_built} | {other} |");
+    }
+}
+
+fn exceptions(ledger: &Ledger, page: &mut String) {
+    page.push_str("\n## Where the profile of an RFC leaves a MUST\n\n| id | why |\n|---|---|\n");
+    let rows = ledger.rows.iter().filter_map(|row| Some((&row.id, row.exception.as_ref()?)));
+    for (id, why) in rows {
+        let _ = writeln!(page, "| {id} | {why} |");
+    }
 }
 
 fn deviations(ledger: &Ledger, page: &mut String) {

@@ -1,5 +1,7 @@
 //! A requirement as `requirements.toml` has it. What is wrong with one is found in `check`.
 
+use vipd_engine::Profile;
+
 /// Where a requirement can be proved, the innermost first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ring {
@@ -79,7 +81,10 @@ pub struct Row {
     pub level: String,
     pub requirement: String,
     pub profiles: Vec<String>,
+    /// Why `drop-in` leaves it, and what restores it.
     pub deviation: Option<String>,
+    /// Why the profile of an RFC that it comes from leaves it.
+    pub exception: Option<String>,
     pub code: Option<String>,
     rings: [Option<String>; 3],
 }
@@ -96,6 +101,33 @@ impl Row {
 
     pub fn is_must(&self) -> bool {
         self.level == "MUST" || self.level == "MUST NOT"
+    }
+
+    pub fn holds_in(&self, profile: Profile) -> bool {
+        self.profiles.iter().any(|name| name == profile.name())
+    }
+
+    /// The profiles of the RFCs that its source names.
+    pub fn comes_from(&self) -> impl Iterator<Item = Profile> {
+        let numbers = self.source.split(|letter: char| !letter.is_ascii_digit());
+        let numbers: Vec<_> = numbers.collect();
+        let rfcs = Profile::ALL.into_iter().filter_map(|profile| Some((profile, rfc(profile)?)));
+        rfcs.filter(move |(_, rfc)| numbers.contains(rfc)).map(|(profile, _)| profile)
+    }
+
+    /// What it says of a ring that needs no real kernel, with the ring.
+    pub fn in_memory(&self) -> impl Iterator<Item = (Ring, Proof)> {
+        [Ring::Unit, Ring::Sim].into_iter().filter_map(|ring| Some((ring, self.proof(ring)?)))
+    }
+}
+
+/// The number of the RFC that a profile follows.
+pub const fn rfc(profile: Profile) -> Option<&'static str> {
+    match profile {
+        Profile::DropIn => None,
+        Profile::Rfc3768 => Some("3768"),
+        Profile::Rfc5798 => Some("5798"),
+        Profile::Rfc9568 => Some("9568"),
     }
 }
 
@@ -136,6 +168,7 @@ fn read(table: &toml::Table, number: usize) -> Result<Row, String> {
             "level" => row.level = text,
             "requirement" => row.requirement = text,
             "deviation" => row.deviation = Some(text),
+            "exception" => row.exception = Some(text),
             "code" => row.code = Some(text),
             "unit" => row.rings[Ring::Unit as usize] = Some(text),
             "sim" => row.rings[Ring::Sim as usize] = Some(text),

@@ -23,7 +23,7 @@ use crate::record::{
     HostId, LossReason, Observation, RouterKey, Seen, SeenAdvert, SegmentId, Setting, WorldTime,
     whole_nanos,
 };
-use crate::scenario::{Injection, Step};
+use crate::scenario::{Injection, Message, Step};
 use members::{Ear, Router, Sender};
 
 /// Hears observations, hands out changes.
@@ -339,11 +339,12 @@ impl Listener {
 
     fn injection_of(&self, advert: &SeenAdvert) -> Option<Arc<Injection>> {
         let fits = |(segment, injection): &&(SegmentId, Arc<Injection>)| {
+            let Message::Advert(fields) = &injection.message else { return false };
             *segment == advert.router.segment
                 && injection.src == advert.src
-                && injection.vrid == advert.router.vrid
-                && injection.version == advert.version
-                && injection.priority == advert.priority
+                && fields.vrid == advert.router.vrid
+                && fields.version == advert.version
+                && fields.priority == advert.priority
         };
         self.injections.iter().rev().find(fits).map(|(_, injection)| Arc::clone(injection))
     }

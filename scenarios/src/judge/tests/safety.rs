@@ -9,7 +9,7 @@ use vipd_engine::{Mismatch, News, Password, StateKind};
 use super::record::*;
 use crate::judge::{PropertyId, PropertyReport, Verdict};
 use crate::record::{MachineChange, ProcessChange, Seen, SeenAdvert, WorldTime};
-use crate::scenario::{Injection, Step, TimedStep};
+use crate::scenario::{AdvertFields, Injection, Message, Step, TimedStep};
 
 /// When a, with priority 200, becomes master after a common start.
 const A_MASTER: u64 = 3 * SECOND + skew(200);
@@ -416,14 +416,17 @@ fn s9_an_injected_advert_of_another_version_must_be_named() {
             src: address(77),
             dst: IpAddr::V4(vipd_engine::config::MULTICAST_GROUP_V4),
             ttl: 255,
-            version: 3,
-            vrid: 51,
-            priority: 250,
-            interval: 100,
-            auth_type: 0,
-            auth_data: [0; 8],
-            addresses: vec![vip()],
-            checksum_error: 0,
+            protocol: 112,
+            message: Message::Advert(AdvertFields {
+                version: 3,
+                vrid: 51,
+                priority: 250,
+                interval: 100,
+                auth_type: 0,
+                auth_data: [0; 8],
+                addresses: vec![vip()],
+                checksum_error: 0,
+            }),
             count: 1,
             every: Duration::ZERO,
         };

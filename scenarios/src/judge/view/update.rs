@@ -289,6 +289,10 @@ impl View {
             | News::ForeignVrid { .. }
             | News::OneWay { .. }
             | News::IntervalLearned { .. }
+            | News::PreemptDelayOver
+            | News::EqualPriority { .. }
+            | News::AdvertDiscarded { .. }
+            | News::Flapping { .. }
             | News::LeftoverAddress(_)
             | News::AddressLost(_) => {}
         }

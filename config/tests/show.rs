@@ -1,11 +1,12 @@
-//! `vipsim config`: the effective configuration of a file, and what is said about it.
+//! The commands `check` and `config`: the effective configuration of a file, and what is said
+//! about it.
 
 use std::path::{Path, PathBuf};
 
 use vipd_config::Options;
 use vipd_config::diagnostics::Colour;
+use vipd_config::show::{Form, Shown, check, show};
 use vipd_engine::Profile;
-use vipd_sim::show::{Shown, show};
 
 fn scenario_file(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
@@ -15,7 +16,8 @@ fn scenario_file(name: &str) -> PathBuf {
 fn shown(name: &str, options: &Options) -> (Shown, String, String) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let file = scenario_file(name);
-    let status = show(&file, options, Colour::Never, &mut out, &mut err).expect("memory");
+    let status =
+        show(&file, options, Form::Json, Colour::Never, &mut out, &mut err).expect("memory");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     (status, text(out), text(err))
 }
@@ -60,4 +62,41 @@ fn what_keepalived_cuts_is_a_warning_as_a_drop_in_and_an_error_by_the_rfc() {
     let strict = Options { profile: Profile::Rfc3768, ..Options::default() };
     let (status, out, err) = shown(name, &strict);
     assert_eq!((status, out.as_str()), (Shown::Unusable, ""), "{err}");
+}
+
+#[test]
+fn the_text_form_has_a_line_per_value_with_its_place_and_its_origin() {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let file = scenario_file("seed/director-2.conf");
+    let options = Options::default();
+    show(&file, &options, Form::Text, Colour::Never, &mut out, &mut err).expect("memory");
+    let text = String::from_utf8(out).expect("text");
+    let value_of = |place: &str| {
+        let line = text.lines().find(|line| line.starts_with(&format!("{place} = ")));
+        line.unwrap_or_else(|| panic!("{place} is missing in\n{text}")).to_owned()
+    };
+    let priority = value_of("vrrp_instance VI_1 / priority");
+    assert!(priority.contains("= 99  # "), "{priority}");
+    assert!(priority.ends_with("director-2.conf:15:11"), "{priority}");
+    assert!(value_of("vrrp_instance VI_1 / preempt").ends_with("true  # default"));
+    let real = value_of("virtual_server 200.222.0.113 80 / real_server 200.222.0.87 80 / weight");
+    assert!(real.contains("= 100  # "), "{real}");
+}
+
+#[test]
+fn several_files_are_checked_one_by_one_and_the_worst_decides() {
+    let files = ["seed/director-2.conf", "seed/director-1.conf", "seed/no-such.conf"];
+    let files = files.map(scenario_file);
+    let checked = |count: usize| {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let options = Options::default();
+        let worst = check(&files[..count], &options, Colour::Never, &mut out, &mut err);
+        (worst.expect("memory"), String::from_utf8(out).expect("text"))
+    };
+    assert_eq!(checked(1).0, Shown::Fine);
+    assert_eq!(checked(2).0, Shown::Warnings);
+    let (worst, lines) = checked(3);
+    assert_eq!(worst, Shown::Unusable);
+    let verdicts: Vec<_> = lines.lines().filter_map(|line| line.rsplit(": ").next()).collect();
+    assert_eq!(verdicts, ["fine", "usable, with warnings", "unusable"]);
 }

@@ -1,0 +1,308 @@
+//! The run loop: it chooses the next input, lets the engine handle it, performs the outputs in
+//! their order, and waits.
+//!
+//! Before it fires a timer it reads what was queued when the deadline passed, and no more: a
+//! process that was paused hears the adverts that wait for it, and a flood cannot starve its own.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, info, trace, warn};
+use vipd_engine::{
+    Config, Engine, Event, Input, News, Output, Outputs, StateKind, Timestamp, TrackerName,
+    TrackerValue,
+};
+
+use crate::seam::{Clock, Kernel, Socket, Told};
+use crate::{notify, status};
+
+/// Datagrams that are read before a due timer, at most.
+pub const READ_BEFORE_TIMER: usize = 256;
+/// And for this long at most.
+pub const READ_FOR: Duration = Duration::from_millis(20);
+/// Datagrams that are read otherwise, before the timers are looked at again.
+pub const READ_AT_ONCE: usize = 16;
+/// News of the kernel that are heard before the timers are looked at again.
+pub const HEAR_AT_ONCE: usize = 256;
+/// A timer that fires later than this counts as late. It is less than the skew between two
+/// neighbouring priorities at the shortest common interval (1 s / 256).
+pub const LATE_FROM: Duration = Duration::from_millis(3);
+/// A timer that fires later than this is told, no more often than every [`TELL_LATE_EVERY`].
+pub const TELL_LATE_FROM: Duration = Duration::from_millis(50);
+/// See [`TELL_LATE_FROM`].
+pub const TELL_LATE_EVERY: Duration = Duration::from_secs(10);
+/// How long a stop waits for the kernel to take back what it was given.
+pub const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// What people and signals ask of the loop.
+#[derive(Debug)]
+pub enum Request {
+    /// This configuration is in force from now on.
+    Configure(Arc<Config>),
+    /// A tracked script or file has a new value.
+    Tracker {
+        /// Which one.
+        id: TrackerName,
+        /// Its value.
+        value: TrackerValue,
+    },
+    /// Tell how things are, as JSON.
+    Status(oneshot::Sender<serde_json::Value>),
+    /// Resign, give everything back, and end.
+    Stop,
+}
+
+/// How the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything was given back.
+    Released,
+    /// The kernel did not take everything back in time.
+    GaveUp,
+}
+
+/// Timers that fired late.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lateness {
+    /// How many by more than [`LATE_FROM`].
+    pub count: u64,
+    /// The latest.
+    pub worst: Duration,
+    told_at: Option<Timestamp>,
+}
+
+/// The engine and the machine below it.
+pub struct Driver<S, C, K> {
+    engine: Engine,
+    outputs: Outputs,
+    /// What is told before the next input.
+    told: VecDeque<Told>,
+    socket: S,
+    clock: C,
+    kernel: K,
+    late: Lateness,
+    /// Who else hears of events.
+    listener: Option<notify::Teller>,
+    /// When a stop is given up, once one was asked for.
+    stops_by: Option<Timestamp>,
+}
+
+impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
+    /// A driver whose engine knows nothing yet.
+    pub fn new(socket: S, clock: C, kernel: K) -> Self {
+        Self {
+            engine: Engine::new(),
+            outputs: Outputs::new(),
+            told: VecDeque::new(),
+            socket,
+            clock,
+            kernel,
+            late: Lateness::default(),
+            listener: None,
+            stops_by: None,
+        }
+    }
+
+    /// Tells of every event from now on.
+    pub fn tell(&mut self, listener: notify::Teller) {
+        self.listener = Some(listener);
+    }
+
+    /// Hears what the kernel told so far, then starts with this configuration.
+    pub fn start(&mut self, config: &Arc<Config>) {
+        while let Some(told) = self.kernel.try_next() {
+            self.told.push_back(told);
+        }
+        self.settle();
+        self.configure(config);
+    }
+
+    /// Runs until it is stopped.
+    pub async fn run(&mut self, requests: &mut mpsc::Receiver<Request>) -> Ended {
+        loop {
+            if let Some(ended) = self.ended() {
+                return ended;
+            }
+            let at = self.engine.next_deadline().map(|deadline| deadline.at);
+            let at = at.into_iter().chain(self.stops_by).min();
+            // In this order: a timer that is due first, whatever anybody can flood us with last.
+            tokio::select! {
+                biased;
+                () = self.clock.sleep_until(at) => self.on_deadline().await,
+                Some(request) = requests.recv() => self.on_request(request),
+                () = self.kernel.readable() => self.hear_kernel(),
+                () = self.socket.readable() => self.read(READ_AT_ONCE),
+            }
+        }
+    }
+
+    fn on_request(&mut self, request: Request) {
+        match request {
+            Request::Configure(config) if self.stops_by.is_none() => self.configure(&config),
+            Request::Configure(_) => {}
+            Request::Tracker { id, value } => self.handle(Input::Tracker { id, value }),
+            Request::Status(answer) => {
+                let (late, unreadable) = (self.late, self.socket.unreadable());
+                let report = status::report(&self.engine, self.clock.now(), late, unreadable);
+                // Whoever asked may be gone.
+                let _ = answer.send(report);
+            }
+            Request::Stop => {
+                if self.stops_by.is_none() {
+                    info!("stopping");
+                    self.stops_by = Some(self.clock.now() + STOP_LIMIT);
+                    self.handle(Input::Shutdown);
+                }
+            }
+        }
+    }
+
+    fn configure(&mut self, config: &Arc<Config>) {
+        self.socket.configure(config);
+        self.handle(Input::Configure(Arc::clone(config)));
+    }
+
+    /// The engine wants to be called, or the time for a stop is over.
+    async fn on_deadline(&mut self) {
+        // Lets the runtime look at every descriptor, and netlink's task hand over what it has.
+        tokio::task::yield_now().await;
+        self.hear_kernel();
+        self.read(READ_BEFORE_TIMER);
+        let now = self.clock.now();
+        if let Some(deadline) = self.engine.next_deadline().filter(|deadline| deadline.at <= now) {
+            self.engine.handle(now, Input::Tick, &mut self.outputs);
+            // The engine may ask to be called too early: then it does nothing, and is not late.
+            if !self.outputs.as_slice().is_empty() {
+                self.note_lateness(now, now.since(deadline.at));
+            }
+            self.settle();
+        }
+    }
+
+    fn note_lateness(&mut self, now: Timestamp, late: Duration) {
+        if late < LATE_FROM {
+            return;
+        }
+        self.late.count += 1;
+        self.late.worst = self.late.worst.max(late);
+        let told = self.late.told_at.is_some_and(|at| now.since(at) < TELL_LATE_EVERY);
+        if late >= TELL_LATE_FROM && !told {
+            self.late.told_at = Some(now);
+            warn!("a timer fired {} ms late, {} so far", late.as_millis(), self.late.count);
+        }
+    }
+
+    /// Hands the datagrams that wait to the engine, `most` of them.
+    fn read(&mut self, most: usize) {
+        let until = self.clock.now() + READ_FOR;
+        for _ in 0..most {
+            let Some(received) = self.socket.try_recv() else { return };
+            let now = self.clock.now();
+            let (src, dst, length) = (received.src, received.dst, received.bytes.len());
+            trace!("received {length} octets {src} -> {dst}, TTL {}", received.ttl);
+            self.engine.handle(now, Input::Advert(received), &mut self.outputs);
+            self.settle();
+            if now >= until {
+                return;
+            }
+        }
+    }
+
+    fn hear_kernel(&mut self) {
+        for _ in 0..HEAR_AT_ONCE {
+            let Some(told) = self.kernel.try_next() else { break };
+            self.told.push_back(told);
+        }
+        self.settle();
+    }
+
+    /// One input, and whatever follows from it.
+    fn handle(&mut self, input: Input<'_>) {
+        self.engine.handle(self.clock.now(), input, &mut self.outputs);
+        self.settle();
+    }
+
+    /// Performs what the engine asked for and tells it the answers, until it is content.
+    fn settle(&mut self) {
+        loop {
+            let mut outputs = mem::take(&mut self.outputs);
+            for output in outputs.drain() {
+                self.perform(output);
+            }
+            // Keeps the memory. Performing adds nothing to it.
+            self.outputs = outputs;
+            let Some(told) = self.told.pop_front() else { return };
+            let input = match told {
+                Told::Link(link) => {
+                    debug!("interface {} is {:?}", link.name, link.state);
+                    self.socket.on_link(&link);
+                    Input::Link(link)
+                }
+                Told::Address(address) => Input::LocalAddress(address),
+                Told::Done { id, result } => Input::Done { id, result },
+            };
+            self.engine.handle(self.clock.now(), input, &mut self.outputs);
+        }
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Send { id, frame } => {
+                let result = self.socket.try_send(&frame);
+                self.told.push_back(Told::Done { id, result });
+            }
+            Output::Kernel { id, command } => {
+                debug!("{command}");
+                self.kernel.submit(id, command);
+            }
+            Output::Notify(event) => {
+                log(&event);
+                self.pass_on(event);
+            }
+        }
+    }
+
+    fn pass_on(&self, event: Event) {
+        let Some(listener) = &self.listener else { return };
+        let status = self.engine.status();
+        let mut instances = status.instances();
+        let whose = instances.find(|instance| instance.config().name == event.instance);
+        if let Some(priority) = whose.map(|instance| instance.priority()) {
+            // It ends only after us.
+            let _ = listener.send(notify::Told::Event(event, priority));
+        }
+    }
+
+    fn ended(&self) -> Option<Ended> {
+        let by = self.stops_by?;
+        if !self.engine.status().is_releasing() {
+            return Some(Ended::Released);
+        }
+        (self.clock.now() >= by).then_some(Ended::GaveUp)
+    }
+}
+
+/// One line per event, in the engine's own words.
+fn log(event: &Event) {
+    match &event.news {
+        News::State { to: StateKind::Fault, .. }
+        | News::Mismatch { .. }
+        | News::ForeignVrid { .. }
+        | News::OneWay { .. }
+        | News::AdvertDiscarded { .. }
+        | News::Flapping { .. }
+        | News::LeftoverAddress(_)
+        | News::AddressLost(_)
+        | News::CommandFailed { .. }
+        | News::SendRefused { .. } => warn!("{event}"),
+        News::State { .. }
+        | News::IntervalLearned { .. }
+        | News::PriorityChanged { .. }
+        | News::PreemptDelayed { .. }
+        | News::PreemptDelayOver
+        | News::EqualPriority { .. } => info!("{event}"),
+    }
+}

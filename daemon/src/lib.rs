@@ -1,0 +1,22 @@
+//! The production driver of the engine: Linux sockets, netlink, a clock, signals.
+//!
+//! [`startup`] is the way in, in a fixed order. [`driver`] is the loop; it stands on the traits
+//! of [`seam`], below which are [`clock`], [`sockets`] and [`netlink`].
+
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod control;
+pub mod driver;
+mod filter;
+pub mod netlink;
+pub mod notify;
+mod privileges;
+pub mod reload;
+pub mod scripts;
+pub mod seam;
+pub mod sockets;
+pub mod startup;
+pub mod status;
+mod sysctl;
+pub mod trackers;

@@ -1,0 +1,288 @@
+//! `vipd`: keeps virtual addresses on one of several machines (VRRP).
+//!
+//! Arguments and exit status only; what it does is in [`vipd::startup`] and [`vipd_config::show`].
+
+#![forbid(unsafe_code)]
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use serde_json::Value;
+use tracing::Level;
+use vipd::control::{self, DEFAULT_PATH};
+use vipd::driver::Ended;
+use vipd::reload::Source;
+use vipd::scripts;
+use vipd::startup::{self, Failure};
+use vipd_config::Options;
+use vipd_config::diagnostics::Colour;
+use vipd_config::show::{Form, Shown, check, profile, show};
+use vipd_engine::Profile;
+
+const EXAMPLES: &str = "\
+Examples:
+  vipd run -f /etc/keepalived/keepalived.conf
+      Take part in VRRP until SIGTERM. SIGHUP reads the file anew.
+  vipd status
+      Who is master here, since when and why.
+  vipd check /etc/keepalived/keepalived.conf
+      Whether the file can be used, and what is to be said of it.
+
+Diagnostics go to standard error, in colour on a terminal unless NO_COLOR is set.";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  vipd run -f /etc/keepalived/keepalived.conf
+      In the foreground, log on standard error.
+  vipd run -f director-1.conf --log trace
+      Every packet, one line each.
+
+Signals:
+  TERM, INT  resign, give the addresses back, end
+  HUP        read the file anew; one that cannot be used changes nothing
+
+Exit status:
+  0  it was told to stop, and everything was given back
+  1  it could not start, or not give everything back
+  2  the file or the arguments cannot be used
+
+It needs the capabilities NET_ADMIN and NET_RAW, and drops all others.";
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  vipd status
+      A few lines per virtual router.
+  vipd status --json | jq -r '.instances[] | select(.state == \"master\") | .name'
+      The names of those that are master here.
+
+Exit status:
+  0  it answered
+  1  nobody answers on the control socket";
+
+const RELOAD_EXAMPLES: &str = "\
+Examples:
+  vipd reload
+      As SIGHUP, and the answer says what came of it.
+
+Exit status:
+  0  the file is in force
+  1  nobody answers on the control socket
+  2  the file cannot be used; nothing was changed";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  vipd check /etc/keepalived/keepalived.conf
+      Every mistake in it, and in what it includes, in one go.
+  vipd check director-1.conf director-2.conf
+      Several files, each by itself; the worst decides.
+
+Exit status:
+  0  nothing to remark but notes
+  1  usable, with warnings
+  2  unusable, or there is no such file";
+
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  vipd config /etc/keepalived/keepalived.conf
+      A line per value that would be in force, and behind # where it comes from.
+  vipd config keepalived.conf --json | jq '.vrrp_instance[].priority'
+      The same for programs.
+
+Exit status:
+  0  nothing to remark but notes
+  1  usable, with warnings
+  2  unusable, or there is no such file";
+
+/// Keeps virtual addresses on one of several machines (VRRP), as keepalived does.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Take part in VRRP, in the foreground, until told to stop.
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArguments),
+    /// Print how a running vipd is.
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status(StatusArguments),
+    /// Let a running vipd read its file anew.
+    #[command(after_help = RELOAD_EXAMPLES)]
+    Reload(Reaching),
+    /// Read files and say all that is to be said of them.
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(CheckArguments),
+    /// Print what a file means: every value, its default and its origin.
+    #[command(after_help = CONFIG_EXAMPLES)]
+    Config(ConfigArguments),
+    /// Runs scripts for another vipd, which starts this.
+    #[command(name = scripts::COMMAND, hide = true)]
+    ScriptHelper,
+}
+
+#[derive(Args)]
+struct RunArguments {
+    /// The file, as keepalived reads it.
+    #[arg(short, long, value_name = "FILE")]
+    file: PathBuf,
+    /// The least that is logged: error, warn, info, debug, or trace (every packet).
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log: Level,
+    #[command(flatten)]
+    reading: Reading,
+    #[command(flatten)]
+    reaching: Reaching,
+}
+
+#[derive(Args)]
+struct StatusArguments {
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    reaching: Reaching,
+}
+
+/// Where a running vipd is reached.
+#[derive(Args)]
+struct Reaching {
+    /// The control socket.
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_PATH)]
+    socket: PathBuf,
+}
+
+#[derive(Args)]
+struct CheckArguments {
+    /// The files, as keepalived reads them.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+#[derive(Args)]
+struct ConfigArguments {
+    /// The file, as keepalived reads it.
+    file: PathBuf,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// What a file is read with.
+#[derive(Args)]
+struct Reading {
+    /// What `@id` lines are compared with, keepalived's config-id.
+    #[arg(long, value_name = "NAME")]
+    id: Option<String>,
+    /// Whose rules hold where the file does not say: drop-in, rfc3768, rfc5798 or rfc9568.
+    #[arg(long, value_name = "PROFILE", default_value = "drop-in", value_parser = profile)]
+    profile: Profile,
+}
+
+impl From<Reading> for Options {
+    fn from(reading: Reading) -> Self {
+        Self { config_id: reading.id, profile: reading.profile }
+    }
+}
+
+/// Nobody answers on the control socket, or it could not start.
+const FAILED: u8 = 1;
+
+fn main() -> ExitCode {
+    let status = match Arguments::parse().command {
+        Command::Run(arguments) => Ok(run(arguments)),
+        Command::Status(StatusArguments { json, reaching }) => status(&reaching, json),
+        Command::Reload(reaching) => reload(&reaching),
+        Command::ScriptHelper => scripts::serve().map(|()| 0),
+        Command::Check(CheckArguments { files, reading }) => {
+            let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+            check(&files, &reading.into(), colour(), &mut out, &mut err).map(Shown::status)
+        }
+        Command::Config(ConfigArguments { file, json, reading }) => {
+            let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+            let form = if json { Form::Json } else { Form::Text };
+            show(&file, &reading.into(), form, colour(), &mut out, &mut err).map(Shown::status)
+        }
+    };
+    match status {
+        Ok(status) => ExitCode::from(status),
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: cannot write the result: {error}");
+            ExitCode::from(Shown::Unusable.status())
+        }
+    }
+}
+
+fn run(arguments: RunArguments) -> u8 {
+    let RunArguments { file, log, reading, reaching } = arguments;
+    tracing_subscriber::fmt()
+        .with_max_level(log)
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        // A log that nobody reads is no reason to end.
+        .log_internal_errors(false)
+        .init();
+    let source = Source { file, options: reading.into() };
+    match startup::run(&source, &reaching.socket, colour()) {
+        Ok(Ended::Released) => 0,
+        Ok(Ended::GaveUp) => FAILED,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            match failure {
+                Failure::Unusable => Shown::Unusable.status(),
+                Failure::Refused { .. } => FAILED,
+            }
+        }
+    }
+}
+
+fn status(reaching: &Reaching, json: bool) -> io::Result<u8> {
+    let Some(report) = ask(reaching, "status") else { return Ok(FAILED) };
+    let mut out = io::stdout().lock();
+    if json {
+        writeln!(out, "{report:#}")?;
+    } else {
+        out.write_all(vipd::status::text(&report).as_bytes())?;
+    }
+    Ok(0)
+}
+
+fn reload(reaching: &Reaching) -> io::Result<u8> {
+    let Some(answer) = ask(reaching, "reload") else { return Ok(FAILED) };
+    let said = answer["said"].as_str().unwrap_or_default();
+    if !said.is_empty() {
+        writeln!(io::stderr().lock(), "{said}")?;
+    }
+    if answer["reloaded"] == Value::Bool(true) {
+        writeln!(io::stdout().lock(), "the file is in force")?;
+        return Ok(0);
+    }
+    writeln!(io::stdout().lock(), "nothing was changed")?;
+    Ok(Shown::Unusable.status())
+}
+
+fn ask(reaching: &Reaching, question: &str) -> Option<Value> {
+    match control::ask(&reaching.socket, question) {
+        Ok(answer) => Some(answer),
+        Err(error) => {
+            eprintln!("error: {}: {error}", reaching.socket.display());
+            None
+        }
+    }
+}
+
+fn colour() -> Colour {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if refused || !io::stderr().is_terminal() { Colour::Never } else { Colour::Always }
+}

@@ -1,0 +1,192 @@
+//! A kernel command as netlink messages. Each is "make it so": what is there already on adding, or
+//! gone already on removing, is success.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use nix::errno::Errno;
+use rtnetlink::packet_route::address::{
+    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage,
+};
+use rtnetlink::packet_route::link::{LinkMessage, MacVlanMode};
+use rtnetlink::{AddressMessageBuilder, Error, Handle, LinkMacVlan, LinkUnspec};
+use tracing::{info, warn};
+use vipd_engine::config::VirtualAddress;
+use vipd_engine::{AddressSpec, EffectError, Ifindex, InterfaceName, KernelCommand, MacAddress};
+
+use super::table::Table;
+use crate::sysctl;
+
+/// One thing to ask the kernel for, in order.
+pub enum Step {
+    AddAddress(AddressMessage),
+    RemoveAddress(AddressMessage),
+    AddLink(LinkMessage),
+    ChangeLink(LinkMessage),
+    RemoveLink(LinkMessage),
+    /// How an interface answers for addresses that it does not hold.
+    AnswerForOwnAddressesOnly {
+        macvlan: InterfaceName,
+        parent: InterfaceName,
+    },
+}
+
+/// What is to be done, as far as the table tells.
+///
+/// # Errors
+/// [`EffectError::NoInterface`] if something is to be put on an interface that is not there,
+/// [`EffectError::Refused`] if the name of a macvlan is somebody else's.
+pub fn steps(command: &KernelCommand, table: &Table) -> Result<Vec<Step>, EffectError> {
+    match command {
+        KernelCommand::AddAddress(AddressSpec { interface, address }) => {
+            let index = table.index_of(interface).ok_or(EffectError::NoInterface)?;
+            Ok(vec![Step::AddAddress(address_message(index, address))])
+        }
+        KernelCommand::RemoveAddress(AddressSpec { interface, address }) => {
+            // An address cannot be where no interface is.
+            let Some(index) = table.index_of(interface) else { return Ok(Vec::new()) };
+            Ok(removals(index, address, table))
+        }
+        KernelCommand::SetVirtualMac { name, parent, mac, up } => {
+            set_virtual_mac(name, parent, *mac, *up, table)
+        }
+        KernelCommand::RemoveVirtualMac { name } => {
+            let ours =
+                table.macvlan_on(name).is_some() && table.mac_of(name).is_some_and(is_virtual);
+            let link = LinkUnspec::new_with_name(name.as_str()).build();
+            Ok(if ours { vec![Step::RemoveLink(link)] } else { Vec::new() })
+        }
+        // Filters are not netlink's business here.
+        KernelCommand::AddFilter(_) | KernelCommand::RemoveFilter(_) => Err(EffectError::Refused),
+    }
+}
+
+/// Does the steps. A refusal is logged with the kernel's own reason.
+///
+/// # Errors
+/// The first that was refused.
+pub async fn perform(
+    handle: &Handle,
+    command: &KernelCommand,
+    steps: Vec<Step>,
+) -> Result<(), EffectError> {
+    for step in steps {
+        let (result, fine) = match step {
+            Step::AddAddress(message) => {
+                let mut request = handle.address().add(0, IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+                *request.message_mut() = message;
+                (request.execute().await, Errno::EEXIST)
+            }
+            Step::RemoveAddress(message) => {
+                (handle.address().del(message).execute().await, Errno::EADDRNOTAVAIL)
+            }
+            Step::AddLink(message) => (handle.link().add(message).execute().await, Errno::EEXIST),
+            Step::ChangeLink(message) => {
+                (handle.link().change(message).execute().await, Errno::UnknownErrno)
+            }
+            Step::RemoveLink(message) => {
+                (handle.link().del_with_message(message).execute().await, Errno::ENODEV)
+            }
+            Step::AnswerForOwnAddressesOnly { macvlan, parent } => {
+                sysctl::answer_for_own_addresses_only(&macvlan, &parent);
+                continue;
+            }
+        };
+        if let Err(error) = result {
+            let errno = errno(&error);
+            if errno != Some(fine) {
+                let reason = errno.map_or_else(|| error.to_string(), |one| one.desc().to_string());
+                warn!("{command}: {reason}");
+                return Err(effect_error(errno));
+            }
+        }
+    }
+    info!("{command}: done");
+    Ok(())
+}
+
+fn errno(error: &Error) -> Option<Errno> {
+    match error {
+        Error::NetlinkError(message) => message.code.map(|code| Errno::from_raw(-code.get())),
+        _ => None,
+    }
+}
+
+const fn effect_error(errno: Option<Errno>) -> EffectError {
+    match errno {
+        Some(Errno::ENODEV) => EffectError::NoInterface,
+        Some(_) | None => EffectError::Refused,
+    }
+}
+
+fn address_message(index: Ifindex, virtual_address: &VirtualAddress) -> AddressMessage {
+    let prefix_len = virtual_address.prefix_len;
+    let mut message = match virtual_address.address {
+        IpAddr::V4(address) => {
+            let builder = AddressMessageBuilder::<Ipv4Addr>::new().index(index.0);
+            let mut message = builder.address(address, prefix_len).build();
+            // The builder invents one; only a configured broadcast address is set.
+            let is_broadcast =
+                |one: &AddressAttribute| matches!(one, AddressAttribute::Broadcast(_));
+            message.attributes.retain(|attribute| !is_broadcast(attribute));
+            message.attributes.extend(virtual_address.broadcast.map(AddressAttribute::Broadcast));
+            let label = virtual_address.label.clone();
+            message.attributes.extend(label.map(AddressAttribute::Label));
+            message
+        }
+        IpAddr::V6(address) => {
+            let builder = AddressMessageBuilder::<Ipv6Addr>::new().index(index.0);
+            let mut message = builder.address(address, prefix_len).build();
+            // It must be usable at once: the election already says that nobody else has it.
+            message.header.flags = AddressHeaderFlags::Nodad;
+            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+            message
+        }
+    };
+    message.header.scope = virtual_address.scope.into();
+    message
+}
+
+/// The address with whatever prefix length the kernel has it, the configured one in any case: the
+/// table may be behind.
+fn removals(index: Ifindex, virtual_address: &VirtualAddress, table: &Table) -> Vec<Step> {
+    let mut prefixes: Vec<_> = table.prefixes(index, virtual_address.address).collect();
+    if !prefixes.contains(&virtual_address.prefix_len) {
+        prefixes.push(virtual_address.prefix_len);
+    }
+    let step = |prefix_len| {
+        let plain = VirtualAddress::new(virtual_address.address);
+        Step::RemoveAddress(address_message(index, &VirtualAddress { prefix_len, ..plain }))
+    };
+    prefixes.into_iter().map(step).collect()
+}
+
+/// A macvlan that passes nothing to its siblings (mode private), made if there is none.
+fn set_virtual_mac(
+    name: &InterfaceName,
+    parent: &InterfaceName,
+    mac: MacAddress,
+    up: bool,
+    table: &Table,
+) -> Result<Vec<Step>, EffectError> {
+    let below = table.index_of(parent).ok_or(EffectError::NoInterface)?;
+    if table.index_of(name).is_some() && table.macvlan_on(name) != Some(below) {
+        warn!("{name} is there and no macvlan on {parent}, it is left alone");
+        return Err(EffectError::Refused);
+    }
+    let mut steps = Vec::new();
+    if table.index_of(name).is_none() {
+        let link = LinkMacVlan::new(name.as_str(), below.0, MacVlanMode::Private);
+        steps.push(Step::AddLink(link.address(mac.0.to_vec()).build()));
+    }
+    let (macvlan, parent) = (name.clone(), parent.clone());
+    steps.push(Step::AnswerForOwnAddressesOnly { macvlan, parent });
+    let link = LinkUnspec::new_with_name(name.as_str()).address(mac.0.to_vec());
+    let link = if up { link.up() } else { link.down() };
+    steps.push(Step::ChangeLink(link.build()));
+    Ok(steps)
+}
+
+/// 00-00-5E-00-01-xx and -02-xx (RFC 9568 section 7.3).
+fn is_virtual(mac: MacAddress) -> bool {
+    mac.0.starts_with(&[0, 0, 0x5e, 0, 1]) || mac.0.starts_with(&[0, 0, 0x5e, 0, 2])
+}

@@ -1,0 +1,159 @@
+//! Running scripts: by a helper, a process of our own program that was started before the
+//! privileges were dropped. It hears nothing but us, and ends when we do.
+//!
+//! A question is a line, an answer is a line, both JSON. What the helper does is in `helper`.
+
+mod helper;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::sync::{mpsc, oneshot};
+use tracing::error;
+use vipd_config::trackers::ScriptUser;
+
+pub use helper::serve;
+
+/// The hidden command of our program that is the helper.
+pub const COMMAND: &str = "script-helper";
+
+/// Scripts that wait for the helper to hear of them.
+const WAITING_QUESTIONS: usize = 64;
+
+/// What is to be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// The command and its arguments as they stand in the file.
+    pub command: String,
+    /// More arguments.
+    pub arguments: Vec<String>,
+    /// Who runs it; keepalived's default user if `None`.
+    pub user: Option<ScriptUser>,
+    /// Not as root, if somebody else may change it.
+    pub only_safe: bool,
+    /// It may take this long.
+    pub timeout: Duration,
+}
+
+/// How a script ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// It ended with 0 within its time limit.
+    pub good: bool,
+    /// What else happened, for the log.
+    pub said: String,
+}
+
+/// The helper, started.
+pub struct Helper(Child);
+
+impl Helper {
+    /// Starts it. It has whatever privileges we have now, and a process group of its own, so that
+    /// Ctrl-C is ours to handle.
+    ///
+    /// # Errors
+    /// Those of starting a program.
+    pub fn start() -> io::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(COMMAND).process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.spawn().map(Self)
+    }
+
+    /// Makes it usable. Must be called inside a runtime.
+    ///
+    /// # Errors
+    /// Those of `epoll_ctl(2)`.
+    pub fn attach(mut self) -> io::Result<Scripts> {
+        let missing = || io::Error::other("the helper has no pipe");
+        let input = self.0.stdin.take().ok_or_else(missing)?;
+        let mut input = tokio::process::ChildStdin::from_std(input)?;
+        let output = self.0.stdout.take().ok_or_else(missing)?;
+        let output = BufReader::new(tokio::process::ChildStdout::from_std(output)?);
+        let waiting = Waiting::default();
+        let (questions, mut due) = mpsc::channel::<String>(WAITING_QUESTIONS);
+        tokio::spawn(async move {
+            while let Some(question) = due.recv().await {
+                if input.write_all(question.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let answered = Arc::clone(&waiting);
+        tokio::spawn(async move {
+            let mut lines = output.lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                answer(&answered, &line);
+            }
+            error!("the helper that runs scripts has ended: they count as failed");
+            // Whoever waits hears that nobody will answer.
+            let mut answered = answered.lock().unwrap_or_else(PoisonError::into_inner);
+            answered.askers.clear();
+            answered.over = true;
+        });
+        Ok(Scripts { questions, waiting, _child: Arc::new(self.0) })
+    }
+}
+
+#[derive(Default)]
+struct Askers {
+    last: u64,
+    askers: BTreeMap<u64, oneshot::Sender<Outcome>>,
+    over: bool,
+}
+
+type Waiting = Arc<Mutex<Askers>>;
+
+/// A way to run scripts.
+#[derive(Clone)]
+pub struct Scripts {
+    questions: mpsc::Sender<String>,
+    waiting: Waiting,
+    /// Its pipe is closed with the last of us, and then it ends.
+    _child: Arc<Child>,
+}
+
+impl Scripts {
+    /// Runs one and waits for its end. If the helper is gone, that is a failure.
+    pub async fn run(&self, script: &Script) -> Outcome {
+        let (asker, outcome) = oneshot::channel();
+        let number = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.last += 1;
+            let number = waiting.last;
+            if !waiting.over {
+                waiting.askers.insert(number, asker);
+            }
+            number
+        };
+        let question = json!({
+            "number": number,
+            "command": script.command,
+            "arguments": script.arguments,
+            "user": script.user.as_ref().map(|user| &user.user),
+            "group": script.user.as_ref().and_then(|user| user.group.as_ref()),
+            "only_safe": script.only_safe,
+            "timeout_ms": u64::try_from(script.timeout.as_millis()).unwrap_or(u64::MAX),
+        });
+        // If it cannot be asked, nobody answers.
+        let _ = self.questions.send(format!("{question}\n")).await;
+        let gone = || Outcome { good: false, said: "nobody runs scripts any more".to_string() };
+        outcome.await.unwrap_or_else(|_| gone())
+    }
+}
+
+fn answer(waiting: &Waiting, line: &str) {
+    let Ok(answer) = serde_json::from_str::<Value>(line) else { return };
+    let Some(number) = answer["number"].as_u64() else { return };
+    let asker = waiting.lock().unwrap_or_else(PoisonError::into_inner).askers.remove(&number);
+    let good = answer["good"].as_bool().unwrap_or(false);
+    let said = answer["said"].as_str().unwrap_or_default().to_string();
+    // Whoever asked may have been stopped.
+    let _ = asker.map(|asker| asker.send(Outcome { good, said }));
+}

@@ -1,0 +1,74 @@
+//! The seam: what the run loop needs of the machine below it, in three narrow traits.
+//!
+//! Everything above (order of reading, timers, dispatch, reload, control) exists in one version,
+//! in [`crate::driver`]. Below it is the production machine ([`crate::sockets`],
+//! [`crate::clock`], [`crate::netlink`]) or that of a test.
+
+use std::sync::Arc;
+
+use vipd_engine::{
+    CommandId, Config, EffectError, Frame, KernelCommand, Link, LocalAddress, Received, Timestamp,
+};
+
+/// Where datagrams of IP protocol 112 come from and where frames go.
+pub trait Socket {
+    /// Waits until [`Self::try_recv`] may have something.
+    fn readable(&self) -> impl Future<Output = ()>;
+
+    /// The next datagram that waits; `None` if none does. What is no IP datagram is counted and
+    /// passed over.
+    fn try_recv(&mut self) -> Option<Received<'_>>;
+
+    /// Puts a frame on the wire.
+    ///
+    /// # Errors
+    /// [`EffectError::NoInterface`] if its interface is down or gone, else
+    /// [`EffectError::Refused`].
+    fn try_send(&mut self, frame: &Frame) -> Result<(), EffectError>;
+
+    /// Datagrams so far that were none: their IP header cannot be read.
+    fn unreadable(&self) -> u64;
+
+    /// Another configuration is in force: other groups on other interfaces are listened to.
+    fn configure(&mut self, config: &Arc<Config>);
+
+    /// An interface came, changed or went.
+    fn on_link(&mut self, link: &Link);
+}
+
+/// A clock that counts suspend.
+pub trait Clock {
+    /// What it shows.
+    fn now(&self) -> Timestamp;
+
+    /// Waits until it shows `at` or more; for ever if there is no such time.
+    fn sleep_until(&self, at: Option<Timestamp>) -> impl Future<Output = ()>;
+}
+
+/// Performs kernel commands and tells what changes in the kernel, whoever did it.
+pub trait Kernel {
+    /// Begins a command. It is answered by one [`Told::Done`].
+    fn submit(&mut self, id: CommandId, command: KernelCommand);
+
+    /// Waits until [`Self::try_next`] may have something.
+    fn readable(&mut self) -> impl Future<Output = ()>;
+
+    /// The next news; `None` if there is none.
+    fn try_next(&mut self) -> Option<Told>;
+}
+
+/// News for the engine that is no datagram.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// An interface came, changed or went.
+    Link(Link),
+    /// An address came or went.
+    Address(LocalAddress),
+    /// An effect ended.
+    Done {
+        /// Which one.
+        id: CommandId,
+        /// How.
+        result: Result<(), EffectError>,
+    },
+}

@@ -1,0 +1,241 @@
+//! A raw socket for IP protocol 112 of one family (raw(7), ipv6(7)).
+//!
+//! The kernel makes the IP header of what is sent, from control messages: interface, source, TTL.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::ops::Range;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::cmsg_space;
+use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, SockaddrStorage, recvmsg, sendmsg,
+    setsockopt, sockopt,
+};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use vipd_engine::vrrp::advert::IP_PROTOCOL;
+use vipd_engine::{AdvertFrame, Family, Ifindex, Received};
+use vipd_frames::{Payload, Vrrp, decode_ipv4};
+
+/// More than the longest VRRP message with its IP header: 255 IPv6 addresses are 4,088 octets.
+const BUFFER: usize = 8192;
+/// Class selector 6, network control, as keepalived and FRR mark their adverts.
+const NETWORK_CONTROL: u32 = 0xc0;
+
+/// A socket that wakes nobody yet.
+pub struct Raw {
+    socket: Socket,
+    family: Family,
+}
+
+impl Raw {
+    /// Opens it. Needs `CAP_NET_RAW`.
+    pub fn open(family: Family) -> io::Result<Self> {
+        let domain = match family {
+            Family::Ipv4 => Domain::IPV4,
+            Family::Ipv6 => Domain::IPV6,
+        };
+        let protocol = Protocol::from(i32::from(IP_PROTOCOL));
+        let socket = Socket::new(domain, Type::RAW.nonblocking().cloexec(), Some(protocol))?;
+        match family {
+            Family::Ipv4 => {
+                setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+                socket.set_multicast_loop_v4(false)?;
+                // Groups that somebody else joined on this machine are none of our business.
+                socket.set_multicast_all_v4(false)?;
+                socket.set_tos_v4(NETWORK_CONTROL)?;
+                // As keepalived's: an advert that is too long is better late than lost.
+                vipd_sys::allow_fragments(&socket)?;
+            }
+            Family::Ipv6 => {
+                setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+                socket.set_recv_hoplimit_v6(true)?;
+                socket.set_multicast_loop_v6(false)?;
+                socket.set_multicast_all_v6(false)?;
+                socket.set_tclass_v6(NETWORK_CONTROL)?;
+            }
+        }
+        Ok(Self { socket, family })
+    }
+
+    fn join(&self, interface: Ifindex, group: IpAddr) -> io::Result<()> {
+        match group {
+            IpAddr::V4(group) => {
+                let interface = InterfaceIndexOrAddress::Index(interface.0);
+                self.socket.join_multicast_v4_n(&group, &interface)
+            }
+            IpAddr::V6(group) => self.socket.join_multicast_v6(&group, interface.0),
+        }
+    }
+
+    fn leave(&self, interface: Ifindex, group: IpAddr) -> io::Result<()> {
+        match group {
+            IpAddr::V4(group) => {
+                let interface = InterfaceIndexOrAddress::Index(interface.0);
+                self.socket.leave_multicast_v4_n(&group, &interface)
+            }
+            IpAddr::V6(group) => self.socket.leave_multicast_v6(&group, interface.0),
+        }
+    }
+
+    fn send(&self, advert: &AdvertFrame, message: &[u8]) -> io::Result<()> {
+        let (content, flags) = ([IoSlice::new(message)], MsgFlags::empty());
+        let (fd, ttl) = (self.socket.as_raw_fd(), i32::from(advert.ttl));
+        match (advert.src, advert.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                let info = in_pktinfo {
+                    ipi_ifindex: index(advert.interface)?,
+                    ipi_spec_dst: in_addr { s_addr: u32::from_ne_bytes(src.octets()) },
+                    ipi_addr: in_addr { s_addr: 0 },
+                };
+                let control =
+                    [ControlMessage::Ipv4PacketInfo(&info), ControlMessage::Ipv4Ttl(&ttl)];
+                let dst = SockaddrStorage::from(SocketAddr::from((dst, 0)));
+                sendmsg(fd, &content, &control, flags, Some(&dst))?;
+            }
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                let info = in6_pktinfo {
+                    ipi6_addr: in6_addr { s6_addr: src.octets() },
+                    ipi6_ifindex: advert.interface.0,
+                };
+                let control =
+                    [ControlMessage::Ipv6PacketInfo(&info), ControlMessage::Ipv6HopLimit(&ttl)];
+                let scope = if is_of_the_link(dst) { advert.interface.0 } else { 0 };
+                let dst = SocketAddrV6::new(dst, 0, 0, scope);
+                sendmsg(fd, &content, &control, flags, Some(&SockaddrIn6::from(dst)))?;
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads one datagram into `buffer`. `WouldBlock`: nothing waits. `None`: it cannot be handed
+    /// over.
+    fn recv(&self, buffer: &mut [u8]) -> io::Result<Option<Header>> {
+        let mut control = cmsg_space!(in_pktinfo, in6_pktinfo, i32);
+        let mut content = [IoSliceMut::new(buffer)];
+        let (fd, flags) = (self.socket.as_raw_fd(), MsgFlags::empty());
+        let message = recvmsg::<SockaddrStorage>(fd, &mut content, Some(&mut control), flags)?;
+        let (mut interface, mut dst, mut hop_limit) = (None, None, None);
+        for item in message.cmsgs().into_iter().flatten() {
+            match item {
+                ControlMessageOwned::Ipv4PacketInfo(info) => {
+                    interface = u32::try_from(info.ipi_ifindex).ok().map(Ifindex);
+                }
+                ControlMessageOwned::Ipv6PacketInfo(info) => {
+                    interface = Some(Ifindex(info.ipi6_ifindex));
+                    dst = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr));
+                }
+                ControlMessageOwned::Ipv6HopLimit(limit) => hop_limit = u8::try_from(limit).ok(),
+                // Nothing else was asked for.
+                _ => {}
+            }
+        }
+        let src = message.address.and_then(|address| Some(address.as_sockaddr_in6()?.ip()));
+        let length = message.bytes;
+        Ok(interface.and_then(|interface| match self.family {
+            Family::Ipv4 => header_of_ipv4(interface, &buffer[..length]),
+            Family::Ipv6 => {
+                let (src, dst) = (IpAddr::V6(src?), IpAddr::V6(dst?));
+                Some(Header { interface, src, dst, ttl: hop_limit?, message: 0..length })
+            }
+        }))
+    }
+}
+
+/// What the IP layer says of a datagram, and where in the buffer its message is.
+struct Header {
+    interface: Ifindex,
+    src: IpAddr,
+    dst: IpAddr,
+    ttl: u8,
+    message: Range<usize>,
+}
+
+/// Only in this family the IP header comes along.
+fn header_of_ipv4(interface: Ifindex, packet: &[u8]) -> Option<Header> {
+    let Ok(Payload::Vrrp(Vrrp { src, dst, ttl, bytes })) = decode_ipv4(packet) else {
+        return None;
+    };
+    // The message ends where the packet does, as the kernel cut it.
+    let start = packet.len().checked_sub(bytes.len())?;
+    Some(Header { interface, src, dst, ttl, message: start..packet.len() })
+}
+
+/// A socket that wakes the runtime when a datagram comes.
+pub struct RawSocket {
+    raw: Raw,
+    waiting: AsyncFd<OwnedFd>,
+    buffer: Vec<u8>,
+    /// Datagrams that could not be handed over.
+    unreadable: u64,
+}
+
+impl RawSocket {
+    /// Must be called inside a runtime.
+    pub fn new(raw: Raw) -> io::Result<Self> {
+        let waiting = vipd_sys::watch(&raw.socket)?;
+        Ok(Self { raw, waiting, buffer: vec![0; BUFFER], unreadable: 0 })
+    }
+
+    /// Waits for a datagram. It stays readable until [`Self::try_recv`] found nothing.
+    pub async fn readable(&self) {
+        if self.waiting.readable().await.is_err() {
+            // The runtime is being shut down.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The next datagram.
+    pub fn try_recv(&mut self) -> Option<Received<'_>> {
+        let header = loop {
+            match self.raw.recv(&mut self.buffer) {
+                Ok(Some(header)) => break header,
+                Ok(None) => self.unreadable += 1,
+                // Asked once more through the runtime, which then knows that nothing waits.
+                Err(_) => match self.recv_last()? {
+                    Some(header) => break header,
+                    None => self.unreadable += 1,
+                },
+            }
+        };
+        let Header { interface, src, dst, ttl, message } = header;
+        Some(Received { interface, src, dst, ttl, bytes: &self.buffer[message] })
+    }
+
+    fn recv_last(&mut self) -> Option<Option<Header>> {
+        let Self { raw, waiting, buffer, .. } = self;
+        waiting.try_io(Interest::READABLE, |_| raw.recv(buffer)).ok()
+    }
+
+    /// Datagrams that could not be handed over so far.
+    pub const fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+
+    pub fn send(&self, advert: &AdvertFrame, message: &[u8]) -> io::Result<()> {
+        self.raw.send(advert, message)
+    }
+
+    pub fn join(&self, interface: Ifindex, group: IpAddr) -> io::Result<()> {
+        self.raw.join(interface, group)
+    }
+
+    pub fn leave(&self, interface: Ifindex, group: IpAddr) -> io::Result<()> {
+        self.raw.leave(interface, group)
+    }
+}
+
+/// Without an interface such an address means nothing.
+const fn is_of_the_link(dst: Ipv6Addr) -> bool {
+    dst.is_multicast() || dst.is_unicast_link_local()
+}
+
+fn index(interface: Ifindex) -> io::Result<i32> {
+    i32::try_from(interface.0).map_err(|_| nix::errno::Errno::ENODEV.into())
+}

@@ -1,0 +1,165 @@
+//! `vipd run`: the start, in a fixed order, and the end.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing::info;
+use vipd_config::diagnostics::Colour;
+use vipd_config::{Loaded, Report};
+
+use crate::clock::BootClock;
+use crate::control::Control;
+use crate::driver::{Driver, Ended, Request};
+use crate::netlink::Netlink;
+use crate::notify::Notifier;
+use crate::privileges;
+use crate::reload::{self, Followers, Source, Trigger};
+use crate::scripts::Helper;
+use crate::sockets::Opened;
+use crate::trackers::Tracking;
+
+/// Requests that wait for the loop; who asks for more waits himself.
+const WAITING_REQUESTS: usize = 16;
+
+/// Why it did not start.
+#[derive(Debug)]
+pub enum Failure {
+    /// The file cannot be used. What is wrong with it was printed.
+    Unusable,
+    /// Something that the process needs is refused.
+    Refused {
+        /// What.
+        what: String,
+        /// Why.
+        why: String,
+    },
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unusable => f.write_str("the configuration cannot be used"),
+            Self::Refused { what, why } => write!(f, "cannot {what}: {why}"),
+        }
+    }
+}
+
+/// Runs until it is told to stop. The order of the start is this function.
+///
+/// # Errors
+/// What kept it from starting.
+pub fn run(source: &Source, control: &Path, colour: Colour) -> Result<Ended, Failure> {
+    let loaded = read_and_check(source, colour)?;
+    require_privileges()?;
+    let control = listen(control)?;
+    let sockets = Opened::new().map_err(refused("open raw sockets"))?;
+    let helper = start_helper(&loaded)?;
+    privileges::drop_to_the_needed().map_err(refused("drop capabilities"))?;
+    let runtime = single_threaded().map_err(refused("start a runtime"))?;
+    let ended = runtime.block_on(async {
+        let (requests, mut due) = mpsc::channel(WAITING_REQUESTS);
+        let scripts = helper.map(Helper::attach).transpose().map_err(refused("run scripts"))?;
+        let notifier = Notifier::start(scripts.clone());
+        let tracking = Tracking::new(scripts, requests.clone());
+        let mut followers = Followers { tracking, notifier: notifier.teller() };
+        followers.configure(&loaded);
+        let (reloads, triggers) = mpsc::channel(WAITING_REQUESTS);
+        tokio::spawn(reload::serve(source.clone(), followers, triggers, requests.clone()));
+        listen_to_signals(&requests, &reloads).map_err(refused("catch signals"))?;
+        control.serve(requests, reloads).map_err(refused("serve the control socket"))?;
+        let sockets = sockets.register().map_err(refused("watch the sockets"))?;
+        let clock = BootClock::new().map_err(refused("make a timer"))?;
+        let kernel = Netlink::follow().await.map_err(refused("read interfaces and addresses"))?;
+        let mut driver = Driver::new(sockets, clock, kernel);
+        driver.tell(notifier.teller());
+        driver.start(&loaded.config);
+        info!("ready: {} instances of {}", reload::count(&loaded), source.file.display());
+        let ended = driver.run(&mut due).await;
+        notifier.end().await;
+        match ended {
+            Ended::Released => info!("stopped"),
+            Ended::GaveUp => tracing::error!("stopped, and something of ours may be left behind"),
+        }
+        Ok(ended)
+    });
+    // A file that is being read, from a disk that does not answer, keeps nobody.
+    runtime.shutdown_background();
+    ended
+}
+
+fn read_and_check(source: &Source, colour: Colour) -> Result<Loaded, Failure> {
+    let say = |report: &Report| {
+        let text = report.render(colour);
+        if !text.trim().is_empty() {
+            eprintln!("{}", text.trim_end());
+        }
+    };
+    match source.load() {
+        Ok(loaded) => {
+            say(&loaded.report);
+            Ok(loaded)
+        }
+        Err(report) => {
+            say(&report);
+            Err(Failure::Unusable)
+        }
+    }
+}
+
+fn require_privileges() -> Result<(), Failure> {
+    let what = "change addresses and send adverts";
+    let missing = privileges::missing().map_err(refused(what))?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(refused(what)(format!("{} missing (run as root)", missing.join(" and "))))
+}
+
+fn listen(path: &Path) -> Result<Control, Failure> {
+    Control::listen(path).map_err(|error| {
+        let why = match error.kind() {
+            io::ErrorKind::AddrInUse => "another vipd answers there".to_string(),
+            _ => error.to_string(),
+        };
+        refused(&format!("make the control socket {}", path.display()))(why)
+    })
+}
+
+/// Only who has scripts to run keeps a privileged process for them.
+fn start_helper(loaded: &Loaded) -> Result<Option<Helper>, Failure> {
+    let wanted = !loaded.trackers.scripts.is_empty() || !loaded.notify.is_empty();
+    wanted.then(Helper::start).transpose().map_err(refused("start the helper for scripts"))
+}
+
+fn single_threaded() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// SIGTERM and SIGINT stop, SIGHUP reloads.
+fn listen_to_signals(
+    requests: &mpsc::Sender<Request>,
+    reloads: &mpsc::Sender<Trigger>,
+) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let (stop, reload) = (requests.clone(), reloads.clone());
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                Some(()) = terminate.recv() => { let _ = stop.send(Request::Stop).await; }
+                Some(()) = interrupt.recv() => { let _ = stop.send(Request::Stop).await; }
+                Some(()) = hang_up.recv() => { let _ = reload.send(Trigger::Signal).await; }
+            }
+        }
+    });
+    Ok(())
+}
+
+fn refused<E: ToString>(what: &str) -> impl FnOnce(E) -> Failure {
+    move |why| Failure::Refused { what: what.to_string(), why: why.to_string() }
+}

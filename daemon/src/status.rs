@@ -1,0 +1,120 @@
+//! How things are: the engine's own view as JSON, and that JSON as text for people.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use vipd_engine::{DropCounters, Engine, InstanceStatus, Timestamp};
+
+use crate::driver::Lateness;
+
+/// Everything that is known, as JSON. `docs/daemon.md` says what each key is.
+#[must_use]
+pub fn report(engine: &Engine, now: Timestamp, late: Lateness, unreadable: u64) -> Value {
+    let status = engine.status();
+    let instances: Vec<_> = status.instances().map(|one| instance(one, now)).collect();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "now_ns": now.as_nanos(),
+        "instances": instances,
+        "unclaimed": drops(status.unclaimed()),
+        "unreadable": unreadable,
+        "late_timers": { "count": late.count, "worst_ns": nanos(late.worst) },
+    })
+}
+
+fn instance(status: InstanceStatus<'_>, now: Timestamp) -> Value {
+    let config = status.config();
+    let counters = status.counters();
+    let last_heard = status.last_heard().map(|(source, priority, at)| {
+        json!({ "source": source, "priority": priority, "ago_ns": nanos(now.since(at)) })
+    });
+    let deadline =
+        status.deadline().map(|(at, what)| json!({ "what": what, "in_ns": nanos(at.since(now)) }));
+    let addresses: Vec<_> = status.addresses().map(ToString::to_string).collect();
+    json!({
+        "name": config.name.as_str(),
+        "vrid": config.vrid.get(),
+        "interface": config.interface.as_str(),
+        "state": status.state().name(),
+        "for_ns": nanos(now.since(status.since())),
+        "why": status.why().to_string(),
+        "fault": status.fault().map(ToString::to_string),
+        "priority": status.priority().get(),
+        "configured_priority": config.priority.get(),
+        "last_heard": last_heard,
+        "addresses": addresses,
+        "deadline": deadline,
+        "counters": {
+            "sent": counters.sent,
+            "sent_priority_zero": counters.sent_priority_zero,
+            "received": counters.received,
+            "received_priority_zero": counters.received_priority_zero,
+            "master_transitions": counters.master_transitions,
+            "drops": drops(&counters.drops),
+        },
+    })
+}
+
+/// Only what was dropped, by reason.
+fn drops(counters: &DropCounters) -> Value {
+    let counted = counters.iter().filter(|(_, count)| *count > 0);
+    counted.map(|(reason, count)| (reason.name().to_owned(), json!(count))).collect()
+}
+
+fn nanos(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The same for people. What a key lacks is left out.
+#[must_use]
+pub fn text(report: &Value) -> String {
+    let mut text = String::new();
+    for instance in report["instances"].as_array().into_iter().flatten() {
+        describe(instance, &mut text);
+    }
+    let late = &report["late_timers"];
+    if late["count"] != json!(0) {
+        let worst = seconds(&late["worst_ns"]);
+        line(&mut text, &format!("timers fired late: {}, the latest by {worst}", late["count"]));
+    }
+    text
+}
+
+fn describe(instance: &Value, text: &mut String) {
+    let word = |key: &str| instance[key].as_str().unwrap_or_default();
+    let [name, state, interface] = ["name", "state", "interface"].map(word);
+    let (vrid, priority) = (&instance["vrid"], &instance["priority"]);
+    line(text, &format!("{name}: {state} on {interface}, vrid {vrid}, priority {priority}"));
+    line(text, &format!("  for {}: {}", seconds(&instance["for_ns"]), word("why")));
+    if let Some(fault) = instance["fault"].as_str() {
+        line(text, &format!("  needs: {fault}"));
+    }
+    for address in instance["addresses"].as_array().into_iter().flatten() {
+        line(text, &format!("  holds {}", address.as_str().unwrap_or_default()));
+    }
+    let heard = &instance["last_heard"];
+    if let Some(source) = heard["source"].as_str() {
+        let (priority, ago) = (&heard["priority"], seconds(&heard["ago_ns"]));
+        line(text, &format!("  heard {source} with priority {priority} {ago} ago"));
+    }
+    let deadline = &instance["deadline"];
+    if let Some(what) = deadline["what"].as_str() {
+        line(text, &format!("  next: {what} in {}", seconds(&deadline["in_ns"])));
+    }
+    let counters = &instance["counters"];
+    let (sent, received) = (&counters["sent"], &counters["received"]);
+    line(text, &format!("  adverts: {sent} sent, {received} received"));
+    for (reason, count) in counters["drops"].as_object().into_iter().flatten() {
+        line(text, &format!("  dropped: {count} {reason}"));
+    }
+}
+
+fn line(text: &mut String, words: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{words}");
+}
+
+fn seconds(nanos: &Value) -> String {
+    let millis = nanos.as_u64().unwrap_or_default() / 1_000_000;
+    format!("{}.{:03} s", millis / 1000, millis % 1000)
+}

@@ -1,0 +1,362 @@
+//! The run loop above a machine that is made of this file: its clock jumps from event to event, its
+//! socket and its kernel are lists. What is read before a timer, and in which order effects happen.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use vipd::driver::{Driver, Ended, HEAR_AT_ONCE, READ_AT_ONCE, READ_FOR, Request, STOP_LIMIT};
+use vipd::seam::{Clock, Kernel, Socket, Told};
+use vipd_engine::config::VirtualAddress;
+use vipd_engine::{
+    Advert, CommandId, Config, EffectError, Family, Frame, Ifindex, InstanceConfig, InterfaceName,
+    Interval, KernelCommand, Link, LinkState, LocalAddress, MacAddress, Priority, Received,
+    Timestamp, Version, Vrid,
+};
+
+const ETH0: Ifindex = Ifindex(2);
+const OWN: &str = "10.0.0.2";
+const PEER: &str = "10.0.0.1";
+const GROUP: &str = "224.0.0.18";
+const VIP: &str = "10.0.0.9";
+/// Of priority 99: three intervals and 157/256 s.
+const MASTER_DOWN: u64 = 3_613_281_250;
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+/// Something that happens while the process sleeps.
+enum Event {
+    Datagram(Vec<u8>),
+    /// An address comes and goes, so often in all.
+    News(u32),
+    Ask(Request),
+}
+
+/// There is always one more datagram, until this time. Reading one takes so long.
+#[derive(Clone, Copy)]
+struct Flood {
+    until: u64,
+    takes: u64,
+}
+
+/// The machine.
+struct Machine {
+    now: u64,
+    events: BTreeMap<u64, Event>,
+    /// The process does not get to run before this time.
+    paused_until: u64,
+    requests: mpsc::Sender<Request>,
+    waiting: VecDeque<Vec<u8>>,
+    flood: Option<Flood>,
+    news: VecDeque<Told>,
+    /// Hearing one takes so long.
+    hearing_takes: u64,
+    /// The kernel answers these.
+    answered: fn(&KernelCommand) -> bool,
+    done: Vec<(u64, String)>,
+}
+
+type Shared = Rc<RefCell<Machine>>;
+
+impl Machine {
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Datagram(octets) => self.waiting.push_back(octets),
+            Event::News(count) => {
+                let told = |number: u32| {
+                    let (address, present) = (ip("10.0.0.77"), number.is_multiple_of(2));
+                    Told::Address(LocalAddress { interface: ETH0, address, present })
+                };
+                self.news.extend((0..count).map(told));
+            }
+            Event::Ask(request) => self.requests.try_send(request).expect("there is room"),
+        }
+    }
+
+    /// The process sleeps until `at`, or until something happens, and longer while it is paused.
+    /// What happened meanwhile waits for it.
+    fn sleep(&mut self, at: Option<u64>) {
+        let next = self.events.first_key_value().map(|(when, _)| *when);
+        let wake = at.into_iter().chain(next).min().expect("something is to happen");
+        self.now = wake.max(self.paused_until).max(self.now);
+        while let Some(first) = self.events.first_entry().filter(|first| *first.key() <= self.now) {
+            let event = first.remove();
+            self.happen(event);
+        }
+    }
+
+    fn is_readable(&self) -> bool {
+        !self.waiting.is_empty() || self.flood.is_some()
+    }
+
+    /// What is read next. Reading a flood takes its time.
+    fn read(&mut self) -> Option<Vec<u8>> {
+        if let Some(octets) = self.waiting.pop_front() {
+            return Some(octets);
+        }
+        let Flood { until, takes } = self.flood?;
+        self.now += takes;
+        if self.now >= until {
+            self.flood = None;
+        }
+        // Version 2, our VRID, and too short for an advert.
+        Some(vec![0x21, 51, 1])
+    }
+}
+
+struct FakeClock(Shared);
+
+impl Clock for FakeClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(self.0.borrow().now)
+    }
+
+    async fn sleep_until(&self, at: Option<Timestamp>) {
+        let at = at.map(Timestamp::as_nanos);
+        poll_fn(|context| {
+            let mut machine = self.0.borrow_mut();
+            if at.is_some_and(|at| at <= machine.now) {
+                return Poll::Ready(());
+            }
+            // Whatever waits already is looked at first.
+            if !machine.is_readable() && machine.news.is_empty() {
+                machine.sleep(at);
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+struct FakeSocket(Shared, Vec<u8>);
+
+impl Socket for FakeSocket {
+    async fn readable(&self) {
+        if !self.0.borrow().is_readable() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn try_recv(&mut self) -> Option<Received<'_>> {
+        self.1 = self.0.borrow_mut().read()?;
+        let (src, dst) = (ip(PEER), ip(GROUP));
+        Some(Received { interface: ETH0, src, dst, ttl: 255, bytes: &self.1 })
+    }
+
+    fn try_send(&mut self, frame: &Frame) -> Result<(), EffectError> {
+        let what = match frame {
+            Frame::Advert(frame) => format!("advert {}", frame.advert.priority),
+            Frame::GratuitousArp(_) => "announcement".to_string(),
+            Frame::UnsolicitedNa(_) => "neighbour advertisement".to_string(),
+        };
+        let mut machine = self.0.borrow_mut();
+        let now = machine.now;
+        machine.done.push((now, what));
+        Ok(())
+    }
+
+    fn unreadable(&self) -> u64 {
+        0
+    }
+
+    fn configure(&mut self, _: &Arc<Config>) {}
+
+    fn on_link(&mut self, _: &Link) {}
+}
+
+struct FakeKernel(Shared);
+
+impl Kernel for FakeKernel {
+    fn submit(&mut self, id: CommandId, command: KernelCommand) {
+        let mut machine = self.0.borrow_mut();
+        let now = machine.now;
+        let answers = (machine.answered)(&command);
+        machine.done.push((now, command.to_string()));
+        if answers {
+            machine.news.push_back(Told::Done { id, result: Ok(()) });
+        }
+    }
+
+    async fn readable(&mut self) {
+        if self.0.borrow().news.is_empty() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn try_next(&mut self) -> Option<Told> {
+        let mut machine = self.0.borrow_mut();
+        let told = machine.news.pop_front()?;
+        machine.now += machine.hearing_takes;
+        Some(told)
+    }
+}
+
+fn config() -> Arc<Config> {
+    let vrid = Vrid::new(51).expect("in range");
+    let mut instance = InstanceConfig::new("VI_1", Family::Ipv4, "eth0", vrid);
+    instance.priority = Priority::new(99).expect("in range");
+    instance.addresses = vec![VirtualAddress::new(ip(VIP))];
+    instance.announcements.repeat = 1;
+    Arc::new(Config::new(vec![instance], Vec::new(), Duration::ZERO).expect("it is valid"))
+}
+
+/// An advert of the peer, whose priority is 100.
+fn advert() -> Vec<u8> {
+    let advert = Advert {
+        version: Version::V2,
+        vrid: Vrid::new(51).expect("in range"),
+        priority: 100,
+        interval: Interval::DEFAULT,
+        password: None,
+        addresses: Arc::from([ip(VIP)]),
+    };
+    let mut octets = Vec::new();
+    let form = vipd_engine::rules::ChecksumForm::PseudoHeader;
+    advert.emit(ip(PEER), ip(GROUP), form, &mut octets);
+    octets
+}
+
+/// Runs until it is stopped. Answers with what it did and how it ended.
+fn run(prepare: impl FnOnce(&mut Machine)) -> (Vec<(u64, String)>, Ended) {
+    let (sender, mut requests) = mpsc::channel(8);
+    let link = Link {
+        interface: ETH0,
+        name: InterfaceName::new("eth0"),
+        mac: MacAddress([2, 0, 0, 0, 0, 2]),
+        state: LinkState::Up,
+    };
+    let own = LocalAddress { interface: ETH0, address: ip(OWN), present: true };
+    let mut machine = Machine {
+        now: 1,
+        events: BTreeMap::new(),
+        paused_until: 0,
+        requests: sender,
+        waiting: VecDeque::new(),
+        flood: None,
+        news: VecDeque::from([Told::Link(link), Told::Address(own)]),
+        hearing_takes: 0,
+        answered: |_| true,
+        done: Vec::new(),
+    };
+    prepare(&mut machine);
+    let machine = Rc::new(RefCell::new(machine));
+    let socket = FakeSocket(Rc::clone(&machine), Vec::new());
+    let (clock, kernel) = (FakeClock(Rc::clone(&machine)), FakeKernel(Rc::clone(&machine)));
+    let mut driver = Driver::new(socket, clock, kernel);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    driver.start(&config());
+    let ended = runtime.block_on(driver.run(&mut requests));
+    let done = std::mem::take(&mut machine.borrow_mut().done);
+    (done, ended)
+}
+
+fn words(done: &[(u64, String)]) -> Vec<&str> {
+    done.iter().map(|(_, what)| what.as_str()).collect()
+}
+
+#[test]
+fn the_advert_leaves_first_then_the_address_comes_then_its_announcement() {
+    let (done, ended) = run(|machine| {
+        machine.events.insert(1 + MASTER_DOWN + 1_000_000, Event::Ask(Request::Stop));
+    });
+    let expected = [
+        "advert 99",
+        "add address 10.0.0.9/32 on eth0",
+        "announcement",
+        "advert 0",
+        "remove address 10.0.0.9/32 on eth0",
+    ];
+    assert_eq!(words(&done), expected);
+    assert_eq!(done[0].0, 1 + MASTER_DOWN, "to the nanosecond, when nothing is late");
+    assert_eq!(ended, Ended::Released);
+}
+
+#[test]
+fn a_process_that_was_paused_hears_the_adverts_that_wait_before_it_fires_its_timer() {
+    let pause_ends = 20_000_000_000;
+    let (asker, mut answer) = oneshot::channel();
+    let (done, ended) = run(|machine| {
+        machine.paused_until = pause_ends;
+        machine.events.insert(19_500_000_000, Event::Datagram(advert()));
+        machine.events.insert(pause_ends + 1, Event::Ask(Request::Status(asker)));
+        machine.events.insert(pause_ends + 2, Event::Ask(Request::Stop));
+    });
+    assert_eq!(words(&done), [""; 0], "it stays backup: the master is alive");
+    assert_eq!(ended, Ended::Released);
+    let status = answer.try_recv().expect("it was answered");
+    assert_eq!(status["late_timers"]["count"], 0, "the timer was moved, it never fired");
+    assert_eq!(status["instances"][0]["counters"]["received"], 1);
+}
+
+#[test]
+fn a_timer_that_fires_late_is_counted_with_how_late_it_was() {
+    let pause_ends = 1 + MASTER_DOWN + 70_000_000;
+    let (asker, mut answer) = oneshot::channel();
+    let (done, _) = run(|machine| {
+        machine.paused_until = pause_ends;
+        machine.events.insert(pause_ends + 1, Event::Ask(Request::Status(asker)));
+        machine.events.insert(pause_ends + 2, Event::Ask(Request::Stop));
+    });
+    assert_eq!(done[0], (pause_ends, "advert 99".to_string()));
+    let status = answer.try_recv().expect("it was answered");
+    assert_eq!(status["late_timers"]["count"], 1);
+    assert_eq!(status["late_timers"]["worst_ns"], 70_000_000);
+}
+
+#[test]
+fn a_flood_of_datagrams_delays_no_timer_beyond_the_budget() {
+    let (takes, until) = (1_000_000, 8_000_000_000);
+    let (done, _) = run(|machine| {
+        machine.flood = Some(Flood { until, takes });
+        machine.events.insert(until, Event::Ask(Request::Stop));
+    });
+    // What was being read when the deadline passed, and what is read before the timer.
+    let budget = (READ_AT_ONCE as u64 + 1) * takes + READ_FOR.as_nanos() as u64;
+    assert_adverts_until_8_s(&done, budget);
+}
+
+/// Mastership after 3.6 s, and an advert a second until 8 s, none later than the budget.
+fn assert_adverts_until_8_s(done: &[(u64, String)], budget: u64) {
+    let adverts: Vec<_> = done.iter().filter(|(_, what)| what == "advert 99").collect();
+    assert_eq!(adverts.len(), 5, "{done:?}");
+    let first = adverts[0].0;
+    let due = (0..).map(|number| first + number * 1_000_000_000);
+    let late = adverts.iter().zip(due).map(|((at, _), due)| at - due);
+    let late: Vec<_> = [first - (1 + MASTER_DOWN)].into_iter().chain(late).collect();
+    assert!(late.iter().all(|late| *late <= budget), "late by {late:?} ns, {budget} at most");
+}
+
+#[test]
+fn a_flood_of_news_from_the_kernel_delays_no_timer_beyond_the_budget() {
+    let takes = 100_000;
+    let (done, _) = run(|machine| {
+        machine.hearing_takes = takes;
+        // 7.9 s of hearing.
+        machine.events.insert(2, Event::News(79_000));
+        machine.events.insert(8_000_000_001, Event::Ask(Request::Stop));
+    });
+    assert_adverts_until_8_s(&done, 2 * HEAR_AT_ONCE as u64 * takes);
+}
+
+#[test]
+fn a_stop_is_given_up_when_the_kernel_does_not_answer() {
+    let asked = 1 + MASTER_DOWN + 1_000_000;
+    let (done, ended) = run(|machine| {
+        machine.answered = |command| matches!(command, KernelCommand::AddAddress(_));
+        machine.events.insert(asked, Event::Ask(Request::Stop));
+    });
+    assert_eq!(ended, Ended::GaveUp);
+    let removals = done.iter().filter(|(_, what)| what.starts_with("remove address")).count();
+    assert_eq!(removals, 3, "at once, and a second after each time limit of a second: {done:?}");
+    let last = done.last().expect("it did something").0;
+    assert!(last <= asked + STOP_LIMIT.as_nanos() as u64);
+}

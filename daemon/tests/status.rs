@@ -1,0 +1,87 @@
+//! `docs/daemon.md` names every key of the status, and none that is not there.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use vipd::driver::Lateness;
+use vipd::status::{report, text};
+use vipd_engine::config::VirtualAddress;
+use vipd_engine::{
+    Config, Engine, Family, Ifindex, Input, InstanceConfig, InterfaceName, Link, LinkState,
+    LocalAddress, MacAddress, Output, Outputs, Priority, Received, Timestamp, Vrid,
+};
+
+/// An owner on eth0, which is master at once and holds its address, five seconds after its start.
+fn master() -> (Engine, Timestamp) {
+    let vrid = Vrid::new(7).expect("in range");
+    let mut instance = InstanceConfig::new("VI_1", Family::Ipv4, "eth0", vrid);
+    instance.priority = Priority::OWNER;
+    let [own, address] = ["192.0.2.1", "192.0.2.9"].map(|one| one.parse().expect("an address"));
+    instance.addresses = vec![VirtualAddress::new(address)];
+    let config = Config::new(vec![instance], Vec::new(), Duration::ZERO).expect("it is valid");
+    let (mut engine, mut out) = (Engine::new(), Outputs::new());
+    let interface = Ifindex(2);
+    let link = Link {
+        interface,
+        name: InterfaceName::new("eth0"),
+        mac: MacAddress([2, 0, 0, 0, 0, 1]),
+        state: LinkState::Up,
+    };
+    let now = Timestamp::from_nanos(1_000_000_000);
+    engine.handle(now, Input::Link(link), &mut out);
+    let own = LocalAddress { interface, address: own, present: true };
+    engine.handle(now, Input::LocalAddress(own), &mut out);
+    engine.handle(now, Input::Configure(Arc::new(config)), &mut out);
+    let effects: Vec<_> = out.drain().collect();
+    for effect in effects {
+        if let Output::Send { id, .. } | Output::Kernel { id, .. } = effect {
+            engine.handle(now, Input::Done { id, result: Ok(()) }, &mut out);
+        }
+    }
+    // Too short for an advert: it is dropped, for a reason.
+    let (src, dst) = (address, "224.0.0.18".parse().expect("an address"));
+    let received = Received { interface, src, dst, ttl: 255, bytes: &[0x21, 7] };
+    engine.handle(now, Input::Advert(received), &mut out);
+    (engine, now + Duration::from_secs(5))
+}
+
+/// The keys that a table of the page names, under this heading.
+fn documented(heading: &str) -> BTreeSet<String> {
+    let page = include_str!("../../docs/daemon.md");
+    let section = page.split(&format!("\n{heading}\n")).nth(1).expect("the heading");
+    let rows = section.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
+    rows.take_while(|line| line.starts_with('|'))
+        .filter_map(|row| row.split('|').nth(1))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_string))
+        .collect()
+}
+
+fn keys(value: &Value) -> BTreeSet<String> {
+    value.as_object().expect("an object").keys().cloned().collect()
+}
+
+#[test]
+fn the_page_names_every_key_and_none_that_is_not_there() {
+    let (engine, now) = master();
+    let report = report(&engine, now, Lateness::default(), 0);
+    assert_eq!(keys(&report), documented("## The JSON of `vipd status --json`"));
+    assert_eq!(keys(&report["instances"][0]), documented("### Of an instance"));
+}
+
+#[test]
+fn a_master_says_since_when_why_what_it_holds_and_what_it_dropped() {
+    let (engine, now) = master();
+    let report = report(&engine, now, Lateness::default(), 3);
+    let instance = &report["instances"][0];
+    assert_eq!(instance["for_ns"], 5_000_000_000_u64);
+    assert_eq!(report["unreadable"], 3);
+    assert_eq!(instance["counters"]["drops"].as_object().map(serde_json::Map::len), Some(1));
+    let text = text(&report);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines[0], "VI_1: master on eth0, vrid 7, priority 255");
+    assert_eq!(lines[1], "  for 5.000 s: started as owner of the addresses");
+    assert_eq!(lines[2], "  holds 192.0.2.9/32 on eth0");
+    assert!(lines.iter().any(|line| line.starts_with("  dropped: 1 ")), "{text}");
+}

@@ -1,0 +1,137 @@
+//! Tracked scripts and files for real: what they do to a virtual router, as whom scripts run, and
+//! that nothing of them is left.
+
+mod netns;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use netns::{INTERFACE, network};
+use nix::sys::signal::Signal;
+
+const OWN: &str = "192.0.2.1/24";
+const VIP: &str = "192.0.2.9";
+
+/// A virtual router with adverts every tenth of a second, and more lines in its block.
+fn instance(more: &str) -> String {
+    format!(
+        "vrrp_instance VI_1 {{\n interface {INTERFACE}\n virtual_router_id 7\n priority 100\n \
+         version 3\n advert_int 0.1\n {more}\n virtual_ipaddress {{\n {VIP}\n }}\n}}\n"
+    )
+}
+
+fn script(folder: &Path, name: &str, mode: u32, text: &str) -> String {
+    let path = folder.join(name);
+    fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("a file of ours");
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("it is ours");
+    path.display().to_string()
+}
+
+#[test]
+fn an_instance_is_in_fault_while_a_script_fails_and_resigns_when_it_begins_to() {
+    let Some(network) = network(&[&[OWN]]) else { return };
+    let (capture, host) = (&network.capture, &network.hosts[0]);
+    let flag = network.folder.join("flag");
+    let text = format!(
+        "vrrp_script chk {{\n script \"/usr/bin/test -e '{}'\"\n interval 0.2\n fall 2\n}}\n{}",
+        flag.display(),
+        instance("track_script {\n chk\n }")
+    );
+    let mut vipd = host.launch(&host.file(&text));
+    vipd.wait_for("VI_1: init -> fault: chk is down");
+    fs::write(&flag, "").expect("a file of ours");
+    vipd.wait_for("VI_1: fault -> backup: recovered");
+    capture.announcement(0, 0, VIP);
+
+    let mark = capture.mark();
+    fs::remove_file(&flag).expect("it is ours");
+    capture.advert(mark, 0, 0);
+    vipd.wait_for("VI_1: master -> fault: chk is down");
+    vipd.wait_for("remove address 192.0.2.9/32 on ens192: done");
+
+    // A script that a reload takes away is tracked no more.
+    host.file(&instance(""));
+    vipd.signal(Signal::SIGHUP);
+    vipd.wait_for("VI_1: fault -> backup: recovered");
+    // Killed, it can tell its helper nothing. Both have one standard error: its end is theirs.
+    vipd.signal(Signal::SIGKILL);
+    vipd.ended();
+}
+
+#[test]
+fn the_number_in_a_file_is_multiplied_by_the_weight_and_added_to_the_priority() {
+    let Some(network) = network(&[&[OWN]]) else { return };
+    let (capture, host) = (&network.capture, &network.hosts[0]);
+    let file = network.folder.join("number");
+    let text = format!(
+        "track_file load {{\n file {}\n weight 10\n init_file 3\n}}\n{}",
+        file.display(),
+        instance("track_file {\n load\n }")
+    );
+    let vipd = host.launch(&host.file(&text));
+    vipd.wait_for("VI_1: priority 100 -> 130");
+    capture.advert(0, 0, 130);
+    fs::write(&file, "-2\n").expect("a file of ours");
+    vipd.wait_for("VI_1: priority 130 -> 80");
+    let mark = capture.mark();
+    capture.advert(mark, 0, 80);
+    fs::write(&file, "many\n").expect("a file of ours");
+    vipd.wait_for("its value stays");
+    assert_eq!(host.status()["instances"][0]["priority"], 80);
+}
+
+#[test]
+fn notify_scripts_hear_of_each_state_in_its_order_also_of_the_stop() {
+    let Some(network) = network(&[&[OWN]]) else { return };
+    let host = &network.hosts[0];
+    let heard = network.folder.join("heard");
+    let tell = |name: &str, text: &str| {
+        let line = format!("echo {text} >>'{}'", heard.display());
+        script(&network.folder, name, 0o755, &line)
+    };
+    let (any, master) = (tell("any", "\"$@\""), tell("master", "own $#"));
+    let text = instance(&format!("notify \"{any} first\"\n notify_master {master} root"));
+    let mut vipd = host.start(&host.file(&text));
+    let done = |state: &str| format!("notify script {any} first INSTANCE VI_1 {state} 100: done");
+    vipd.wait_for_all(&[&done("MASTER"), &format!("notify script {master}: done")]);
+    network.cable(0, false);
+    vipd.wait_for(&done("FAULT"));
+    network.cable(0, true);
+    vipd.wait_for(&done("MASTER"));
+    vipd.signal(Signal::SIGTERM);
+    assert_eq!(vipd.ended().code(), Some(0), "{}", vipd.said());
+    let heard = fs::read_to_string(&heard).expect("they wrote it");
+    let general: Vec<_> = heard.lines().filter(|line| line.starts_with("first")).collect();
+    let states = general.iter().map(|line| line.split(' ').nth(3).unwrap_or_default());
+    let states: Vec<_> = states.collect();
+    assert_eq!(states, ["BACKUP", "MASTER", "FAULT", "BACKUP", "MASTER", "STOP"]);
+    assert_eq!(general[1], "first INSTANCE VI_1 MASTER 100");
+    assert_eq!(heard.lines().filter(|line| *line == "own 0").count(), 2, "{heard}");
+}
+
+#[test]
+fn scripts_run_as_their_account_within_their_time_and_only_if_nobody_can_replace_them() {
+    let Some(network) = network(&[&[OWN]]) else { return };
+    let host = &network.hosts[0];
+    let account = script(&network.folder, "account", 0o755, "test \"$(id -un)\" = nobody");
+    // Its child would keep the pipe of a script that is killed alone.
+    let endless = script(&network.folder, "endless", 0o755, "sleep 1000 & sleep 1000");
+    let replaceable = script(&network.folder, "replaceable", 0o777, "true");
+    let text = format!(
+        "global_defs {{\n script_user root\n enable_script_security\n}}\n\
+         vrrp_script account {{\n script {account}\n user nobody\n weight 1\n}}\n\
+         vrrp_script endless {{\n script {endless}\n timeout 1\n weight 1\n}}\n\
+         vrrp_script replaceable {{\n script {replaceable}\n weight 1\n}}\n{}",
+        instance("track_script {\n account\n endless\n replaceable\n }")
+    );
+    let mut vipd = host.launch(&host.file(&text));
+    vipd.wait_for_all(&[
+        "vrrp_script account is good",
+        "vrrp_script endless is bad: did not end within 1s",
+        "vrrp_script replaceable is bad: not run as root: others may change",
+    ]);
+    assert_eq!(host.status()["instances"][0]["priority"], 101, "one is good");
+    vipd.signal(Signal::SIGTERM);
+    assert_eq!(vipd.ended().code(), Some(0), "{}", vipd.said());
+}
