@@ -123,15 +123,14 @@ impl Lab {
         match word {
             Word::Link { .. } => {}
             Word::Address { index, address, present } => {
-                let changed = if *present {
-                    host.addresses.insert((*index, *address))
-                } else {
-                    host.addresses.remove(&(*index, *address))
-                };
-                if changed {
-                    let (address, present) = (*address, *present);
-                    self.see(id, Seen::Address { address, present }, record);
-                    self.tell_owned(id, record);
+                let known = host.addresses.contains(&(*index, *address));
+                // A kernel that removes an address had it, even if it had not said so yet: of a new
+                // IPv6 address it tells later, from a work queue (addrconf).
+                if !*present && !known {
+                    self.on_address(id, (*index, *address), true, record);
+                }
+                if !*present || !known {
+                    self.on_address(id, (*index, *address), *present, record);
                 }
             }
             Word::Neighbour { index, address, mac } => {
@@ -144,6 +143,23 @@ impl Lab {
                 }
             }
         }
+    }
+
+    fn on_address(
+        &mut self,
+        id: HostId,
+        place: (u32, IpAddr),
+        present: bool,
+        record: &mut dyn Recorder,
+    ) {
+        let addresses = &mut self.hosts[usize::from(id.0)].addresses;
+        if present {
+            addresses.insert(place);
+        } else {
+            addresses.remove(&place);
+        }
+        self.see(id, Seen::Address { address: place.1, present }, record);
+        self.tell_owned(id, record);
     }
 
     /// Tells of every virtual address that the data plane owns now and did not, or the reverse.
