@@ -197,9 +197,12 @@ fn one_vrid_in_two_families_is_two_virtual_routers() {
 #[test]
 fn priority_zero_is_counted_where_it_is_sent_and_where_it_is_received() {
     let mut sender = Driver::new(v2());
-    sender.run_until(at(DOWN));
+    // Four adverts with the priority of this router, and one with 0.
+    sender.run_until(at(DOWN + 3 * SECOND));
     sender.kernel = Answer::Silent;
     sender.handle(Input::Shutdown);
+    let sent = sender.engine.status().instances().next().unwrap().counters().sent;
+    assert_eq!(sent, 5);
     let counters = |driver: &Driver| {
         let status = driver.engine.status();
         let counters = status.instances().next().unwrap().counters().clone();

@@ -160,7 +160,7 @@ proptest! {
             addresses: view.addresses().collect(),
         };
         prop_assert_eq!(&read, &advert);
-        prop_assert_eq!(message.len(), advert.len());
+        prop_assert_eq!(message.len(), advert.message_len());
         prop_assert!(view.checksum_fits(form, src, dst));
         let mut again = Vec::new();
         read.emit(src, dst, form, &mut again);

@@ -9,7 +9,7 @@ use vipd_engine::config::{Announcements, Peer, Transport, VirtualAddress, Virtua
 use vipd_engine::{
     Config, EffectError, Family, Frame, Ifindex, Input, InstanceConfig, InterfaceName, Interval,
     KernelCommand, Link, LinkState, LocalAddress, Output, Outputs, Profile, Rules, StateKind,
-    Timestamp,
+    Timestamp, Version,
 };
 
 const M: Duration = Duration::from_nanos(3_609_375_000);
@@ -80,6 +80,14 @@ fn an_address_that_a_reload_moved_elsewhere_is_not_lost_when_it_goes() {
         ..VirtualAddress::new(ip("10.0.0.100"))
     };
     let other = || InstanceConfig { addresses: vec![elsewhere.clone()], ..v2() };
+    let mut driver = Driver::new(other());
+    driver.run_until(at(M));
+    let asked = driver.commands().into_iter().map(|command| match command {
+        KernelCommand::AddAddress(spec) => (spec.interface, spec.address.interface),
+        command => panic!("{command}"),
+    });
+    let place = (InterfaceName::new("eth1"), None);
+    assert_eq!(asked.collect::<Vec<_>>(), [place], "the interface stands in one place");
     for (reloads, lost) in [(true, false), (false, true)] {
         let mut driver = master(Answer::Ok);
         driver.address("10.0.0.100", true);
@@ -118,6 +126,11 @@ fn a_retry_of_the_kernel_ends_no_fault_of_refused_adverts() {
     assert_eq!(driver.state(), StateKind::Fault);
     driver.run_for(nanos(1));
     assert_eq!(driver.state(), StateKind::Backup);
+    // It begins to count anew: the third advert of the next mastership is the third refused one.
+    driver.run_for(M + SECOND * 2 - nanos(1));
+    assert_eq!(driver.state(), StateKind::Master);
+    driver.run_for(nanos(1));
+    assert_eq!(driver.state(), StateKind::Fault);
 }
 
 fn with_macvlan() -> InstanceConfig {
@@ -164,6 +177,38 @@ fn a_retry_comes_a_second_later_whatever_else_is_due() {
     driver.run_until(taken + SECOND * 2);
     assert_eq!(driver.commands().len(), 3);
     assert_eq!(driver.deadline(), Some(taken + SECOND * 7), "the second burst");
+}
+
+#[test]
+fn a_macvlan_is_removed_at_the_stop_if_it_is_there() {
+    for (state, removed) in [(LinkState::Up, true), (LinkState::Absent, false)] {
+        let mut driver = Driver::new(with_macvlan());
+        driver.run_until(at(M));
+        driver.link_of(Ifindex(3), "vrrp.51", LinkState::Up);
+        driver.kernel = Answer::Silent;
+        driver.link_of(Ifindex(3), "vrrp.51", state);
+        driver.address("10.0.0.100", true);
+        driver.address("10.0.0.100", false);
+        driver.log.clear();
+        driver.handle(Input::Shutdown);
+        let removal =
+            |command: &KernelCommand| matches!(command, KernelCommand::RemoveVirtualMac { .. });
+        driver.kernel = Answer::Ok;
+        driver.run_for(SECOND * 5);
+        assert_eq!(driver.commands().iter().any(removal), removed, "{state:?}");
+    }
+}
+
+#[test]
+fn an_owners_address_that_was_there_before_goes_when_the_owner_yields() {
+    let owner = InstanceConfig { priority: priority(255), version: Version::V3, ..v2() };
+    let mut driver = Driver::unconfigured();
+    driver.address("10.0.0.100", true);
+    driver.configure(vec![owner], vec![]);
+    assert_eq!((driver.state(), driver.commands().len()), (StateKind::Master, 0));
+    driver.hear("10.0.0.9", 255);
+    assert_eq!(driver.state(), StateKind::Backup);
+    assert!(matches!(driver.commands()[..], [KernelCommand::RemoveAddress(_)]));
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn any_advert() -> impl Strategy<Value = AdvertFrame> {
 fn check_headers(octets: &[u8], frame: &AdvertFrame, identification: u16) {
     let ethernet = EthernetPacket::new(octets).unwrap();
     assert_eq!(ethernet.get_source().octets(), A.0);
-    let message_len = frame.advert.len();
+    let message_len = frame.advert.message_len();
     match (frame.src, frame.dst) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
             assert_eq!(ethernet.get_ethertype(), EtherTypes::Ipv4);

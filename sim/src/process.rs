@@ -382,7 +382,8 @@ impl Host {
             Frame::Advert(frame) => {
                 let number = out.net.number_packet();
                 let in_flight = out.net.packets.get_mut(packet);
-                let message = &in_flight.bytes[in_flight.bytes.len() - frame.advert.len()..];
+                let message =
+                    &in_flight.bytes[in_flight.bytes.len() - frame.advert.message_len()..];
                 let ends = (frame.src, frame.dst);
                 let advert = seen_advert(number, segment, Some(self.id), ends, message);
                 in_flight.advert = advert;

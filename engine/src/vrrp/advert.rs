@@ -60,7 +60,7 @@ pub struct Advert {
 impl Advert {
     /// Octets of the message.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn message_len(&self) -> usize {
         let address_len =
             self.addresses.first().map_or(0, |first| Family::of(*first).address_len());
         let tail = match self.version {
@@ -68,12 +68,6 @@ impl Advert {
             Version::V3 => 0,
         };
         HEADER_LEN + self.addresses.len() * address_len + tail
-    }
-
-    /// Never: an advert has a header.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        false
     }
 
     /// Appends the message to `out`. `src` and `dst` are those of the IP header: the checksum of
@@ -280,7 +274,7 @@ mod tests {
         let mut out = Vec::new();
         let src = IpAddr::V4(Ipv4Addr::new(10, 99, 0, 1));
         advert.emit(src, IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18)), form, &mut out);
-        assert_eq!(out.len(), advert.len());
+        assert_eq!(out.len(), advert.message_len());
         out
     }
 

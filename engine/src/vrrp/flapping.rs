@@ -76,6 +76,7 @@ const fn is_by_lateness(to: StateKind, why: &Why, goes_on: bool) -> bool {
 mod tests {
     use super::*;
     use alloc::vec::Vec;
+    use std::hash::DefaultHasher;
 
     const DOWN: Why = Why::MasterDown(Duration::from_secs(3));
 
@@ -90,6 +91,17 @@ mod tests {
             flapping.on_change(at(time), StateKind::Master, &DOWN, Interval::DEFAULT).is_some()
         };
         transitions.iter().copied().filter(|time| tell(*time)).collect()
+    }
+
+    #[test]
+    fn whether_it_was_told_is_folded_while_a_transition_counts() {
+        let folded = |told, until| {
+            let mut hasher = DefaultHasher::new();
+            Flapping { until: [until, None], told }.fold(at(1), &mut hasher);
+            hasher.finish()
+        };
+        assert_ne!(folded(true, Some(at(2))), folded(false, Some(at(2))));
+        assert_eq!(folded(true, Some(at(0))), folded(false, None), "it is over");
     }
 
     #[test]

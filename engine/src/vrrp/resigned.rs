@@ -103,6 +103,8 @@ mod tests {
         resigned.begin(at(0), peer(1), SECOND);
         assert!(resigned.covers(at(999_999_999), peer(1)));
         assert!(!resigned.covers(at(1_000_000_000), peer(1)));
+        assert!(!resigned.answer(at(1_000_000_000), peer(1)));
+        assert!(resigned.answer(at(999_999_999), peer(1)));
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl Sending {
 
     /// Forgets what was refused, for a new try.
     pub(crate) fn forget(&mut self) {
-        *self = Self { first: self.first + u64::from(self.sent), ..Self::default() };
+        *self = Self::default();
     }
 
     /// Adverts of the running round.
