@@ -4,7 +4,10 @@
 //! runs of probes; after the run each expectation is put to it. A host is master on the wire from
 //! its first advert with a priority above 0 until its priority-0 advert, the end of its process, or
 //! silence: its last advert, if none follows within two intervals. Where engines speak, their own
-//! word is a second column, and the two must agree.
+//! word is a second column, and the two must agree; where they do not, [`unheard`] says what the
+//! outside shows of a change of state.
+
+mod unheard;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -15,9 +18,10 @@ use vipd_engine::{Event, Family, News, StateKind};
 
 use crate::record::{
     HostId, MachineChange, Observation, ProcessChange, Recorder, RouterKey, Seen, SeenAdvert,
-    WorldTime,
+    Setting, WorldTime,
 };
 use crate::scenario::{Expect, Expectation, Scenario};
+use unheard::Unheard;
 
 /// From and until, both included.
 type Span = (WorldTime, WorldTime);
@@ -29,6 +33,8 @@ pub struct Met {
     pub index: usize,
     /// `None` if it was met, else what was seen instead.
     pub instead: Option<String>,
+    /// Why it cannot be judged in this world; it does not decide then.
+    pub not_judged: Option<String>,
 }
 
 /// A term of mastership that may still go on.
@@ -70,11 +76,15 @@ pub struct Witness {
     entered: Vec<(WorldTime, HostId, (Family, u8), StateKind)>,
     news: Vec<(WorldTime, HostId, String)>,
     probes: BTreeMap<HostId, Vec<ProbeRun>>,
+    unheard: Unheard,
 }
 
 impl Recorder for Witness {
     fn observe(&mut self, observation: &Observation) {
         let Observation { at, host, seen } = observation;
+        if let Some((router, state)) = self.unheard.hear(observation) {
+            self.entered.push((*at, *host, router, state));
+        }
         match seen {
             Seen::AdvertSent(advert) => self.on_advert(*at, *host, advert),
             Seen::AdvertDelivered(_) | Seen::AdvertLost(..) | Seen::Dropped(_) => {}
@@ -111,6 +121,12 @@ impl Recorder for Witness {
 }
 
 impl Witness {
+    /// A witness who knows whose engines are heard; the default one hears all.
+    #[must_use]
+    pub fn new(setting: &Setting) -> Self {
+        Self { unheard: Unheard::new(setting), ..Self::default() }
+    }
+
     fn on_advert(&mut self, at: WorldTime, host: HostId, advert: &SeenAdvert) {
         let slot = usize::from(host.0);
         if advert.sender != Some(host) {
@@ -238,8 +254,14 @@ impl Witness {
             let inner = if inner.0 > inner.1 { (middle, middle) } else { inner };
             self.put(&expectation.expect, outer, inner, end, names)
         };
-        let all = expectations.iter().enumerate();
-        all.map(|(index, expectation)| Met { index, instead: put(expectation) }).collect()
+        let judged = |(index, expectation): (usize, &Expectation)| {
+            let (from, until) = expectation.window;
+            let outer = (from.earlier(tolerance), until.later(tolerance));
+            let not_judged = self.unheard.cannot_judge(&expectation.expect, outer, names);
+            let instead = if not_judged.is_none() { put(expectation) } else { None };
+            Met { index, instead, not_judged }
+        };
+        expectations.iter().enumerate().map(judged).collect()
     }
 
     fn close(&mut self, end: WorldTime) {

@@ -289,6 +289,8 @@ pub struct HostSetting {
     pub interfaces: Vec<(Arc<str>, SegmentId)>,
     /// Whether it runs VRRP (otherwise it is a client or a bystander).
     pub runs_vrrp: bool,
+    /// Whether its engine's own word is in the Record. Otherwise the wire alone tells what it is.
+    pub speaks: bool,
 }
 
 /// One segment.

@@ -4,17 +4,13 @@
 //! are widened by the world's one tolerance; expectations are never edited.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::expect::{Met, Witness};
-use crate::judge::{Judge, PropertyReport, Verdict};
+use crate::judge::{Judge, PropertyId, PropertyReport, Verdict};
 use crate::record::{HostId, Observation, Recorder, Seen, WorldTime};
 use crate::report::timeline::Timeline;
 use crate::scenario::Scenario;
 use crate::world::World;
-
-/// How long a run goes on before it asks whether it is to stop.
-pub const SLICE: Duration = Duration::from_secs(3600);
 
 /// What came of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +83,8 @@ pub fn run(
     run_unless(scenario, world, until, also, &|| false)
 }
 
-/// As [`run`], and asks `stop` after each [`SLICE`] of the run: once it says yes, the run ends
-/// there and is judged by what was seen so far.
+/// As [`run`], and asks `stop` after each [`World::slice`] of the run: once it says yes, the run
+/// ends there and is judged by what was seen so far.
 pub fn run_unless(
     scenario: &Scenario,
     world: &mut dyn World,
@@ -99,25 +95,32 @@ pub fn run_unless(
     let end = until.unwrap_or(scenario.until);
     let skipped: Vec<_> =
         scenario.steps.iter().filter_map(|timed| world.supports(&timed.step).err()).collect();
-    let timeline = Timeline::new(scenario);
     if !skipped.is_empty() {
-        return Outcome {
-            verdict: RunVerdict::Skip,
-            skipped,
-            properties: Vec::new(),
-            expectations: Vec::new(),
-            timeline,
-            trace: None,
-            end: WorldTime(0),
-            interrupted: false,
-        };
+        return skip(scenario, skipped);
     }
+    let timeline = Timeline::new(scenario);
     let setting = world.setting();
-    let witness = Witness::default();
+    let unheard = setting.hosts.iter().any(|host| host.runs_vrrp && !host.speaks);
+    let witness = Witness::new(&setting);
     let mut observers = Observers { judge: Judge::new(setting), witness, timeline, also };
     let reached = play(scenario, world, end, &mut observers, stop);
-    let outcome = conclude(scenario, world, reached, observers);
+    let outcome = conclude(scenario, world, reached, unheard, observers);
     Outcome { interrupted: reached < end, ..outcome }
+}
+
+/// A scenario that was not played, for these reasons.
+#[must_use]
+pub fn skip(scenario: &Scenario, reasons: Vec<String>) -> Outcome {
+    Outcome {
+        verdict: RunVerdict::Skip,
+        skipped: reasons,
+        properties: Vec::new(),
+        expectations: Vec::new(),
+        timeline: Timeline::new(scenario),
+        trace: None,
+        end: WorldTime(0),
+        interrupted: false,
+    }
 }
 
 /// Plays until `end`, or until `stop` says yes. Returns when it ended.
@@ -151,7 +154,7 @@ fn advance(
     stop: &dyn Fn() -> bool,
 ) -> WorldTime {
     loop {
-        now = until.min(WorldTime(now.0.saturating_add(SLICE.as_nanos() as u64)));
+        now = until.min(now.later(world.slice()));
         world.advance(now, observers);
         if now >= until || stop() {
             return now;
@@ -163,6 +166,7 @@ fn conclude(
     scenario: &Scenario,
     world: &dyn World,
     end: WorldTime,
+    unheard: bool,
     observers: Observers<'_>,
 ) -> Outcome {
     let Observers { judge, witness, timeline, .. } = observers;
@@ -173,8 +177,13 @@ fn conclude(
         named.map(|(_, verdict)| *verdict)
     };
     let reports = judge.finish(end).into_iter();
-    let properties: Vec<_> =
-        reports.map(|report| Judged { expected: expected(&report), report }).collect();
+    let judged = |report: PropertyReport| match report {
+        report if unheard && report.id.needs_word() => {
+            Judged { report: no_word(report.id), expected: None }
+        }
+        report => Judged { expected: expected(&report), report },
+    };
+    let properties: Vec<_> = reports.map(judged).collect();
     let passed = properties.iter().all(Judged::is_as_expected)
         && expectations.iter().all(|met| met.instead.is_none());
     Outcome {
@@ -186,6 +195,18 @@ fn conclude(
         trace: world.trace(),
         end,
         interrupted: false,
+    }
+}
+
+/// What cannot be judged without the engines' own word is said to be so, and does not decide.
+fn no_word(id: PropertyId) -> PropertyReport {
+    let reason = "rests on the engines' own word, which this world does not hear";
+    PropertyReport {
+        id,
+        verdict: Verdict::NotExercised,
+        bound: None,
+        worst: None,
+        reason: Some(reason.to_string()),
     }
 }
 

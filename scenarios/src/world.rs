@@ -5,6 +5,9 @@ use std::time::Duration;
 use crate::record::{Recorder, Setting, WorldTime};
 use crate::scenario::{Step, TimedStep};
 
+/// How long a simulated run goes on before it asks whether it is to stop.
+pub const SLICE: Duration = Duration::from_secs(3600);
+
 /// Hosts, links and time: simulated or real.
 pub trait World {
     /// What is known before the run begins.
@@ -25,6 +28,11 @@ pub trait World {
     /// Hash over every (time, host, input octets, outputs) so far; `None` in a world that cannot
     /// be repeated.
     fn trace(&self) -> Option<u128>;
+
+    /// How long a run goes on before the runner asks whether it is to stop.
+    fn slice(&self) -> Duration {
+        SLICE
+    }
 
     /// What a real world may be late by; zero in a simulated one.
     fn tolerance(&self) -> Duration {

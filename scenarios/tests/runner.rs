@@ -27,6 +27,8 @@ struct Scripted {
     played: Vec<(u64, &'static str)>,
     lacks: Option<&'static str>,
     tolerance: Duration,
+    /// No engine's own word is heard.
+    mute: bool,
 }
 
 impl World for Scripted {
@@ -36,6 +38,7 @@ impl World for Scripted {
             addresses: Vec::new(),
             interfaces: Vec::new(),
             runs_vrrp,
+            speaks: !self.mute,
         };
         let delay = Duration::from_micros(100);
         let lan = SegmentSetting { name: "lan".into(), min_delay: delay, max_delay: delay };
@@ -239,6 +242,25 @@ fn a_named_property_that_is_not_put_to_the_test_fails_the_run() {
     let named = scenario("[properties]\nheld = [\"S1\"]\n");
     assert_eq!(play(&named, &mut Scripted::default()).verdict, RunVerdict::Fail);
     assert_eq!(play(&scenario(""), &mut Scripted::default()).verdict, RunVerdict::Pass);
+}
+
+#[test]
+fn without_the_engines_own_word_what_rests_on_it_is_told_and_does_not_decide() {
+    let event = "[[expect]]\nat = \"16s\"\nhost = \"b\"\nevent = \"mismatch\"\n";
+    let named = scenario(&format!("{event}[properties]\nheld = [\"S9\", \"S12\"]\n"));
+    assert_eq!(play(&named, &mut Scripted::default()).verdict, RunVerdict::Fail);
+    let outcome = play(&named, &mut Scripted { mute: true, ..Scripted::default() });
+    assert_eq!(outcome.verdict, RunVerdict::Pass);
+    let text = summary::text(&named, &outcome);
+    assert!(text.contains("expectations: 0 of 0 met"), "{text}");
+    assert!(
+        text.contains("not judged: 16 s to 16 s: b reports mismatch; what it reports"),
+        "{text}"
+    );
+    assert!(text.contains("rests on the engines' own word, which this world does not hear"));
+    let on_the_wire = scenario("[properties]\nheld = [\"S1\"]\n");
+    let outcome = play(&on_the_wire, &mut Scripted { mute: true, ..Scripted::default() });
+    assert_eq!(outcome.verdict, RunVerdict::Fail, "the wire tells S1, so it decides");
 }
 
 #[test]

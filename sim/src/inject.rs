@@ -17,20 +17,22 @@ use crate::network::{Due, Network, PortId, seen_advert};
 pub const STRANGER: MacAddress = MacAddress([0x02, 0xfe, 0, 0, 0, 1]);
 
 /// An injection that runs.
-pub(crate) struct Running {
+pub struct Running {
     injection: Injection,
     port: PortId,
     left: u32,
 }
 
 impl Running {
-    pub(crate) const fn new(injection: Injection, port: PortId) -> Self {
+    /// An injection that begins now, at this port.
+    #[must_use]
+    pub const fn new(injection: Injection, port: PortId) -> Self {
         let left = injection.count;
         Self { injection, port, left }
     }
 
     /// Sends the next one and files the one after it.
-    pub(crate) fn on_due(&mut self, index: u32, net: &mut Network, record: &mut dyn Recorder) {
+    pub fn on_due(&mut self, index: u32, net: &mut Network, record: &mut dyn Recorder) {
         let Injection { src, dst, ttl, protocol, every, .. } = self.injection;
         let Some(endpoints) = Endpoints::new(src, dst).filter(|_| self.left > 0) else { return };
         self.left -= 1;

@@ -12,7 +12,7 @@ mod client;
 pub mod clock;
 pub mod configurations;
 mod host;
-mod inject;
+pub mod inject;
 pub mod kernel;
 pub mod link;
 pub mod network;
@@ -24,6 +24,7 @@ pub mod run;
 mod stack;
 mod steps;
 pub mod suite;
+pub mod topology;
 pub mod trace;
 pub mod world;
 

@@ -38,6 +38,12 @@ impl<T> Queue<T> {
         self.heap.pop().map(|filed| (filed.at(), filed.item))
     }
 
+    /// When the next thing is due.
+    #[must_use]
+    pub fn first(&self) -> Option<WorldTime> {
+        self.heap.peek().map(Filed::at)
+    }
+
     /// How many things are filed.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -100,5 +106,6 @@ mod tests {
         }
         assert_eq!(order, [(1, 'a'), (2, 'b'), (5, 'c'), (5, 'd')]);
         assert_eq!(queue.len(), 1, "what is due later stays");
+        assert_eq!(queue.first(), Some(WorldTime(9)));
     }
 }

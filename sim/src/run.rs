@@ -68,21 +68,10 @@ pub struct Request {
 /// # Errors
 /// Those of `out` and `err`.
 pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
-    let scenario = match Scenario::load(&request.file) {
-        Ok(scenario) => scenario,
-        Err(unreadable) => {
-            writeln!(err, "{}", unreadable.render(request.colour).trim_end())?;
-            return Ok(Ended::Unusable);
-        }
-    };
-    let (configurations, findings) = Configurations::load(&scenario);
-    for text in findings.texts(request.colour) {
-        writeln!(err, "{}", text.trim_end())?;
-    }
-    if findings.unusable {
-        writeln!(err, "error: {} cannot be run with these configurations", scenario.name)?;
+    let Some(read) = read(&request.file, request.colour, err)? else {
         return Ok(Ended::Unusable);
-    }
+    };
+    let Read { scenario, configurations, notes } = read;
     let seed = request.seed.unwrap_or(scenario.seed);
     let mut world = Simulation::new(&scenario, configurations, seed);
     if let Some(path) = &request.capture
@@ -98,19 +87,81 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     if let (Some(path), Err(error)) = (&request.capture, world.finish_capture()) {
         return unwritable(path, &error, err);
     }
-    if request.json {
-        let notes = findings.notes();
-        let object = summary::json(&scenario, seed, &outcome, wall, world.events(), &notes);
-        writeln!(out, "{object:#}")?;
-    } else {
-        out.write_all(text(&scenario, seed, &outcome).as_bytes())?;
+    let told = Told { scenario: &scenario, seed, outcome: &outcome, wall, notes: &notes };
+    told.print(world.events(), request.json, out)
+}
+
+/// A scenario and the configurations that it names, read.
+#[derive(Debug)]
+pub struct Read {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// What each host's files say.
+    pub configurations: Configurations,
+    /// What is to be said of them and does no harm.
+    pub notes: Vec<String>,
+}
+
+/// Reads a scenario and its configurations, and says on `err` what is to be said of them. `None`
+/// if they cannot be used.
+///
+/// # Errors
+/// Those of `err`.
+pub fn read(file: &Path, colour: Colour, err: &mut dyn Write) -> io::Result<Option<Read>> {
+    let scenario = match Scenario::load(file) {
+        Ok(scenario) => scenario,
+        Err(unreadable) => {
+            writeln!(err, "{}", unreadable.render(colour).trim_end())?;
+            return Ok(None);
+        }
+    };
+    let (configurations, findings) = Configurations::load(&scenario);
+    for text in findings.texts(colour) {
+        writeln!(err, "{}", text.trim_end())?;
     }
-    out.flush()?;
-    Ok(match outcome.verdict {
-        RunVerdict::Pass => Ended::Passed,
-        RunVerdict::Fail => Ended::Failed,
-        RunVerdict::Skip => Ended::Skipped,
-    })
+    if findings.unusable {
+        writeln!(err, "error: {} cannot be run with these configurations", scenario.name)?;
+        return Ok(None);
+    }
+    let notes = findings.notes();
+    Ok(Some(Read { scenario, configurations, notes }))
+}
+
+/// A run, to be printed.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// What was played.
+    pub scenario: &'a Scenario,
+    /// With which seed.
+    pub seed: u64,
+    /// What came of it.
+    pub outcome: &'a Outcome,
+    /// How long it took here.
+    pub wall: Duration,
+    /// What the reader of the configurations remarks.
+    pub notes: &'a [String],
+}
+
+impl Told<'_> {
+    /// Prints it, for people or for programs. `events` is how many things came due.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn print(self, events: u64, json: bool, out: &mut dyn Write) -> io::Result<Ended> {
+        let Self { scenario, seed, outcome, wall, notes } = self;
+        if json {
+            let object = summary::json(scenario, seed, outcome, wall, events, notes);
+            writeln!(out, "{object:#}")?;
+        } else {
+            out.write_all(text(scenario, seed, outcome).as_bytes())?;
+        }
+        out.flush()?;
+        Ok(match outcome.verdict {
+            RunVerdict::Pass => Ended::Passed,
+            RunVerdict::Fail => Ended::Failed,
+            RunVerdict::Skip => Ended::Skipped,
+        })
+    }
 }
 
 fn text(scenario: &Scenario, seed: u64, outcome: &Outcome) -> String {

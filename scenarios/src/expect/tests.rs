@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use vipd_engine::config::VirtualAddress;
 use vipd_engine::{Config, InstanceConfig, InstanceName, Mismatch, Vrid, Why};
 
 use super::*;
-use crate::record::{PacketId, SegmentId};
+use crate::record::{HostSetting, PacketId, SegmentId};
 
 const SECOND: u64 = 1_000_000_000;
 const A: HostId = HostId(0);
@@ -244,4 +245,80 @@ fn an_expectation_after_an_early_end_is_not_met() {
     let window = (101 * SECOND, 102 * SECOND);
     let instead = judge(handover(), masters(&[]), window).unwrap();
     assert_eq!(instead, "the run ended before the window began");
+}
+
+/// A witness who does not hear A's engine. A is master from 1 s and gives its address up at 4 s, is
+/// master again from 6 s and loses its link and its address at 9 s.
+fn unheard() -> Witness {
+    let host = HostSetting {
+        name: "h0".into(),
+        addresses: Vec::new(),
+        interfaces: Vec::new(),
+        runs_vrrp: true,
+        speaks: false,
+    };
+    let none = Duration::ZERO;
+    let setting = Setting {
+        hosts: vec![host],
+        segments: Vec::new(),
+        lateness: none,
+        rate_error_ppb: 0,
+        release: none,
+        tolerance: none,
+    };
+    let mut witness = Witness::new(&setting);
+    let address: IpAddr = "10.0.0.100".parse().unwrap();
+    let mut instance = InstanceConfig::new("VI_51", Family::Ipv4, "eth0", Vrid::new(51).unwrap());
+    instance.addresses.push(VirtualAddress::new(address));
+    let config = Config::new(vec![instance], Vec::new(), none).unwrap();
+    seen(&mut witness, 0, A, Seen::Configured(Arc::new(config)));
+    let segment = SegmentId(0);
+    for (from, until) in [(1, 4), (6, 9)] {
+        for second in from..until {
+            advert(&mut witness, second * SECOND, A, 100);
+        }
+        if until == 9 {
+            seen(&mut witness, 9 * SECOND, A, Seen::Link { segment, up: false });
+        }
+        seen(&mut witness, until * SECOND, A, Seen::Owns { segment, address, owns: false });
+    }
+    witness
+}
+
+#[test]
+fn the_outside_shows_what_an_unheard_engine_enters() {
+    let enters = |state, from, until| {
+        let expect = Expect::Enters { host: A, router: None, state };
+        judge(unheard(), expect, (from * SECOND, until * SECOND))
+    };
+    assert_eq!(enters(StateKind::Master, 1, 1), None);
+    assert_eq!(enters(StateKind::Master, 6, 6), None);
+    assert_eq!(enters(StateKind::Backup, 4, 4), None);
+    assert_eq!(enters(StateKind::Fault, 9, 9), None);
+    assert_eq!(enters(StateKind::Backup, 9, 9), Some("at 4.000000000 s".to_string()));
+    assert_eq!(
+        enters(StateKind::Master, 2, 5),
+        Some("at 1.000000000 s, 6.000000000 s".to_string())
+    );
+}
+
+#[test]
+fn what_only_an_unheard_engine_could_tell_is_not_judged_and_says_so() {
+    let not_judged = |expect, at: u64| {
+        let window = (WorldTime(at * SECOND), WorldTime(at * SECOND));
+        let expectation = Expectation { window, expect, span: 0..0 };
+        let names = |_| "a".to_string();
+        let met = unheard().judge(&[expectation], WorldTime(100 * SECOND), Duration::ZERO, &names);
+        assert!(met[0].instead.is_none() || met[0].not_judged.is_none());
+        met[0].not_judged.clone()
+    };
+    let enters = |state, at| not_judged(Expect::Enters { host: A, router: None, state }, at);
+    assert_eq!(enters(StateKind::Backup, 4), None);
+    let reason = "a state that does not follow Master is the own word of a, not heard here";
+    assert_eq!(enters(StateKind::Backup, 5).as_deref(), Some(reason));
+    assert_eq!(enters(StateKind::Backup, 7), None, "it is master then, so it would show");
+    let event = Expect::Event { host: A, name: "mismatch".to_string(), times: None };
+    let reason = "what it reports is the own word of a, not heard here";
+    assert_eq!(not_judged(event, 4).as_deref(), Some(reason));
+    assert_eq!(not_judged(masters(&[A]), 2), None);
 }

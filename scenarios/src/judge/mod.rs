@@ -178,6 +178,14 @@ impl PropertyId {
         Self::L5,
         Self::L6,
     ];
+
+    /// Whether it is decided by what engines say of themselves: S9 and S10 by the names that they
+    /// give, S11 and S12 by when they say that they left the state Master. The wire tells that by
+    /// the last advert before, up to an interval too early.
+    #[must_use]
+    pub const fn needs_word(self) -> bool {
+        matches!(self, Self::S9 | Self::S10 | Self::S11 | Self::S12)
+    }
 }
 
 impl fmt::Display for PropertyId {

@@ -56,9 +56,15 @@ fn properties(text: &mut String, judged: &[Judged]) {
 }
 
 fn expectations(text: &mut String, scenario: &Scenario, outcome: &Outcome) {
-    let met = outcome.expectations.iter().filter(|met| met.instead.is_none()).count();
-    let _ = writeln!(text, "\nexpectations: {met} of {} met", outcome.expectations.len());
+    let judged = outcome.expectations.iter().filter(|met| met.not_judged.is_none());
+    let (met, judged) =
+        (judged.clone().filter(|met| met.instead.is_none()).count(), judged.count());
+    let _ = writeln!(text, "\nexpectations: {met} of {judged} met");
     for met in &outcome.expectations {
+        if let Some(reason) = &met.not_judged {
+            let line = scenario.expectations[met.index].line(scenario);
+            let _ = writeln!(text, "not judged: {line}; {reason}");
+        }
         if let Some(instead) = &met.instead {
             let line = scenario.expectations[met.index].line(scenario);
             let _ = writeln!(text, "not met: {line}; seen: {instead}");
@@ -85,8 +91,9 @@ pub fn json(
     let expectations = outcome.expectations.iter().map(|met| {
         json!({
             "expect": scenario.expectations[met.index].line(scenario),
-            "met": met.instead.is_none(),
+            "met": met.instead.is_none() && met.not_judged.is_none(),
             "instead": met.instead,
+            "not_judged": met.not_judged,
         })
     });
     json!({

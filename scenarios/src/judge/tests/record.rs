@@ -64,6 +64,7 @@ impl Run {
             addresses: vec![(LAN, address(index as u8 + 1))],
             interfaces: vec![(Arc::from("eth0"), LAN)],
             runs_vrrp: index < priorities.len(),
+            speaks: true,
         };
         let config = |priority: &i64| {
             let vrid = Vrid::new(51).unwrap();

@@ -1,0 +1,210 @@
+//! A host: its namespace, its cables, its process, and what its kernel says of itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use vipd_engine::{Config, MacAddress};
+use vipd_scenarios::record::{HostId, SegmentId};
+use vipd_scenarios::scenario::Host as Plan;
+use vipd_sim::network::{Network, PortId};
+use vipd_sim::packets::Slot;
+use vipd_sim::topology;
+
+use crate::client::Client;
+use crate::namespaces::{Namespace, Namespaces};
+use crate::node::{Kind, Node};
+use crate::watch::{Watch, Word};
+use crate::wire::Plug;
+
+/// Numbers of interfaces from here on are those of the cables' other ends.
+const FIRST_END: u32 = 1000;
+
+/// A port of a host, and the other end of its cable.
+#[derive(Debug)]
+pub(crate) struct Cable {
+    pub(crate) port: PortId,
+    pub(crate) segment: SegmentId,
+    /// The interface's name in its host.
+    pub(crate) interface: Arc<str>,
+    /// The name of the other end, in the namespace of the wires.
+    pub(crate) end: String,
+    pub(crate) plug: Plug,
+    pub(crate) up: bool,
+}
+
+/// A host.
+pub(crate) struct Host {
+    pub(crate) id: HostId,
+    pub(crate) namespace: Namespace,
+    pub(crate) cables: Vec<Cable>,
+    pub(crate) node: Option<Node>,
+    /// What its process reads when it starts.
+    pub(crate) config: Option<Arc<Config>>,
+    pub(crate) client: Option<Client>,
+    pub(crate) watch: Watch,
+    pub(crate) powered: bool,
+    pub(crate) frozen: bool,
+    /// A `start` step came before the process had ended.
+    pub(crate) start_wanted: bool,
+    /// Frames for or of a machine that stands still.
+    pub(crate) held: Vec<Held>,
+    fixed: Vec<IpAddr>,
+    /// Interfaces by number: a cable of ours, by its place.
+    links: BTreeMap<u32, usize>,
+    pub(crate) addresses: BTreeSet<(u32, IpAddr)>,
+    pub(crate) neighbours: BTreeMap<(SegmentId, IpAddr), MacAddress>,
+    owned: BTreeSet<(SegmentId, IpAddr)>,
+}
+
+/// A frame that waits for a machine to go on.
+pub(crate) enum Held {
+    /// It would have left at this port.
+    Left(PortId, Vec<u8>),
+    /// It would have arrived at this port.
+    Arrived(PortId, Slot),
+}
+
+impl Host {
+    /// Makes a host with its cables, their other ends in `wires`.
+    pub(crate) fn new(
+        (id, plan): (HostId, &Plan),
+        net: &Network,
+        wires: &Namespace,
+        namespaces: &mut Namespaces,
+    ) -> Result<Self, String> {
+        let namespace = namespaces.add(&format!("{}", id.0))?;
+        let watch = namespace.within(Watch::open)?.map_err(|error| error.to_string())?;
+        let ports = net.ports().iter().zip(0..).filter(|(port, _)| port.host == Some(id));
+        let mut cables = Vec::new();
+        let mut own = String::new();
+        for (port, place) in ports {
+            let interface = Arc::clone(&plan.interfaces[port.local].name);
+            let end = format!("p{place}");
+            // The two ends must not have the same number by chance: Linux tells at once of a lost
+            // carrier if they differ, else up to a second later (its linkwatch takes an interface
+            // that is its own lower one for a card that may flap).
+            let (number, there) = (FIRST_END + place, namespace.name());
+            let near = format!("{end} index {number} type veth");
+            let far = format!("{interface} address {} netns {there}", port.mac);
+            wires.ip(&format!("link add {near} peer name {far}\n"))?;
+            let plug = wires.within(|| Plug::open(&end))?;
+            let plug = plug.map_err(|error| format!("a packet socket: {error}"))?;
+            wires.ip(&format!("link set {end} up\n"))?;
+            // Without the kernel's own link-local address: ours is the one that the port's MAC
+            // makes, or the scenario's.
+            let _ = writeln!(own, "link set {interface} addrgenmode none");
+            let _ = writeln!(own, "link set {interface} up");
+            for (address, len) in topology::addresses(plan, id.0, port.local) {
+                let _ =
+                    writeln!(own, "address add {address}/{len} dev {interface}{}", nodad(address));
+            }
+            let (port, segment) = (PortId(place), port.segment);
+            cables.push(Cable { port, segment, interface, end, plug, up: true });
+        }
+        namespace.ip(&own)?;
+        let locals = 0..plan.interfaces.len();
+        let fixed = locals.flat_map(|local| topology::addresses(plan, id.0, local));
+        let fixed = fixed.map(|(address, _)| address).collect();
+        let asks = topology::asks(plan, id.0).zip(plan.probe);
+        let open = asks.map(|((_, ends), probe)| move || Client::open(ends, probe.every, id));
+        let client = open.map(|open| namespace.within(open)).transpose()?.transpose();
+        let client = client.map_err(|error| format!("a raw socket: {error}"))?;
+        Ok(Self {
+            id,
+            namespace,
+            cables,
+            node: None,
+            config: None,
+            client,
+            watch,
+            powered: true,
+            frozen: false,
+            start_wanted: false,
+            held: Vec::new(),
+            fixed,
+            links: BTreeMap::new(),
+            addresses: BTreeSet::new(),
+            neighbours: BTreeMap::new(),
+            owned: BTreeSet::new(),
+        })
+    }
+
+    /// Gives it a process, which does not run yet.
+    pub(crate) fn install(
+        &mut self,
+        plan: &Plan,
+        program: (Kind, PathBuf),
+        folder: PathBuf,
+    ) -> Result<(), String> {
+        let Some(file) = &plan.config else { return Ok(()) };
+        let node = Node::new(program, &plan.name, &self.namespace, folder, file);
+        let node = node.map_err(|error| format!("{}: {error}", file.display()))?;
+        self.node = Some(node);
+        Ok(())
+    }
+
+    /// Notes what the kernel says of its links; the rest is for whoever keeps the Record.
+    pub(crate) fn note_link(&mut self, word: &Word) {
+        if let Word::Link { index, name, below } = word {
+            let own = self.cables.iter().position(|cable| *cable.interface == **name);
+            // A macvlan is on the wire of the cable below it.
+            let above = below.and_then(|below| self.links.get(&below).copied());
+            if let Some(cable) = own.or(above) {
+                self.links.insert(*index, cable);
+            }
+        }
+    }
+
+    /// The cable of an interface, or the one below it.
+    pub(crate) fn cable_of(&self, index: u32) -> Option<&Cable> {
+        self.cables.get(*self.links.get(&index)?)
+    }
+
+    /// Power is on and nothing stands still.
+    pub(crate) const fn is_running(&self) -> bool {
+        self.powered && !self.frozen
+    }
+
+    /// Which virtual addresses its data plane owns now and did not before, and the reverse.
+    pub(crate) fn refresh_owned(&mut self, virtuals: &[IpAddr]) -> Vec<(SegmentId, IpAddr, bool)> {
+        let mut owned = BTreeSet::new();
+        for (index, address) in &self.addresses {
+            let cable = self.cable_of(*index).filter(|cable| cable.up && self.is_running());
+            if let Some(cable) = cable.filter(|_| virtuals.contains(address)) {
+                owned.insert((cable.segment, *address));
+            }
+        }
+        let before = std::mem::replace(&mut self.owned, owned);
+        let lost =
+            before.difference(&self.owned).map(|(segment, address)| (*segment, *address, false));
+        let taken =
+            self.owned.difference(&before).map(|(segment, address)| (*segment, *address, true));
+        lost.chain(taken).collect()
+    }
+
+    /// Forgets in its kernel what a machine forgets without power.
+    pub(crate) fn reboot(&self) -> Result<(), String> {
+        let mut lines = String::new();
+        for (index, address) in &self.addresses {
+            let Some(cable) = self.cable_of(*index).filter(|_| !self.fixed.contains(address))
+            else {
+                continue;
+            };
+            let len = if address.is_ipv4() { 32 } else { 128 };
+            let _ = writeln!(lines, "address del {address}/{len} dev {}", cable.interface);
+        }
+        lines.push_str("neighbour flush all\n");
+        self.namespace.ip(&lines)
+    }
+}
+
+/// A duplicate is looked for by nobody: the address is there at once.
+pub(crate) const fn nodad(address: IpAddr) -> &'static str {
+    match address {
+        IpAddr::V4(_) => "",
+        IpAddr::V6(_) => " nodad",
+    }
+}

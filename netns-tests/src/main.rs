@@ -1,0 +1,180 @@
+//! `viplab`: plays scenarios on real network namespaces, with vipd or keepalived on each host.
+//!
+//! Arguments and exit status only; what it does is in [`vipd_netns_tests::run`] and
+//! [`vipd_netns_tests::agree`].
+
+#![forbid(unsafe_code)]
+
+use std::io::{self, ErrorKind, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use vipd_config::diagnostics::Colour;
+use vipd_netns_tests::agree::agree;
+use vipd_netns_tests::node::Kind;
+use vipd_netns_tests::run::{Request, run};
+use vipd_netns_tests::world::TOLERANCE;
+use vipd_scenarios::language::parse_duration;
+use vipd_sim::run::Ended;
+
+const EXAMPLES: &str = "\
+Examples:
+  viplab run scenarios/failover/pkill-master.toml
+      Stop the master, see the takeover, start it again: vipd on both directors.
+  viplab run scenarios/failover/pkill-master.toml --node director-2=keepalived
+      The same with keepalived as one of the two.
+  viplab run scenarios/cut/loser-deaf.toml --node a=keepalived --node b=keepalived --pcap run.pcapng
+      Two keepalived, a cut in one direction, and every packet in a file.
+
+Exit status:
+  0  every named property has the expected verdict, every expectation is met
+  1  something is not so
+  2  the scenario, a configuration or the arguments cannot be used, or this machine lacks something
+  3  skipped: the real world lacks a step of the scenario
+
+It needs root, and iproute2. A scenario of 30 s takes 30 s. Nothing outside of its own namespaces is
+touched, and they are removed at the end, also by the next start if this one is killed.";
+
+const AGREE_EXAMPLES: &str = "\
+Examples:
+  viplab agree scenarios/failover/pkill-master.toml scenarios/failover/kill-9.toml
+      Whether the simulation foresees what vipd does on real kernels, and by how much it is off.
+  viplab agree scenarios/failover/pkill-master.toml --node director-1=keepalived
+      The same with keepalived as one of the two.
+
+Exit status:
+  0  the same happened in the same order, each within the tolerance
+  1  something is not so
+  2  a scenario, a configuration or the arguments cannot be used, or this machine lacks something
+  3  one was skipped: the real world lacks a step of it";
+
+/// Plays scenarios on real network namespaces.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Play one scenario, print its timeline and judge it.
+    #[command(after_help = EXAMPLES)]
+    Run(RunArguments),
+    /// Play scenarios simulated and real, and compare what happened when.
+    #[command(after_help = AGREE_EXAMPLES)]
+    Agree(AgreeArguments),
+}
+
+#[derive(Args)]
+struct AgreeArguments {
+    /// The scenarios, TOML files. They are played one after the other.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    on: On,
+}
+
+/// What a scenario is played on.
+#[derive(Args)]
+struct On {
+    /// What runs on a host: vipd (unless said otherwise) or keepalived. May be repeated.
+    #[arg(long = "node", value_name = "HOST=KIND", value_parser = node)]
+    nodes: Vec<(String, Kind)>,
+    /// The program vipd, instead of the one beside this program.
+    #[arg(long, value_name = "PATH")]
+    vipd: Option<PathBuf>,
+    /// What this machine may be late by, instead of 50ms. It widens windows and bounds.
+    #[arg(long, value_name = "T", value_parser = parse_duration)]
+    tolerance: Option<Duration>,
+    /// End at this time, such as 15s, instead of the scenario's own.
+    #[arg(long, value_name = "T", value_parser = parse_duration)]
+    until: Option<Duration>,
+}
+
+#[derive(Args)]
+struct RunArguments {
+    /// The scenario, a TOML file.
+    file: PathBuf,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+    /// Write what passes at every port to this pcapng file.
+    #[arg(long, value_name = "OUT")]
+    pcap: Option<PathBuf>,
+    #[command(flatten)]
+    on: On,
+}
+
+/// Ctrl-C was pressed: what was found so far is printed, and everything is removed.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+fn main() -> ExitCode {
+    // Without a handler Ctrl-C ends the process at once, and the next start tidies up.
+    let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    let ended = match Arguments::parse().command {
+        Command::Run(RunArguments { file, json, pcap, on }) => {
+            let request = Request { json, capture: pcap, ..on.request(file) };
+            run(&request, &mut out, &mut err)
+        }
+        Command::Agree(AgreeArguments { files, on }) => {
+            // The worst of all decides, but a mistake ends it.
+            let mut worst = Ok(Ended::Passed);
+            for file in files {
+                worst = match (agree(&on.request(file), &mut out, &mut err), worst) {
+                    (Ok(Ended::Passed), worst)
+                    | (Ok(Ended::Skipped), worst @ Ok(Ended::Failed)) => worst,
+                    (ended, _) => ended,
+                };
+                if matches!(worst, Ok(Ended::Unusable) | Err(_)) || stop() {
+                    break;
+                }
+            }
+            worst
+        }
+    };
+    drop((out, err));
+    match ended {
+        Ok(ended) => ExitCode::from(ended.status()),
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: cannot write the result: {error}");
+            ExitCode::from(Ended::Unusable.status())
+        }
+    }
+}
+
+impl On {
+    fn request(&self, file: PathBuf) -> Request {
+        Request {
+            file,
+            nodes: self.nodes.iter().cloned().collect(),
+            vipd: self.vipd.clone(),
+            json: false,
+            capture: None,
+            tolerance: self.tolerance.unwrap_or(TOLERANCE),
+            until: self.until,
+            colour: colour(),
+            stop,
+        }
+    }
+}
+
+fn stop() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+fn node(text: &str) -> Result<(String, Kind), String> {
+    let (host, kind) = text.split_once('=').ok_or("HOST=KIND, such as director-2=keepalived")?;
+    Ok((host.to_string(), kind.parse()?))
+}
+
+fn colour() -> Colour {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if refused || !io::stderr().is_terminal() { Colour::Never } else { Colour::Always }
+}

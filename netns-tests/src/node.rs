@@ -1,0 +1,247 @@
+//! The VRRP process of a host: vipd or keepalived, in the host's namespace.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::namespaces::Namespace;
+
+/// Which implementation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// This project's.
+    #[default]
+    Vipd,
+    /// keepalived, as it is installed.
+    Keepalived,
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "vipd" => Ok(Self::Vipd),
+            "keepalived" => Ok(Self::Keepalived),
+            other => Err(format!("`{other}` is neither vipd nor keepalived")),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Vipd => "vipd",
+            Self::Keepalived => "keepalived",
+        })
+    }
+}
+
+/// The file by which the shell that becomes the program says that it waits.
+const READY: &str = "ready";
+
+/// A host's process, whether it runs or not.
+#[derive(Debug)]
+pub(crate) struct Node {
+    program: PathBuf,
+    kind: Kind,
+    /// The host's name, which is also the config-id.
+    host: String,
+    namespace: Namespace,
+    /// Its own: the configuration in place, the control socket, the log.
+    folder: PathBuf,
+    child: Option<Child>,
+    /// What becomes the process at the next start.
+    ready: Option<Child>,
+    /// It was asked to stop.
+    pub(crate) stopping: bool,
+}
+
+impl Node {
+    /// A process that does not run yet, with this file in place.
+    pub(crate) fn new(
+        (kind, program): (Kind, PathBuf),
+        host: &str,
+        namespace: &Namespace,
+        folder: PathBuf,
+        file: &Path,
+    ) -> io::Result<Self> {
+        fs::create_dir_all(&folder)?;
+        let (host, namespace) = (host.to_string(), namespace.clone());
+        let (child, ready, stopping) = (None, None, false);
+        let mut node = Self { program, kind, host, namespace, folder, child, ready, stopping };
+        node.put(file)?;
+        node.make_ready()?;
+        Ok(node)
+    }
+
+    /// Puts this file in place, with everything beside it: it may include its neighbours.
+    pub(crate) fn put(&self, file: &Path) -> io::Result<()> {
+        let file = fs::canonicalize(file)?;
+        let beside = self.folder.join("conf");
+        let _ = fs::remove_dir_all(&beside);
+        fs::create_dir(&beside)?;
+        for entry in fs::read_dir(file.parent().unwrap_or(Path::new("/")))? {
+            let entry = entry?;
+            symlink(entry.path(), beside.join(entry.file_name()))?;
+        }
+        symlink(&file, self.file())
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.join("conf").join(".in-place.conf")
+    }
+
+    /// Starts it. What a laboratory needs for that was done before: it is not to be measured.
+    pub(crate) fn start(&mut self) -> io::Result<()> {
+        let mut child = match self.ready.take() {
+            Some(child) => child,
+            None => self.prepare()?,
+        };
+        if let Some(mut gate) = child.stdin.take() {
+            gate.write_all(b"go\n")?;
+        }
+        self.child = Some(child);
+        self.stopping = false;
+        Ok(())
+    }
+
+    /// Makes ready for the next start.
+    pub(crate) fn make_ready(&mut self) -> io::Result<()> {
+        if self.ready.is_none() {
+            self.ready = Some(self.prepare()?);
+        }
+        Ok(())
+    }
+
+    /// A shell in the namespace that becomes the program when it is told to. It ends when the
+    /// laboratory does, however that ends.
+    fn prepare(&self) -> io::Result<Child> {
+        let log = File::options().create(true).append(true).open(self.folder.join("log"))?;
+        // What it writes below /run is its own: `ip netns exec` gives it mounts of its own.
+        let gate =
+            "mount -t tmpfs tmpfs /run && >\"$1\" && shift && read go && exec \"$@\" </dev/null";
+        let mark = self.folder.join(READY);
+        let _ = fs::remove_file(&mark);
+        let entering = self.namespace.entering();
+        let mut command = Command::new(entering[0]);
+        command.args(&entering[1..]).args(["setpriv", "--pdeathsig", "TERM"]);
+        command.args(["sh", "-c", gate, "sh"]).arg(mark).arg(&self.program);
+        match self.kind {
+            Kind::Vipd => {
+                command.args(["run", "--file"]).arg(self.file());
+                command.args(["--id", &self.host, "--socket", "/run/vipd.sock"]);
+            }
+            Kind::Keepalived => {
+                command.args(["-n", "-l", "-D", "-P", "-f"]).arg(self.file());
+                command.args(["-p", "/run/keepalived.pid", "-r", "/run/vrrp.pid"]);
+                command.args(["-i", &self.host]);
+            }
+        }
+        command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
+        command.spawn()
+    }
+
+    /// Whether the next start will be prompt.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.is_none() || self.folder.join(READY).exists()
+    }
+
+    pub(crate) const fn runs(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// SIGTERM.
+    pub(crate) fn stop(&mut self) {
+        if let Some(pid) = self.pid() {
+            self.stopping = true;
+            let _ = kill(pid, Signal::SIGTERM);
+        }
+    }
+
+    /// SIGHUP.
+    pub(crate) fn reload(&self) {
+        if let Some(pid) = self.pid() {
+            let _ = kill(pid, Signal::SIGHUP);
+        }
+    }
+
+    /// SIGKILL, to all of its processes: none lives on to start another one or to say goodbye.
+    pub(crate) fn kill(&mut self) {
+        self.signal(Signal::SIGSTOP, false);
+        self.signal(Signal::SIGKILL, true);
+        if let Some(mut child) = self.child.take() {
+            let _ = child.wait();
+        }
+        self.stopping = false;
+    }
+
+    /// SIGSTOP, to all of its processes.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::SIGSTOP, false);
+    }
+
+    /// SIGCONT.
+    pub(crate) fn resume(&self) {
+        self.signal(Signal::SIGCONT, true);
+    }
+
+    /// Whether it ended since it was asked last, and if so whether in good order.
+    pub(crate) fn ended(&mut self) -> Option<bool> {
+        let status = self.child.as_mut()?.try_wait().ok()??;
+        self.child = None;
+        Some(std::mem::take(&mut self.stopping) && status.success())
+    }
+
+    /// What it said last.
+    pub(crate) fn last_words(&self) -> String {
+        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(10)..].join("\n")
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        let child = self.child.as_ref()?;
+        i32::try_from(child.id()).ok().map(Pid::from_raw)
+    }
+
+    /// Children come after or before their parents.
+    fn signal(&self, signal: Signal, children_first: bool) {
+        let Some(pid) = self.pid() else { return };
+        let mut tree = vec![pid];
+        let mut next = 0;
+        while let Some(parent) = tree.get(next).copied() {
+            tree.extend(children(parent));
+            next += 1;
+        }
+        if children_first {
+            tree.reverse();
+        }
+        for process in tree {
+            let _ = kill(process, signal);
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+        if let Some(mut ready) = self.ready.take() {
+            let _ = ready.kill();
+            let _ = ready.wait();
+        }
+    }
+}
+
+fn children(parent: Pid) -> Vec<Pid> {
+    let listed = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+    let listed = listed.unwrap_or_default();
+    listed.split_whitespace().filter_map(|pid| pid.parse().ok().map(Pid::from_raw)).collect()
+}

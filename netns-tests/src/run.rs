@@ -1,0 +1,136 @@
+//! `viplab run`: reads a scenario and its configurations, plays it on real namespaces, prints what
+//! came of it as `vipsim run` does.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use vipd_config::diagnostics::Colour;
+use vipd_scenarios::record::WorldTime;
+use vipd_scenarios::runner::{self, Outcome};
+use vipd_scenarios::scenario::{Host, Scenario};
+use vipd_sim::run::{Ended, Read, Told, read};
+
+use crate::node::Kind;
+use crate::steps;
+use crate::world::Lab;
+
+/// What to run, on what, and how to show it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The scenario file.
+    pub file: PathBuf,
+    /// What runs on a host, by its name; vipd where nothing is said.
+    pub nodes: BTreeMap<String, Kind>,
+    /// The program vipd; the one beside this program if `None`.
+    pub vipd: Option<PathBuf>,
+    /// Print one JSON object instead of text.
+    pub json: bool,
+    /// Where to write a capture of every port.
+    pub capture: Option<PathBuf>,
+    /// What this machine may be late by.
+    pub tolerance: Duration,
+    /// End earlier or later than the scenario says.
+    pub until: Option<Duration>,
+    /// Colours on `err`.
+    pub colour: Colour,
+    /// Asked now and then: yes ends the run there, and what was found is printed.
+    pub stop: fn() -> bool,
+}
+
+/// Does what is asked for.
+///
+/// # Errors
+/// Those of `out` and `err`.
+pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
+    let Some(read) = read(&request.file, request.colour, err)? else {
+        return Ok(Ended::Unusable);
+    };
+    let Read { scenario, configurations, notes } = read;
+    let print = |outcome: &Outcome, wall: Duration, frames: u64, out: &mut dyn Write| {
+        let (scenario, seed) = (&scenario, scenario.seed);
+        Told { scenario, seed, outcome, wall, notes: &notes }.print(frames, request.json, out)
+    };
+    let lacking = steps::lacking(&scenario);
+    if !lacking.is_empty() {
+        return print(&runner::skip(&scenario, lacking), Duration::ZERO, 0, out);
+    }
+    let lab = programs(request, &scenario)
+        .and_then(|programs| Lab::new(&scenario, configurations, &programs, request.tolerance));
+    let mut lab = match lab {
+        Ok(lab) => lab,
+        Err(reason) => {
+            writeln!(err, "error: {reason}")?;
+            return Ok(Ended::Unusable);
+        }
+    };
+    if let Some(path) = &request.capture
+        && let Err(error) =
+            File::create(path).and_then(|file| lab.capture_to(&scenario, BufWriter::new(file)))
+    {
+        return unwritable(path, &error, err);
+    }
+    let until = request.until.map(|until| WorldTime(0).later(until));
+    let began = Instant::now();
+    let outcome = runner::run_unless(&scenario, &mut lab, until, None, &request.stop);
+    let wall = began.elapsed();
+    if let (Some(path), Err(error)) = (&request.capture, lab.finish_capture()) {
+        return unwritable(path, &error, err);
+    }
+    let ended = print(&outcome, wall, lab.frames(), out)?;
+    for trouble in lab.trouble() {
+        writeln!(err, "trouble in the laboratory: {trouble}")?;
+    }
+    Ok(if lab.trouble().is_empty() { ended } else { Ended::Failed })
+}
+
+/// What runs on each host: which kind, and where its program is.
+pub(crate) fn programs(
+    request: &Request,
+    scenario: &Scenario,
+) -> Result<Vec<(Kind, PathBuf)>, String> {
+    let runs_vrrp =
+        |name: &str| scenario.hosts.iter().any(|host| *host.name == *name && host.config.is_some());
+    if let Some(name) = request.nodes.keys().find(|name| !runs_vrrp(name)) {
+        return Err(format!("{} has no host {name} that runs VRRP", scenario.name));
+    }
+    let program = |kind: Kind| match kind {
+        Kind::Keepalived => found("keepalived")
+            .ok_or_else(|| "keepalived is not installed (Debian package keepalived)".to_string()),
+        Kind::Vipd => match &request.vipd {
+            Some(path) if path.is_file() => Ok(path.clone()),
+            Some(path) => Err(format!("there is no program {}", path.display())),
+            None => beside().ok_or_else(|| {
+                "there is no vipd beside viplab: build it with `cargo build --release`, or name \
+                 it with --vipd PATH, or run keepalived with --node HOST=keepalived"
+                    .to_string()
+            }),
+        },
+    };
+    let of_host = |host: &Host| {
+        let kind = request.nodes.get(&*host.name).copied().unwrap_or_default();
+        let program = if host.config.is_some() { program(kind)? } else { PathBuf::new() };
+        Ok((kind, program))
+    };
+    scenario.hosts.iter().map(of_host).collect()
+}
+
+/// The vipd in the folder of this program, or in the one above it, where a test finds it.
+fn beside() -> Option<PathBuf> {
+    let own = std::env::current_exe().ok()?;
+    let folders = own.ancestors().skip(1).take(2);
+    folders.map(|folder| folder.join("vipd")).find(|path| path.is_file())
+}
+
+fn found(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    folders.map(|folder| folder.join(program)).find(|path| path.is_file())
+}
+
+fn unwritable(path: &Path, error: &io::Error, err: &mut dyn Write) -> io::Result<Ended> {
+    writeln!(err, "error: cannot write the capture {}: {error}", path.display())?;
+    Ok(Ended::Unusable)
+}

@@ -1,0 +1,249 @@
+//! What frames on the wires and words of kernels are for the Record.
+
+use std::net::IpAddr;
+
+use vipd_engine::MacAddress;
+use vipd_frames::{ArpOperation, Packet, Payload};
+use vipd_scenarios::record::{
+    HostId, LossReason, Observation, ProcessChange, Recorder, Seen, SegmentId,
+};
+use vipd_sim::network::{PortId, seen_advert};
+use vipd_sim::packets::Slot;
+
+use crate::hosts::Held;
+use crate::watch::Word;
+use crate::world::Lab;
+
+/// Frames that the network card of a frozen machine keeps; what comes after them is lost.
+const CARD_QUEUE: usize = vipd_sim::CARD_QUEUE;
+
+impl Lab {
+    pub(crate) fn see(&self, host: HostId, seen: Seen, record: &mut dyn Recorder) {
+        record.observe(&Observation { at: self.net.now, host, seen });
+    }
+
+    /// A frame came out of a host.
+    pub(crate) fn on_left(&mut self, from: PortId, bytes: &[u8], record: &mut dyn Recorder) {
+        let port = self.net.port(from);
+        let (Some(id), segment) = (port.host, port.segment) else { return };
+        let host = &mut self.hosts[usize::from(id.0)];
+        if host.frozen {
+            if host.held.len() < CARD_QUEUE {
+                host.held.push(Held::Left(from, bytes.to_vec()));
+            }
+            return;
+        }
+        if !host.powered {
+            return;
+        }
+        let packet = self.net.packets.take();
+        let in_flight = self.net.packets.get_mut(packet);
+        in_flight.bytes.extend_from_slice(bytes);
+        in_flight.sender = Some(id);
+        if let Ok(frame) = vipd_frames::decode(bytes) {
+            self.note_user(frame.ethernet.src, id, record);
+            if let Payload::Vrrp(datagram) = frame.payload {
+                let number = self.net.number_packet();
+                let ends = (datagram.src, datagram.dst);
+                let advert = seen_advert(number, segment, Some(id), ends, datagram.bytes);
+                self.net.packets.get_mut(packet).advert = advert;
+                if let Some(advert) = advert {
+                    self.see(id, Seen::AdvertSent(advert), record);
+                }
+            }
+            if let Some(seen) = self.said(segment, &frame) {
+                self.see(id, seen, record);
+            }
+        }
+        self.net.transmit(from, packet, record);
+    }
+
+    /// A frame comes to a host.
+    pub(crate) fn on_arrival(&mut self, to: PortId, packet: Slot, record: &mut dyn Recorder) {
+        let Some(id) = self.net.port(to).host else {
+            // Nobody listens at the port where adverts are injected.
+            return self.net.packets.release(packet);
+        };
+        let host = &mut self.hosts[usize::from(id.0)];
+        if host.frozen && host.held.len() < CARD_QUEUE {
+            return host.held.push(Held::Arrived(to, packet));
+        }
+        let Some(cable) = host.cables.iter().find(|cable| cable.port == to) else { return };
+        let lost = if host.frozen {
+            Some(LossReason::Lost)
+        } else if !host.powered {
+            Some(LossReason::PoweredOff)
+        } else if !cable.up {
+            Some(LossReason::LinkDown)
+        } else {
+            None
+        };
+        if let Some(reason) = lost {
+            self.net.lost(to, packet, reason, record);
+            return self.net.packets.release(packet);
+        }
+        let in_flight = self.net.packets.get(packet);
+        let (bytes, advert, sender) = (&in_flight.bytes, in_flight.advert, in_flight.sender);
+        let corrupted = in_flight.corrupted;
+        if let Err(error) = cable.plug.send(bytes) {
+            self.trouble.push(format!("a frame into {}: {error}", cable.end));
+        }
+        let reply = match vipd_frames::decode(bytes).map(|frame| frame.payload) {
+            Ok(Payload::EchoReply(reply)) => {
+                let client = host.client.as_mut();
+                client.and_then(|client| Some((client.address(), client.answered(&reply)?)))
+            }
+            _ => None,
+        };
+        if let Some(capture) = &mut self.net.capture {
+            if corrupted {
+                capture.dropped(to, self.net.now, bytes, LossReason::Corrupted);
+            } else {
+                capture.arrived(to, self.net.now, bytes);
+            }
+        }
+        if let Some(advert) = advert {
+            let seen = if corrupted {
+                Seen::AdvertLost(advert, LossReason::Corrupted)
+            } else {
+                Seen::AdvertDelivered(advert)
+            };
+            self.see(id, seen, record);
+        }
+        if let Some((address, sent)) = reply {
+            self.see(id, Seen::Probe { address, sent, answered_by: sender }, record);
+        }
+        self.net.packets.release(packet);
+    }
+
+    /// A kernel said something of itself.
+    pub(crate) fn on_word(&mut self, id: HostId, word: &Word, record: &mut dyn Recorder) {
+        let host = &mut self.hosts[usize::from(id.0)];
+        host.note_link(word);
+        match word {
+            Word::Link { .. } => {}
+            Word::Address { index, address, present } => {
+                let known = host.addresses.contains(&(*index, *address));
+                // A kernel that removes an address had it, even if it had not said so yet: of a new
+                // IPv6 address it tells later, from a work queue (addrconf).
+                if !*present && !known {
+                    self.on_address(id, (*index, *address), true, record);
+                }
+                if !*present || !known {
+                    self.on_address(id, (*index, *address), *present, record);
+                }
+            }
+            Word::Neighbour { index, address, mac } => {
+                let Some(segment) = host.cable_of(*index).map(|cable| cable.segment) else {
+                    return;
+                };
+                let is_virtual = self.net.virtual_addresses.contains(address);
+                if is_virtual && host.neighbours.insert((segment, *address), *mac) != Some(*mac) {
+                    self.tell_neighbour(id, segment, *address, *mac, record);
+                }
+            }
+        }
+    }
+
+    fn on_address(
+        &mut self,
+        id: HostId,
+        place: (u32, IpAddr),
+        present: bool,
+        record: &mut dyn Recorder,
+    ) {
+        let addresses = &mut self.hosts[usize::from(id.0)].addresses;
+        if present {
+            addresses.insert(place);
+        } else {
+            addresses.remove(&place);
+        }
+        self.see(id, Seen::Address { address: place.1, present }, record);
+        self.tell_owned(id, record);
+    }
+
+    /// Tells of every virtual address that the data plane owns now and did not, or the reverse.
+    pub(crate) fn tell_owned(&mut self, id: HostId, record: &mut dyn Recorder) {
+        let host = &mut self.hosts[usize::from(id.0)];
+        for (segment, address, owns) in host.refresh_owned(&self.net.virtual_addresses) {
+            self.see(id, Seen::Owns { segment, address, owns }, record);
+        }
+    }
+
+    /// Looks whether processes ended by themselves.
+    pub(crate) fn look_after(&mut self, record: &mut dyn Recorder) {
+        for place in 0..self.hosts.len() {
+            let host = &mut self.hosts[place];
+            let id = host.id;
+            let Some(node) = &mut host.node else { continue };
+            let Some(in_good_order) = node.ended() else {
+                if !node.runs()
+                    && let Err(error) = node.make_ready()
+                {
+                    self.trouble.push(format!("{}: {error}", self.names[place]));
+                }
+                continue;
+            };
+            let change = if in_good_order { ProcessChange::Stopped } else { ProcessChange::Killed };
+            if !in_good_order {
+                let name = &self.names[place];
+                let words = node.last_words();
+                self.trouble.push(format!("{name}'s process ended by itself:\n{words}"));
+            }
+            self.see(id, Seen::Process(change), record);
+            if std::mem::take(&mut self.hosts[place].start_wanted) {
+                self.start(id, record);
+            }
+        }
+    }
+
+    /// What a frame says of addresses.
+    fn said(&self, segment: SegmentId, frame: &Packet<'_>) -> Option<Seen> {
+        let announced = |address, mac| {
+            let known = self.net.virtual_addresses.contains(&address);
+            known.then_some(Seen::Announced { segment, address, mac })
+        };
+        match frame.payload {
+            Payload::Arp(arp) if arp.spa == arp.tpa => announced(IpAddr::V4(arp.spa), arp.sha),
+            Payload::Arp(arp) if arp.operation == ArpOperation::Reply => {
+                let address = IpAddr::V4(arp.spa);
+                Some(Seen::Answered { segment, address, mac: arp.sha })
+            }
+            Payload::NeighbourAdvert(advert) => {
+                let (address, mac) = (IpAddr::V6(advert.target), advert.link_layer?);
+                if advert.solicited {
+                    Some(Seen::Answered { segment, address, mac })
+                } else {
+                    announced(address, mac)
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// The MAC of a virtual router leads to whoever used it last: that is what a switch learns.
+    fn note_user(&mut self, mac: MacAddress, user: HostId, record: &mut dyn Recorder) {
+        if self.net.owner_of(mac).is_some() || self.users.insert(mac, user) == Some(user) {
+            return;
+        }
+        for place in 0..self.hosts.len() {
+            let id = self.hosts[place].id;
+            let entries: Vec<_> = self.hosts[place].neighbours.clone().into_iter().collect();
+            for ((segment, address), _) in entries.into_iter().filter(|(_, known)| *known == mac) {
+                self.tell_neighbour(id, segment, address, mac, record);
+            }
+        }
+    }
+
+    fn tell_neighbour(
+        &self,
+        id: HostId,
+        segment: SegmentId,
+        address: IpAddr,
+        mac: MacAddress,
+        record: &mut dyn Recorder,
+    ) {
+        let points_to = self.net.owner_of(mac).or_else(|| self.users.get(&mac).copied());
+        self.see(id, Seen::Neighbour { segment, address, mac, points_to }, record);
+    }
+}

@@ -1,0 +1,77 @@
+//! One end of a cable, as frames: a packet socket on it (packet(7)).
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::ifaddrs::getifaddrs;
+use nix::sys::socket::sockopt::{RcvBuf, ReceiveTimestampns};
+use nix::sys::socket::{
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, bind, recvmsg,
+    sendmsg, setsockopt, socket,
+};
+use nix::sys::time::TimeSpec;
+
+/// Frames that wait while the laboratory is busy. The kernel takes at most what `rmem_max` says.
+const BUFFER: usize = 4 << 20;
+
+/// Takes every frame that comes out of an interface, and puts frames into it.
+#[derive(Debug)]
+pub(crate) struct Plug(OwnedFd);
+
+impl Plug {
+    /// Opens it in the namespace of this thread.
+    pub(crate) fn open(interface: &str) -> io::Result<Self> {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let protocol = SockProtocol::EthAll;
+        let fd = socket(AddressFamily::Packet, SockType::Raw, flags, protocol)?;
+        let mut known = getifaddrs()?.filter(|known| known.interface_name == interface);
+        let address = known.find_map(|known| known.address?.as_link_addr().copied());
+        let address = address.ok_or(io::Error::from(Errno::ENODEV))?;
+        bind(fd.as_raw_fd(), &address)?;
+        setsockopt(&fd, ReceiveTimestampns, &true)?;
+        setsockopt(&fd, RcvBuf, &BUFFER)?;
+        Ok(Self(fd))
+    }
+
+    /// The next frame that waits: its octets in `buffer`, and when the kernel had it, by the wall
+    /// clock.
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<(usize, Duration)>> {
+        let mut space = cmsg_space!(TimeSpec);
+        loop {
+            let mut parts = [IoSliceMut::new(buffer)];
+            let flags = MsgFlags::MSG_DONTWAIT;
+            let fd = self.0.as_raw_fd();
+            let received = match recvmsg::<()>(fd, &mut parts, Some(&mut space), flags) {
+                Ok(received) => received,
+                Err(Errno::EAGAIN) => return Ok(None),
+                // The cable was pulled; the socket goes on when it is plugged in.
+                Err(Errno::EINTR | Errno::ENETDOWN) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let stamps = received.cmsgs()?.filter_map(|message| match message {
+                ControlMessageOwned::ScmTimestampns(stamp) => Some(Duration::from(stamp)),
+                _ => None,
+            });
+            let stamp = stamps.last().ok_or(io::Error::from(Errno::EBADMSG))?;
+            return Ok(Some((received.bytes, stamp)));
+        }
+    }
+
+    /// Puts a frame into the interface. One that is down takes none.
+    pub(crate) fn send(&self, frame: &[u8]) -> io::Result<()> {
+        let parts = [IoSlice::new(frame)];
+        match sendmsg::<()>(self.0.as_raw_fd(), &parts, &[], MsgFlags::MSG_DONTWAIT, None) {
+            Ok(_) | Err(Errno::ENETDOWN | Errno::ENOBUFS | Errno::EAGAIN) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl AsFd for Plug {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,355 @@
+//! The real world: hosts as namespaces, wires as packet sockets, and time that takes its time.
+//!
+//! One thread waits for whatever comes first: a frame, a word of a kernel, something of the wires'
+//! own that is due. Frames carry the time at which the kernel had them, so that what the laboratory
+//! was late to read is recorded at its own time.
+
+use std::collections::BTreeMap;
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+use vipd_engine::MacAddress;
+use vipd_scenarios::record::{HostId, Recorder, Seen, Setting, WorldTime};
+use vipd_scenarios::scenario::{Scenario, Step, TimedStep};
+use vipd_scenarios::world::World;
+use vipd_sim::capture::Capture;
+use vipd_sim::configurations::Configurations;
+use vipd_sim::inject::Running;
+use vipd_sim::network::{Due, Network, PortId};
+use vipd_sim::topology;
+
+use crate::hosts::Host;
+use crate::namespaces::{Namespace, Namespaces};
+use crate::node::{Kind, Node};
+use crate::steps;
+use crate::watch::Word;
+
+/// What a real kernel, a real scheduler and a real process may add to an expected time. The one
+/// declared tolerance: windows of expectations and bounds of properties are widened by it.
+pub const TOLERANCE: Duration = Duration::from_millis(50);
+/// How long Ctrl-C may wait.
+const SLICE: Duration = Duration::from_millis(100);
+/// How often it looks whether a process ended.
+const LOOK: Duration = Duration::from_millis(20);
+/// Longer than the making of a host takes.
+const PATIENCE: Duration = Duration::from_secs(10);
+const NO_IPV6: &str = "/proc/sys/net/ipv6/conf/default/disable_ipv6";
+/// No frame and no netlink message is longer.
+const LONGEST: usize = 1 << 16;
+
+/// A scenario on real namespaces. They are gone when it is dropped.
+pub struct Lab {
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) net: Network,
+    pub(crate) configurations: Configurations,
+    pub(crate) injections: Vec<Running>,
+    pub(crate) names: Vec<String>,
+    /// Who used a MAC last that is burnt into no port.
+    pub(crate) users: BTreeMap<MacAddress, HostId>,
+    /// What went wrong in the laboratory itself: then the run tells nothing.
+    pub(crate) trouble: Vec<String>,
+    /// The other ends of all cables.
+    pub(crate) wires: Namespace,
+    /// Hosts whose process starts with the run.
+    started: Vec<HostId>,
+    setting: Setting,
+    tolerance: Duration,
+    begun: Option<Instant>,
+    frames: u64,
+    /// Removed last: fields are dropped in their order.
+    _namespaces: Namespaces,
+}
+
+/// What came in, and when.
+enum News {
+    Frame(PortId, Vec<u8>),
+    Word(HostId, Word),
+}
+
+impl Lab {
+    /// Builds the scenario's hosts and wires. `programs` says what runs on each host.
+    ///
+    /// # Errors
+    /// What this machine lacks, in words.
+    pub fn new(
+        scenario: &Scenario,
+        configurations: Configurations,
+        programs: &[(Kind, PathBuf)],
+        tolerance: Duration,
+    ) -> Result<Self, String> {
+        hurry();
+        let net = topology::network(scenario, &configurations, scenario.seed);
+        let mut namespaces = Namespaces::new()?;
+        let wires = namespaces.add("wires")?;
+        // The other ends of the cables say nothing by themselves. A kernel without IPv6 has no such
+        // file and nothing to say.
+        let _ = wires.within(|| std::fs::write(NO_IPV6, "1"))?;
+        let mut hosts = Vec::new();
+        for ((plan, program), id) in scenario.hosts.iter().zip(programs).zip(0..) {
+            let mut host = Host::new((HostId(id), plan), &net, &wires, &mut namespaces)?;
+            host.config =
+                plan.config.as_ref().and_then(|file| configurations.get(host.id, file)).cloned();
+            let folder = namespaces.folder().join(format!("{id}"));
+            host.install(plan, program.clone(), folder)?;
+            hosts.push(host);
+        }
+        wait_for(&hosts)?;
+        let mut setting = topology::setting(scenario);
+        setting.tolerance = tolerance;
+        for host in &mut setting.hosts {
+            host.speaks = false;
+        }
+        let started = scenario.hosts.iter().zip(0..).filter(|(plan, _)| plan.started);
+        Ok(Self {
+            started: started.map(|(_, id)| HostId(id)).collect(),
+            names: scenario.hosts.iter().map(|host| host.name.to_string()).collect(),
+            hosts,
+            net,
+            configurations,
+            injections: Vec::new(),
+            users: BTreeMap::new(),
+            trouble: Vec::new(),
+            wires,
+            setting,
+            tolerance,
+            begun: None,
+            frames: 0,
+            _namespaces: namespaces,
+        })
+    }
+
+    /// Writes what passes at every port to `out`, from now on.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn capture_to(&mut self, scenario: &Scenario, out: impl Write + 'static) -> io::Result<()> {
+        self.net.capture = Some(Capture::new(out, topology::port_names(scenario, &self.net))?);
+        Ok(())
+    }
+
+    /// Ends the capture, if there is one.
+    ///
+    /// # Errors
+    /// The first error that writing it met.
+    pub fn finish_capture(&mut self) -> io::Result<()> {
+        self.net.capture.take().map_or(Ok(()), Capture::finish)
+    }
+
+    /// How many frames passed.
+    #[must_use]
+    pub const fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// What went wrong in the laboratory itself. A run with trouble tells nothing.
+    #[must_use]
+    pub fn trouble(&self) -> &[String] {
+        &self.trouble
+    }
+
+    /// Tells what is there at time zero, and starts what starts with the run.
+    fn begin(&mut self, record: &mut dyn Recorder) {
+        if self.begun.is_some() {
+            return;
+        }
+        self.net.describe_paths(record);
+        // What the making of the hosts brought about is no news, but for whose address is where.
+        for (_, news) in self.take_in(Instant::now()) {
+            if let News::Word(id, word) = news {
+                self.on_word(id, &word, record);
+            }
+        }
+        self.begun = Some(Instant::now());
+        for host in self.started.clone() {
+            self.start(host, record);
+        }
+        for host in &self.hosts {
+            if let Some(client) = &host.client {
+                let first = WorldTime(0).later(client.every);
+                self.net.queue.push(first, Due::Probe { host: host.id });
+            }
+        }
+    }
+
+    fn now(&self) -> WorldTime {
+        let begun = self.begun.map_or(Duration::ZERO, |begun| begun.elapsed());
+        WorldTime(0).later(begun)
+    }
+
+    /// Everything that came in, in order of time.
+    fn take_in(&mut self, begun: Instant) -> Vec<(WorldTime, News)> {
+        let mut news = Vec::new();
+        let mut buffer = vec![0; LONGEST];
+        let (now, wall) = (WorldTime(0).later(begun.elapsed()), SystemTime::now());
+        let wall = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        for host in &self.hosts {
+            for cable in &host.cables {
+                loop {
+                    match cable.plug.receive(&mut buffer) {
+                        Ok(Some((length, stamp))) => {
+                            let at = now.earlier(wall.saturating_sub(stamp));
+                            news.push((at, News::Frame(cable.port, buffer[..length].to_vec())));
+                        }
+                        Ok(None) => break,
+                        Err(error) => {
+                            self.trouble.push(format!("frames from {}: {error}", cable.end));
+                            break;
+                        }
+                    }
+                }
+            }
+            let mut words = Vec::new();
+            if let Err(error) = host.watch.read(&mut buffer, &mut words) {
+                self.trouble.push(format!("the kernel of {}: {error}", host.namespace.name()));
+            }
+            news.extend(words.into_iter().map(|word| (now, News::Word(host.id, word))));
+        }
+        news.sort_by_key(|(at, _)| *at);
+        news
+    }
+
+    /// Does what came in and what is due, up to now and no further than `until`.
+    fn turn(&mut self, until: WorldTime, record: &mut dyn Recorder) {
+        let Some(begun) = self.begun else { return };
+        for (at, news) in self.take_in(begun) {
+            let at = at.min(until);
+            self.do_due(at, record);
+            self.net.now = self.net.now.max(at);
+            match news {
+                News::Frame(port, bytes) => {
+                    self.frames += 1;
+                    self.on_left(port, &bytes, record);
+                }
+                News::Word(host, word) => self.on_word(host, &word, record),
+            }
+        }
+        self.do_due(self.now().min(until), record);
+        self.net.now = self.net.now.max(self.now().min(until));
+        self.look_after(record);
+    }
+
+    fn do_due(&mut self, until: WorldTime, record: &mut dyn Recorder) {
+        while let Some((at, due)) = self.net.queue.pop_until(until) {
+            self.net.now = self.net.now.max(at);
+            match due {
+                Due::Arrival { port, packet } => self.on_arrival(port, packet, record),
+                Due::Injection { index } => {
+                    if let Some(running) = self.injections.get_mut(index as usize) {
+                        running.on_due(index, &mut self.net, record);
+                    }
+                }
+                Due::Probe { host } => self.ask(host, at, record),
+                Due::Timer { .. } | Due::Read { .. } | Due::Command { .. } => {}
+            }
+        }
+    }
+
+    fn ask(&mut self, id: HostId, at: WorldTime, record: &mut dyn Recorder) {
+        let now = self.net.now;
+        let host = &mut self.hosts[usize::from(id.0)];
+        let running = host.is_running();
+        let Some(client) = &mut host.client else { return };
+        self.net.queue.push(at.later(client.every), Due::Probe { host: id });
+        let address = client.address();
+        let lost = if running { client.ask(now) } else { Ok(client.forget()) };
+        match lost {
+            Ok(Some(sent)) => {
+                self.see(id, Seen::Probe { address, sent, answered_by: None }, record);
+            }
+            Ok(None) => {}
+            Err(error) => self.trouble.push(format!("a probe for {address}: {error}")),
+        }
+    }
+
+    /// Waits until something comes in or is due, at most until `until`.
+    fn wait(&self, until: WorldTime) -> io::Result<()> {
+        let first = self.net.queue.first().unwrap_or(until).min(until);
+        let wait = first.since(self.now()).min(LOOK);
+        let cables = self.hosts.iter().flat_map(|host| &host.cables);
+        let watches = self.hosts.iter().map(|host| host.watch.as_fd());
+        let fds = cables.map(|cable| cable.plug.as_fd()).chain(watches);
+        let mut fds: Vec<_> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        match ppoll(&mut fds, Some(TimeSpec::from(wait)), None) {
+            // A signal: whoever asks whether to stop is told.
+            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The run begins when all processes can start at once.
+fn wait_for(hosts: &[Host]) -> Result<(), String> {
+    let patience = Instant::now() + PATIENCE;
+    let waits = |host: &Host| host.node.as_ref().is_some_and(|node| !node.is_ready());
+    while let Some(host) = hosts.iter().find(|host| waits(host)) {
+        if Instant::now() > patience {
+            let words = host.node.as_ref().map(Node::last_words).unwrap_or_default();
+            return Err(format!("no process can be started in {}: {words}", host.namespace.name()));
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+/// What else runs on this machine is not to be measured: this thread, and with it what it
+/// starts, goes first (sched(7), `SCHED_RR`; a nice value counts within a session only).
+/// Where that is not allowed the tolerance has to do.
+fn hurry() {
+    let own = nix::unistd::gettid().to_string();
+    let mut command = Command::new("chrt");
+    command.args(["--rr", "--pid", "1", &own]).stdout(Stdio::null()).stderr(Stdio::null());
+    let _ = command.status();
+}
+
+impl World for Lab {
+    fn setting(&self) -> Setting {
+        self.setting.clone()
+    }
+
+    fn supports(&self, step: &Step) -> Result<(), String> {
+        steps::lacks(step)
+    }
+
+    fn apply(&mut self, step: &TimedStep, record: &mut dyn Recorder) {
+        self.begin(record);
+        // Its effects stand in the Record at the step's own time, as two steps of one time must.
+        self.net.now = self.net.now.max(step.at);
+        if let Err(error) = self.play(&step.step, record) {
+            self.trouble.push(error);
+        }
+    }
+
+    fn advance(&mut self, until: WorldTime, record: &mut dyn Recorder) {
+        self.begin(record);
+        loop {
+            self.turn(until, record);
+            if self.now() >= until {
+                break;
+            }
+            if let Err(error) = self.wait(until) {
+                self.trouble.push(format!("cannot wait: {error}"));
+                break;
+            }
+        }
+        self.net.now = self.net.now.max(until);
+    }
+
+    fn trace(&self) -> Option<u128> {
+        None
+    }
+
+    fn slice(&self) -> Duration {
+        SLICE
+    }
+
+    fn tolerance(&self) -> Duration {
+        self.tolerance
+    }
+}

@@ -1,0 +1,172 @@
+//! Scenarios on real namespaces, side by side: real time is what they cost.
+//!
+//! They need root, iproute2 and keepalived; those with vipd need it built. What is missing is a
+//! skip in plain sight, and a failure under `CI=true`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use vipd_config::diagnostics::Colour;
+use vipd_netns_tests::agree::agree;
+use vipd_netns_tests::node::Kind;
+use vipd_netns_tests::run::{Request, run};
+use vipd_sim::run::Ended;
+
+/// Many run on the same processors.
+const TOLERANCE: Duration = Duration::from_millis(100);
+/// Processes that all start at once would wait for each other.
+const APART: Duration = Duration::from_millis(300);
+
+/// A scenario, and what runs on its hosts that run VRRP.
+struct Case {
+    scenario: &'static str,
+    nodes: [(&'static str, Kind); 2],
+}
+
+const fn pair(scenario: &'static str, hosts: [&'static str; 2], kinds: [Kind; 2]) -> Case {
+    Case { scenario, nodes: [(hosts[0], kinds[0]), (hosts[1], kinds[1])] }
+}
+
+const DIRECTORS: [&str; 2] = ["director-1", "director-2"];
+const AB: [&str; 2] = ["a", "b"];
+const KEEPALIVED: [Kind; 2] = [Kind::Keepalived, Kind::Keepalived];
+const VIPD: [Kind; 2] = [Kind::Vipd, Kind::Vipd];
+
+const CASES: [Case; 9] = [
+    pair("failover/pkill-master", DIRECTORS, KEEPALIVED),
+    pair("failover/pkill-master", DIRECTORS, [Kind::Vipd, Kind::Keepalived]),
+    pair("failover/pkill-master", DIRECTORS, [Kind::Keepalived, Kind::Vipd]),
+    pair("failover/pkill-master", DIRECTORS, VIPD),
+    // A SIGKILL that reached the parent alone would be a resignation: the child says goodbye.
+    pair("failover/kill-9", AB, KEEPALIVED),
+    pair("failover/kill-9", AB, VIPD),
+    pair("failover/link-down", AB, VIPD),
+    pair("cut/loser-deaf", AB, VIPD),
+    pair("failover/kill-9-ipv6", AB, VIPD),
+];
+
+fn scenario(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    root.join("scenarios").join(format!("{name}.toml"))
+}
+
+fn request(name: &str, nodes: &[(&str, Kind)]) -> Request {
+    let nodes = nodes.iter().map(|(host, kind)| ((*host).to_string(), *kind));
+    Request {
+        file: scenario(name),
+        nodes: nodes.collect::<BTreeMap<_, _>>(),
+        vipd: None,
+        json: false,
+        capture: None,
+        tolerance: TOLERANCE,
+        until: None,
+        colour: Colour::Never,
+        stop: || false,
+    }
+}
+
+/// How it ended, and what was printed.
+fn play(request: &Request) -> (Ended, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let ended = run(request, &mut out, &mut err).expect("memory takes everything");
+    out.extend(err);
+    (ended, String::from_utf8(out).expect("text"))
+}
+
+/// Says in plain sight that something cannot be tried here. In CI that is a failure.
+fn skip(reason: &str) {
+    println!("skipped: {reason}");
+    let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+    assert!(!in_ci, "a skip is no pass in CI: {reason}");
+}
+
+/// What this machine lacks for this request.
+fn lacks(request: &Request) -> Option<String> {
+    let (ended, text) = play(&Request { until: Some(Duration::from_nanos(1)), ..request.clone() });
+    (ended == Ended::Unusable).then_some(text)
+}
+
+fn namespaces() -> String {
+    let listed = Command::new("ip").args(["netns", "list"]).output().expect("ip runs");
+    String::from_utf8(listed.stdout).expect("text")
+}
+
+#[test]
+fn scenarios_pass_with_each_implementation_on_each_side() {
+    let mut playable = Vec::new();
+    for case in &CASES {
+        let request = request(case.scenario, &case.nodes);
+        match lacks(&request) {
+            Some(reason) => skip(&format!("{}: {reason}", case.scenario)),
+            None => playable.push(request),
+        }
+    }
+    let wrong = thread::scope(|scope| {
+        let play = |(place, request)| {
+            scope.spawn(move || {
+                thread::sleep(APART * place);
+                (request, play(request))
+            })
+        };
+        let threads: Vec<_> = (0..).zip(&playable).map(play).collect();
+        let ended = threads.into_iter().map(|thread| thread.join().expect("no panic"));
+        let wrong = ended.filter(|(_, (ended, _))| *ended != Ended::Passed);
+        wrong.map(|(request, (_, text))| format!("{:?}\n{text}", request.nodes)).collect::<Vec<_>>()
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let own = format!("viplab-{}-", std::process::id());
+    if !playable.is_empty() {
+        assert!(!namespaces().contains(&own), "everything is removed: {}", namespaces());
+    }
+}
+
+#[test]
+fn the_simulation_foresees_what_real_kernels_do() {
+    let request = request("failover/kill-9", &[("a", Kind::Vipd), ("b", Kind::Vipd)]);
+    if let Some(reason) = lacks(&request) {
+        return skip(&reason);
+    }
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let ended = agree(&request, &mut out, &mut err).expect("memory takes everything");
+    let text = String::from_utf8(out).expect("text");
+    assert_eq!(ended, Ended::Passed, "{text}");
+    // Both masters, the address that stays until the restart, and the way back.
+    assert_eq!(text.matches("owns 10.0.0.100").count(), 5, "{text}");
+}
+
+#[test]
+fn what_is_wrong_is_found() {
+    let wrong = Request {
+        // Neither may be master at once.
+        tolerance: Duration::ZERO,
+        until: Some(Duration::from_secs(5)),
+        ..request(
+            "failover/pkill-master",
+            &[("director-1", Kind::Keepalived), ("director-2", Kind::Keepalived)],
+        )
+    };
+    if let Some(reason) = lacks(&wrong) {
+        return skip(&reason);
+    }
+    let (ended, text) = play(&wrong);
+    assert_eq!(ended, Ended::Failed, "{text}");
+    assert!(text.contains("not met: 3.609375 s to 3.609375 s: director-1 enters master"), "{text}");
+}
+
+#[test]
+fn a_scenario_with_a_step_that_the_real_world_lacks_is_skipped_in_plain_sight() {
+    let (ended, text) = play(&request("clock/drift", &[]));
+    assert_eq!(ended, Ended::Skipped, "{text}");
+    assert!(text.contains("skipped: clock_drift: a real kernel's clock keeps its rate"), "{text}");
+    assert!(text.ends_with("verdict: skip\n") || text.contains("verdict: skip\n"), "{text}");
+}
+
+#[test]
+fn a_node_that_the_scenario_does_not_have_is_a_mistake() {
+    let (ended, text) = play(&request("failover/kill-9", &[("c", Kind::Keepalived)]));
+    assert_eq!(ended, Ended::Unusable);
+    assert!(text.contains("error: failover/kill-9 has no host c that runs VRRP"), "{text}");
+}
