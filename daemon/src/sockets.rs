@@ -109,6 +109,9 @@ impl Socket for Sockets {
     fn try_send(&mut self, frame: &Frame) -> Result<(), EffectError> {
         trace!("{frame}");
         let sent = match frame {
+            Frame::Advert(advert) if is_too_late(&self.links, advert) => {
+                Err(nix::errno::Errno::ENETDOWN.into())
+            }
             Frame::Advert(advert) if !self.leaves_with_another_mac(advert) => {
                 self.send_datagram(advert)
             }
@@ -235,6 +238,13 @@ fn index_of(links: &BTreeMap<Ifindex, Link>, name: &InterfaceName) -> Option<Ifi
     links.values().find(|link| link.name == *name).map(|link| link.interface)
 }
 
+/// A resignation by a link that is down would leave when the link is back: the kernel keeps a
+/// unicast datagram until it knows its neighbour again. By then nobody is to be told.
+fn is_too_late(links: &BTreeMap<Ifindex, Link>, frame: &AdvertFrame) -> bool {
+    let is_up = links.get(&frame.interface).is_some_and(|link| link.state == LinkState::Up);
+    frame.advert.priority == 0 && !is_up
+}
+
 fn effect_error(error: &io::Error) -> EffectError {
     use nix::errno::Errno;
     match error.raw_os_error().map(Errno::from_raw) {
@@ -247,7 +257,8 @@ fn effect_error(error: &io::Error) -> EffectError {
 mod tests {
     use super::*;
     use vipd_engine::config::VirtualMac;
-    use vipd_engine::{InstanceConfig, MacAddress, Vrid};
+    use vipd_engine::rules::ChecksumForm;
+    use vipd_engine::{Advert, InstanceConfig, Interval, MacAddress, Version, Vrid};
 
     fn link(index: u32, name: &str) -> (Ifindex, Link) {
         let interface = Ifindex(index);
@@ -273,6 +284,32 @@ mod tests {
         links.extend([link(9, "vrrp.51")]);
         let both = BTreeSet::from([(Ifindex(2), group), (Ifindex(9), group)]);
         assert_eq!(wanted(&with_macvlan(), &links), both);
+    }
+
+    fn advert(priority: u8) -> AdvertFrame {
+        let [src, dst] = ["10.0.0.1", "10.0.0.2"].map(|text| text.parse().expect("an address"));
+        let advert = Advert {
+            version: Version::V2,
+            vrid: Vrid::new(51).expect("in range"),
+            priority,
+            interval: Interval::DEFAULT,
+            password: None,
+            addresses: [].into(),
+        };
+        let (interface, mac) = (Ifindex(2), MacAddress([2, 0, 0, 0, 0, 2]));
+        let checksum = ChecksumForm::PseudoHeader;
+        AdvertFrame { interface, mac, src, dst, ttl: 255, checksum, advert }
+    }
+
+    #[test]
+    fn a_resignation_leaves_only_while_its_link_is_up_and_any_other_advert_is_tried() {
+        let mut links = BTreeMap::from([link(2, "eth0")]);
+        let too_late = |links: &_| [0, 100].map(|priority| is_too_late(links, &advert(priority)));
+        assert_eq!(too_late(&links), [false, false]);
+        links.get_mut(&Ifindex(2)).expect("eth0").state = LinkState::Down;
+        assert_eq!(too_late(&links), [true, false]);
+        links.clear();
+        assert_eq!(too_late(&links), [true, false]);
     }
 
     #[test]
