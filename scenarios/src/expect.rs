@@ -4,8 +4,8 @@
 //! runs of probes; after the run each expectation is put to it. A host is master on the wire from
 //! its first advert with a priority above 0 until its priority-0 advert, the end of its process, or
 //! silence: its last advert, if none follows within two intervals. Where engines speak, their own
-//! word is a second column, and the two must agree; where they do not, [`unheard`] says what the
-//! outside shows of a change of state.
+//! word is a second column, and the two must agree; where they do not, `expect::unheard` says what
+//! the outside shows of a change of state.
 
 mod unheard;
 
