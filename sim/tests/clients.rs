@@ -9,8 +9,6 @@ use vipd_engine::config::{MULTICAST_GROUP_V6, Transport, VirtualAddress};
 use vipd_engine::{Family, Version};
 use vipd_scenarios::record::{HostId, Seen};
 
-const DELAY: u64 = 100_000;
-
 /// When the client's entry changed, and to whom.
 fn entries(played: &Played) -> Vec<(u64, Option<HostId>)> {
     let entries = played.seen.iter().filter_map(|seen| match seen.seen {

@@ -17,9 +17,6 @@ use vipd_engine::{
 };
 use vipd_scenarios::record::Seen;
 
-/// 3 A + Skew_Time of priority 100 at one second.
-const DOWN: u64 = 3_609_375_000;
-
 fn capture(config: InstanceConfig, until: &str, steps: &str) -> Capture {
     Rehearsal::alone(config, until, steps).capture().1
 }

@@ -14,8 +14,6 @@ use vipd_engine::config::{Announcements, VirtualAddress, VirtualMac};
 use vipd_engine::{Family, InstanceConfig, InterfaceName, Profile, Rules, StateKind};
 use vipd_scenarios::record::Seen;
 
-/// 3 A + Skew_Time of priority 100 at one second.
-const DOWN: u64 = 3_609_375_000;
 const VIRTUAL_MAC_4: [u8; 6] = [0, 0, 0x5e, 0, 1, 51];
 const VIRTUAL_MAC_6: [u8; 6] = [0, 0, 0x5e, 0, 2, 51];
 const BROADCAST: [u8; 6] = [0xff; 6];

@@ -15,8 +15,6 @@ use vipd_engine::config::VirtualMac;
 use vipd_engine::{Config, Family, InstanceConfig, InterfaceName, Profile, StateKind};
 use vipd_engine::{Rules, Vrid};
 
-/// 3 A + Skew_Time of priority 100 at one second.
-const DOWN: u64 = 3_609_375_000;
 /// A router that is stopped at 10 s sent an advert each second from `DOWN`, and its resignation.
 const ADVERTS: usize = 8;
 

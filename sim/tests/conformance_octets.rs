@@ -24,9 +24,6 @@ use vipd_scenarios::world::World;
 use vipd_sim::random::Random;
 use vipd_sim::world::Simulation;
 
-/// What a frame needs to cross the link.
-const DELAY: u64 = 100_000;
-
 /// The scenario of a vector that is said `times` times, a millisecond apart, and first heard at
 /// [`HEARD_AT`].
 fn scenario(vector: &Vector, times: u64) -> String {

@@ -14,11 +14,6 @@ use vipd_engine::{
 };
 use vipd_scenarios::record::{HostId, Observation, Seen};
 
-/// What a frame needs to cross the link.
-const DELAY: u64 = 100_000;
-/// When `a` becomes master: 3 A + Skew_Time of priority 100.
-const DOWN_A: u64 = 3_609_375_000;
-
 fn play(version: Version, steps: &str) -> Played {
     let change = |instance: &mut InstanceConfig| {
         instance.version = version;
@@ -41,7 +36,7 @@ fn a_backup_whose_master_dies_advertises_and_announces_and_goes_on_each_interval
     for (row, version) in [("V2-6.4.2-TIMER", Version::V2), ("V3-6.4.2-TIMER4", Version::V3)] {
         let played = play(version, "[[step]]\nat = \"10s\"\nkill = \"a\"\n");
         // The last advert of `a` is the one of its sixth interval; 3 s and 157/256 s after it.
-        let taken = DOWN_A + 6 * SECOND + DELAY + 3_613_281_250;
+        let taken = DOWN + 6 * SECOND + DELAY + 3_613_281_250;
         assert_eq!(played.entered(B, StateKind::Master), [taken], "{row}");
         assert_eq!(adverts(&played, B)[..2], [taken, taken + SECOND], "{row}");
         assert_eq!(announcements(&played, B).first(), Some(&taken), "{row}");
@@ -70,7 +65,7 @@ fn only_the_master_of_a_stable_pair_advertises() {
     assert!(adverts(&played, B).is_empty());
     let times = adverts(&played, A);
     assert_eq!(times.len(), 17);
-    assert!((0..).zip(times).all(|(count, at)| at == DOWN_A + count * SECOND));
+    assert!((0..).zip(times).all(|(count, at)| at == DOWN + count * SECOND));
 }
 
 /// SEC-SPOOF0
@@ -107,10 +102,10 @@ fn twins(addresses: [&str; 2]) -> Played {
 fn assert_first_stays(row: &str, addresses: [&str; 2]) {
     let played = twins(addresses);
     for host in [A, B] {
-        assert_eq!(played.entered(host, StateKind::Master), [DOWN_A], "{row}: {addresses:?}");
+        assert_eq!(played.entered(host, StateKind::Master), [DOWN], "{row}: {addresses:?}");
     }
     assert_eq!(played.entered(A, StateKind::Backup), [0], "{row}: {addresses:?}");
-    let yields = [0, DOWN_A + DELAY];
+    let yields = [0, DOWN + DELAY];
     assert_eq!(played.entered(B, StateKind::Backup), yields, "{row}: {addresses:?}");
 }
 
@@ -207,7 +202,7 @@ fn a_pair_of_one_checksum_form_agrees_and_a_mixed_one_says_why_not() {
         let down_b = 3_613_281_250;
         assert_eq!(played.entered(B, StateKind::Master), [down_b], "{profiles:?}");
         assert_eq!(played.drops(B), [(DropReason::Checksum, 17)], "{profiles:?}");
-        assert_eq!(played.reported(B, "mismatch"), [DOWN_A + DELAY], "{profiles:?}");
+        assert_eq!(played.reported(B, "mismatch"), [DOWN + DELAY], "{profiles:?}");
         assert_eq!(played.reported(A, "mismatch"), [down_b + DELAY], "{profiles:?}");
         let names = played.seen.iter().filter_map(|seen| match &seen.seen {
             Seen::Engine(event) => match event.news {

@@ -12,19 +12,6 @@ use vipd_engine::{
 };
 use vipd_scenarios::record::Seen;
 
-const ALONE: &str = r#"
-title = "a router and somebody who speaks"
-until = "40s"
-[segment.lan]
-[host.a]
-config = "seed/director-1.conf"
-interfaces.eth0 = { segment = "lan", address = "10.0.0.2/24" }
-"#;
-
-/// What a frame needs to cross the link.
-const DELAY: u64 = 100_000;
-/// 3 A + Skew_Time of priority 100 at one second.
-const DOWN: u64 = 3_609_375_000;
 /// A time at which nothing else happens, for what is said.
 const HEARD: u64 = 6 * SECOND + DELAY;
 
@@ -70,10 +57,6 @@ impl Router {
             self.version.number()
         )
     }
-}
-
-fn step(at: &str, what: &str) -> String {
-    format!("[[step]]\nat = \"{at}\"\n{what}\n")
 }
 
 /// Times and priorities of the router's adverts.

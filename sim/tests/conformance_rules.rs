@@ -3,48 +3,23 @@
 
 mod rehearsal;
 
-use std::fs::{self, File};
-use std::path::Path;
+use std::ops::Range;
 use std::time::Duration;
 
 use rehearsal::*;
 use vipd_engine::rules::ChecksumRule;
-use vipd_engine::{InstanceConfig, MacAddress, Priority, Profile, Rules, StateKind, Version};
-use vipd_frames::{Arp, ArpOperation, Payload, decode};
+use vipd_engine::{InstanceConfig, Priority, Profile, Rules, StateKind, Version};
 use vipd_scenarios::record::{Seen, WorldTime};
 use vipd_scenarios::runner;
 
-/// The ARP packets of a capture, in order.
-fn arps(capture: &[u8]) -> Vec<Arp> {
-    let frames = frames(capture).into_iter().filter_map(|frame| decode(frame).ok());
-    let arps = frames.filter_map(|packet| match packet.payload {
-        Payload::Arp(arp) => Some(arp),
-        _ => None,
-    });
-    arps.collect()
-}
-
-/// The frames in the enhanced packet blocks of a pcapng file (draft-ietf-opsawg-pcapng 4.3).
-fn frames(mut capture: &[u8]) -> Vec<&[u8]> {
-    const PACKET: usize = 6;
-    let word = |octets: &[u8], at| {
-        let octets: [u8; 4] = octets[at..at + 4].try_into().expect("four octets");
-        u32::from_le_bytes(octets) as usize
-    };
-    let mut frames = Vec::new();
-    while !capture.is_empty() {
-        if word(capture, 0) == PACKET {
-            frames.push(&capture[28..28 + word(capture, 20)]);
-        }
-        capture = &capture[word(capture, 4)..];
-    }
-    frames
-}
+/// Where operation and target hardware address stand in an Ethernet frame with ARP (RFC 826).
+const OPERATION: Range<usize> = 20..22;
+const TARGET_HARDWARE_ADDRESS: Range<usize> = 32..38;
 
 #[test]
 fn the_target_of_a_gratuitous_arp_is_the_virtual_mac_under_rfc_9568_and_no_other() {
-    let virtual_mac = MacAddress([0, 0, 0x5e, 0, 1, 51]);
-    let broadcast = MacAddress([255; 6]);
+    let virtual_mac = [0, 0, 0x5e, 0, 1, 51];
+    let broadcast = [255; 6];
     let rows = [
         ("GARP-9568-THA", Profile::Rfc9568, virtual_mac),
         ("GARP-9568-THA", Profile::Rfc5798, broadcast),
@@ -56,42 +31,21 @@ fn the_target_of_a_gratuitous_arp_is_the_virtual_mac_under_rfc_9568_and_no_other
             instance.rules = Rules::of(profile);
             instance.password = None;
         });
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("gratuitous.pcapng");
-        let mut world = rehearsal.simulation(1);
-        let file = File::create(&path).expect("a file");
-        world.capture_to(&rehearsal.scenario, file).expect("a capture");
-        let mut seen = Vec::new();
-        runner::run(&rehearsal.scenario, &mut world, None, Some(&mut seen));
-        world.finish_capture().expect("a whole capture");
-        let capture = fs::read(&path).expect("the capture");
-        let said: Vec<_> = arps(&capture).into_iter().filter(|arp| arp.spa == arp.tpa).collect();
+        let (played, capture) = rehearsal.capture();
+        let said = capture.gratuitous_arps("a");
         assert!(!said.is_empty(), "{row}");
         for arp in said {
-            assert_eq!(arp.operation, ArpOperation::Request, "{row}");
-            assert_eq!(arp.tha, target, "{row} {profile:?}");
+            assert_eq!(arp.octets[OPERATION], [0, 1], "{row}");
+            assert_eq!(arp.octets[TARGET_HARDWARE_ADDRESS], target, "{row} {profile:?}");
         }
         // The client takes the address over from it, whatever the target is.
-        let entry = seen.iter().rev().find_map(|seen| match seen.seen {
+        let entry = played.seen.iter().rev().find_map(|seen| match seen.seen {
             Seen::Neighbour { address: VIP, points_to, .. } if seen.host == CLIENT => points_to,
             _ => None,
         });
         assert_eq!(entry, Some(A), "{row} {profile:?}");
     }
 }
-
-const ALONE: &str = r#"
-title = "a router and somebody who speaks"
-until = "40s"
-[segment.lan]
-[host.a]
-config = "seed/director-1.conf"
-interfaces.eth0 = { segment = "lan", address = "10.0.0.2/24" }
-"#;
-
-/// What a frame needs to cross the link.
-const DELAY: u64 = 100_000;
-/// 3 A + Skew_Time of priority 100 at one second.
-const DOWN: u64 = 3_609_375_000;
 
 /// A router of v3 with priority 100, changed, and what is done to it.
 fn alone(steps: &str, change: impl Fn(&mut InstanceConfig)) -> Rehearsal {
@@ -100,10 +54,6 @@ fn alone(steps: &str, change: impl Fn(&mut InstanceConfig)) -> Rehearsal {
         instance.password = None;
         change(instance);
     })
-}
-
-fn step(at: &str, what: &str) -> String {
-    format!("[[step]]\nat = \"{at}\"\n{what}\n")
 }
 
 /// Somebody advertises.

@@ -6,19 +6,11 @@ use rehearsal::*;
 use vipd_engine::StateKind;
 use vipd_scenarios::record::{LossReason, MachineChange, ProcessChange, Seen};
 
-/// 3 A + Skew_Time of priority 100.
-const DOWN_A: u64 = 3_609_375_000;
-const DELAY: u64 = 100_000;
-
-fn step(at: &str, what: &str) -> String {
-    format!("[[step]]\nat = \"{at}\"\n{what}\n")
-}
-
 #[test]
 fn both_start_and_the_higher_priority_takes_over_after_its_master_down_interval() {
     let played = Rehearsal::probed("").play();
-    assert_eq!(played.entered(A, StateKind::Master), [DOWN_A]);
-    assert_eq!(played.owned(A, true), [DOWN_A]);
+    assert_eq!(played.entered(A, StateKind::Master), [DOWN]);
+    assert_eq!(played.owned(A, true), [DOWN]);
     assert!(played.entered(B, StateKind::Master).is_empty());
     assert_eq!(played.answered_by(3_600_000_000), None);
     assert_eq!(played.answered_by(10 * SECOND), Some(A));
@@ -38,7 +30,7 @@ fn a_stopped_master_resigns_and_the_other_takes_over_after_its_skew_time() {
 fn a_process_that_is_started_again_takes_its_role_back() {
     let rest = step("6s", "stop = \"a\"") + &step("10s", "start = \"a\"");
     let played = Rehearsal::probed(&rest).play();
-    assert_eq!(played.entered(A, StateKind::Master), [DOWN_A, 10 * SECOND + DOWN_A]);
+    assert_eq!(played.entered(A, StateKind::Master), [DOWN, 10 * SECOND + DOWN]);
     assert_eq!(played.entered(B, StateKind::Backup).len(), 2);
 }
 
@@ -55,7 +47,7 @@ fn without_power_the_address_goes_and_a_boot_starts_the_process() {
     let rest = step("8s", "power_off = \"a\"") + &step("14s", "power_on = \"a\"");
     let played = Rehearsal::probed(&rest).play();
     assert_eq!(played.owned(A, false), [8 * SECOND]);
-    assert_eq!(played.entered(A, StateKind::Master).last(), Some(&(14 * SECOND + DOWN_A)));
+    assert_eq!(played.entered(A, StateKind::Master).last(), Some(&(14 * SECOND + DOWN)));
     let lost = played.times(
         |seen| matches!(seen.seen, Seen::AdvertLost(_, LossReason::PoweredOff) if seen.host == A),
     );
@@ -143,7 +135,7 @@ fn a_multicast_cut_hurts_multicast_adverts_and_spares_unicast_ones() {
     assert_eq!(Rehearsal::probed(&rest).play().entered(B, StateKind::Master).len(), 1);
     let unicast = Rehearsal::changed(&rest, unicast).play();
     assert!(unicast.entered(B, StateKind::Master).is_empty());
-    assert_eq!(unicast.entered(A, StateKind::Master), [DOWN_A]);
+    assert_eq!(unicast.entered(A, StateKind::Master), [DOWN]);
 }
 
 #[test]
@@ -183,7 +175,7 @@ fn without_carrier_the_master_is_in_fault_and_frames_are_lost() {
         + &step("14s", "link_up = \"a\"\ninterface = \"eth0\"");
     let played = Rehearsal::probed(&rest).play();
     assert_eq!(played.entered(A, StateKind::Fault), [6 * SECOND]);
-    assert_eq!(played.entered(A, StateKind::Master).last(), Some(&(14 * SECOND + DOWN_A)));
+    assert_eq!(played.entered(A, StateKind::Master).last(), Some(&(14 * SECOND + DOWN)));
     let lost = played.times(|seen| matches!(seen.seen, Seen::AdvertLost(_, LossReason::LinkDown)));
     assert!(!lost.is_empty());
     assert_eq!(played.answered_by(13 * SECOND), Some(B));
@@ -213,7 +205,7 @@ fn a_reload_with_another_file_is_in_force_at_once() {
 fn a_fast_clock_takes_over_early() {
     let rest = step("0s", "clock_drift = \"a\"\nppm = 10000");
     let played = Rehearsal::probed(&rest).play();
-    assert_eq!(played.entered(A, StateKind::Master), [DOWN_A * 100 / 101 + 1]);
+    assert_eq!(played.entered(A, StateKind::Master), [DOWN * 100 / 101 + 1]);
 }
 
 #[test]
@@ -227,8 +219,8 @@ fn late_handlers_are_late_and_never_later_than_they_may_be() {
     let rest = step("0s", "late = \"a\"\nby = \"20ms\"");
     let played = Rehearsal::probed(&rest).play();
     let entered = played.entered(A, StateKind::Master);
-    assert!(entered.iter().all(|at| (DOWN_A..=DOWN_A + 20_000_000).contains(at)), "{entered:?}");
-    assert_ne!(entered, [DOWN_A]);
+    assert!(entered.iter().all(|at| (DOWN..=DOWN + 20_000_000).contains(at)), "{entered:?}");
+    assert_ne!(entered, [DOWN]);
     assert_ne!(entered, Rehearsal::probed(&rest).play_with(2).entered(A, StateKind::Master));
 }
 
@@ -261,7 +253,7 @@ fn a_bad_tracker_of_weight_zero_is_a_fault() {
         }];
     })
     .play();
-    assert_eq!(played.entered(A, StateKind::Master), [DOWN_A], "unset trackers are good");
+    assert_eq!(played.entered(A, StateKind::Master), [DOWN], "unset trackers are good");
     assert_eq!(played.entered(A, StateKind::Fault).last(), Some(&(6 * SECOND)));
 }
 
@@ -270,17 +262,17 @@ fn a_kernel_command_that_fails_is_news_and_is_tried_again() {
     let rest = step("1s", "kernel_fails = \"a\"\ncount = 1");
     let played = Rehearsal::probed(&rest).play();
     assert_eq!(played.reported(A, "command-failed").len(), 1);
-    assert!(played.owned(A, true)[0] > DOWN_A);
+    assert!(played.owned(A, true)[0] > DOWN);
 }
 
 #[test]
 fn late_kernel_commands_delay_the_data_plane_and_the_announcement() {
     let rest = step("1s", "kernel_late = \"a\"\nby = \"300ms\"");
     let played = Rehearsal::probed(&rest).play();
-    assert_eq!(played.entered(A, StateKind::Master), [DOWN_A]);
-    assert_eq!(played.owned(A, true), [DOWN_A + 300_000_000]);
+    assert_eq!(played.entered(A, StateKind::Master), [DOWN]);
+    assert_eq!(played.owned(A, true), [DOWN + 300_000_000]);
     let announced = played.times(|seen| matches!(seen.seen, Seen::Announced { .. }));
-    assert_eq!(announced.first(), Some(&(DOWN_A + 300_000_000)));
+    assert_eq!(announced.first(), Some(&(DOWN + 300_000_000)));
 }
 
 #[test]

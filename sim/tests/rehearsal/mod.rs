@@ -28,6 +28,18 @@ pub const OWN: &str = "10.0.0.2/24 fe80::2/64 2001:db8::2/64";
 /// What a frame needs to cross the link.
 pub const DELAY: u64 = 100_000;
 pub const SECOND: u64 = 1_000_000_000;
+/// 3 A + Skew_Time of priority 100 at one second.
+pub const DOWN: u64 = 3_609_375_000;
+
+/// A router, and a link on which somebody may speak.
+pub const ALONE: &str = r#"
+title = "a router and somebody who speaks"
+until = "40s"
+[segment.lan]
+[host.a]
+config = "seed/director-1.conf"
+interfaces.eth0 = { segment = "lan", address = "10.0.0.2/24" }
+"#;
 
 const PAIR: &str = r#"
 title = "a pair and a client"
