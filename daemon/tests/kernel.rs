@@ -156,6 +156,36 @@ fn groups_are_joined_anew_on_an_interface_that_was_made_anew() {
 }
 
 #[test]
+fn a_renumbered_interface_sends_from_its_new_address_and_waits_while_it_has_none() {
+    let Some(network) = network(&[&[OWN]]) else { return };
+    let (capture, host) = (&network.capture, &network.hosts[0]);
+    let vipd = host.start(&host.file(&instance(VIP, "version 3\n advert_int 0.1")));
+    capture.announcement(0, 0, VIP);
+    let new = "192.0.2.77".parse().ok();
+
+    // Another network, or the kernel would take the new one for a secondary of the old one.
+    host.ip(&["address", "add", "192.0.2.77/25", "dev", INTERFACE]);
+    host.ip(&["address", "del", OWN, "dev", INTERFACE]);
+    let mark = capture.mark();
+    for _ in 0..3 {
+        let seen = capture.mark();
+        capture.advert(seen, 0, 100);
+    }
+    let adverts = capture.adverts(mark, 0);
+    assert!(adverts.iter().all(|advert| advert.source() == new), "{adverts:?}");
+    assert_eq!(host.status()["instances"][0]["state"], "master");
+
+    // None at all: it says so and gives the address back, until there is one.
+    host.ip(&["address", "del", "192.0.2.77/25", "dev", INTERFACE]);
+    vipd.wait_for("master -> fault: interface has no address to send from");
+    vipd.wait_for("remove address 192.0.2.9/32 on ens192: done");
+    let mark = capture.mark();
+    host.ip(&["address", "add", OWN, "dev", INTERFACE]);
+    vipd.wait_for("fault -> backup: recovered");
+    capture.announcement(mark, 0, VIP);
+}
+
+#[test]
 fn what_the_kernel_could_not_tell_is_found_by_reading_its_state_anew() {
     let Some(network) = network(&[&[OWN]]) else { return };
     let (capture, host) = (&network.capture, &network.hosts[0]);

@@ -41,6 +41,14 @@ impl Frame {
         }
     }
 
+    /// Where its VRRP message comes from, if it has one.
+    pub fn source(&self) -> Option<IpAddr> {
+        match decode(&self.octets).ok()?.payload {
+            Payload::Vrrp(vrrp) => Some(vrrp.src),
+            _ => None,
+        }
+    }
+
     /// The priority of its advert, if it is one.
     pub fn priority(&self) -> Option<u8> {
         self.message().map(|message| message[2])
