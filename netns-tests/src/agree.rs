@@ -1,167 +1,274 @@
-//! `viplab agree`: a scenario simulated and real, and whether the same happened in the same order
-//! at the same times.
+//! `viplab agree`: scenarios simulated and real, and whether the same happened in the same order at
+//! the same times.
 //!
-//! Compared is what the outside shows in both worlds: who takes and gives up which address, and who
-//! resigns.
+//! Real time is what they cost, so several are played at a time: a batch is built before any of it
+//! starts, and removed when all of it has ended, because making and removing namespaces holds up
+//! every other change of this kernel. What is compared is in [`crate::marks`].
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::time::Duration;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use vipd_engine::event::Seconds;
-use vipd_scenarios::record::{HostId, Observation, Recorder, Seen, WorldTime};
+use vipd_scenarios::record::WorldTime;
 use vipd_scenarios::runner;
 use vipd_scenarios::scenario::Scenario;
+use vipd_sim::configurations::Configurations;
 use vipd_sim::run::{Ended, Read, read};
 use vipd_sim::world::Simulation;
 
-use crate::run::{Request, programs};
-use crate::steps;
+use crate::marks::{Marks, Pair, disagreements, largest_difference, pair};
+use crate::run::{Request as One, programs};
 use crate::world::Lab;
+use crate::{skips, steps};
 
-/// Something that the outside shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
-    /// When.
-    pub at: WorldTime,
-    /// Whose.
-    pub host: HostId,
-    /// What.
-    pub what: String,
+/// Processes that all start at once would wait for each other.
+const APART: Duration = Duration::from_millis(250);
+
+/// What to compare and how to show it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The scenario files.
+    pub files: Vec<PathBuf>,
+    /// How each is played; its file is not looked at.
+    pub how: One,
+    /// How many are played at a time.
+    pub jobs: NonZeroUsize,
 }
 
-/// Keeps the marks of a run.
-#[derive(Clone, Debug, Default)]
-pub struct Marks(pub Vec<Mark>);
-
-impl Recorder for Marks {
-    fn observe(&mut self, observation: &Observation) {
-        let what = match &observation.seen {
-            Seen::Owns { address, owns: true, .. } => format!("owns {address}"),
-            Seen::Owns { address, owns: false, .. } => format!("no longer owns {address}"),
-            Seen::AdvertSent(advert) if advert.priority == 0 => {
-                format!("resigns vrid {}", advert.router.vrid)
-            }
-            _ => return,
-        };
-        self.0.push(Mark { at: observation.at, host: observation.host, what });
-    }
+/// What came of a scenario.
+struct Row {
+    name: String,
+    came: Came,
 }
 
-/// The same mark in both worlds, or in one of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pair {
-    /// Whose.
-    pub host: HostId,
-    /// What.
-    pub what: String,
-    /// When in the simulation, if there.
-    pub simulated: Option<WorldTime>,
-    /// When in reality, if there.
-    pub real: Option<WorldTime>,
+enum Came {
+    /// Why it cannot be played.
+    Unusable(String),
+    /// Why it is not compared.
+    Skipped(Vec<String>),
+    Compared(Box<Compared>),
 }
 
-/// Puts the nth mark of a kind in one world beside the nth in the other, in the order of the
-/// simulation; what is only real comes last.
-#[must_use]
-pub fn pair(simulated: &Marks, real: &Marks) -> Vec<Pair> {
-    let mut waiting: BTreeMap<(HostId, &str), Vec<WorldTime>> = BTreeMap::new();
-    for mark in real.0.iter().rev() {
-        waiting.entry((mark.host, &mark.what)).or_default().push(mark.at);
-    }
-    let mut pairs: Vec<_> = simulated
-        .0
-        .iter()
-        .map(|mark| {
-            let times = waiting.get_mut(&(mark.host, mark.what.as_str()));
-            let real = times.and_then(Vec::pop);
-            let (host, what) = (mark.host, mark.what.clone());
-            Pair { host, what, simulated: Some(mark.at), real }
-        })
-        .collect();
-    for ((host, what), times) in waiting {
-        let only_real = times.into_iter().rev();
-        pairs.extend(only_real.map(|at| Pair {
-            host,
-            what: what.to_string(),
-            simulated: None,
-            real: Some(at),
-        }));
-    }
-    pairs
+struct Compared {
+    scenario: Scenario,
+    pairs: Vec<Pair>,
+    found: Vec<String>,
 }
 
-/// What does not agree: a mark of one world only, one that is further apart than the tolerance, or
-/// two in another order. What the simulation has closer together than the tolerance may come in
-/// either order.
-#[must_use]
-pub fn disagreements(pairs: &[Pair], tolerance: Duration) -> Vec<String> {
-    let mut found = Vec::new();
-    for pair in pairs {
-        match (pair.simulated, pair.real) {
-            (Some(simulated), Some(real)) => {
-                let apart = simulated.since(real).max(real.since(simulated));
-                if apart > tolerance {
-                    found.push(format!("{} is {} s apart", pair.what, Seconds(apart)));
-                }
-            }
-            (Some(_), None) => found.push(format!("{} is simulated only", pair.what)),
-            (None, _) => found.push(format!("{} is real only", pair.what)),
-        }
-    }
-    for (place, first) in pairs.iter().enumerate() {
-        for second in &pairs[place + 1..] {
-            let times = (first.simulated, first.real, second.simulated, second.real);
-            let (Some(before), Some(real_before), Some(after), Some(real_after)) = times else {
-                continue;
-            };
-            if after.since(before) > tolerance && real_after < real_before {
-                found.push(format!("{} comes after {}", first.what, second.what));
-            }
-        }
-    }
-    found
+/// A scenario that can be played in both worlds.
+struct Playable {
+    place: usize,
+    scenario: Scenario,
+    configurations: Configurations,
 }
 
-/// Plays the scenario of the request in both worlds and prints the table.
+/// Plays the scenarios of the request in both worlds and prints what both show: of a single one
+/// everything, of several a line each and everything of those that disagree.
 ///
 /// # Errors
 /// Those of `out` and `err`.
 pub fn agree(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
-    let Some(read) = read(&request.file, request.colour, err)? else {
-        return Ok(Ended::Unusable);
-    };
-    let Read { scenario, configurations, .. } = read;
-    let lacking = steps::lacking(&scenario);
-    if !lacking.is_empty() {
-        writeln!(out, "{}: skipped: {}", scenario.name, lacking.join("; "))?;
-        return Ok(Ended::Skipped);
+    let began = Instant::now();
+    let mut rows = Vec::new();
+    let mut playable = Vec::new();
+    for file in &request.files {
+        let (row, play) = prepare(request, file, rows.len(), err)?;
+        rows.push(row);
+        playable.extend(play);
     }
-    let until = request.until.map(|until| WorldTime(0).later(until));
-    let mut simulated = Marks::default();
-    let mut world = Simulation::new(&scenario, configurations.clone(), scenario.seed);
-    runner::run(&scenario, &mut world, until, Some(&mut simulated));
-    let lab = programs(request, &scenario)
-        .and_then(|programs| Lab::new(&scenario, configurations, &programs, request.tolerance));
-    let mut lab = match lab {
-        Ok(lab) => lab,
-        Err(reason) => {
-            writeln!(err, "error: {reason}")?;
-            return Ok(Ended::Unusable);
+    // Those that take equally long are played together.
+    playable.sort_by_key(|one| one.scenario.until);
+    while !playable.is_empty() && !(request.how.stop)() {
+        let rest = playable.split_off(request.jobs.get().min(playable.len()));
+        for (place, came) in play_batch(&request.how, std::mem::replace(&mut playable, rest)) {
+            rows[place].came = came;
         }
-    };
-    let mut real = Marks::default();
-    runner::run_unless(&scenario, &mut lab, until, Some(&mut real), &request.stop);
-    let pairs = pair(&simulated, &real);
-    let mut found = disagreements(&pairs, request.tolerance);
-    found.extend(lab.trouble().iter().map(|trouble| format!("trouble: {trouble}")));
-    out.write_all(table(&scenario, &pairs, &found).as_bytes())?;
+    }
+    let tally = Tally::of(&rows);
+    if request.how.json {
+        writeln!(out, "{:#}", object(&rows, &tally, began.elapsed()))?;
+    } else {
+        out.write_all(text(&rows, &tally).as_bytes())?;
+    }
+    for Row { name, came } in &rows {
+        if let Came::Unusable(reason) = came {
+            writeln!(err, "error: {name}: {reason}")?;
+        }
+    }
     out.flush()?;
-    Ok(if found.is_empty() { Ended::Passed } else { Ended::Failed })
+    Ok(match tally {
+        Tally { unusable: 1.., .. } => Ended::Unusable,
+        Tally { disagree: 1.., .. } => Ended::Failed,
+        Tally { agree: 0, .. } => Ended::Skipped,
+        Tally { .. } => Ended::Passed,
+    })
 }
 
-fn table(scenario: &Scenario, pairs: &[Pair], found: &[String]) -> String {
+/// Reads a scenario. What its configurations are warned of is said only if it is the only one.
+fn prepare(
+    request: &Request,
+    file: &std::path::Path,
+    place: usize,
+    err: &mut dyn Write,
+) -> io::Result<(Row, Option<Playable>)> {
+    let mut said = Vec::new();
+    let read = read(file, request.how.colour, &mut said)?;
+    if read.is_none() || request.files.len() == 1 {
+        err.write_all(&said)?;
+    }
+    let Some(Read { scenario, configurations, .. }) = read else {
+        let name = file.display().to_string();
+        return Ok((Row { name, came: Came::Unusable("not readable, see above".into()) }, None));
+    };
+    let name = scenario.name.clone();
+    let mut reasons = steps::lacking(&scenario);
+    reasons.extend(skips::reason(&scenario.name).map(str::to_string));
+    if !reasons.is_empty() {
+        return Ok((Row { name, came: Came::Skipped(reasons) }, None));
+    }
+    // What an interrupted command has not played stays this.
+    let came = Came::Skipped(vec!["interrupted".to_string()]);
+    Ok((Row { name, came }, Some(Playable { place, scenario, configurations })))
+}
+
+/// Builds all, plays all side by side, removes all.
+fn play_batch(how: &One, batch: Vec<Playable>) -> Vec<(usize, Came)> {
+    let built = batch.into_iter().map(|one| {
+        let lab = programs(how, &one.scenario).and_then(|programs| {
+            Lab::new(&one.scenario, one.configurations.clone(), &programs, how.tolerance)
+        });
+        (one, lab)
+    });
+    let built: Vec<_> = built.collect();
+    let mut labs = Vec::new();
+    let played = thread::scope(|scope| {
+        let play = |(number, (one, lab)): (u32, (Playable, Result<Lab, String>))| {
+            scope.spawn(move || match lab {
+                Err(reason) => (one.place, Came::Unusable(reason), None),
+                Ok(mut lab) => {
+                    thread::sleep(APART * number);
+                    let compared = compare(how, one.scenario, one.configurations, &mut lab);
+                    (one.place, Came::Compared(Box::new(compared)), Some(lab))
+                }
+            })
+        };
+        let threads: Vec<_> = (0..).zip(built).map(play).collect();
+        let ended = threads.into_iter().map(|thread| thread.join().expect("no run panics"));
+        let played = ended.map(|(place, came, lab)| {
+            labs.push(lab);
+            (place, came)
+        });
+        played.collect()
+    });
+    drop(labs);
+    played
+}
+
+fn compare(
+    how: &One,
+    scenario: Scenario,
+    configurations: Configurations,
+    lab: &mut Lab,
+) -> Compared {
+    let until = how.until.map(|until| WorldTime(0).later(until));
+    let (mut simulated, mut real) = (Marks::default(), Marks::default());
+    let mut world = Simulation::new(&scenario, configurations, scenario.seed);
+    runner::run(&scenario, &mut world, until, Some(&mut simulated));
+    runner::run_unless(&scenario, lab, until, Some(&mut real), &how.stop);
+    let pairs = pair(&simulated, &real);
+    let mut found = disagreements(&pairs, how.tolerance);
+    found.extend(lab.trouble().iter().map(|trouble| format!("trouble: {trouble}")));
+    Compared { scenario, pairs, found }
+}
+
+/// How many ended in which way.
+#[derive(Default)]
+struct Tally {
+    agree: usize,
+    disagree: usize,
+    skipped: usize,
+    unusable: usize,
+    largest: Option<Duration>,
+}
+
+impl Tally {
+    fn of(rows: &[Row]) -> Self {
+        let mut tally = Self::default();
+        for row in rows {
+            match &row.came {
+                Came::Unusable(_) => tally.unusable += 1,
+                Came::Skipped(_) => tally.skipped += 1,
+                Came::Compared(compared) => {
+                    let agrees = compared.found.is_empty();
+                    *if agrees { &mut tally.agree } else { &mut tally.disagree } += 1;
+                    tally.largest = tally.largest.max(largest_difference(&compared.pairs));
+                }
+            }
+        }
+        tally
+    }
+}
+
+fn text(rows: &[Row], tally: &Tally) -> String {
+    let mut text = String::new();
+    for row in rows {
+        if let Came::Compared(compared) = &row.came
+            && (rows.len() == 1 || !compared.found.is_empty())
+        {
+            let _ = writeln!(text, "{}", details(compared));
+        }
+    }
+    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0).max("scenario".len());
+    let _ = writeln!(text, "{:width$}  compared  largest difference  verdict", "scenario");
+    for Row { name, came } in rows {
+        let (compared, largest) = match came {
+            Came::Compared(compared) => (
+                compared.pairs.len().to_string(),
+                largest_difference(&compared.pairs)
+                    .map(|largest| format!("{} s", Seconds(largest))),
+            ),
+            Came::Skipped(_) | Came::Unusable(_) => ("-".to_string(), None),
+        };
+        let largest = largest.unwrap_or_else(|| "-".to_string());
+        let _ = writeln!(text, "{name:width$}  {compared:>8}  {largest:>18}  {}", came.words());
+    }
+    let Tally { agree, disagree, skipped, unusable, largest } = tally;
+    let _ = write!(text, "{agree} agree, {disagree} disagree, {skipped} skipped");
+    if *unusable > 0 {
+        let _ = write!(text, ", {unusable} unusable");
+    }
+    let _ = match largest {
+        Some(largest) => writeln!(text, "; largest difference {} s", Seconds(*largest)),
+        None => writeln!(text),
+    };
+    text
+}
+
+impl Came {
+    const fn verdict(&self) -> &'static str {
+        match self {
+            Self::Unusable(_) => "unusable",
+            Self::Skipped(_) => "skipped",
+            Self::Compared(compared) if compared.found.is_empty() => "agree",
+            Self::Compared(_) => "disagree",
+        }
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Self::Skipped(reasons) => format!("skipped: {}", reasons.join("; ")),
+            Self::Unusable(_) | Self::Compared(_) => self.verdict().to_string(),
+        }
+    }
+}
+
+/// Everything that was compared of a scenario.
+fn details(Compared { scenario, pairs, found }: &Compared) -> String {
     let mut text = format!("{}: {}\n\n", scenario.name, scenario.title);
     let _ = writeln!(text, "{:>14}  {:>14}  {:>13}", "simulated", "real", "difference");
     let time = |at: Option<WorldTime>| at.map_or_else(|| "-".to_string(), |at| at.to_string());
@@ -181,57 +288,37 @@ fn table(scenario: &Scenario, pairs: &[Pair], found: &[String]) -> String {
     for disagreement in found {
         let _ = writeln!(text, "not so: {disagreement}");
     }
-    let verdict = if found.is_empty() { "agree" } else { "disagree" };
-    let _ = writeln!(text, "verdict: {verdict}");
     text
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: u64 = 1_000_000_000;
-    const MARGIN: Duration = Duration::from_nanos(10);
-
-    fn marks(of: &[(u64, u16, &str)]) -> Marks {
-        let mark = |(at, host, what): &(u64, u16, &str)| Mark {
-            at: WorldTime(*at),
-            host: HostId(*host),
-            what: (*what).to_string(),
+fn object(rows: &[Row], tally: &Tally, wall: Duration) -> Value {
+    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+    let scenarios = rows.iter().map(|row| {
+        let compared = match &row.came {
+            Came::Compared(compared) => Some(compared),
+            Came::Skipped(_) | Came::Unusable(_) => None,
         };
-        Marks(of.iter().map(mark).collect())
-    }
-
-    fn found(simulated: &[(u64, u16, &str)], real: &[(u64, u16, &str)]) -> Vec<String> {
-        disagreements(&pair(&marks(simulated), &marks(real)), MARGIN)
-    }
-
-    #[test]
-    fn the_same_marks_agree_up_to_the_tolerance_and_no_further() {
-        let simulated =
-            [(3 * SECOND, 0, "owns"), (9 * SECOND, 1, "owns"), (20 * SECOND, 0, "owns")];
-        let late = |by| simulated.map(|(at, host, what)| (at + by, host, what));
-        assert_eq!(found(&simulated, &late(10)), Vec::<String>::new());
-        assert_eq!(found(&simulated, &late(11)).len(), 3);
-        assert_eq!(found(&late(11), &simulated)[0], "owns is 0.000000011 s apart");
-    }
-
-    #[test]
-    fn a_mark_of_one_world_only_is_told() {
-        let one = [(SECOND, 0, "owns")];
-        let two = [(SECOND, 0, "owns"), (2 * SECOND, 0, "owns")];
-        assert_eq!(found(&two, &one), ["owns is simulated only"]);
-        assert_eq!(found(&one, &two), ["owns is real only"]);
-        let elsewhere = [(SECOND, 1, "owns")];
-        assert_eq!(found(&one, &elsewhere), ["owns is simulated only", "owns is real only"]);
-    }
-
-    #[test]
-    fn what_the_simulation_has_at_one_time_may_come_in_either_order() {
-        let simulated = [(100, 0, "owns"), (105, 1, "releases"), (111, 0, "resigns")];
-        let swapped = [(109, 0, "owns"), (106, 1, "releases"), (112, 0, "resigns")];
-        assert_eq!(found(&simulated, &swapped), Vec::<String>::new());
-        let too_far = [(110, 0, "owns"), (106, 1, "releases"), (109, 0, "resigns")];
-        assert_eq!(found(&simulated, &too_far), ["owns comes after resigns"]);
-    }
+        let reasons = match &row.came {
+            Came::Compared(compared) => compared.found.clone(),
+            Came::Skipped(reasons) => reasons.clone(),
+            Came::Unusable(reason) => vec![reason.clone()],
+        };
+        json!({
+            "scenario": row.name,
+            "verdict": row.came.verdict(),
+            "compared": compared.map(|compared| compared.pairs.len()),
+            "largest_difference_seconds":
+                compared.and_then(|compared| seconds(largest_difference(&compared.pairs))),
+            "reasons": reasons,
+        })
+    });
+    json!({
+        "scenarios": scenarios.collect::<Vec<_>>(),
+        "agree": tally.agree,
+        "disagree": tally.disagree,
+        "skipped": tally.skipped,
+        "unusable": tally.unusable,
+        "largest_difference_seconds": seconds(tally.largest),
+        "wall_seconds": wall.as_secs_f64(),
+    })
 }

@@ -12,11 +12,13 @@
 pub mod agree;
 mod client;
 mod hosts;
+pub mod marks;
 pub mod namespaces;
 pub mod node;
 pub mod run;
 mod seen;
-mod steps;
+pub mod skips;
+pub mod steps;
 mod watch;
 mod wire;
 pub mod world;

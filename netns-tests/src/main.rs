@@ -5,7 +5,8 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{self, ErrorKind, IsTerminal};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,12 +14,13 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use vipd_config::diagnostics::Colour;
-use vipd_netns_tests::agree::agree;
+use vipd_netns_tests::agree::{Request as AgreeRequest, agree};
 use vipd_netns_tests::node::Kind;
 use vipd_netns_tests::run::{Request, run};
 use vipd_netns_tests::world::TOLERANCE;
 use vipd_scenarios::language::parse_duration;
 use vipd_sim::run::Ended;
+use vipd_sim::suite;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,11 +47,14 @@ Examples:
   viplab agree scenarios/failover/pkill-master.toml --node director-1=keepalived
       The same with keepalived as one of the two.
 
+  viplab agree
+      Every scenario of the folder scenarios, eight at a time, in about ten minutes.
+
 Exit status:
-  0  the same happened in the same order, each within the tolerance
+  0  the same happened in the same order, each within the tolerance, in all that can be compared
   1  something is not so
   2  a scenario, a configuration or the arguments cannot be used, or this machine lacks something
-  3  one was skipped: the real world lacks a step of it";
+  3  none can be compared: the real world lacks a step, or the order is left to chance";
 
 /// Plays scenarios on real network namespaces.
 #[derive(Parser)]
@@ -71,9 +76,17 @@ enum Command {
 
 #[derive(Args)]
 struct AgreeArguments {
-    /// The scenarios, TOML files. They are played one after the other.
-    #[arg(required = true)]
+    /// The scenarios, TOML files; without one, every scenario of the folder.
     files: Vec<PathBuf>,
+    /// Where the scenario files are, in it and in its folders.
+    #[arg(long, value_name = "DIR", default_value = "scenarios")]
+    folder: PathBuf,
+    /// How many to play at a time.
+    #[arg(long, value_name = "J", default_value = "8")]
+    jobs: NonZeroUsize,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     on: On,
 }
@@ -121,21 +134,9 @@ fn main() -> ExitCode {
             let request = Request { json, capture: pcap, ..on.request(file) };
             run(&request, &mut out, &mut err)
         }
-        Command::Agree(AgreeArguments { files, on }) => {
-            // The worst of all decides, but a mistake ends it.
-            let mut worst = Ok(Ended::Passed);
-            for file in files {
-                worst = match (agree(&on.request(file), &mut out, &mut err), worst) {
-                    (Ok(Ended::Passed), worst)
-                    | (Ok(Ended::Skipped), worst @ Ok(Ended::Failed)) => worst,
-                    (ended, _) => ended,
-                };
-                if matches!(worst, Ok(Ended::Unusable) | Err(_)) || stop() {
-                    break;
-                }
-            }
-            worst
-        }
+        Command::Agree(arguments) => arguments.request(&mut err).and_then(|request| {
+            request.map_or(Ok(Ended::Unusable), |request| agree(&request, &mut out, &mut err))
+        }),
     };
     drop((out, err));
     match ended {
@@ -146,6 +147,27 @@ fn main() -> ExitCode {
             eprintln!("error: cannot write the result: {error}");
             ExitCode::from(Ended::Unusable.status())
         }
+    }
+}
+
+impl AgreeArguments {
+    /// `None` if there is no scenario: then that is said.
+    fn request(self, err: &mut dyn Write) -> io::Result<Option<AgreeRequest>> {
+        let Self { mut files, folder, jobs, json, on } = self;
+        if files.is_empty() {
+            match suite::files(&folder) {
+                Ok(found) => files.extend(found.into_iter().map(|(_, file)| file)),
+                Err(error) => {
+                    let folder = folder.display();
+                    writeln!(err, "error: cannot read the folder {folder}: {error}")?;
+                }
+            }
+        }
+        if files.is_empty() {
+            writeln!(err, "error: no scenario; name files, or a folder with --folder")?;
+            return Ok(None);
+        }
+        Ok(Some(AgreeRequest { files, how: Request { json, ..on.request(PathBuf::new()) }, jobs }))
     }
 }
 

@@ -47,7 +47,8 @@ pub(crate) fn lacks(step: &Step) -> Result<(), String> {
 }
 
 /// Why a scenario cannot be played here: one reason for each kind of step that this world lacks.
-pub(crate) fn lacking(scenario: &Scenario) -> Vec<String> {
+#[must_use]
+pub fn lacking(scenario: &Scenario) -> Vec<String> {
     let mut reasons: Vec<String> = Vec::new();
     for reason in scenario.steps.iter().filter_map(|timed| lacks(&timed.step).err()) {
         if !reasons.contains(&reason) {

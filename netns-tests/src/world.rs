@@ -129,7 +129,11 @@ impl Lab {
     ///
     /// # Errors
     /// Those of `out`.
-    pub fn capture_to(&mut self, scenario: &Scenario, out: impl Write + 'static) -> io::Result<()> {
+    pub fn capture_to(
+        &mut self,
+        scenario: &Scenario,
+        out: impl Write + Send + 'static,
+    ) -> io::Result<()> {
         self.net.capture = Some(Capture::new(out, topology::port_names(scenario, &self.net))?);
         Ok(())
     }

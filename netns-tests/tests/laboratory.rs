@@ -4,13 +4,14 @@
 //! skip in plain sight, and a failure under `CI=true`.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use vipd_config::diagnostics::Colour;
-use vipd_netns_tests::agree::agree;
+use vipd_netns_tests::agree::{Request as AgreeRequest, agree};
 use vipd_netns_tests::node::Kind;
 use vipd_netns_tests::run::{Request, run};
 use vipd_sim::run::Ended;
@@ -132,6 +133,8 @@ fn the_simulation_foresees_what_real_kernels_do() {
         return skip(&reason);
     }
     let (mut out, mut err) = (Vec::new(), Vec::new());
+    let jobs = NonZeroUsize::MIN;
+    let request = AgreeRequest { files: vec![request.file.clone()], how: request, jobs };
     let ended = agree(&request, &mut out, &mut err).expect("memory takes everything");
     let text = String::from_utf8(out).expect("text");
     assert_eq!(ended, Ended::Passed, "{text}");

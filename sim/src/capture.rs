@@ -10,7 +10,7 @@ use crate::network::PortId;
 
 /// A capture that is being written. It stops at the first error and gives it at the end.
 pub struct Capture {
-    writer: Writer<Box<dyn Write>>,
+    writer: Writer<Box<dyn Write + Send>>,
     result: io::Result<()>,
 }
 
@@ -20,10 +20,10 @@ impl Capture {
     /// # Errors
     /// Those of `out`.
     pub fn new(
-        out: impl Write + 'static,
+        out: impl Write + Send + 'static,
         ports: impl IntoIterator<Item = (String, String)>,
     ) -> io::Result<Self> {
-        let mut writer = Writer::new(Box::new(out) as Box<dyn Write>)?;
+        let mut writer = Writer::new(Box::new(out) as Box<dyn Write + Send>)?;
         for (name, segment) in ports {
             writer.add_interface(&name, &segment)?;
         }

@@ -62,7 +62,11 @@ impl Simulation {
     ///
     /// # Errors
     /// Those of `out`.
-    pub fn capture_to(&mut self, scenario: &Scenario, out: impl Write + 'static) -> io::Result<()> {
+    pub fn capture_to(
+        &mut self,
+        scenario: &Scenario,
+        out: impl Write + Send + 'static,
+    ) -> io::Result<()> {
         self.net.capture = Some(Capture::new(out, topology::port_names(scenario, &self.net))?);
         Ok(())
     }

@@ -1,9 +1,8 @@
 //! What crossed the simulated wires, octet by octet: the capture that `vipsim run --pcap` writes,
 //! read by hand. Offsets are those of the RFCs; no codec of the engine or of the frames is at work.
 
-use std::cell::RefCell;
 use std::io;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 /// Offsets in an Ethernet frame.
 pub const ETHERNET_DST: usize = 0;
@@ -40,17 +39,17 @@ pub type Place<'a> = (usize, &'a [u8]);
 
 /// A capture in memory.
 #[derive(Clone, Default)]
-pub struct File(Rc<RefCell<Vec<u8>>>);
+pub struct File(Arc<Mutex<Vec<u8>>>);
 
 impl File {
     pub fn octets(&self) -> Vec<u8> {
-        self.0.borrow().clone()
+        self.0.lock().expect("no panic").clone()
     }
 }
 
 impl io::Write for File {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().write(octets)
+        self.0.lock().expect("no panic").write(octets)
     }
 
     fn flush(&mut self) -> io::Result<()> {

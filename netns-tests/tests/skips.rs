@@ -1,0 +1,35 @@
+//! What is not compared between the simulation and reality: little, and each with its reason.
+
+use std::path::Path;
+
+use vipd_netns_tests::skips::SKIPS;
+use vipd_netns_tests::steps;
+use vipd_scenarios::scenario::Scenario;
+use vipd_sim::suite;
+
+fn scenarios() -> Vec<Scenario> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let files = suite::files(&root.join("scenarios")).expect("the folder is there");
+    let load = |(_, file): (_, std::path::PathBuf)| Scenario::load(&file).expect("it is usable");
+    files.into_iter().map(load).collect()
+}
+
+#[test]
+fn at_most_a_quarter_of_all_scenarios_is_not_compared() {
+    let all = scenarios();
+    let skipped = all.iter().filter(|scenario| {
+        !steps::lacking(scenario).is_empty() || SKIPS.iter().any(|(name, _)| *name == scenario.name)
+    });
+    let skipped = skipped.count();
+    assert!(skipped * 4 <= all.len(), "{skipped} of {}", all.len());
+}
+
+#[test]
+fn every_skip_names_a_scenario_that_could_be_played() {
+    let all = scenarios();
+    for (name, _) in SKIPS {
+        let named = all.iter().find(|scenario| scenario.name == name);
+        let named = named.unwrap_or_else(|| panic!("there is no scenario {name}"));
+        assert!(steps::lacking(named).is_empty(), "{name} lacks a step: the entry is unused");
+    }
+}
