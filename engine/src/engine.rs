@@ -5,13 +5,14 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 
 use crate::config::{Config, GroupConfig, InstanceConfig, Tracked};
 use crate::event::Why;
-use crate::input::{Input, Link, LocalAddress};
+use crate::input::{Input, Link, LocalAddress, Order};
 use crate::names::{InstanceName, TrackerName};
 use crate::observed::Observed;
 use crate::output::{InstanceId, Outputs};
@@ -23,6 +24,7 @@ use crate::time::Timestamp;
 use crate::vrrp::drop_reason::DropCounters;
 use crate::vrrp::instance::{Context, Instance};
 use crate::vrrp::named::Named;
+use crate::vrrp::operator::Standing;
 
 /// When the engine wants to be called next, and for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,7 @@ impl Engine {
                 });
             }
             Input::Shutdown => self.stop_all(now, out),
+            Input::Operator { instance, order } => self.on_order(now, &instance, order, out),
         }
         self.refresh_indexes();
     }
@@ -141,14 +144,14 @@ impl Engine {
         let mut ctx = Context { now, observed: &self.observed, out };
         let slot = id.0 as usize;
         let Some(Some(instance)) = self.instances.get_mut(slot) else { return };
-        let before = instance.standing();
+        let before = instance.bearing();
         act(instance, &mut ctx);
         self.schedule.file(id, instance.deadline().map(|(at, _)| at));
         if instance.is_gone() {
             self.instances[slot] = None;
             self.indexes_are_stale = true;
         } else if instance.grouped
-            && instance.standing() != before
+            && instance.bearing() != before
             && let Some(place) = self.group_of.get(&id)
         {
             self.settle(*place, now, out);
@@ -237,6 +240,25 @@ impl Engine {
         }
     }
 
+    /// Every member of a group obeys before the group looks at what came of it: each of them was
+    /// ordered, and resigns for itself.
+    fn on_order(&mut self, now: Timestamp, name: &InstanceName, order: Order, out: &mut Outputs) {
+        let mut running = self.instances.iter().flatten().filter(|one| !one.is_stopping());
+        let Some(id) = running.find(|one| one.config.name == *name).map(|one| one.id) else {
+            return;
+        };
+        let place = self.group_of.get(&id).copied();
+        let members = place.map_or_else(|| vec![id], |place| self.groups[place].members.clone());
+        for member in members {
+            let Some(Some(instance)) = self.instances.get_mut(member.0 as usize) else { continue };
+            instance.on_order(&mut Context { now, observed: &self.observed, out }, order);
+            self.schedule.file(member, instance.deadline().map(|(at, _)| at));
+        }
+        if let Some(place) = place {
+            self.settle(place, now, out);
+        }
+    }
+
     fn stop_all(&mut self, now: Timestamp, out: &mut Outputs) {
         // Together, so that no member of a group takes over from another one on the way.
         self.ungroup();
@@ -266,7 +288,11 @@ impl Engine {
             .iter()
             .map(|instance| (Arc::clone(instance), known.remove(&instance.identity())))
             .collect();
+        let mut orders = BTreeMap::new();
         for id in known.into_values() {
+            if let Some(Some(gone)) = self.instances.get(id.0 as usize) {
+                orders.insert(gone.config.name.clone(), gone.standing);
+            }
             self.with(id, now, out, |instance, ctx| instance.stop(ctx, Why::Removed));
         }
         let mut by_name = BTreeMap::new();
@@ -277,7 +303,11 @@ impl Engine {
                     self.with(id, now, out, |known, ctx| known.reconfigure(ctx, instance));
                     id
                 }
-                None => self.add(instance, now, start_at),
+                // An operator means what has this name, whatever else of it is new.
+                None => {
+                    let standing = orders.remove(&name).unwrap_or_default();
+                    self.add(instance, standing, now, start_at)
+                }
             };
             by_name.insert(name, id);
         }
@@ -296,11 +326,14 @@ impl Engine {
     fn add(
         &mut self,
         config: Arc<InstanceConfig>,
+        standing: Standing,
         now: Timestamp,
         start_at: Option<Timestamp>,
     ) -> InstanceId {
         let id = InstanceId(self.instances.len() as u32);
-        self.instances.push(Some(Instance::new(id, config, now, start_at)));
+        let mut instance = Instance::new(id, config, now, start_at);
+        instance.standing = standing;
+        self.instances.push(Some(instance));
         id
     }
 

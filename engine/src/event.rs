@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::config::Tracked;
-use crate::input::EffectError;
+use crate::input::{EffectError, Order};
 use crate::names::{GroupName, InstanceName, Interval, Priority, Vrid};
 use crate::output::KernelCommand;
 use crate::vrrp::drop_reason::DropReason;
@@ -140,6 +140,8 @@ pub enum Why {
     Shutdown,
     /// The configuration does not have it any more.
     Removed,
+    /// An operator ordered it.
+    Ordered(Order),
 }
 
 impl fmt::Display for Why {
@@ -165,6 +167,7 @@ impl fmt::Display for Why {
             Self::Recovered => f.write_str("recovered"),
             Self::Shutdown => f.write_str("stopped"),
             Self::Removed => f.write_str("no longer configured"),
+            Self::Ordered(order) => write!(f, "an operator ordered {}", order.word()),
         }
     }
 }
@@ -369,6 +372,10 @@ pub enum News {
         /// How many in a row by now.
         in_a_row: u8,
     },
+    /// An operator ordered something else than what is in force.
+    Ordered(Order),
+    /// It was told to yield and is needed again: it becomes Master and is as before.
+    YieldOver,
 }
 
 impl News {
@@ -391,6 +398,8 @@ impl News {
             Self::AddressLost(_) => "address-lost",
             Self::CommandFailed { .. } => "command-failed",
             Self::SendRefused { .. } => "send-refused",
+            Self::Ordered(_) => "ordered",
+            Self::YieldOver => "yield-over",
         }
     }
 }
@@ -440,6 +449,8 @@ impl fmt::Display for News {
             Self::SendRefused { error, in_a_row } => {
                 write!(f, "advert not sent: {error} ({in_a_row} in a row)")
             }
+            Self::Ordered(order) => write!(f, "an operator ordered {}", order.word()),
+            Self::YieldOver => f.write_str("needed again: it yields no longer"),
         }
     }
 }

@@ -5,7 +5,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use crate::config::Config;
-use crate::names::{Ifindex, InterfaceName, MacAddress, TrackerName};
+use crate::names::{Ifindex, InstanceName, InterfaceName, MacAddress, TrackerName};
 use crate::output::CommandId;
 
 /// One thing that happened, told to [`crate::Engine::handle`].
@@ -37,6 +37,46 @@ pub enum Input<'a> {
     },
     /// Resign, remove what was added, and stop.
     Shutdown,
+    /// An operator orders something. It holds for the whole sync group, also after a change of
+    /// configuration. Nothing happens if there is no such instance.
+    Operator {
+        /// Which instance.
+        instance: InstanceName,
+        /// What.
+        order: Order,
+    },
+}
+
+/// What an operator may order of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// Leave Master at once and preempt nobody, until there is no other master.
+    Yield,
+    /// Leave Master at once and do not become it, whoever else is there.
+    Hold,
+    /// No such order any more.
+    Resume,
+}
+
+impl Order {
+    /// Every order.
+    pub const ALL: [Self; 3] = [Self::Yield, Self::Hold, Self::Resume];
+
+    /// The word that people use: `yield`, `hold`, `resume`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Yield => "yield",
+            Self::Hold => "hold",
+            Self::Resume => "resume",
+        }
+    }
+
+    /// The order that a word means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|order| order.word() == word)
+    }
 }
 
 /// A datagram as the frame layer hands it over: the IP header is read, the VRRP message is not.

@@ -33,7 +33,7 @@ pub mod vrrp;
 pub use config::{Config, Identity, InstanceConfig};
 pub use engine::{Deadline, Engine};
 pub use event::{Event, Fault, Mismatch, News, StateKind, Why};
-pub use input::{EffectError, Input, Link, LinkState, LocalAddress, Received, TrackerValue};
+pub use input::{EffectError, Input, Link, LinkState, LocalAddress, Order, Received, TrackerValue};
 pub use names::{
     Family, GroupName, Ifindex, InstanceName, InterfaceName, Interval, MacAddress, Password,
     Priority, TrackerName, Version, Vrid,
@@ -48,3 +48,4 @@ pub use time::Timestamp;
 pub use vrrp::advert::Advert;
 pub use vrrp::drop_reason::{DropCounters, DropReason};
 pub use vrrp::last_event::LastEvent;
+pub use vrrp::operator::Standing;

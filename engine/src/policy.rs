@@ -103,7 +103,7 @@ impl Group {
     }
 }
 
-/// Backup, and its down timer runs.
+/// Backup, and it stays so: its down timer runs, or an operator holds it.
 fn follows(member: &Instance) -> bool {
-    member.state_kind() == StateKind::Backup && !member.wants_master()
+    member.state_kind() == StateKind::Backup && (!member.wants_master() || member.is_held())
 }

@@ -10,6 +10,7 @@ use crate::time::Timestamp;
 use crate::vrrp::drop_reason::DropCounters;
 use crate::vrrp::instance::Instance;
 use crate::vrrp::last_event::LastEvent;
+use crate::vrrp::operator::Standing;
 
 /// What an instance counted since it was created. All of it is a book: it decides nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,6 +102,12 @@ impl<'a> InstanceStatus<'a> {
     #[must_use]
     pub const fn fault(&self) -> Option<&'a Fault> {
         self.instance.own_fault()
+    }
+
+    /// What an operator ordered of it.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        self.instance.standing
     }
 
     /// The priority in force, trackers included.

@@ -72,8 +72,7 @@ impl Instance {
 
     /// RFC 9568 section 6.4.2.
     fn hear_in_backup(&mut self, ctx: &mut Context<'_>, heard: Accepted) {
-        let preempts = self.config.preempt || self.config.priority.is_owner();
-        match election::in_backup(self.priority, preempts, heard.priority) {
+        match election::in_backup(self.priority, self.preempts(), heard.priority) {
             InBackup::Resigned => self.on_resigned_in_backup(ctx, heard),
             InBackup::Follow => {
                 if let State::Backup(backup) = &mut self.state {

@@ -24,6 +24,7 @@ use crate::vrrp::flapping::{self, Flapping};
 use crate::vrrp::holdings::{Change, Holdings, Want};
 use crate::vrrp::last_event::LastEvent;
 use crate::vrrp::named::Named;
+use crate::vrrp::operator::Standing;
 use crate::vrrp::resigned::Resignations;
 use crate::vrrp::sending::Sending;
 use crate::vrrp::state::{Backup, Heard, Hold, Master, State};
@@ -61,6 +62,7 @@ pub(crate) struct Instance {
     pub(crate) own_fault: Option<Fault>,
     group_fault: Option<Fault>,
     pub(crate) sends_refused: bool,
+    pub(crate) standing: Standing,
     pub(crate) state: State,
     pub(crate) resignations: Resignations,
     pub(crate) named: Named,
@@ -97,6 +99,7 @@ impl Instance {
             own_fault: None,
             group_fault: None,
             sends_refused: false,
+            standing: Standing::Free,
             state: State::Initialize { start_at },
             resignations: Resignations::default(),
             named: Named::default(),
@@ -232,13 +235,14 @@ impl Instance {
 
     /// RFC 9568 section 6.4.1.
     fn start(&mut self, ctx: &mut Context<'_>, why: Why) {
-        match (self.config.priority.is_owner(), self.grouped) {
+        let waits = self.grouped || self.standing != Standing::Free;
+        match (self.config.priority.is_owner(), waits) {
             (true, false) => self.enter_master(ctx, Why::OwnerStartup),
-            (true, true) => {
+            (true, true) if self.standing == Standing::Free => {
                 self.enter_backup(ctx, why, self.config.interval);
                 self.want_master();
             }
-            (false, _) => self.enter_backup(ctx, why, self.config.interval),
+            (true, true) | (false, _) => self.enter_backup(ctx, why, self.config.interval),
         }
     }
 
@@ -264,6 +268,7 @@ impl Instance {
     /// The advert leaves first, then come the addresses, then, once the kernel has them, the
     /// announcements (RFC 9568 section 6.4.2).
     fn enter_master(&mut self, ctx: &mut Context<'_>, why: Why) {
+        self.end_yield(ctx);
         self.send_adverts(ctx, self.priority.get());
         self.counters.master_transitions += 1;
         self.change_state(ctx, State::Master(Master::new(ctx.now, &self.config)), why);
@@ -287,7 +292,7 @@ impl Instance {
         self.change_state(ctx, State::Initialize { start_at: None }, why);
     }
 
-    fn resign(&mut self, ctx: &mut Context<'_>) {
+    pub(crate) fn resign(&mut self, ctx: &mut Context<'_>) {
         if self.state.kind() == StateKind::Master {
             self.send_adverts(ctx, 0);
         }
@@ -311,7 +316,7 @@ impl Instance {
         self.reconcile(ctx);
     }
 
-    /// Its down timer ran out in a group: it waits there for the others.
+    /// Its down timer ran out in a group, or while it is held: it waits there.
     fn want_master(&mut self) {
         if let State::Backup(backup) = &mut self.state {
             backup.master_down_at = None;
@@ -322,10 +327,11 @@ impl Instance {
         matches!(&self.state, State::Backup(backup) if backup.master_down_at.is_none())
     }
 
-    /// Its group has nothing against it any more.
+    /// Its group has nothing against it any more, or no operator.
     pub(crate) fn become_master_if_wanted(&mut self, ctx: &mut Context<'_>) {
         if let State::Backup(backup) = &self.state
             && backup.master_down_at.is_none()
+            && !self.is_held()
         {
             let why = backup.why();
             self.enter_master(ctx, why);
@@ -334,7 +340,9 @@ impl Instance {
 
     /// Becomes Master with a group of masters that it is new in, if it has heard of no other one.
     pub(crate) fn join_masters(&mut self, ctx: &mut Context<'_>, why: Why) {
-        if matches!(&self.state, State::Backup(backup) if backup.heard == Heard::Nothing) {
+        let heard_nobody =
+            matches!(&self.state, State::Backup(backup) if backup.heard == Heard::Nothing);
+        if heard_nobody && !self.is_held() {
             self.enter_master(ctx, why);
         }
     }
@@ -369,7 +377,7 @@ impl Instance {
                 self.act_on_faults(ctx);
             }
             State::Backup(backup) if backup.master_down_at.is_some_and(|at| at <= ctx.now) => {
-                if self.grouped {
+                if self.grouped || self.standing == Standing::Held {
                     self.want_master();
                 } else {
                     let why = backup.why();
@@ -492,7 +500,7 @@ impl Instance {
     }
 
     /// What its group looks at: state, whether it waits for the group, whether it holds it back.
-    pub(crate) const fn standing(&self) -> (StateKind, bool, bool) {
+    pub(crate) const fn bearing(&self) -> (StateKind, bool, bool) {
         (self.state.kind(), self.wants_master(), self.is_faulty())
     }
 
@@ -536,7 +544,10 @@ impl Instance {
         assert!(!(runs && faulty), "{name} runs in spite of a fault");
         assert!(!(runs && self.port.is_none()), "{name} runs without a source");
         assert!(!(self.stopping && runs), "{name} runs after its stop");
-        assert!(self.grouped || !self.wants_master(), "{name} waits for a group it is not in");
+        let waits = self.grouped || self.is_held();
+        assert!(waits || !self.wants_master(), "{name} waits for a group it is not in");
+        let masters = state == StateKind::Master;
+        assert!(!masters || self.standing == Standing::Free, "{name} is master against an order");
         let owner = self.config.priority.is_owner();
         assert!(owner == self.priority.is_owner(), "{name}: trackers changed the owner's priority");
     }
@@ -558,7 +569,7 @@ impl Instance {
     /// Folds what decides: protocol state, every time as its distance from `now`.
     pub(crate) fn fold(&self, now: Timestamp, hasher: &mut impl Hasher) {
         self.config.name.hash(hasher);
-        (self.priority, self.stopping, self.sends_refused).hash(hasher);
+        (self.priority, self.stopping, self.sends_refused, self.standing).hash(hasher);
         (&self.own_fault, &self.group_fault).hash(hasher);
         self.state.fold(now, hasher);
         self.resignations.fold(now, hasher);

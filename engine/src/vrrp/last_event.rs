@@ -65,7 +65,7 @@ impl LastEvent {
             Why::Preempts { .. } => is_owner.then_some(Self::OwnerPreempt),
             Why::HigherPriority { .. } | Why::GreaterAddress(_) => Some(Self::HigherPriorityBackup),
             Why::Shutdown | Why::Removed => Some(Self::Shutdown),
-            Why::Group(_) | Why::Fault(_) | Why::Recovered => None,
+            Why::Group(_) | Why::Fault(_) | Why::Recovered | Why::Ordered(_) => None,
         }
     }
 

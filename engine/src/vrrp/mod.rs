@@ -12,6 +12,7 @@ pub mod holdings;
 pub(crate) mod instance;
 pub mod last_event;
 pub mod named;
+pub mod operator;
 mod reload;
 pub mod resigned;
 pub mod rivals;

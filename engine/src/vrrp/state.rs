@@ -28,7 +28,8 @@ pub(crate) enum State {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Backup {
-    /// `Master_Down_Timer`. `None`: it ran out, and the sync group holds the instance back.
+    /// `Master_Down_Timer`. `None`: it ran out, and the sync group or an operator holds the
+    /// instance back.
     pub(crate) master_down_at: Option<Timestamp>,
     /// `Master_Adver_Interval`: in v3 the master's, else our own.
     pub(crate) interval: Interval,

@@ -12,9 +12,9 @@ use vipd_engine::config::{GroupConfig, VirtualAddress};
 use vipd_engine::rules::ChecksumForm;
 use vipd_engine::{
     Advert, Config, EffectError, Engine, Family, Frame, Ifindex, Input, InstanceConfig,
-    InterfaceName, Interval, KernelCommand, Link, LinkState, LocalAddress, MacAddress, Output,
-    Outputs, Priority, Profile, Received, Rules, StateKind, Timestamp, TrackerName, TrackerValue,
-    Version, Vrid,
+    InstanceName, InterfaceName, Interval, KernelCommand, Link, LinkState, LocalAddress,
+    MacAddress, Order, Output, Outputs, Priority, Profile, Received, Rules, StateKind, Timestamp,
+    TrackerName, TrackerValue, Version, Vrid,
 };
 
 pub const ETH0: Ifindex = Ifindex(2);
@@ -142,6 +142,10 @@ impl Driver {
 
     pub fn tracker(&mut self, name: &str, value: TrackerValue) {
         self.handle(Input::Tracker { id: TrackerName::new(name), value });
+    }
+
+    pub fn order(&mut self, name: &str, order: Order) {
+        self.handle(Input::Operator { instance: InstanceName::new(name), order });
     }
 
     /// Feeds one input, performs what comes out of it, and what comes out of that.

@@ -20,7 +20,7 @@ use vipd_engine::rules::ChecksumForm;
 use vipd_engine::{
     Advert, CommandId, Config, EffectError, Engine, Family, GroupName, Ifindex, Input,
     InstanceConfig, InstanceName, InterfaceName, Interval, Link, LinkState, LocalAddress,
-    MacAddress, Output, Outputs, Password, Priority, Profile, Received, Rules, Timestamp,
+    MacAddress, Order, Output, Outputs, Password, Priority, Profile, Received, Rules, Timestamp,
     TrackerName, TrackerValue, Version, Vrid,
 };
 
@@ -51,6 +51,8 @@ pub enum Op {
     StrayAnswer { instance: u8, number: u64, result: Result<(), EffectError> },
     /// Another configuration.
     Configure(u8),
+    /// An operator orders something.
+    Order { instance: u8, order: Order },
     /// Stop.
     Shutdown,
 }
@@ -258,6 +260,8 @@ pub fn op() -> impl Strategy<Value = Op> {
         1 => (0..4_u8, 0..60_u64, result())
             .prop_map(|(instance, number, result)| Op::StrayAnswer { instance, number, result }),
         1 => (0..CONFIGS).prop_map(Op::Configure),
+        1 => (1..=4_u8, prop::sample::select(&Order::ALL))
+            .prop_map(|(instance, order)| Op::Order { instance, order }),
     ]
 }
 
@@ -329,6 +333,10 @@ impl World {
                 self.handle(Input::Done { id, result: *result });
             }
             Op::Configure(which) => self.handle(Input::Configure(config(*which))),
+            Op::Order { instance, order } => {
+                let instance = InstanceName::new(&format!("VI_{instance}"));
+                self.handle(Input::Operator { instance, order: *order });
+            }
             Op::Shutdown => self.handle(Input::Shutdown),
         }
     }
