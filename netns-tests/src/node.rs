@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use vipd_engine::Order;
 
 use crate::namespaces::Namespace;
 
@@ -46,6 +49,11 @@ impl fmt::Display for Kind {
 
 /// The file by which the shell that becomes the program says that it waits.
 const READY: &str = "ready";
+
+/// The control socket of a vipd, in its own `/run`.
+const CONTROL: &str = "/run/vipd.sock";
+/// How long a node may take to obey an order. Meanwhile no frame of anybody passes.
+const OBEYS_WITHIN: Duration = Duration::from_millis(200);
 
 /// A host's process, whether it runs or not.
 #[derive(Debug)]
@@ -137,7 +145,7 @@ impl Node {
         match self.kind {
             Kind::Vipd => {
                 command.args(["run", "--file"]).arg(self.file());
-                command.args(["--id", &self.host, "--socket", "/run/vipd.sock"]);
+                command.args(["--id", &self.host, "--socket", CONTROL]);
             }
             Kind::Keepalived => {
                 command.args(["-n", "-l", "-D", "-P", "-f"]).arg(self.file());
@@ -171,6 +179,30 @@ impl Node {
         if let Some(pid) = self.pid() {
             let _ = kill(pid, Signal::SIGHUP);
         }
+    }
+
+    /// Whether an operator can order anything of it.
+    pub(crate) const fn takes_orders(&self) -> Result<(), &'static str> {
+        match self.kind {
+            Kind::Vipd => Ok(()),
+            Kind::Keepalived => Err("keepalived takes no orders"),
+        }
+    }
+
+    /// An operator orders something, as `vipd yield` and its like do.
+    pub(crate) fn order(&self, instance: &str, order: Order) -> Result<(), String> {
+        let Some(pid) = self.pid() else { return Ok(()) };
+        let told = |error: io::Error| format!("{} {instance}: {error}", order.word());
+        let path = format!("/proc/{pid}/root{CONTROL}");
+        let mut stream = UnixStream::connect(path).map_err(told)?;
+        stream.set_read_timeout(Some(OBEYS_WITHIN)).map_err(told)?;
+        stream.write_all(format!("{} {instance}\n", order.word()).as_bytes()).map_err(told)?;
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).map_err(told)?;
+        if answer.contains("\"error\"") {
+            return Err(format!("{} {instance}: {}", order.word(), answer.trim_end()));
+        }
+        Ok(())
     }
 
     /// SIGKILL, to all of its processes: none lives on to start another one or to say goodbye.

@@ -41,6 +41,7 @@ pub(crate) fn lacks(step: &Step) -> Result<(), String> {
         | Step::RemoveAddress { .. }
         | Step::Reload { .. }
         | Step::FlapVirtualMac { .. }
+        | Step::Operator { .. }
         | Step::Inject(_) => return Ok(()),
     };
     Err(format!("{}: {reason}", step.name()))
@@ -93,6 +94,11 @@ impl Lab {
             }
             Step::RemoveAddress { .. } | Step::Reload { .. } | Step::FlapVirtualMac { .. } => {
                 return self.play_inside(step, record);
+            }
+            Step::Operator { host, instance, order } => {
+                let node = self.hosts[usize::from(host.0)].node.as_ref();
+                let said = node.filter(|node| node.runs()).map(|node| node.order(instance, *order));
+                return said.unwrap_or(Ok(()));
             }
             // `lacks` keeps scenarios with these from being played.
             Step::ClockDrift { .. }

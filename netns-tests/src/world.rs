@@ -318,6 +318,12 @@ impl World for Lab {
     }
 
     fn supports(&self, step: &Step) -> Result<(), String> {
+        if let Step::Operator { host, .. } = step
+            && let Some(node) = &self.hosts[usize::from(host.0)].node
+            && let Err(reason) = node.takes_orders()
+        {
+            return Err(format!("{}: {reason}", step.name()));
+        }
         steps::lacks(step)
     }
 

@@ -36,7 +36,7 @@ const AB: [&str; 2] = ["a", "b"];
 const KEEPALIVED: [Kind; 2] = [Kind::Keepalived, Kind::Keepalived];
 const VIPD: [Kind; 2] = [Kind::Vipd, Kind::Vipd];
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 11] = [
     pair("failover/pkill-master", DIRECTORS, KEEPALIVED),
     pair("failover/pkill-master", DIRECTORS, [Kind::Vipd, Kind::Keepalived]),
     pair("failover/pkill-master", DIRECTORS, [Kind::Keepalived, Kind::Vipd]),
@@ -49,6 +49,7 @@ const CASES: [Case; 10] = [
     pair("failover/kill-9-ipv6", AB, VIPD),
     // A resignation by a cable that is out must not leave when it is back.
     pair("unicast/short-flap", AB, VIPD),
+    pair("operator/hold", AB, VIPD),
 ];
 
 fn scenario(name: &str) -> PathBuf {

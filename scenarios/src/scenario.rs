@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vipd_engine::{Family, StateKind, TrackerValue};
+use vipd_engine::{Family, Order, StateKind, TrackerValue};
 
 use crate::judge::{PropertyId, Verdict};
 use crate::record::{HostId, SegmentId, WorldTime};
@@ -245,6 +245,15 @@ pub enum Step {
         name: Arc<str>,
         /// Its value.
         value: TrackerValue,
+    },
+    /// An operator orders something of a virtual router.
+    Operator {
+        /// Whose.
+        host: HostId,
+        /// Which one.
+        instance: Arc<str>,
+        /// What.
+        order: Order,
     },
     /// The next kernel commands fail.
     KernelFails {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vipd_engine::{
-    CommandId, Config, DropReason, EffectError, Engine, Frame, Ifindex, Input, Output, Outputs,
-    Received, Status, Timestamp, TrackerName, TrackerValue,
+    CommandId, Config, DropReason, EffectError, Engine, Frame, Ifindex, Input, InstanceName, Order,
+    Output, Outputs, Received, Status, Timestamp, TrackerName, TrackerValue,
 };
 use vipd_frames::{Ethernet, Payload};
 use vipd_scenarios::record::{ProcessChange, Seen, WorldTime};
@@ -30,6 +30,7 @@ pub(crate) enum Told {
     Done { id: CommandId, result: Result<(), EffectError> },
     Change(Change),
     Tracker { id: TrackerName, value: TrackerValue },
+    Order { instance: InstanceName, order: Order },
     Configure(Arc<Config>),
     Shutdown,
 }
@@ -173,6 +174,12 @@ impl Host {
         self.drain(out);
     }
 
+    /// An operator orders something of a virtual router of this machine.
+    pub(crate) fn order(&mut self, instance: &str, order: Order, out: &mut Outside<'_>) {
+        self.tell(Told::Order { instance: InstanceName::new(instance), order });
+        self.drain(out);
+    }
+
     /// Reads what waits, as late as this host is, and looks after the timer.
     pub(crate) fn wake(&mut self, out: &mut Outside<'_>) {
         if self.late.is_zero() {
@@ -298,6 +305,7 @@ impl Host {
             Told::Change(Change::Link(link)) => Input::Link(link),
             Told::Change(Change::Address(address)) => Input::LocalAddress(address),
             Told::Tracker { id, value } => Input::Tracker { id, value },
+            Told::Order { instance, order } => Input::Operator { instance, order },
             Told::Configure(config) => {
                 self.see(Seen::Configured(Arc::clone(&config)), out);
                 Input::Configure(config)

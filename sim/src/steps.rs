@@ -62,6 +62,7 @@ impl Simulation {
             | Step::Late { .. }
             | Step::FlapVirtualMac { .. }
             | Step::Tracker { .. }
+            | Step::Operator { .. }
             | Step::KernelFails { .. }
             | Step::KernelLate { .. }
             | Step::Inject(_) => self.play_inside(step, record),
@@ -87,6 +88,9 @@ impl Simulation {
             }),
             Step::Tracker { host, name, value } => self.with(*host, record, |host, out| {
                 host.track(TrackerName::new(name), *value, out);
+            }),
+            Step::Operator { host, instance, order } => self.with(*host, record, |host, out| {
+                host.order(instance, *order, out);
             }),
             Step::KernelFails { host, count } => {
                 self.with(*host, record, |host, _| host.kernel.fail_next(*count));

@@ -75,6 +75,11 @@ impl Trace {
                 result.hash(self);
             }
             Input::Shutdown => self.write_u8(7),
+            Input::Operator { instance, order } => {
+                self.write_u8(8);
+                instance.hash(self);
+                order.hash(self);
+            }
         }
     }
 

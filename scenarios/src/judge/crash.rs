@@ -103,7 +103,7 @@ impl Takeover {
         let latest = Self::latest(view, taker);
         self.score.at_most(value, latest, excuse, || what("too late"));
         let (better, old) = (view.member(taker), view.member(crash.master));
-        let timer_ran_on = better.priority > old.priority && better.config.preempt;
+        let timer_ran_on = better.priority > old.priority && better.may_preempt();
         let period = view.up(old.advertised * 2);
         let resigned = old.resigned_at.is_some_and(|at| since(crash.at, at) <= period);
         let cut = view.was_cut(crash.master, taker, crash.at_minus(view, taker), crash.at);

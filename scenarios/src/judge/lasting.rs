@@ -54,7 +54,7 @@ impl Lasting {
                 continue;
             }
             let (higher, lower) = (view.member(taker), view.member(master));
-            if higher.priority > lower.priority && (higher.config.preempt || higher.is_owner()) {
+            if higher.priority > lower.priority && higher.may_preempt() {
                 continue;
             }
             if has_no_chance(view, master, taker, *last) {

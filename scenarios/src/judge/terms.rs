@@ -78,9 +78,14 @@ impl Member {
         self.is_owner() && (discards || self.config.version == Version::V2)
     }
 
+    /// Its settings let it take over from a lower master, and so does the operator.
+    pub(super) fn may_preempt(&self) -> bool {
+        self.ordered.is_none() && (self.config.preempt || self.is_owner())
+    }
+
     /// It would take over from a lower master now.
     pub(super) fn preempts(&self) -> bool {
-        self.is_owner() || (self.config.preempt && self.held.is_none())
+        self.may_preempt() && (self.is_owner() || self.held.is_none())
     }
 }
 

@@ -22,7 +22,7 @@ const KINDS: [(&str, bool); 6] = [
 
 /// Names of [`vipd_engine::News`] and, after `mismatch/`, of [`vipd_engine::Mismatch`]. A change of
 /// state is expected by `enters`.
-pub(super) const EVENTS: [&str; 26] = [
+pub(super) const EVENTS: [&str; 28] = [
     "mismatch/version",
     "mismatch/interval",
     "mismatch/authentication-type",
@@ -49,6 +49,8 @@ pub(super) const EVENTS: [&str; 26] = [
     "address-lost",
     "command-failed",
     "send-refused",
+    "ordered",
+    "yield-over",
 ];
 
 /// Reads one `[[expect]]`.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vipd_config::diagnostics::Diagnostic;
-use vipd_engine::TrackerValue;
 use vipd_engine::config::{MULTICAST_GROUP_V4, MULTICAST_GROUP_V6};
 use vipd_engine::vrrp::advert::IP_PROTOCOL;
+use vipd_engine::{Order, TrackerValue};
 
 use crate::language::topology::{self, Names};
 use crate::language::values::{self, Fields, Mistakes, Value, quoted};
@@ -57,6 +57,7 @@ pub(super) const ACTIONS: &[(&str, Read)] = &[
         Some(Step::FlapVirtualMac { host: host?, interface: interface? })
     }),
     ("tracker", tracker),
+    ("operator", operator),
     ("kernel_fails", |r, v| {
         let (host, count) = (r.director(v), r.count("count"));
         Some(Step::KernelFails { host: host?, count: count? })
@@ -337,6 +338,20 @@ fn tracker<'t>(r: &mut Reader<'_, 't, '_>, value: &'t Value<'t>) -> Option<Step>
         }
     };
     Some(Step::Tracker { host: host?, name: name?, value })
+}
+
+fn operator<'t>(r: &mut Reader<'_, 't, '_>, value: &'t Value<'t>) -> Option<Step> {
+    let host = r.director(value);
+    let instance = r.text("instance");
+    let value = r.required("order")?;
+    let word = values::text(value, r.m)?;
+    let Some(order) = Order::from_word(word) else {
+        let message = format!("`{word}` is nothing that an operator orders");
+        let help = format!("write one of {}", quoted(&Order::ALL.map(Order::word)));
+        r.m.error("bad-value", value.span(), message, "not an order", help);
+        return None;
+    };
+    Some(Step::Operator { host: host?, instance: instance?, order })
 }
 
 fn inject<'t>(r: &mut Reader<'_, 't, '_>, value: &'t Value<'t>) -> Option<Step> {

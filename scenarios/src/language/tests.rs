@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use vipd_engine::{Family, StateKind, TrackerValue};
+use vipd_engine::{Family, Order, StateKind, TrackerValue};
 
 use super::steps::ACTIONS;
 use super::*;
@@ -112,6 +112,7 @@ fn each_action_is_a_step_of_the_same_name() {
         ("late", "\"a\"", "by = \"1ms\""),
         ("flap_virtual_mac", "\"a\"", "interface = \"vrrp.51\""),
         ("tracker", "\"a\"", "name = \"web\"\nvalue = \"up\""),
+        ("operator", "\"a\"", "instance = \"VI_1\"\norder = \"yield\""),
         ("kernel_fails", "\"a\"", "count = 1"),
         ("kernel_late", "\"a\"", "by = \"1ms\""),
         ("inject", "\"lan\"", "src = \"200.222.0.9\"\nvrid = 51\npriority = 0"),
@@ -144,6 +145,8 @@ fn arguments_of_steps_are_read() {
     assert_eq!(step("clock_drift = \"b\"\nppm = -50"), Step::ClockDrift { host: B, ppm: -50 });
     let tracker = Step::Tracker { host: A, name: "web".into(), value: TrackerValue::Number(-3) };
     assert_eq!(step("tracker = \"a\"\nname = \"web\"\nvalue = -3"), tracker);
+    let held = Step::Operator { host: A, instance: "VI_1".into(), order: Order::Hold };
+    assert_eq!(step("operator = \"a\"\ninstance = \"VI_1\"\norder = \"hold\""), held);
 }
 
 #[test]

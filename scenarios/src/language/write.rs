@@ -39,6 +39,7 @@ impl Step {
             Self::Late { .. } => "late",
             Self::FlapVirtualMac { .. } => "flap_virtual_mac",
             Self::Tracker { .. } => "tracker",
+            Self::Operator { .. } => "operator",
             Self::KernelFails { .. } => "kernel_fails",
             Self::KernelLate { .. } => "kernel_late",
             Self::Inject(_) => "inject",
@@ -68,6 +69,7 @@ impl Step {
             | Self::Late { host, .. }
             | Self::FlapVirtualMac { host, .. }
             | Self::Tracker { host, .. }
+            | Self::Operator { host, .. }
             | Self::KernelFails { host, .. }
             | Self::KernelLate { host, .. } => Some(*host),
             Self::Cut(paths)
@@ -183,6 +185,9 @@ impl fmt::Display for StepLine<'_> {
                     TrackerValue::Down => f.write_str("down"),
                     TrackerValue::Number(number) => write!(f, "{number}"),
                 }
+            }
+            Step::Operator { host, instance, order } => {
+                write!(f, " {} {} {instance}", self.host(*host), order.word())
             }
             Step::KernelFails { host, count } => write!(f, " {} {count} times", self.host(*host)),
             Step::KernelLate { host, by } => {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vipd_engine::config::Transport;
-use vipd_engine::{InstanceConfig, StateKind};
+use vipd_engine::{InstanceConfig, Order, StateKind};
 
 use super::change::{Change, Ending, Pair, Place, What};
 use crate::record::{HostId, RouterKey, SegmentId, Setting, WorldTime};
@@ -112,6 +112,8 @@ pub(super) struct Member {
     pub in_force: Duration,
     /// A start-up or preempt delay runs.
     pub held: Option<WorldTime>,
+    /// An operator keeps it from preempting, or from being master at all.
+    pub ordered: Option<Order>,
     pub addresses: Vec<(SegmentId, IpAddr)>,
 }
 
@@ -256,12 +258,14 @@ impl View {
         member.present && self.host(member.host).is_running()
     }
 
-    /// It could be master: it runs, its link is up, its engine is not at fault.
+    /// It could be master: it runs, its link is up, its engine is not at fault, and no operator
+    /// holds it.
     pub(super) fn is_eligible(&self, place: Place) -> bool {
         let member = self.member(place);
         let segment = self.routers[place.router].key.segment;
         self.is_running(place)
             && self.is_linked(segment, member.host)
+            && member.ordered != Some(Order::Hold)
             && !matches!(member.state, Some(StateKind::Fault | StateKind::Initialize))
     }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vipd_engine::{Family, InstanceConfig, News, StateKind};
+use vipd_engine::{Family, InstanceConfig, News, Order, StateKind};
 
 use super::{Host, LOSSES_KEPT, Member, Path, Process, Router, View};
 use crate::judge::change::{Change, Ending, Pair, Place, What};
@@ -74,6 +74,7 @@ impl View {
                 self.member_mut(*place).grouped = *grouped;
                 if starts.is_some() {
                     self.member_mut(*place).held = None;
+                    self.member_mut(*place).ordered = None;
                     self.holds.retain(|(_, held)| held != place);
                 }
                 if let Some(delay) = starts.filter(|delay| !delay.is_zero()) {
@@ -95,6 +96,8 @@ impl View {
                 member.priority = *priority;
                 member.advertised = *interval;
                 member.held = None;
+                // Who yields and is needed is as before.
+                member.ordered = member.ordered.filter(|order| *order != Order::Yield);
             }
             What::MasterEnds(place, ending) => {
                 let member = self.member_mut(*place);
@@ -170,6 +173,7 @@ impl View {
                 advertised: interval,
                 in_force: interval,
                 held: None,
+                ordered: None,
                 addresses,
             });
             return;
@@ -247,7 +251,7 @@ impl View {
         let waits = self.is_running(place)
             && member.master.is_none()
             && member.held.is_none()
-            && member.config.preempt
+            && member.may_preempt()
             && !delay.is_zero()
             && priority < member.priority;
         if waits {
@@ -294,7 +298,9 @@ impl View {
             | News::AdvertDiscarded { .. }
             | News::Flapping { .. }
             | News::LeftoverAddress(_)
-            | News::AddressLost(_) => {}
+            | News::AddressLost(_)
+            | News::Ordered(_)
+            | News::YieldOver => {}
         }
     }
 
@@ -347,6 +353,9 @@ impl View {
                 if let Step::Conditions { conditions, .. } = &step.step {
                     self.lossy |= conditions.loss_ppm > 0 || conditions.corrupt_ppm > 0;
                 }
+                if let Step::Operator { host, instance, order } = &step.step {
+                    self.order(*host, instance, *order);
+                }
                 if let Step::Late { host, by } = &step.step
                     && *by > self.setting.lateness
                 {
@@ -363,6 +372,17 @@ impl View {
             | Seen::Probe { .. }
             | Seen::Engine(_)
             | Seen::Dropped(_) => {}
+        }
+    }
+
+    /// The members of a sync group obey together. Which group it is the Record does not say.
+    fn order(&mut self, host: HostId, instance: &str, order: Order) {
+        let members = self.routers.iter_mut().flat_map(|router| &mut router.members);
+        let mut own: Vec<_> = members.filter(|member| member.host == host).collect();
+        let named = |member: &&mut Member| member.config.name.as_str() == instance;
+        let grouped = own.iter().any(|member| named(member) && member.grouped);
+        for member in own.iter_mut().filter(|member| named(member) || (grouped && member.grouped)) {
+            member.ordered = (order != Order::Resume).then_some(order);
         }
     }
 
