@@ -15,6 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::debug;
+use vipd_engine::Order;
 
 use crate::driver::Request;
 use crate::reload::Trigger;
@@ -24,7 +25,7 @@ pub const DEFAULT_PATH: &str = "/run/vipd/control.sock";
 /// Connections that are served at a time; others wait.
 const MOST_CONNECTIONS: usize = 8;
 /// Octets of a question, at most.
-const LONGEST_QUESTION: u64 = 64;
+const LONGEST_QUESTION: u64 = 1024;
 /// A connection may take this long.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -126,9 +127,30 @@ async fn converse(
                 Err(_) => stopping(),
             }
         }
-        other => json!({ "error": format!("`{other}` is neither `status` nor `reload`") }),
+        other => match order(other) {
+            Ok((order, instance)) => {
+                let (answer, sent) = oneshot::channel();
+                let asked = requests.send(Request::Order { instance, order, answer }).await;
+                match asked {
+                    Ok(()) => sent.await.unwrap_or_else(|_| stopping()),
+                    Err(_) => stopping(),
+                }
+            }
+            Err(error) => json!({ "error": error }),
+        },
     };
     output.write_all(format!("{answer}\n").as_bytes()).await
+}
+
+/// `yield INSTANCE` and its like. The name is whatever else is on the line.
+fn order(question: &str) -> Result<(Order, String), String> {
+    let (word, name) = question.split_once(' ').unwrap_or((question, ""));
+    let words = Order::ALL.map(Order::word).join(", ");
+    match (Order::from_word(word), name.trim()) {
+        (None, _) => Err(format!("`{word}` is none of status, reload, {words}")),
+        (Some(order), "") => Err(format!("{} needs the name of a vrrp_instance", order.word())),
+        (Some(order), name) => Ok((order, name.to_string())),
+    }
 }
 
 fn stopping() -> Value {
@@ -157,6 +179,15 @@ pub fn ask(path: &Path, question: &str) -> io::Result<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_order_is_a_word_and_the_name_of_an_instance() {
+        assert_eq!(order("hold VI_1"), Ok((Order::Hold, "VI_1".to_string())));
+        assert_eq!(order("yield two words"), Ok((Order::Yield, "two words".to_string())));
+        assert_eq!(order("resume"), Err("resume needs the name of a vrrp_instance".to_string()));
+        let unknown = order("stop VI_1").expect_err("no order");
+        assert_eq!(unknown, "`stop` is none of status, reload, yield, hold, resume");
+    }
 
     #[test]
     fn a_file_that_is_no_socket_is_never_replaced() {

@@ -9,11 +9,12 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, trace, warn};
 use vipd_engine::{
-    Config, Engine, Event, Input, News, Output, Outputs, StateKind, Timestamp, TrackerName,
-    TrackerValue,
+    Config, Engine, Event, Input, InstanceName, News, Order, Output, Outputs, StateKind, Timestamp,
+    TrackerName, TrackerValue,
 };
 
 use crate::seam::{Clock, Kernel, Socket, Told};
@@ -48,6 +49,15 @@ pub enum Request {
         id: TrackerName,
         /// Its value.
         value: TrackerValue,
+    },
+    /// An operator orders something of a virtual router.
+    Order {
+        /// Its name.
+        instance: String,
+        /// What.
+        order: Order,
+        /// What came of it.
+        answer: oneshot::Sender<serde_json::Value>,
     },
     /// Tell how things are, as JSON.
     Status(oneshot::Sender<serde_json::Value>),
@@ -144,6 +154,10 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             Request::Configure(config) if self.stops_by.is_none() => self.configure(&config),
             Request::Configure(_) => {}
             Request::Tracker { id, value } => self.handle(Input::Tracker { id, value }),
+            Request::Order { instance, order, answer } => {
+                // Whoever asked may be gone.
+                let _ = answer.send(self.obey(&instance, order));
+            }
             Request::Status(answer) => {
                 let (late, unreadable) = (self.late, self.socket.unreadable());
                 let report = status::report(&self.engine, self.clock.now(), late, unreadable);
@@ -158,6 +172,28 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
                 }
             }
         }
+    }
+
+    /// Lets the engine obey, if it has such an instance.
+    fn obey(&mut self, name: &str, order: Order) -> serde_json::Value {
+        if self.stops_by.is_some() {
+            return json!({ "error": "vipd is stopping" });
+        }
+        let instance = InstanceName::new(name);
+        if self.state_of(&instance).is_some() {
+            self.handle(Input::Operator { instance: instance.clone(), order });
+            let state = self.state_of(&instance).map(StateKind::name);
+            return json!({ "ordered": order.word(), "of": name, "state": state });
+        }
+        let status = self.engine.status();
+        let known: Vec<_> = status.instances().map(|one| one.config().name.as_str()).collect();
+        let known = if known.is_empty() { "none at all".to_string() } else { known.join(", ") };
+        json!({ "error": format!("there is no vrrp_instance {name}; there is {known}") })
+    }
+
+    fn state_of(&self, name: &InstanceName) -> Option<StateKind> {
+        let status = self.engine.status();
+        status.instances().find(|one| one.config().name == *name).map(|one| one.state())
     }
 
     fn configure(&mut self, config: &Arc<Config>) {
@@ -303,6 +339,8 @@ fn log(event: &Event) {
         | News::PriorityChanged { .. }
         | News::PreemptDelayed { .. }
         | News::PreemptDelayOver
-        | News::EqualPriority { .. } => info!("{event}"),
+        | News::EqualPriority { .. }
+        | News::Ordered(_)
+        | News::YieldOver => info!("{event}"),
     }
 }

@@ -19,7 +19,7 @@ use vipd::startup::{self, Failure};
 use vipd_config::Options;
 use vipd_config::diagnostics::Colour;
 use vipd_config::show::{Form, Shown, check, profile, show};
-use vipd_engine::Profile;
+use vipd_engine::{Order, Profile};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,6 +71,39 @@ Exit status:
   1  nobody answers on the control socket
   2  the file cannot be used; nothing was changed";
 
+const YIELD_EXAMPLES: &str = "\
+Examples:
+  vipd yield VI_1
+      Before this machine is worked on: it resigns, its peer takes over at once.
+
+It leaves a lower master alone until `vipd resume`. If there is no master any more it takes over
+again, and what was ordered is over.
+
+Exit status:
+  0  it obeys
+  1  nobody answers on the control socket
+  2  there is no such instance";
+
+const HOLD_EXAMPLES: &str = "\
+Examples:
+  vipd hold VI_1
+      As yield, and it stays out even if nobody else is master: then nobody has the addresses.
+
+Exit status:
+  0  it obeys
+  1  nobody answers on the control socket
+  2  there is no such instance";
+
+const RESUME_EXAMPLES: &str = "\
+Examples:
+  vipd resume VI_1
+      The election decides again: it preempts a lower master as its file says.
+
+Exit status:
+  0  it obeys
+  1  nobody answers on the control socket
+  2  there is no such instance";
+
 const CHECK_EXAMPLES: &str = "\
 Examples:
   vipd check /etc/keepalived/keepalived.conf
@@ -114,6 +147,15 @@ enum Command {
     /// Let a running vipd read its file anew.
     #[command(after_help = RELOAD_EXAMPLES)]
     Reload(Reaching),
+    /// Let a virtual router give up, until it is needed or resumed.
+    #[command(after_help = YIELD_EXAMPLES)]
+    Yield(Ordering),
+    /// Keep a virtual router from being master, until it is resumed.
+    #[command(after_help = HOLD_EXAMPLES)]
+    Hold(Ordering),
+    /// End `yield` and `hold`.
+    #[command(after_help = RESUME_EXAMPLES)]
+    Resume(Ordering),
     /// Read files and say all that is to be said of them.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArguments),
@@ -154,6 +196,14 @@ struct Reaching {
     /// The control socket.
     #[arg(long, value_name = "PATH", default_value = DEFAULT_PATH)]
     socket: PathBuf,
+}
+
+#[derive(Args)]
+struct Ordering {
+    /// The name of its vrrp_instance. The members of a vrrp_sync_group obey together.
+    instance: String,
+    #[command(flatten)]
+    reaching: Reaching,
 }
 
 #[derive(Args)]
@@ -201,6 +251,9 @@ fn main() -> ExitCode {
         Command::Run(arguments) => Ok(run(arguments)),
         Command::Status(StatusArguments { json, reaching }) => status(&reaching, json),
         Command::Reload(reaching) => reload(&reaching),
+        Command::Yield(ordering) => order(Order::Yield, &ordering),
+        Command::Hold(ordering) => order(Order::Hold, &ordering),
+        Command::Resume(ordering) => order(Order::Resume, &ordering),
         Command::ScriptHelper => scripts::serve().map(|()| 0),
         Command::Check(CheckArguments { files, reading }) => {
             let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
@@ -270,6 +323,24 @@ fn reload(reaching: &Reaching) -> io::Result<u8> {
     }
     writeln!(io::stdout().lock(), "nothing was changed")?;
     Ok(Shown::Unusable.status())
+}
+
+fn order(order: Order, Ordering { instance, reaching }: &Ordering) -> io::Result<u8> {
+    match control::ask(&reaching.socket, &format!("{} {instance}", order.word())) {
+        Ok(answer) => {
+            let state = answer["state"].as_str().unwrap_or_default();
+            writeln!(io::stdout().lock(), "{instance}: {}, it is {state}", order.word())?;
+            Ok(0)
+        }
+        Err(error) if error.kind() == ErrorKind::Other => {
+            eprintln!("error: {error}");
+            Ok(Shown::Unusable.status())
+        }
+        Err(error) => {
+            eprintln!("error: {}: {error}", reaching.socket.display());
+            Ok(FAILED)
+        }
+    }
 }
 
 fn ask(reaching: &Reaching, question: &str) -> Option<Value> {

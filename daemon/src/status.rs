@@ -38,6 +38,7 @@ fn instance(status: InstanceStatus<'_>, now: Timestamp) -> Value {
         "state": status.state().name(),
         "for_ns": nanos(now.since(status.since())),
         "why": status.why().to_string(),
+        "order": status.standing().word(),
         "fault": status.fault().map(ToString::to_string),
         "priority": status.priority().get(),
         "configured_priority": config.priority.get(),
@@ -86,6 +87,11 @@ fn describe(instance: &Value, text: &mut String) {
     let (vrid, priority) = (&instance["vrid"], &instance["priority"]);
     line(text, &format!("{name}: {state} on {interface}, vrid {vrid}, priority {priority}"));
     line(text, &format!("  for {}: {}", seconds(&instance["for_ns"]), word("why")));
+    match instance["order"].as_str() {
+        Some("yield") => line(text, "  yields by order of an operator, until it is needed"),
+        Some(_) => line(text, "  held by order of an operator, until `vipd resume`"),
+        None => {}
+    }
     if let Some(fault) = instance["fault"].as_str() {
         line(text, &format!("  needs: {fault}"));
     }

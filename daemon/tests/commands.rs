@@ -66,7 +66,7 @@ fn config_prints_lines_or_one_json_object_with_the_same_values() {
 fn arguments_that_make_no_sense_end_with_2_and_the_help_shows_examples_and_exit_statuses() {
     assert_eq!(vipd(&["check"]).status.code(), Some(2));
     assert_eq!(vipd(&["config", "x.conf", "--profile", "rfc1"]).status.code(), Some(2));
-    for command in ["check", "config"] {
+    for command in ["check", "config", "yield", "hold", "resume"] {
         let help = vipd(&[command, "--help"]);
         assert_eq!(help.status.code(), Some(0));
         for part in ["Examples:", "Exit status:"] {

@@ -119,3 +119,48 @@ fn after_sigkill_the_other_takes_over_and_the_next_start_removes_the_address_tha
     capture.announcement(mark, 0, VIP);
     second.wait_for("master -> backup: 200.222.0.73 has priority 100");
 }
+
+#[test]
+fn an_operator_moves_the_address_away_and_back_and_a_reload_changes_nothing_of_it() {
+    let Some(network) = directors() else { return };
+    let (capture, hosts) = (&network.capture, &network.hosts);
+    let second = hosts[1].start(&seed("director-2.conf"));
+    let first = hosts[0].start(&seed("director-1.conf"));
+    capture.announcement(0, 0, VIP);
+
+    let mark = capture.mark();
+    let unknown = hosts[0].vipd(&["yield", "VI_7"]);
+    assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
+    let said = String::from_utf8_lossy(&unknown.stderr).to_string();
+    assert_eq!(said, "error: there is no vrrp_instance VI_7; there is VI_1\n");
+    let told = SystemTime::now();
+    let ordered = hosts[0].vipd(&["hold", "VI_1"]);
+    assert_eq!(ordered.status.code(), Some(0), "{ordered:?}");
+    assert_eq!(String::from_utf8_lossy(&ordered.stdout), "VI_1: hold, it is backup\n");
+    let resigned = capture.advert(mark, 0, 0);
+    assert_after(told, resigned.at, Duration::ZERO, "the advert with priority 0");
+    let taken = capture.advert(mark, 1, 99);
+    assert_after(resigned.at, taken.at, SKEW_OF_DIRECTOR_2, "director-2's first advert");
+    first.wait_for("remove address 200.222.0.113/32 on ens192: done");
+
+    first.signal(Signal::SIGHUP);
+    first.wait_for("read anew");
+    let mark = capture.mark();
+    for _ in 0..4 {
+        let mark = capture.mark();
+        capture.advert(mark, 1, 99);
+    }
+    assert_eq!(capture.adverts(mark, 0).len(), 0, "a higher priority alone would be master now");
+    let status = &hosts[0].status()["instances"][0];
+    let [state, why, order] = ["state", "why", "order"].map(|key| status[key].as_str());
+    assert_eq!((state, order), (Some("backup"), Some("hold")));
+    assert_eq!(why, Some("an operator ordered hold"));
+    let shown = String::from_utf8_lossy(&hosts[0].vipd(&["status"]).stdout).to_string();
+    assert!(shown.contains("  held by order of an operator, until `vipd resume`"), "{shown}");
+
+    let resumed = hosts[0].vipd(&["resume", "VI_1"]);
+    assert_eq!(resumed.status.code(), Some(0), "{resumed:?}");
+    capture.announcement(mark, 0, VIP);
+    second.wait_for("master -> backup: 200.222.0.73 has priority 100");
+    assert!(hosts[0].status()["instances"][0]["order"].is_null());
+}
