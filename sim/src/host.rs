@@ -151,6 +151,8 @@ impl Host {
         self.kernel.reboot(&mut changes);
         self.points_to.clear();
         self.see_changes(&changes, out);
+        // An owner's address is its interface's own: the kernel keeps it, and answers no more.
+        self.refresh_owned(out);
         if let Some(client) = &mut self.client {
             client.reboot();
         }
