@@ -4,7 +4,11 @@
 //! those that lack a step it may not be more than a quarter of all: a test holds both.
 
 /// Scenarios by name, each with its reason.
-pub const SKIPS: [(&str, &str); 1] = [("quiet/pair", "a day would take a day here")];
+pub const SKIPS: [(&str, &str); 3] = [
+    ("election/equal-priorities", "two equals start together: a tie may end either way"),
+    ("preempt/delay", "the delay ends with an advert: a tie may end either way"),
+    ("quiet/pair", "a day would take a day here"),
+];
 
 /// Why the scenario cannot be compared, if it cannot.
 #[must_use]
