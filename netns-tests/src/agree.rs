@@ -126,7 +126,7 @@ fn prepare(
         return Ok((Row { name, came: Came::Unusable("not readable, see above".into()) }, None));
     };
     let name = scenario.name.clone();
-    let mut reasons = steps::lacking(&scenario);
+    let mut reasons = steps::lacking(&scenario, &request.how.nodes);
     reasons.extend(skips::reason(&scenario.name).map(str::to_string));
     if !reasons.is_empty() {
         return Ok((Row { name, came: Came::Skipped(reasons) }, None));
@@ -183,6 +183,7 @@ fn compare(
     let pairs = pair(&simulated, &real);
     let mut found = disagreements(&pairs, how.tolerance);
     found.extend(lab.trouble().iter().map(|trouble| format!("trouble: {trouble}")));
+    found.extend(lab.differences().iter().cloned());
     Compared { scenario, pairs, found }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,8 +15,10 @@ use vipd_sim::packets::Slot;
 use vipd_sim::topology;
 
 use crate::client::Client;
+use crate::frr::{self, Macvlan};
 use crate::namespaces::{Namespace, Namespaces};
 use crate::node::{Kind, Node};
+use crate::observer::Observer;
 use crate::watch::{Watch, Word};
 use crate::wire::Plug;
 
@@ -45,6 +48,8 @@ pub(crate) struct Host {
     pub(crate) config: Option<Arc<Config>>,
     pub(crate) client: Option<Client>,
     pub(crate) watch: Watch,
+    /// Who asks for its virtual addresses from outside, if it runs VRRP.
+    pub(crate) observer: Option<Observer>,
     pub(crate) powered: bool,
     pub(crate) frozen: bool,
     /// A `start` step came before the process had ended.
@@ -52,6 +57,8 @@ pub(crate) struct Host {
     /// Frames for or of a machine that stands still.
     pub(crate) held: Vec<Held>,
     fixed: Vec<IpAddr>,
+    /// What FRR finds when it starts.
+    macvlans: Vec<Macvlan>,
     /// Interfaces by number: a cable of ours, by its place.
     links: BTreeMap<u32, usize>,
     pub(crate) addresses: BTreeSet<(u32, IpAddr)>,
@@ -120,11 +127,13 @@ impl Host {
             config: None,
             client,
             watch,
+            observer: None,
             powered: true,
             frozen: false,
             start_wanted: false,
             held: Vec::new(),
             fixed,
+            macvlans: Vec::new(),
             links: BTreeMap::new(),
             addresses: BTreeSet::new(),
             neighbours: BTreeMap::new(),
@@ -140,10 +149,60 @@ impl Host {
         folder: PathBuf,
     ) -> Result<(), String> {
         let Some(file) = &plan.config else { return Ok(()) };
-        let node = Node::new(program, &plan.name, &self.namespace, folder, file);
+        let kind = program.0;
+        let file = match (kind, &self.config) {
+            (Kind::Frr, Some(config)) => {
+                let equivalent = frr::equivalent(config);
+                let equivalent = equivalent.map_err(|reason| format!("{}: {reason}", plan.name))?;
+                self.prepare_for_frr(equivalent.macvlans)?;
+                let own = folder.join("equivalent");
+                let written = fs::create_dir_all(&own);
+                let file = own.join("vrrpd.conf");
+                let written = written.and_then(|()| fs::write(&file, equivalent.text));
+                written.map_err(|error| format!("{}: {error}", file.display()))?;
+                file
+            }
+            (Kind::Frr, None) | (Kind::Vipd | Kind::Keepalived, _) => file.clone(),
+        };
+        let node = Node::new(program, &plan.name, &self.namespace, folder, &file);
         let node = node.map_err(|error| format!("{}: {error}", file.display()))?;
         self.node = Some(node);
+        self.observe();
         Ok(())
+    }
+
+    /// Without the first key a Backup's parent interface answers for the address as well, and a
+    /// Master's before its macvlan does.
+    fn prepare_for_frr(&mut self, macvlans: Vec<Macvlan>) -> Result<(), String> {
+        for (key, value) in [("arp_ignore", "1"), ("arp_announce", "2")] {
+            let path = format!("/proc/sys/net/ipv4/conf/all/{key}");
+            let written = self.namespace.within(|| fs::write(&path, value))?;
+            written.map_err(|error| format!("{path}: {error}"))?;
+        }
+        self.namespace.ip(&macvlans.iter().map(Macvlan::lines).collect::<String>())?;
+        self.macvlans = macvlans;
+        Ok(())
+    }
+
+    /// Looks for the virtual addresses of its configuration from now on.
+    pub(crate) fn observe(&mut self) {
+        let alone = self.is_frr();
+        let config = self.config.as_ref();
+        self.observer = config.map(|config| Observer::new(config, &self.cables, alone));
+    }
+
+    /// FRR's addresses are there in every state, so its kernel does not tell who owns them.
+    pub(crate) fn is_frr(&self) -> bool {
+        self.node.as_ref().is_some_and(|node| node.kind() == Kind::Frr)
+    }
+
+    /// Does by hand what FRR leaves to its operator: after a kill its macvlans speak on.
+    pub(crate) fn mute(&self) -> Result<(), String> {
+        let speaks = self.observer.as_ref().is_some_and(|seen| seen.answered().next().is_some());
+        if self.macvlans.is_empty() || !speaks {
+            return Ok(());
+        }
+        self.namespace.ip(&self.macvlans.iter().map(Macvlan::muting).collect::<String>())
     }
 
     /// Notes what the kernel says of its links; the rest is for whoever keeps the Record.
@@ -168,13 +227,29 @@ impl Host {
         self.powered && !self.frozen
     }
 
+    /// Whether its kernel has an address at one of its cables; nothing is known of a machine that
+    /// stands still and of a cable that is out.
+    pub(crate) fn holds(&self, cable: usize, address: IpAddr) -> Option<bool> {
+        let mut own = self.addresses.iter();
+        let there = |index: &u32| self.links.get(index) == Some(&cable);
+        let reachable = self.is_running() && self.cables[cable].up;
+        reachable.then(|| own.any(|(index, known)| *known == address && there(index)))
+    }
+
     /// Which virtual addresses its data plane owns now and did not before, and the reverse.
     pub(crate) fn refresh_owned(&mut self, virtuals: &[IpAddr]) -> Vec<(SegmentId, IpAddr, bool)> {
         let mut owned = BTreeSet::new();
-        for (index, address) in &self.addresses {
-            let cable = self.cable_of(*index).filter(|cable| cable.up && self.is_running());
-            if let Some(cable) = cable.filter(|_| virtuals.contains(address)) {
-                owned.insert((cable.segment, *address));
+        if self.is_frr() {
+            let answered = self.observer.iter().flat_map(Observer::answered);
+            let answered = answered.map(|(cable, address)| (&self.cables[cable], address));
+            let reached = answered.filter(|(cable, _)| cable.up && self.is_running());
+            owned.extend(reached.map(|(cable, address)| (cable.segment, address)));
+        } else {
+            for (index, address) in &self.addresses {
+                let cable = self.cable_of(*index).filter(|cable| cable.up && self.is_running());
+                if let Some(cable) = cable.filter(|_| virtuals.contains(address)) {
+                    owned.insert((cable.segment, *address));
+                }
             }
         }
         let before = std::mem::replace(&mut self.owned, owned);
@@ -188,7 +263,7 @@ impl Host {
     /// Forgets in its kernel what a machine forgets without power.
     pub(crate) fn reboot(&self) -> Result<(), String> {
         let mut lines = String::new();
-        for (index, address) in &self.addresses {
+        for (index, address) in self.addresses.iter().filter(|_| !self.is_frr()) {
             let Some(cable) = self.cable_of(*index).filter(|_| !self.fixed.contains(address))
             else {
                 continue;
@@ -197,7 +272,8 @@ impl Host {
             let _ = writeln!(lines, "address del {address}/{len} dev {}", cable.interface);
         }
         lines.push_str("neighbour flush all\n");
-        self.namespace.ip(&lines)
+        self.namespace.ip(&lines)?;
+        self.mute()
     }
 }
 

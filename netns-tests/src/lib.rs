@@ -1,20 +1,21 @@
 //! The laboratory: the scenarios of `vipd_scenarios`, their runner and their judge, on real network
-//! namespaces of this machine. Nodes are vipd or keepalived, kernels are this machine's, time is
-//! real.
+//! namespaces of this machine. Nodes are vipd, keepalived or FRR, kernels are this machine's, time
+//! is real.
 //!
-//! Begin with [`world::Lab`], which is the world; [`run`] and [`agree`] are
-//! the commands. The wires between the
-//! namespaces are `vipd_sim`'s own network on packet sockets, so a cut, a loss or a delay is the
-//! same in both worlds.
+//! Begin with [`world::Lab`], which is the world; [`run`] and [`agree`] are the commands. The wires
+//! between the namespaces are `vipd_sim`'s own network on packet sockets, so a cut, a loss or a
+//! delay is the same in both worlds.
 
 #![forbid(unsafe_code)]
 
 pub mod agree;
 mod client;
+mod frr;
 mod hosts;
 pub mod marks;
 pub mod namespaces;
 pub mod node;
+mod observer;
 pub mod run;
 mod seen;
 pub mod skips;

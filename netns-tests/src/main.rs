@@ -1,4 +1,4 @@
-//! `viplab`: plays scenarios on real network namespaces, with vipd or keepalived on each host.
+//! `viplab`: plays scenarios on real network namespaces, with vipd, keepalived or FRR on each host.
 //!
 //! Arguments and exit status only; what it does is in [`vipd_netns_tests::run`] and
 //! [`vipd_netns_tests::agree`].
@@ -94,7 +94,7 @@ struct AgreeArguments {
 /// What a scenario is played on.
 #[derive(Args)]
 struct On {
-    /// What runs on a host: vipd (unless said otherwise) or keepalived. May be repeated.
+    /// What runs on a host: vipd (unless said otherwise), keepalived or frr. May be repeated.
     #[arg(long = "node", value_name = "HOST=KIND", value_parser = node)]
     nodes: Vec<(String, Kind)>,
     /// The program vipd, instead of the one beside this program.

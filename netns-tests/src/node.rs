@@ -1,4 +1,4 @@
-//! The VRRP process of a host: vipd or keepalived, in the host's namespace.
+//! The VRRP process of a host: vipd, keepalived or FRR, in the host's namespace.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -24,6 +24,8 @@ pub enum Kind {
     Vipd,
     /// keepalived, as it is installed.
     Keepalived,
+    /// FRR's vrrpd with its zebra, as they are installed.
+    Frr,
 }
 
 impl FromStr for Kind {
@@ -33,7 +35,8 @@ impl FromStr for Kind {
         match text {
             "vipd" => Ok(Self::Vipd),
             "keepalived" => Ok(Self::Keepalived),
-            other => Err(format!("`{other}` is neither vipd nor keepalived")),
+            "frr" => Ok(Self::Frr),
+            other => Err(format!("`{other}` is none of vipd, keepalived and frr")),
         }
     }
 }
@@ -43,6 +46,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Vipd => "vipd",
             Self::Keepalived => "keepalived",
+            Self::Frr => "frr",
         })
     }
 }
@@ -54,6 +58,39 @@ const READY: &str = "ready";
 const CONTROL: &str = "/run/vipd.sock";
 /// How long a node may take to obey an order. Meanwhile no frame of anybody passes.
 const OBEYS_WITHIN: Duration = Duration::from_millis(200);
+
+/// What a shell does that becomes the program: it waits for the word. What is written below /run
+/// is the node's own: `ip netns exec` gives it mounts of its own.
+const GATE: &str =
+    "mount -t tmpfs tmpfs /run && >\"$1\" && shift && read go && exec \"$@\" </dev/null";
+
+/// The same for FRR: zebra runs before vrrpd can. A signal to stop is vrrpd's; zebra goes after
+/// it, once it has done what vrrpd asked of it last. Both give up root, and keep their files
+/// where the user frr may write.
+const FRR_GATE: &str = r#"
+mark=$1 vrrpd=$2 file=$3 run=/run/frr
+as="-u frr -g frr -P 0 --log stdout"
+mount -t tmpfs tmpfs /run && install -d -o frr -g frr $run &&
+  install -o frr -g frr -m 600 "$file" $run/vrrpd.conf &&
+  install -o frr -g frr -m 600 /dev/null $run/zebra.conf || exit 1
+daemon() {
+  exec "${vrrpd%/*}/$1" -f $run/$1.conf -i $run/$1.pid -z $run/zserv --vty_socket $run $as
+}
+v=
+trap 'if [ "$v" ]; then kill "$v"; else kill "$z"; exit 1; fi' TERM
+(daemon zebra </dev/null) & z=$!
+until [ -S $run/zserv ]; do kill -0 $z || exit 1; sleep 0.01; done
+>"$mark"
+read go || { kill $z; exit 1; }
+(daemon vrrpd </dev/null) & v=$!
+wait $v; status=$?
+# The trap interrupts the first wait.
+if [ $status -gt 128 ]; then wait $v; status=$?; fi
+sleep 0.1
+kill $z
+wait $z
+exit $status
+"#;
 
 /// A host's process, whether it runs or not.
 #[derive(Debug)]
@@ -133,14 +170,15 @@ impl Node {
     /// laboratory does, however that ends.
     fn prepare(&self) -> io::Result<Child> {
         let log = File::options().create(true).append(true).open(self.folder.join("log"))?;
-        // What it writes below /run is its own: `ip netns exec` gives it mounts of its own.
-        let gate =
-            "mount -t tmpfs tmpfs /run && >\"$1\" && shift && read go && exec \"$@\" </dev/null";
         let mark = self.folder.join(READY);
         let _ = fs::remove_file(&mark);
         let entering = self.namespace.entering();
         let mut command = Command::new(entering[0]);
         command.args(&entering[1..]).args(["setpriv", "--pdeathsig", "TERM"]);
+        let gate = match self.kind {
+            Kind::Vipd | Kind::Keepalived => GATE,
+            Kind::Frr => FRR_GATE,
+        };
         command.args(["sh", "-c", gate, "sh"]).arg(mark).arg(&self.program);
         match self.kind {
             Kind::Vipd => {
@@ -151,6 +189,9 @@ impl Node {
                 command.args(["-n", "-l", "-D", "-P", "-f"]).arg(self.file());
                 command.args(["-p", "/run/keepalived.pid", "-r", "/run/vrrp.pid"]);
                 command.args(["-i", &self.host]);
+            }
+            Kind::Frr => {
+                command.arg(self.file());
             }
         }
         command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
@@ -181,14 +222,6 @@ impl Node {
         }
     }
 
-    /// Whether an operator can order anything of it.
-    pub(crate) const fn takes_orders(&self) -> Result<(), &'static str> {
-        match self.kind {
-            Kind::Vipd => Ok(()),
-            Kind::Keepalived => Err("keepalived takes no orders"),
-        }
-    }
-
     /// An operator orders something, as `vipd yield` and its like do.
     pub(crate) fn order(&self, instance: &str, order: Order) -> Result<(), String> {
         let Some(pid) = self.pid() else { return Ok(()) };
@@ -207,22 +240,20 @@ impl Node {
 
     /// SIGKILL, to all of its processes: none lives on to start another one or to say goodbye.
     pub(crate) fn kill(&mut self) {
-        self.signal(Signal::SIGSTOP, false);
-        self.signal(Signal::SIGKILL, true);
-        if let Some(mut child) = self.child.take() {
-            let _ = child.wait();
+        if let Some(child) = self.child.take() {
+            end(child);
         }
         self.stopping = false;
     }
 
     /// SIGSTOP, to all of its processes.
     pub(crate) fn pause(&self) {
-        self.signal(Signal::SIGSTOP, false);
+        self.child.iter().for_each(|child| signal(child, Signal::SIGSTOP, false));
     }
 
     /// SIGCONT.
     pub(crate) fn resume(&self) {
-        self.signal(Signal::SIGCONT, true);
+        self.child.iter().for_each(|child| signal(child, Signal::SIGCONT, true));
     }
 
     /// Whether it ended since it was asked last, and if so whether in good order.
@@ -239,37 +270,50 @@ impl Node {
         lines[lines.len().saturating_sub(10)..].join("\n")
     }
 
-    fn pid(&self) -> Option<Pid> {
-        let child = self.child.as_ref()?;
-        i32::try_from(child.id()).ok().map(Pid::from_raw)
+    pub(crate) const fn kind(&self) -> Kind {
+        self.kind
     }
 
-    /// Children come after or before their parents.
-    fn signal(&self, signal: Signal, children_first: bool) {
-        let Some(pid) = self.pid() else { return };
-        let mut tree = vec![pid];
-        let mut next = 0;
-        while let Some(parent) = tree.get(next).copied() {
-            tree.extend(children(parent));
-            next += 1;
-        }
-        if children_first {
-            tree.reverse();
-        }
-        for process in tree {
-            let _ = kill(process, signal);
-        }
+    fn pid(&self) -> Option<Pid> {
+        self.child.as_ref().and_then(pid)
     }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
         self.kill();
-        if let Some(mut ready) = self.ready.take() {
-            let _ = ready.kill();
-            let _ = ready.wait();
+        if let Some(ready) = self.ready.take() {
+            end(ready);
         }
     }
+}
+
+/// Ends a process and all that come from it, at once.
+fn end(mut child: Child) {
+    signal(&child, Signal::SIGSTOP, false);
+    signal(&child, Signal::SIGKILL, true);
+    let _ = child.wait();
+}
+
+/// Children come after or before their parents.
+fn signal(child: &Child, signal: Signal, children_first: bool) {
+    let Some(pid) = pid(child) else { return };
+    let mut tree = vec![pid];
+    let mut next = 0;
+    while let Some(parent) = tree.get(next).copied() {
+        tree.extend(children(parent));
+        next += 1;
+    }
+    if children_first {
+        tree.reverse();
+    }
+    for process in tree {
+        let _ = kill(process, signal);
+    }
+}
+
+fn pid(child: &Child) -> Option<Pid> {
+    i32::try_from(child.id()).ok().map(Pid::from_raw)
 }
 
 fn children(parent: Pid) -> Vec<Pid> {

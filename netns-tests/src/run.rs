@@ -13,6 +13,7 @@ use vipd_scenarios::runner::{self, Outcome};
 use vipd_scenarios::scenario::{Host, Scenario};
 use vipd_sim::run::{Ended, Read, Told, read};
 
+use crate::frr;
 use crate::node::Kind;
 use crate::steps;
 use crate::world::Lab;
@@ -40,6 +41,13 @@ pub struct Request {
     pub stop: fn() -> bool,
 }
 
+impl Request {
+    /// What runs on a host.
+    pub(crate) fn kind_of(&self, host: &Host) -> Kind {
+        self.nodes.get(&*host.name).copied().unwrap_or_default()
+    }
+}
+
 /// Does what is asked for.
 ///
 /// # Errors
@@ -53,7 +61,7 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         let (scenario, seed) = (&scenario, scenario.seed);
         Told { scenario, seed, outcome, wall, notes: &notes }.print(frames, request.json, out)
     };
-    let lacking = steps::lacking(&scenario);
+    let lacking = steps::lacking(&scenario, &request.nodes);
     if !lacking.is_empty() {
         return print(&runner::skip(&scenario, lacking), Duration::ZERO, 0, out);
     }
@@ -83,7 +91,11 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     for trouble in lab.trouble() {
         writeln!(err, "trouble in the laboratory: {trouble}")?;
     }
-    Ok(if lab.trouble().is_empty() { ended } else { Ended::Failed })
+    for difference in lab.differences() {
+        writeln!(err, "kernel and wire differ: {difference}")?;
+    }
+    let sound = lab.trouble().is_empty() && lab.differences().is_empty();
+    Ok(if sound { ended } else { Ended::Failed })
 }
 
 /// What runs on each host: which kind, and where its program is.
@@ -99,6 +111,14 @@ pub(crate) fn programs(
     let program = |kind: Kind| match kind {
         Kind::Keepalived => found("keepalived")
             .ok_or_else(|| "keepalived is not installed (Debian package keepalived)".to_string()),
+        Kind::Frr => {
+            let daemons = ["zebra", "vrrpd"].map(|name| Path::new(frr::FOLDER).join(name));
+            let [_, vrrpd] = daemons.clone();
+            let complete = daemons.iter().all(|path| path.is_file());
+            complete.then_some(vrrpd).ok_or_else(|| {
+                format!("FRR is not installed in {} (Debian package frr)", frr::FOLDER)
+            })
+        }
         Kind::Vipd => match &request.vipd {
             Some(path) if path.is_file() => Ok(path.clone()),
             Some(path) => Err(format!("there is no program {}", path.display())),
@@ -110,7 +130,7 @@ pub(crate) fn programs(
         },
     };
     let of_host = |host: &Host| {
-        let kind = request.nodes.get(&*host.name).copied().unwrap_or_default();
+        let kind = request.kind_of(host);
         let program = if host.config.is_some() { program(kind)? } else { PathBuf::new() };
         Ok((kind, program))
     };

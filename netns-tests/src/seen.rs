@@ -11,6 +11,7 @@ use vipd_sim::network::{PortId, seen_advert};
 use vipd_sim::packets::Slot;
 
 use crate::hosts::Held;
+use crate::observer::{self, Found};
 use crate::watch::Word;
 use crate::world::Lab;
 
@@ -26,6 +27,9 @@ impl Lab {
     pub(crate) fn on_left(&mut self, from: PortId, bytes: &[u8], record: &mut dyn Recorder) {
         let port = self.net.port(from);
         let (Some(id), segment) = (port.host, port.segment) else { return };
+        if observer::is_for_observer(bytes) {
+            return self.on_answer(id, from, bytes, record);
+        }
         let host = &mut self.hosts[usize::from(id.0)];
         if host.frozen {
             if host.held.len() < CARD_QUEUE {
@@ -56,6 +60,58 @@ impl Lab {
             }
         }
         self.net.transmit(from, packet, record);
+    }
+
+    /// A host answered the observer at its port.
+    fn on_answer(&mut self, id: HostId, at: PortId, bytes: &[u8], record: &mut dyn Recorder) {
+        let host = &mut self.hosts[usize::from(id.0)];
+        let cable = host.cables.iter().position(|cable| cable.port == at);
+        let (Some(cable), Some(observer)) = (cable, &mut host.observer) else { return };
+        if observer.hear(cable, bytes) {
+            self.tell_owned(id, record);
+        }
+    }
+
+    /// Asks from outside whoever is to be asked by now, and tells what the answers show.
+    pub(crate) fn observe_hosts(&mut self, record: &mut dyn Recorder) {
+        let now = self.net.now;
+        for place in 0..self.hosts.len() {
+            let host = &mut self.hosts[place];
+            let Some(mut observer) = host.observer.take() else { continue };
+            let mut found = Vec::new();
+            if observer.next().is_some_and(|next| next <= now) {
+                let host = &*host;
+                let trouble = &mut self.trouble;
+                let held = |cable, address| host.holds(cable, address);
+                found = observer.ask(now, held, |cable: usize, frame| {
+                    let cable = &host.cables[cable];
+                    if let Err(error) = cable.plug.send(frame) {
+                        trouble.push(format!("a question into {}: {error}", cable.end));
+                    }
+                });
+            }
+            self.hosts[place].observer = Some(observer);
+            for found in found {
+                self.on_found(HostId(place as u16), found, record);
+            }
+        }
+    }
+
+    fn on_found(&mut self, id: HostId, found: Found, record: &mut dyn Recorder) {
+        let (place, now) = (usize::from(id.0), self.net.now);
+        match found {
+            Found::Silent => self.tell_owned(id, record),
+            // Of FRR the kernel says nothing that could differ.
+            Found::Differs { .. } if self.hosts[place].is_frr() => {}
+            Found::Differs { address, held } => {
+                let name = &self.names[place];
+                self.differences.push(if held {
+                    format!("{now}: {name} has {address} by its kernel, and nobody answers for it")
+                } else {
+                    format!("{now}: {name} answers for {address}, and its kernel has it not")
+                });
+            }
+        }
     }
 
     /// A frame comes to a host.

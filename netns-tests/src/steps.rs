@@ -1,5 +1,6 @@
 //! What each step of a scenario does to real hosts, and which steps this world lacks.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -10,10 +11,12 @@ use vipd_sim::link::{Cut, Path};
 use vipd_sim::network::Due;
 
 use crate::hosts::Held;
+use crate::node::Kind;
 use crate::world::Lab;
 
-/// Why this world lacks a step, if it does.
-pub(crate) fn lacks(step: &Step) -> Result<(), String> {
+/// Why this world lacks a step, if it does. `kind` says what runs on a host.
+pub(crate) fn lacks(step: &Step, kind: impl Fn(HostId) -> Kind) -> Result<(), String> {
+    let is_frr = |host: &HostId| kind(*host) == Kind::Frr;
     let reason = match step {
         Step::Freeze { clock: true, .. } => "a real machine's clock cannot be stopped",
         Step::ClockDrift { .. } => "a real kernel's clock keeps its rate",
@@ -22,6 +25,14 @@ pub(crate) fn lacks(step: &Step) -> Result<(), String> {
         Step::Tracker { .. } => "trackers run in the process, nobody sets their value",
         Step::KernelFails { .. } => "a real kernel does not fail at will",
         Step::KernelLate { .. } => "a real kernel takes the time that it takes",
+        Step::Reload { host, .. } if is_frr(host) => "FRR only adds what a file says anew",
+        Step::RemoveAddress { host, .. } if is_frr(host) => "nobody puts FRR's addresses back",
+        Step::FlapVirtualMac { host, .. } if is_frr(host) => "FRR's macvlan is never taken down",
+        Step::Operator { host, .. } => match kind(*host) {
+            Kind::Vipd => return Ok(()),
+            Kind::Keepalived => "keepalived takes no orders",
+            Kind::Frr => "FRR takes no orders",
+        },
         Step::Start(_)
         | Step::Stop(_)
         | Step::Kill(_)
@@ -41,17 +52,21 @@ pub(crate) fn lacks(step: &Step) -> Result<(), String> {
         | Step::RemoveAddress { .. }
         | Step::Reload { .. }
         | Step::FlapVirtualMac { .. }
-        | Step::Operator { .. }
         | Step::Inject(_) => return Ok(()),
     };
     Err(format!("{}: {reason}", step.name()))
 }
 
 /// Why a scenario cannot be played here: one reason for each kind of step that this world lacks.
+/// `nodes` says what runs on a host; vipd where nothing is said.
 #[must_use]
-pub fn lacking(scenario: &Scenario) -> Vec<String> {
+pub fn lacking(scenario: &Scenario, nodes: &BTreeMap<String, Kind>) -> Vec<String> {
+    let kind = |id: HostId| {
+        let name = &*scenario.hosts[usize::from(id.0)].name;
+        nodes.get(name).copied().unwrap_or_default()
+    };
     let mut reasons: Vec<String> = Vec::new();
-    for reason in scenario.steps.iter().filter_map(|timed| lacks(&timed.step).err()) {
+    for reason in scenario.steps.iter().filter_map(|timed| lacks(&timed.step, kind).err()) {
         if !reasons.contains(&reason) {
             reasons.push(reason);
         }
@@ -126,9 +141,13 @@ impl Lab {
                 let of = &mut self.hosts[usize::from(host.0)];
                 let Some(node) = &of.node else { return Ok(()) };
                 node.put(config).map_err(|error: io::Error| error.to_string())?;
-                of.config = read;
-                if node.runs() {
+                let runs = node.runs();
+                if runs {
                     node.reload();
+                }
+                of.config = read;
+                of.observe();
+                if runs {
                     self.tell_configured(*host, record);
                 }
                 Ok(())
@@ -151,6 +170,10 @@ impl Lab {
             host.start_wanted = node.stopping;
             return;
         }
+        let muted = host.mute();
+        self.trouble.extend(muted.err());
+        let host = &mut self.hosts[usize::from(id.0)];
+        let Some(node) = host.node.as_mut() else { return };
         if let Err(error) = node.start() {
             self.trouble.push(format!(
                 "cannot start the process of {}: {error}",

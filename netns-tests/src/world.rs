@@ -28,6 +28,7 @@ use vipd_sim::topology;
 use crate::hosts::Host;
 use crate::namespaces::{Namespace, Namespaces};
 use crate::node::{Kind, Node};
+use crate::observer;
 use crate::steps;
 use crate::watch::Word;
 
@@ -55,6 +56,8 @@ pub struct Lab {
     pub(crate) users: BTreeMap<MacAddress, HostId>,
     /// What went wrong in the laboratory itself: then the run tells nothing.
     pub(crate) trouble: Vec<String>,
+    /// What kernels and observers on the wire did not agree on.
+    pub(crate) differences: Vec<String>,
     /// The other ends of all cables.
     pub(crate) wires: Namespace,
     /// Hosts whose process starts with the run.
@@ -103,6 +106,9 @@ impl Lab {
         wait_for(&hosts)?;
         let mut setting = topology::setting(scenario);
         setting.tolerance = tolerance;
+        if hosts.iter().any(Host::is_frr) {
+            setting.release = setting.release.max(observer::LATE);
+        }
         for host in &mut setting.hosts {
             host.speaks = false;
         }
@@ -116,6 +122,7 @@ impl Lab {
             injections: Vec::new(),
             users: BTreeMap::new(),
             trouble: Vec::new(),
+            differences: Vec::new(),
             wires,
             setting,
             tolerance,
@@ -156,6 +163,12 @@ impl Lab {
     #[must_use]
     pub fn trouble(&self) -> &[String] {
         &self.trouble
+    }
+
+    /// Where kernels and the observers on the wire do not agree on who owns an address.
+    #[must_use]
+    pub fn differences(&self) -> &[String] {
+        &self.differences
     }
 
     /// Tells what is there at time zero, and starts what starts with the run.
@@ -236,6 +249,7 @@ impl Lab {
         }
         self.do_due(self.now().min(until), record);
         self.net.now = self.net.now.max(self.now().min(until));
+        self.observe_hosts(record);
         self.look_after(record);
     }
 
@@ -275,6 +289,8 @@ impl Lab {
     /// Waits until something comes in or is due, at most until `until`.
     fn wait(&self, until: WorldTime) -> io::Result<()> {
         let first = self.net.queue.first().unwrap_or(until).min(until);
+        let observers = self.hosts.iter().filter_map(|host| host.observer.as_ref()?.next());
+        let first = observers.min().unwrap_or(first).min(first);
         let wait = first.since(self.now()).min(LOOK);
         let cables = self.hosts.iter().flat_map(|host| &host.cables);
         let watches = self.hosts.iter().map(|host| host.watch.as_fd());
@@ -318,13 +334,8 @@ impl World for Lab {
     }
 
     fn supports(&self, step: &Step) -> Result<(), String> {
-        if let Step::Operator { host, .. } = step
-            && let Some(node) = &self.hosts[usize::from(host.0)].node
-            && let Err(reason) = node.takes_orders()
-        {
-            return Err(format!("{}: {reason}", step.name()));
-        }
-        steps::lacks(step)
+        let kind = |id: HostId| self.hosts[usize::from(id.0)].node.as_ref().map(Node::kind);
+        steps::lacks(step, |id| kind(id).unwrap_or_default())
     }
 
     fn apply(&mut self, step: &TimedStep, record: &mut dyn Recorder) {

@@ -1,7 +1,7 @@
 //! Scenarios on real namespaces, side by side: real time is what they cost.
 //!
-//! They need root, iproute2 and keepalived; those with vipd need it built. What is missing is a
-//! skip in plain sight, and a failure under `CI=true`.
+//! They need root, iproute2, keepalived and FRR; those with vipd need it built. What is missing is
+//! a skip in plain sight, and a failure under `CI=true`.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -36,7 +36,7 @@ const AB: [&str; 2] = ["a", "b"];
 const KEEPALIVED: [Kind; 2] = [Kind::Keepalived, Kind::Keepalived];
 const VIPD: [Kind; 2] = [Kind::Vipd, Kind::Vipd];
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 12] = [
     pair("failover/pkill-master", DIRECTORS, KEEPALIVED),
     pair("failover/pkill-master", DIRECTORS, [Kind::Vipd, Kind::Keepalived]),
     pair("failover/pkill-master", DIRECTORS, [Kind::Keepalived, Kind::Vipd]),
@@ -50,6 +50,8 @@ const CASES: [Case; 11] = [
     // A resignation by a cable that is out must not leave when it is back.
     pair("unicast/short-flap", AB, VIPD),
     pair("operator/hold", AB, VIPD),
+    // FRR's address never leaves: the observer on the wire alone tells who owns it.
+    pair("version/v3-1s", AB, [Kind::Vipd, Kind::Frr]),
 ];
 
 fn scenario(name: &str) -> PathBuf {
@@ -168,6 +170,21 @@ fn a_scenario_with_a_step_that_the_real_world_lacks_is_skipped_in_plain_sight() 
     assert_eq!(ended, Ended::Skipped, "{text}");
     assert!(text.contains("skipped: clock_drift: a real kernel's clock keeps its rate"), "{text}");
     assert!(text.ends_with("verdict: skip\n") || text.contains("verdict: skip\n"), "{text}");
+}
+
+#[test]
+fn what_frr_cannot_do_ends_the_run_before_it_begins() {
+    // It can be told what is missing where FRR and root are there; a step needs neither.
+    let (ended, text) = play(&request("election/reload", &[("b", Kind::Frr)]));
+    assert_eq!(ended, Ended::Skipped, "{text}");
+    assert!(text.contains("skipped: reload: FRR only adds what a file says anew"), "{text}");
+    let able = request("version/v3-1s", &[("a", Kind::Frr), ("b", Kind::Frr)]);
+    if let Some(reason) = lacks(&able) {
+        return skip(&reason);
+    }
+    let (ended, text) = play(&request("unicast/restart", &[("a", Kind::Vipd), ("b", Kind::Frr)]));
+    assert_eq!(ended, Ended::Unusable, "{text}");
+    assert!(text.ends_with("error: b: VI_1: FRR has no `authentication`\n"), "{text}");
 }
 
 #[test]
