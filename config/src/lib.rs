@@ -32,6 +32,9 @@ pub struct Options {
     pub config_id: Option<String>,
     /// Whose rules instances follow unless a keyword says otherwise.
     pub profile: Profile,
+    /// Virtual servers are somebody else's, as with keepalived's `-P`: they are read and checked,
+    /// but nothing is said of what is not built of them.
+    pub vrrp_only: bool,
 }
 
 /// A configuration without an error.
@@ -72,7 +75,7 @@ pub fn load_from(
 ) -> Result<Loaded, Box<Report>> {
     let document = text::read_from(files, path, &text_options(options));
     let mut found = document.diagnostics;
-    let mut draft = meaning::Draft::new(options.profile);
+    let mut draft = meaning::Draft::new(options.profile, options.vrrp_only);
     let statements = &document.statements;
     meaning::walk(statements, keywords::Place::Root, &mut draft, options.profile, &mut found);
     if found.len() >= meaning::MOST_FINDINGS {

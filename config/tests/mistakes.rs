@@ -8,7 +8,7 @@ use vipd_engine::Profile;
 
 fn read(text: &str, profile: Profile) -> Result<Loaded, Box<Report>> {
     let files = InMemory::new().with("/k.conf", text);
-    load_from(&files, Path::new("/k.conf"), &Options { config_id: None, profile })
+    load_from(&files, Path::new("/k.conf"), &Options { profile, ..Options::default() })
 }
 
 /// The report on a file that is refused.
@@ -357,4 +357,31 @@ fn many_mistakes_end_in_one_that_says_so() {
     let last = report.diagnostics.iter().next().unwrap();
     assert_eq!(last.code, "too-many-mistakes");
     assert!(report.diagnostics.len() < 250);
+}
+
+#[test]
+fn with_vrrp_only_nothing_is_said_of_what_is_not_built_of_virtual_servers() {
+    let servers = "virtual_server 10.0.0.100 80 {\n    protocol TCP\n    lb_algo rr\n    \
+                   lb_kind NAT\n    real_server 10.0.0.1 80 {\n        HTTP_GET {\n            \
+                   url {\n                path /\n            }\n        }\n    }\n}\n\
+                   virtual_server fwmark 3 {\n}\nvirtual_server_group G {\n}\n";
+    let text = format!("{}{servers}", instance(""));
+    let read = |vrrp_only| {
+        let files = InMemory::new().with("/k.conf", text.as_str());
+        load_from(&files, Path::new("/k.conf"), &Options { vrrp_only, ..Options::default() })
+    };
+    let silent = read(true).unwrap();
+    assert_eq!(silent.report.to_string(), "");
+    assert_eq!(silent.virtual_servers.len(), 1);
+    let codes =
+        |report: &Report| -> Vec<_> { report.diagnostics.iter().map(|found| found.code).collect() };
+    assert_eq!(
+        codes(&read(false).unwrap_err()),
+        ["not-acted-on", "not-built", "not-built", "not-built"]
+    );
+    // A mistake stays one.
+    let mistaken = text.replace("10.0.0.1 80", "10.0.0.1 99999");
+    let files = InMemory::new().with("/k.conf", mistaken);
+    let options = Options { vrrp_only: true, ..Options::default() };
+    assert!(load_from(&files, Path::new("/k.conf"), &options).is_err());
 }

@@ -80,7 +80,7 @@ fn instance() -> impl Strategy<Value = String> {
 
 fn check(text: &str, profile: Profile) -> Result<(), TestCaseError> {
     let files = InMemory::new().with("/k.conf", text);
-    let options = Options { config_id: Some("a".to_owned()), profile };
+    let options = Options { config_id: Some("a".to_owned()), profile, vrrp_only: false };
     match load_from(&files, Path::new("/k.conf"), &options) {
         Ok(loaded) => {
             prop_assert!(!loaded.report.diagnostics.has_errors());

@@ -12,7 +12,7 @@ use vipd_engine::{InstanceName, Profile, Rules, Version};
 
 fn load_as(profile: Profile, text: &str) -> Loaded {
     let files = InMemory::new().with("/k.conf", text);
-    let options = Options { config_id: None, profile };
+    let options = Options { profile, ..Options::default() };
     load_from(&files, Path::new("/k.conf"), &options).unwrap_or_else(|report| panic!("{report}"))
 }
 

@@ -163,7 +163,7 @@ fn main() -> ExitCode {
             suite(&request, &mut out, &mut err).map(Ended::status)
         }
         Command::Config(ConfigArguments { file, id, profile }) => {
-            let options = Options { config_id: id, profile };
+            let options = Options { config_id: id, profile, ..Options::default() };
             show(&file, &options, Form::Json, colour(), &mut out, &mut err).map(Shown::status)
         }
     };

@@ -250,6 +250,43 @@ impl Place {
         self.rows().iter().chain(common)
     }
 
+    /// A virtual server, or a part of one.
+    const fn is_of_virtual_servers(self) -> bool {
+        match self {
+            Self::VirtualServerGroup
+            | Self::VirtualServer
+            | Self::RealServer
+            | Self::Ssl
+            | Self::Check
+            | Self::TcpCheck
+            | Self::HttpGet
+            | Self::Url
+            | Self::SmtpCheck
+            | Self::DnsCheck
+            | Self::MiscCheck
+            | Self::UdpCheck
+            | Self::BfdCheck
+            | Self::FileCheck => true,
+            Self::Root
+            | Self::GlobalDefs
+            | Self::VrrpInstance
+            | Self::Authentication
+            | Self::AuthHmac
+            | Self::AddressLine
+            | Self::PeerLine
+            | Self::TrackLine
+            | Self::RouteLine
+            | Self::RuleLine
+            | Self::SyncGroup
+            | Self::VrrpScript
+            | Self::TrackFile
+            | Self::TrackProcess
+            | Self::BfdInstance
+            | Self::GarpGroup
+            | Self::TrackGroup => false,
+        }
+    }
+
     /// Words in a line, not keywords that open one.
     #[must_use]
     pub const fn is_line(self) -> bool {
@@ -378,6 +415,15 @@ pub(crate) enum Show {
 
 /// Rows are written as `Keyword::new(..)` and a chain of what is special about them.
 impl Keyword {
+    /// Whether it stands in a virtual server, or opens one or a part of one.
+    pub(crate) const fn is_of_virtual_servers(&self) -> bool {
+        let inside = match self.form {
+            Form::Block(place) => place.is_of_virtual_servers(),
+            Form::Line | Form::List(_) => false,
+        };
+        inside || self.place.is_of_virtual_servers()
+    }
+
     const fn new(
         place: Place,
         name: &'static str,

@@ -16,11 +16,14 @@ pub(crate) fn virtual_server(draft: &mut Draft, line: &mut Line<'_>) {
     let special = [("fwmark", ()), ("group", ())];
     if line.peek().is_some_and(|word| special.iter().any(|(name, ())| *name == word.text)) {
         let (text, at) = line.rest().expect("a word was seen");
+        line.skip_block = true;
+        if draft.vrrp_only {
+            return;
+        }
         let message =
             format!("`virtual_server {text}` is not built yet, and it changes what the kernel has");
         let found = Diagnostic::error("not-built", message).at(at);
         line.report(found.help("only `virtual_server ADDRESS PORT` is read so far"));
-        line.skip_block = true;
         return;
     }
     let Some((address, _)) = line.address() else {
@@ -63,7 +66,7 @@ pub(crate) fn forwarding(draft: &mut Draft, line: &mut Line<'_>) {
         return;
     };
     draft.server().config.forwarding = forwarding;
-    if let Some((text, at)) = line.rest() {
+    if let Some((text, at)) = line.rest().filter(|_| !draft.vrrp_only) {
         let message = format!("`{text}` after `TUN` is not built yet, and it changes the kernel");
         line.error("not-built", at, message);
     }

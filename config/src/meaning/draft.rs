@@ -55,6 +55,8 @@ impl<T> Placed<T> {
 /// A whole file as it was written.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Draft {
+    /// Nothing is said of what is not built of virtual servers.
+    pub vrrp_only: bool,
     pub globals: Globals,
     pub instances: Vec<Placed<InstanceDraft>>,
     pub groups: Vec<Placed<GroupDraft>>,
@@ -68,9 +70,9 @@ pub(crate) struct Draft {
 const INSIDE: &str = "the head of the block was read";
 
 impl Draft {
-    pub fn new(profile: Profile) -> Self {
+    pub fn new(profile: Profile, vrrp_only: bool) -> Self {
         let globals = Globals { profile, ..Globals::default() };
-        Self { globals, ..Self::default() }
+        Self { globals, vrrp_only, ..Self::default() }
     }
 
     pub fn instance(&mut self) -> &mut InstanceDraft {

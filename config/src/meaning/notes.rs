@@ -17,7 +17,7 @@ pub(super) fn checked_only(draft: &Draft, found: &mut Diagnostics) {
     let mail = mail_rows
         .find(|row| row.standing == Standing::Checked && globals.given.contains_key(row.sets))
         .and_then(|row| globals.place(row.sets, None));
-    let servers = draft.virtual_servers.iter().map(|server| {
+    let servers = draft.virtual_servers.iter().filter(|_| !draft.vrrp_only).map(|server| {
         let (address, port) = (server.value.config.address, server.value.config.port);
         let address = match address {
             IpAddr::V4(address) => format!("{address}:{port}"),

@@ -43,6 +43,7 @@ fn known(
                 found.push(Diagnostic::warning("deprecated", message).at(at).help(way_out));
             }
         }
+        Standing::NotBuilt(_) if draft.vrrp_only && row.is_of_virtual_servers() => return,
         Standing::NotBuilt(effect) => return found.push(not_built(row, effect, at)),
         Standing::NoEffect => {
             let message = format!("`{}` has no effect", row.name);
