@@ -13,9 +13,11 @@ use serde_json::Value;
 use tracing::Level;
 use vipd::control::{self, DEFAULT_PATH};
 use vipd::driver::Ended;
+use vipd::keepalived;
+use vipd::log::Log;
 use vipd::reload::Source;
 use vipd::scripts;
-use vipd::startup::{self, Failure};
+use vipd::startup::{self, Failure, Run};
 use vipd_config::Options;
 use vipd_config::diagnostics::Colour;
 use vipd_config::show::{Form, Shown, check, profile, show};
@@ -172,6 +174,9 @@ struct RunArguments {
     /// The file, as keepalived reads it.
     #[arg(short, long, value_name = "FILE")]
     file: PathBuf,
+    /// VRRP only, as keepalived's -P: virtual servers are somebody else's.
+    #[arg(short = 'P', long)]
+    vrrp: bool,
     /// The least that is logged: error, warn, info, debug, or trace (every packet).
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log: Level,
@@ -239,7 +244,7 @@ struct Reading {
 
 impl From<Reading> for Options {
     fn from(reading: Reading) -> Self {
-        Self { config_id: reading.id, profile: reading.profile }
+        Self { config_id: reading.id, profile: reading.profile, ..Self::default() }
     }
 }
 
@@ -247,6 +252,9 @@ impl From<Reading> for Options {
 const FAILED: u8 = 1;
 
 fn main() -> ExitCode {
+    if std::env::args_os().next().is_some_and(|name| keepalived::is_meant(&name)) {
+        return ExitCode::from(keepalived::main(std::env::args_os(), colour()));
+    }
     let status = match Arguments::parse().command {
         Command::Run(arguments) => Ok(run(arguments)),
         Command::Status(StatusArguments { json, reaching }) => status(&reaching, json),
@@ -277,24 +285,24 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: RunArguments) -> u8 {
-    let RunArguments { file, log, reading, reaching } = arguments;
-    tracing_subscriber::fmt()
-        .with_max_level(log)
-        .with_writer(io::stderr)
-        .with_ansi(false)
-        .with_target(false)
-        // A log that nobody reads is no reason to end.
-        .log_internal_errors(false)
-        .init();
-    let source = Source { file, options: reading.into() };
-    match startup::run(&source, &reaching.socket, colour()) {
+    let RunArguments { file, vrrp, log, reading, reaching } = arguments;
+    Log::console(log).init();
+    let source = Source { file, options: Options { vrrp_only: vrrp, ..reading.into() } };
+    let run = Run {
+        source: &source,
+        control: &reaching.socket,
+        colour: colour(),
+        detach: false,
+        pid_files: Vec::new(),
+    };
+    match startup::run(&run) {
         Ok(Ended::Released) => 0,
         Ok(Ended::GaveUp) => FAILED,
         Err(failure) => {
             eprintln!("error: {failure}");
             match failure {
                 Failure::Unusable => Shown::Unusable.status(),
-                Failure::Refused { .. } => FAILED,
+                Failure::Unprivileged(_) | Failure::Refused { .. } => FAILED,
             }
         }
     }

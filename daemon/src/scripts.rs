@@ -61,7 +61,8 @@ impl Helper {
     /// Those of starting a program.
     pub fn start() -> io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg(COMMAND).process_group(0);
+        // Whatever we are called, the helper is found by its command.
+        command.arg0("vipd").arg(COMMAND).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         command.spawn().map(Self)
     }

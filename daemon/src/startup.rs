@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use nix::unistd::daemon;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tracing::info;
+use tracing::{info, warn};
 use vipd_config::diagnostics::Colour;
 use vipd_config::{Loaded, Report};
 
@@ -16,6 +17,7 @@ use crate::control::Control;
 use crate::driver::{Driver, Ended, Request};
 use crate::netlink::Netlink;
 use crate::notify::Notifier;
+use crate::pid_file::PidFile;
 use crate::privileges;
 use crate::reload::{self, Followers, Source, Trigger};
 use crate::scripts::Helper;
@@ -25,11 +27,27 @@ use crate::trackers::Tracking;
 /// Requests that wait for the loop; who asks for more waits himself.
 const WAITING_REQUESTS: usize = 16;
 
+/// What is to be run, and how.
+pub struct Run<'a> {
+    /// The file.
+    pub source: &'a Source,
+    /// Where the control socket is made.
+    pub control: &'a Path,
+    /// How diagnostics are printed.
+    pub colour: Colour,
+    /// In the background: what started it goes on when the file was found to be usable.
+    pub detach: bool,
+    /// Where the process is named.
+    pub pid_files: Vec<PathBuf>,
+}
+
 /// Why it did not start.
 #[derive(Debug)]
 pub enum Failure {
     /// The file cannot be used. What is wrong with it was printed.
     Unusable,
+    /// These capabilities are missing.
+    Unprivileged(Vec<String>),
     /// Something that the process needs is refused.
     Refused {
         /// What.
@@ -43,6 +61,13 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unusable => f.write_str("the configuration cannot be used"),
+            Self::Unprivileged(missing) => {
+                let missing = missing.join(" and ");
+                write!(
+                    f,
+                    "cannot change addresses and send adverts: {missing} missing (run as root)"
+                )
+            }
             Self::Refused { what, why } => write!(f, "cannot {what}: {why}"),
         }
     }
@@ -52,10 +77,16 @@ impl fmt::Display for Failure {
 ///
 /// # Errors
 /// What kept it from starting.
-pub fn run(source: &Source, control: &Path, colour: Colour) -> Result<Ended, Failure> {
-    let loaded = read_and_check(source, colour)?;
+pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
+    let source = run.source;
+    let loaded = read_and_check(source, run.colour)?;
     require_privileges()?;
-    let control = listen(control)?;
+    // A fork copies one thread only, and there is one yet.
+    if run.detach {
+        daemon(false, false).map_err(refused("go into the background"))?;
+    }
+    let _pid_files = write_pid_files(&run.pid_files)?;
+    let control = listen(run.control)?;
     let sockets = Opened::new().map_err(refused("open raw sockets"))?;
     let helper = start_helper(&loaded)?;
     privileges::drop_to_the_needed().map_err(refused("drop capabilities"))?;
@@ -111,12 +142,15 @@ fn read_and_check(source: &Source, colour: Colour) -> Result<Loaded, Failure> {
 }
 
 fn require_privileges() -> Result<(), Failure> {
-    let what = "change addresses and send adverts";
-    let missing = privileges::missing().map_err(refused(what))?;
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(refused(what)(format!("{} missing (run as root)", missing.join(" and "))))
+    let missing = privileges::missing().map_err(refused("read our capabilities"))?;
+    if missing.is_empty() { Ok(()) } else { Err(Failure::Unprivileged(missing)) }
+}
+
+fn write_pid_files(paths: &[PathBuf]) -> Result<Vec<PidFile>, Failure> {
+    let write = |path: &PathBuf| {
+        PidFile::write(path).map_err(refused(&format!("write the pid file {}", path.display())))
+    };
+    paths.iter().map(write).collect()
 }
 
 fn listen(path: &Path) -> Result<Control, Failure> {
@@ -139,7 +173,11 @@ fn single_threaded() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
-/// SIGTERM and SIGINT stop, SIGHUP reloads.
+/// The number of `SIGRTMIN + 2`, on which keepalived writes its state as JSON.
+const JSON_DUMP: i32 = 36;
+
+/// SIGTERM and SIGINT stop, SIGHUP reloads. The signals on which keepalived writes files do not end
+/// the process, which is what they would do by themselves.
 fn listen_to_signals(
     requests: &mpsc::Sender<Request>,
     reloads: &mpsc::Sender<Trigger>,
@@ -147,6 +185,9 @@ fn listen_to_signals(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
+    let mut data = signal(SignalKind::user_defined1())?;
+    let mut statistics = signal(SignalKind::user_defined2())?;
+    let mut json = signal(SignalKind::from_raw(JSON_DUMP))?;
     let (stop, reload) = (requests.clone(), reloads.clone());
     tokio::spawn(async move {
         loop {
@@ -154,10 +195,17 @@ fn listen_to_signals(
                 Some(()) = terminate.recv() => { let _ = stop.send(Request::Stop).await; }
                 Some(()) = interrupt.recv() => { let _ = stop.send(Request::Stop).await; }
                 Some(()) = hang_up.recv() => { let _ = reload.send(Trigger::Signal).await; }
+                Some(()) = data.recv() => no_dump(),
+                Some(()) = statistics.recv() => no_dump(),
+                Some(()) = json.recv() => no_dump(),
             }
         }
     });
     Ok(())
+}
+
+fn no_dump() {
+    warn!("no file is written on a signal: `vipd status --json` says how things are");
 }
 
 fn refused<E: ToString>(what: &str) -> impl FnOnce(E) -> Failure {

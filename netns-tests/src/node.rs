@@ -182,7 +182,7 @@ impl Node {
         command.args(["sh", "-c", gate, "sh"]).arg(mark).arg(&self.program);
         match self.kind {
             Kind::Vipd => {
-                command.args(["run", "--file"]).arg(self.file());
+                command.args(["run", "--vrrp", "--file"]).arg(self.file());
                 command.args(["--id", &self.host, "--socket", CONTROL]);
             }
             Kind::Keepalived => {
