@@ -1,8 +1,8 @@
 //! keepalived.conf text to a checked engine configuration, with diagnostics that point at the line.
 //!
-//! [`load`] is the way in. [`text`] makes words and blocks of the files and knows no keyword;
-//! [`keywords`] is the table of the language; the typed meaning reads statements by that table and
-//! hands the result to the engine's own rules.
+//! [`load`] is the way in, [`explain`] the one for people. [`text`] makes words and blocks of the
+//! files and knows no keyword; [`keywords`] is the table of the language; the typed meaning reads
+//! statements by that table and hands the result to the engine's own rules.
 
 #![forbid(unsafe_code)]
 
@@ -44,8 +44,6 @@ pub struct Loaded {
     pub config: Arc<Config>,
     /// Warnings and notes.
     pub report: Report,
-    /// Every value with its origin.
-    pub effective: Effective,
     /// What a driver runs and watches.
     pub trackers: trackers::Trackers,
     /// What is run when a virtual router changes its state.
@@ -73,6 +71,39 @@ pub fn load_from(
     path: &Path,
     options: &Options,
 ) -> Result<Loaded, Box<Report>> {
+    read(files, path, options, |_, _, _| ()).map(|(loaded, ())| loaded)
+}
+
+/// As [`load`], with every value and its origin. That is many times what a driver needs, in memory
+/// and in time.
+///
+/// # Errors
+/// As [`load`].
+pub fn explain(path: &Path, options: &Options) -> Result<(Loaded, Effective), Box<Report>> {
+    explain_from(&text::Disk, path, options)
+}
+
+/// As [`explain`], from any set of files.
+///
+/// # Errors
+/// As [`load`].
+pub fn explain_from(
+    files: &dyn text::Files,
+    path: &Path,
+    options: &Options,
+) -> Result<(Loaded, Effective), Box<Report>> {
+    read(files, path, options, |draft, settled, sources| {
+        Effective::new(draft, settled, sources, options.profile)
+    })
+}
+
+/// Reads, checks, and looks at what was found before the engine's part is taken out of it.
+fn read<T>(
+    files: &dyn text::Files,
+    path: &Path,
+    options: &Options,
+    look: impl FnOnce(&meaning::Draft, &meaning::Settled, &diagnostics::Sources) -> T,
+) -> Result<(Loaded, T), Box<Report>> {
     let document = text::read_from(files, path, &text_options(options));
     let mut found = document.diagnostics;
     let mut draft = meaning::Draft::new(options.profile, options.vrrp_only);
@@ -82,28 +113,24 @@ pub fn load_from(
         let message = format!("{} findings, the rest is not read", meaning::MOST_FINDINGS);
         found.push(diagnostics::Diagnostic::error("too-many-mistakes", message));
     }
-    let settled = meaning::settle(&mut draft, options.profile, &mut found);
+    let mut settled = meaning::settle(&mut draft, options.profile, &mut found);
     let report = Report { sources: document.sources, diagnostics: found };
-    let effective = Effective::new(&draft, &settled, &report.sources, options.profile);
     let notify = settled.instances.iter().filter(|instance| !instance.notify.is_empty());
     let notify =
         notify.map(|instance| (instance.config.name.clone(), instance.notify.clone())).collect();
-    match settled.config {
-        Some(config) if !report.diagnostics.has_errors() => Ok(Loaded {
-            config: Arc::new(config),
-            report,
-            effective,
-            trackers: draft.trackers(),
-            notify,
-            mail: draft.globals.mail,
-            virtual_servers: draft
-                .virtual_servers
-                .into_iter()
-                .map(|one| one.value.config)
-                .collect(),
-        }),
-        Some(_) | None => Err(Box::new(report)),
-    }
+    let Some(config) = settled.config.take().filter(|_| !report.diagnostics.has_errors()) else {
+        return Err(Box::new(report));
+    };
+    let seen = look(&draft, &settled, &report.sources);
+    let loaded = Loaded {
+        config: Arc::new(config),
+        report,
+        trackers: draft.trackers(),
+        notify,
+        mail: draft.globals.mail,
+        virtual_servers: draft.virtual_servers.into_iter().map(|one| one.value.config).collect(),
+    };
+    Ok((loaded, seen))
 }
 
 fn text_options(options: &Options) -> text::TextOptions {

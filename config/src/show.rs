@@ -60,13 +60,13 @@ pub fn show(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<Shown> {
-    match crate::load(file, options) {
-        Ok(loaded) => {
+    match crate::explain(file, options) {
+        Ok((loaded, effective)) => {
             remark(&loaded.report, colour, err)?;
             match form {
-                Form::Text => out.write_all(text(&loaded.effective).as_bytes())?,
+                Form::Text => out.write_all(text(&effective).as_bytes())?,
                 Form::Json => {
-                    let json = serde_json::to_string_pretty(&loaded.effective)?;
+                    let json = serde_json::to_string_pretty(&effective)?;
                     writeln!(out, "{json}")?;
                 }
             }

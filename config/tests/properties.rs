@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use vipd_config::keywords::Place;
 use vipd_config::text::InMemory;
-use vipd_config::{Options, load_from};
+use vipd_config::{Options, explain_from};
 use vipd_engine::Profile;
 
 /// Values that are right somewhere, and some that are right nowhere.
@@ -81,10 +81,10 @@ fn instance() -> impl Strategy<Value = String> {
 fn check(text: &str, profile: Profile) -> Result<(), TestCaseError> {
     let files = InMemory::new().with("/k.conf", text);
     let options = Options { config_id: Some("a".to_owned()), profile, vrrp_only: false };
-    match load_from(&files, Path::new("/k.conf"), &options) {
-        Ok(loaded) => {
+    match explain_from(&files, Path::new("/k.conf"), &options) {
+        Ok((loaded, effective)) => {
             prop_assert!(!loaded.report.diagnostics.has_errors());
-            let shown = serde_json::to_value(&loaded.effective).unwrap();
+            let shown = serde_json::to_value(&effective).unwrap();
             let instances = shown["vrrp_instance"].as_array().unwrap().len();
             prop_assert_eq!(instances, loaded.config.instances().len());
         }

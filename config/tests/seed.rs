@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use vipd_config::{Loaded, Options, load};
+use vipd_config::{Loaded, Options, explain, load};
 use vipd_engine::config::Transport;
 use vipd_engine::{Interval, Version};
 
@@ -56,7 +56,9 @@ fn the_director_part_is_read_whole() {
 
 #[test]
 fn every_value_of_the_seed_is_shown_with_its_origin() {
-    let loaded = seed("director-1.conf");
-    let text = serde_json::to_string_pretty(&loaded.effective).unwrap();
+    let path = Path::new("../scenarios/seed/director-1.conf");
+    let explained = explain(path, &Options::default());
+    let (_, effective) = explained.unwrap_or_else(|report| panic!("{report}"));
+    let text = serde_json::to_string_pretty(&effective).unwrap();
     insta::assert_snapshot!(text);
 }

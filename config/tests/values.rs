@@ -5,7 +5,7 @@ use std::path::Path;
 use vipd_config::notify::{NotifyScript, NotifyScripts};
 use vipd_config::text::InMemory;
 use vipd_config::trackers::ScriptUser;
-use vipd_config::{Loaded, Options, load_from};
+use vipd_config::{Loaded, Options, explain_from, load_from};
 use vipd_engine::config::{InstanceConfig, Tracked, Transport};
 use vipd_engine::rules::{ChecksumForm, ChecksumRule, LowerPriorityRule, OwnerRule};
 use vipd_engine::{InstanceName, Profile, Rules, Version};
@@ -201,8 +201,14 @@ fn an_origin_names_the_place_the_profile_or_the_default() {
     let text = "global_defs {\n  vrrp_strict\n  vrrp_version 3\n}\nvrrp_instance VI_1 {\n  \
                 interface eth0\n  virtual_router_id 1\n  state MASTER\n  virtual_ipaddress {\n    \
                 10.0.0.1\n  }\n}\n";
-    let loaded = load_as(Profile::DropIn, text);
-    let instance = &loaded.effective.as_value()["vrrp_instance"][0];
+    let shown = |profile, text: &str| {
+        let files = InMemory::new().with("/k.conf", text);
+        let options = Options { config_id: None, profile };
+        let explained = explain_from(&files, Path::new("/k.conf"), &options);
+        let (_, effective) = explained.unwrap_or_else(|report| panic!("{report}"));
+        effective.as_value()["vrrp_instance"][0].clone()
+    };
+    let instance = shown(Profile::DropIn, text);
     let origin = |keyword: &str| instance[keyword]["origin"].as_str().unwrap().to_owned();
     assert_eq!(origin("interface"), "/k.conf:6:13");
     assert_eq!(origin("version"), "/k.conf:3:16");
@@ -210,8 +216,7 @@ fn an_origin_names_the_place_the_profile_or_the_default() {
     assert_eq!(origin("accept"), "vrrp_strict");
     assert_eq!(origin("use_vmac"), "default");
     assert_eq!(origin("preempt"), "default");
-    let loaded = load_as(Profile::Rfc9568, &text.replace("  vrrp_strict\n", ""));
-    let instance = &loaded.effective.as_value()["vrrp_instance"][0];
+    let instance = shown(Profile::Rfc9568, &text.replace("  vrrp_strict\n", ""));
     assert_eq!(instance["accept"]["origin"], "profile rfc9568");
     assert_eq!(instance["accept"]["value"], false);
     assert_eq!(instance["use_vmac"]["origin"], "profile rfc9568");
