@@ -95,6 +95,8 @@ impl Control {
                 tokio::spawn(async move {
                     let answered = timeout(PATIENCE, converse(stream, requests, reloads)).await;
                     debug!("control connection: {answered:?}");
+                    // A status of many virtual routers is larger than all that is kept of them.
+                    vipd_sys::give_back_free_memory();
                     drop(place);
                 });
             }

@@ -151,7 +151,12 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
 
     fn on_request(&mut self, request: Request) {
         match request {
-            Request::Configure(config) if self.stops_by.is_none() => self.configure(&config),
+            Request::Configure(config) if self.stops_by.is_none() => {
+                self.configure(&config);
+                drop(config);
+                // What was in force before, and what it took to read the file.
+                vipd_sys::give_back_free_memory();
+            }
             Request::Configure(_) => {}
             Request::Tracker { id, value } => self.handle(Input::Tracker { id, value }),
             Request::Order { instance, order, answer } => {

@@ -97,6 +97,7 @@ pub async fn serve(
         if let Trigger::Asked(asker) = trigger {
             let _ = asker.send(answer);
         }
+        vipd_sys::give_back_free_memory();
     }
 }
 

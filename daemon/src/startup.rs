@@ -78,6 +78,7 @@ impl fmt::Display for Failure {
 /// # Errors
 /// What kept it from starting.
 pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
+    vipd_sys::share_one_heap();
     let source = run.source;
     let loaded = read_and_check(source, run.colour)?;
     require_privileges()?;
@@ -109,6 +110,9 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
         driver.tell(notifier.teller());
         driver.start(&loaded.config);
         info!("ready: {} instances of {}", reload::count(&loaded), source.file.display());
+        // What is said of the file was said, and everybody has what is his.
+        drop(loaded);
+        vipd_sys::give_back_free_memory();
         let ended = driver.run(&mut due).await;
         notifier.end().await;
         match ended {

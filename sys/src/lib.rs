@@ -2,15 +2,17 @@
 //!
 //! [`PacketSocket`] puts whole Ethernet frames on a wire; nix and socket2 cannot make the address
 //! that it needs. [`allow_fragments`] sets an option that they lack. [`watch`] waits for a
-//! descriptor; tokio leaves it to its caller to prove that the descriptor stays open. Nothing here
-//! knows what VRRP is.
+//! descriptor; tokio leaves it to its caller to prove that the descriptor stays open.
+//! [`give_back_free_memory`] is the allocator's. Nothing here knows what VRRP is.
 
 #![deny(unsafe_code)]
 
 mod fragments;
+mod heap;
 mod packet;
 mod watch;
 
 pub use fragments::allow_fragments;
+pub use heap::{give_back_free_memory, share_one_heap};
 pub use packet::PacketSocket;
 pub use watch::watch;
