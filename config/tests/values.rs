@@ -203,7 +203,7 @@ fn an_origin_names_the_place_the_profile_or_the_default() {
                 10.0.0.1\n  }\n}\n";
     let shown = |profile, text: &str| {
         let files = InMemory::new().with("/k.conf", text);
-        let options = Options { config_id: None, profile };
+        let options = Options { profile, ..Options::default() };
         let explained = explain_from(&files, Path::new("/k.conf"), &options);
         let (_, effective) = explained.unwrap_or_else(|report| panic!("{report}"));
         effective.as_value()["vrrp_instance"][0].clone()

@@ -20,6 +20,6 @@ pub mod run;
 mod seen;
 pub mod skips;
 pub mod steps;
-mod watch;
-mod wire;
+pub mod watch;
+pub mod wire;
 pub mod world;

@@ -24,22 +24,46 @@ const BUFFER: usize = 1 << 20;
 
 /// Hears one kernel.
 #[derive(Debug)]
-pub(crate) struct Watch(OwnedFd);
+pub struct Watch(OwnedFd);
 
 /// What a kernel says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Word {
+pub enum Word {
     /// An interface is there, on top of another one or not.
-    Link { index: u32, name: String, below: Option<u32> },
+    Link {
+        /// Its number.
+        index: u32,
+        /// Its name.
+        name: String,
+        /// The number of the one that it stands on.
+        below: Option<u32>,
+    },
     /// An interface has an address now, or has it no longer.
-    Address { index: u32, address: IpAddr, present: bool },
+    Address {
+        /// The number of the interface.
+        index: u32,
+        /// The address.
+        address: IpAddr,
+        /// Whether it came.
+        present: bool,
+    },
     /// A neighbour's MAC is this now.
-    Neighbour { index: u32, address: IpAddr, mac: MacAddress },
+    Neighbour {
+        /// The number of the interface that it is behind.
+        index: u32,
+        /// Its address.
+        address: IpAddr,
+        /// Its MAC.
+        mac: MacAddress,
+    },
 }
 
 impl Watch {
     /// Opens it in the namespace of this thread.
-    pub(crate) fn open() -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// Those of socket(2) and bind(2).
+    pub fn open() -> io::Result<Self> {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let protocol = SockProtocol::NetlinkRoute;
         let fd = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
@@ -49,7 +73,10 @@ impl Watch {
     }
 
     /// Everything that was said and not read yet.
-    pub(crate) fn read(&self, buffer: &mut [u8], words: &mut Vec<Word>) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Those of recv(2), and a message that cannot be read.
+    pub fn read(&self, buffer: &mut [u8], words: &mut Vec<Word>) -> io::Result<()> {
         loop {
             let read = match recv(self.0.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
                 Ok(read) => read,

@@ -19,11 +19,14 @@ const BUFFER: usize = 4 << 20;
 
 /// Takes every frame that comes out of an interface, and puts frames into it.
 #[derive(Debug)]
-pub(crate) struct Plug(OwnedFd);
+pub struct Plug(OwnedFd);
 
 impl Plug {
     /// Opens it in the namespace of this thread.
-    pub(crate) fn open(interface: &str) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// Those of socket(2) and bind(2), and that there is no such interface.
+    pub fn open(interface: &str) -> io::Result<Self> {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let protocol = SockProtocol::EthAll;
         let fd = socket(AddressFamily::Packet, SockType::Raw, flags, protocol)?;
@@ -37,8 +40,11 @@ impl Plug {
     }
 
     /// The next frame that waits: its octets in `buffer`, and when the kernel had it, by the wall
-    /// clock.
-    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<(usize, Duration)>> {
+    /// clock. `None` if none waits.
+    ///
+    /// # Errors
+    /// Those of recvmsg(2).
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<(usize, Duration)>> {
         let mut space = cmsg_space!(TimeSpec);
         loop {
             let mut parts = [IoSliceMut::new(buffer)];
@@ -61,7 +67,10 @@ impl Plug {
     }
 
     /// Puts a frame into the interface. One that is down takes none.
-    pub(crate) fn send(&self, frame: &[u8]) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Those of sendmsg(2).
+    pub fn send(&self, frame: &[u8]) -> io::Result<()> {
         let parts = [IoSlice::new(frame)];
         match sendmsg::<()>(self.0.as_raw_fd(), &parts, &[], MsgFlags::MSG_DONTWAIT, None) {
             Ok(_) | Err(Errno::ENETDOWN | Errno::ENOBUFS | Errno::EAGAIN) => Ok(()),
