@@ -73,10 +73,13 @@ pub struct TrackedFile {
 pub struct TrackedProcess {
     /// Name of the block.
     pub name: TrackerName,
-    /// The command, with arguments to compare if there are any.
-    pub command: String,
-    /// How its arguments are compared.
-    pub param_match: ParamMatch,
+    /// The name of the process, or the first word of its command line.
+    pub program: String,
+    /// The words behind it.
+    pub parameters: Vec<String>,
+    /// How these are compared: all of them, exactly, if `None`. With `Some` and no parameters, a
+    /// process must have none.
+    pub param_match: Option<ParamMatch>,
     /// Weight where the tracking block names none.
     pub weight: Weight,
     /// At least so many must run.
@@ -87,28 +90,32 @@ pub struct TrackedProcess {
     pub fork_delay: Duration,
     /// An end is believed after this long.
     pub terminate_delay: Duration,
-    /// The whole command line is compared, not its first word.
+    /// The first word of the command line is compared, not the name of the process.
     pub full_command: bool,
 }
 
-/// How the arguments of a tracked process are compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+impl TrackedProcess {
+    /// Whether command lines are looked at, and not only the names of processes.
+    #[must_use]
+    pub fn reads_command_lines(&self) -> bool {
+        self.full_command || !self.parameters.is_empty() || self.param_match.is_some()
+    }
+}
+
+/// How the parameters of a tracked process are compared, if not exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParamMatch {
-    /// All of them.
-    #[default]
-    Exact,
-    /// The first ones.
+    /// Those given come first, and the last of them may be longer.
     Initial,
-    /// The beginning of the last one is enough.
+    /// Those given come first.
     Partial,
 }
 
 impl ParamMatch {
-    /// The word of the file; `exact` is never written.
+    /// The word of the file.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Exact => "exact",
             Self::Initial => "initial",
             Self::Partial => "partial",
         }

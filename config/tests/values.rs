@@ -4,7 +4,7 @@ use std::path::Path;
 
 use vipd_config::notify::{NotifyScript, NotifyScripts};
 use vipd_config::text::InMemory;
-use vipd_config::trackers::ScriptUser;
+use vipd_config::trackers::{ParamMatch, ScriptUser};
 use vipd_config::{Loaded, Options, explain_from, load_from};
 use vipd_engine::config::{InstanceConfig, Tracked, Transport};
 use vipd_engine::rules::{ChecksumForm, ChecksumRule, LowerPriorityRule, OwnerRule};
@@ -239,4 +239,24 @@ fn a_notify_script_is_one_word_with_its_arguments_and_then_who_runs_it() {
         ..NotifyScripts::default()
     };
     assert_eq!(*scripts, expected);
+}
+
+#[test]
+fn a_tracked_process_is_words_and_a_number_of_them_that_can_be_met() {
+    let process = |lines: &str| {
+        let text = format!("vrrp_track_process p {{\n{lines}\n}}\n");
+        let loaded = load_as(Profile::DropIn, &text);
+        (loaded.trackers.processes[0].clone(), loaded.report.to_string())
+    };
+    let (one, _) = process("process \"/opt/a b\" -f \"c d\"\nparam_match initial");
+    assert_eq!(one.program, "/opt/a b");
+    assert_eq!(one.parameters, ["-f", "c d"]);
+    assert_eq!(one.param_match, Some(ParamMatch::Initial));
+    assert!(one.reads_command_lines());
+    let (one, _) = process("process sshd\nquorum_max 0");
+    assert_eq!((one.quorum, one.quorum_max), (0, Some(0)), "none may run");
+    assert!(!one.reads_command_lines());
+    let (one, said) = process("process sshd\nquorum 5\nquorum_max 3");
+    assert_eq!((one.quorum, one.quorum_max), (5, None));
+    assert!(said.contains("`quorum_max` 3 is less than `quorum` 5"), "{said}");
 }

@@ -6,7 +6,7 @@ use super::Effect::Mastership;
 use super::Standing::{ActedOn, NotBuilt};
 use super::{Keyword, Place, Show, Since};
 use crate::meaning::{Draft, Line, seconds, show_weight, tracker};
-use crate::trackers::{Script, TrackedFile, TrackedProcess};
+use crate::trackers::{ParamMatch, Script, TrackedFile, TrackedProcess};
 
 type Reader = fn(&mut Draft, &mut Line<'_>);
 
@@ -65,14 +65,16 @@ const fn process(
 }
 
 pub(super) const TRACK_PROCESS: &[Keyword] = &[
-    process(("process", "COMMAND", ""), tracker::process, |p| json!(p.command)),
+    process(("process", "COMMAND", ""), tracker::process, |p| {
+        json!([&[p.program.clone()][..], &p.parameters].concat().join(" "))
+    }),
     process(("param_match", "initial|partial", "exact"), tracker::param_match, |p| {
-        json!(p.param_match.name())
+        json!(p.param_match.map_or("exact", ParamMatch::name))
     }),
     process(("weight", "-254..254 [reverse]", "0"), tracker::process_weight, |p| {
         show_weight(p.weight)
     }),
-    process(("quorum", "N", "1"), tracker::quorum, |p| json!(p.quorum)),
+    process(("quorum", "N", "1, 0 if `quorum_max` is 0"), tracker::quorum, |p| json!(p.quorum)),
     process(("quorum_max", "N", "none"), tracker::quorum_max, |p| json!(p.quorum_max)),
     process(("delay", "SECONDS", "0"), tracker::delay, |p| {
         json!([seconds(p.fork_delay), seconds(p.terminate_delay)])

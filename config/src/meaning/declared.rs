@@ -3,8 +3,9 @@
 use super::draft::{Draft, Origins, Placed};
 use super::transport::at;
 use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::trackers::TrackedProcess;
 
-/// What a block must have, and names that stand twice. Fills in `timeout`.
+/// What a block must have, and names that stand twice. Fills in `timeout` and `quorum`.
 pub(super) fn check(draft: &mut Draft, found: &mut Diagnostics) {
     for script in &mut draft.scripts {
         if script.value.timeout.is_zero() {
@@ -15,9 +16,10 @@ pub(super) fn check(draft: &mut Draft, found: &mut Diagnostics) {
     for file in &draft.files {
         needs("track_file", "file", !file.value.path.is_empty(), file, found);
     }
-    for process in &draft.processes {
-        let given = !process.value.command.is_empty();
+    for process in &mut draft.processes {
+        let given = !process.value.program.is_empty();
         needs("vrrp_track_process", "process", given, process, found);
+        quorum(process, found);
     }
     let scripts = draft.scripts.iter().map(|one| (one.value.name.as_str(), &one.origins));
     let files = draft.files.iter().map(|one| (one.value.name.as_str(), &one.origins));
@@ -44,6 +46,21 @@ fn needs<T>(block: &str, keyword: &str, given: bool, placed: &Placed<T>, found: 
     if !given && !placed.origins.given.contains_key(keyword) {
         let message = format!("this `{block}` has no `{keyword}`");
         found.push(at(Diagnostic::error("missing-keyword", message), &placed.origins, ""));
+    }
+}
+
+/// None at all may run where the most is 0. More than the most cannot be wanted at least.
+fn quorum(placed: &mut Placed<TrackedProcess>, found: &mut Diagnostics) {
+    let process = &mut placed.value;
+    if process.quorum_max == Some(0) && !placed.origins.given.contains_key("quorum") {
+        process.quorum = 0;
+    }
+    if let Some(most) = process.quorum_max.filter(|most| *most < process.quorum) {
+        let message = format!("`quorum_max` {most} is less than `quorum` {}", process.quorum);
+        let warning = Diagnostic::warning("value-adjusted", message);
+        let warning = warning.help("it is left out, as keepalived does");
+        found.push(at(warning, &placed.origins, "quorum_max"));
+        process.quorum_max = None;
     }
 }
 

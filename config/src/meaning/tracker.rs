@@ -125,8 +125,9 @@ pub(crate) fn init_file(draft: &mut Draft, line: &mut Line<'_>) {
 pub(crate) fn process_block(draft: &mut Draft, line: &mut Line<'_>) {
     let process = TrackedProcess {
         name: named(line),
-        command: String::new(),
-        param_match: ParamMatch::Exact,
+        program: String::new(),
+        parameters: Vec::new(),
+        param_match: None,
         weight: Weight::FAULT,
         quorum: 1,
         quorum_max: None,
@@ -138,15 +139,18 @@ pub(crate) fn process_block(draft: &mut Draft, line: &mut Line<'_>) {
 }
 
 pub(crate) fn process(draft: &mut Draft, line: &mut Line<'_>) {
-    if line.word().is_some() {
-        draft.process().command = joined(line);
+    if let Some(word) = line.word() {
+        draft.process().program.clone_from(&word.text);
+        line.rest();
+        let words = line.statement.arguments().iter().skip(1);
+        draft.process().parameters = words.map(|word| word.text.clone()).collect();
     }
 }
 
 pub(crate) fn param_match(draft: &mut Draft, line: &mut Line<'_>) {
     let names = [("initial", ParamMatch::Initial), ("partial", ParamMatch::Partial)];
     if let Some((how, _)) = line.choice(&names) {
-        draft.process().param_match = how;
+        draft.process().param_match = Some(how);
     }
 }
 
