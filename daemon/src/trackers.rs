@@ -1,29 +1,22 @@
-//! Tracked scripts and files: a task for each, which tells the run loop of every new value.
-//!
-//! Processes are not watched yet: whatever depends on one waits, and that is said.
+//! Tracked scripts, files and processes: tasks that tell the run loop of every new value.
 
+mod files;
 mod judgement;
+mod processes;
+mod quorum;
 
-use std::fs;
-use std::io::{self, Read};
-use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
-use vipd_config::trackers::{Script, TrackedFile, Trackers};
+use vipd_config::trackers::{Script, TrackedFile, TrackedProcess, Trackers};
 use vipd_engine::{TrackerName, TrackerValue};
 
 use crate::driver::Request;
 use crate::scripts::{self, Scripts};
 use judgement::Judgement;
-
-/// How often a tracked file is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Octets of a tracked file that are read: a number is shorter.
-const LONGEST_NUMBER: u64 = 64;
 
 /// What is being tracked. A tracker that a reload leaves as it was goes on.
 pub struct Tracking {
@@ -31,6 +24,8 @@ pub struct Tracking {
     scripts: Option<Scripts>,
     requests: mpsc::Sender<Request>,
     running: Vec<Running>,
+    /// The one task for all processes, once there are any.
+    processes: Option<mpsc::UnboundedSender<Vec<TrackedProcess>>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -54,12 +49,12 @@ impl Tracking {
     /// Tracks nothing yet.
     #[must_use]
     pub const fn new(scripts: Option<Scripts>, requests: mpsc::Sender<Request>) -> Self {
-        Self { scripts, requests, running: Vec::new() }
+        Self { scripts, requests, running: Vec::new(), processes: None }
     }
 
     /// Tracks these from now on and nothing else. Must be called inside a runtime.
     pub fn configure(&mut self, trackers: &Trackers) {
-        warn_of_those_not_watched(trackers);
+        self.track_processes(&trackers.processes);
         let scripts = trackers.scripts.iter().map(|script| self.with_account(script, trackers));
         let files = trackers.files.iter().cloned().map(Tracker::File);
         let wanted: Vec<_> = scripts.chain(files).collect();
@@ -71,6 +66,19 @@ impl Tracking {
                 self.running.push(Running { tracker, task });
             }
         }
+    }
+
+    fn track_processes(&mut self, processes: &[TrackedProcess]) {
+        if processes.is_empty() && self.processes.is_none() {
+            return;
+        }
+        let lists = self.processes.get_or_insert_with(|| {
+            let (sender, lists) = mpsc::unbounded_channel();
+            tokio::spawn(processes::watch(lists, Tell(self.requests.clone())));
+            sender
+        });
+        // It ends only after us.
+        let _ = lists.send(processes.to_vec());
     }
 
     fn with_account(&self, script: &Script, trackers: &Trackers) -> Tracker {
@@ -90,7 +98,7 @@ impl Tracking {
                 };
                 Some(tokio::spawn(run(script, only_safe, scripts, tell)))
             }
-            Tracker::File(file) => Some(tokio::spawn(watch(file, tell))),
+            Tracker::File(file) => Some(tokio::spawn(files::watch(file, tell))),
         }
     }
 }
@@ -102,13 +110,6 @@ impl Tell {
     async fn value(&self, id: &TrackerName, value: TrackerValue) {
         // The loop ends only together with us.
         let _ = self.0.send(Request::Tracker { id: id.clone(), value }).await;
-    }
-}
-
-fn warn_of_those_not_watched(trackers: &Trackers) {
-    for process in &trackers.processes {
-        let name = &process.name;
-        warn!("vrrp_track_process {name} is not watched (not built): whoever tracks it waits");
     }
 }
 
@@ -139,40 +140,4 @@ async fn run(script: Script, only_safe: bool, helper: Scripts, tell: Tell) {
             tell.value(name, value).await;
         }
     }
-}
-
-/// Reads a file again and again. As long as it is not there or has no number, it has no new value:
-/// that must not look like a good one.
-async fn watch(file: TrackedFile, tell: Tell) {
-    let TrackedFile { name, path, init, overwrite, .. } = &file;
-    let path = Path::new(path);
-    if let Some(number) = init
-        && (*overwrite || !path.exists())
-        && let Err(error) = fs::write(path, format!("{number}\n"))
-    {
-        warn!("track_file {name}: cannot write {}: {error}", path.display());
-    }
-    let (mut known, mut complained) = (None, false);
-    loop {
-        match number(path) {
-            Ok(number) if known != Some(number) => {
-                info!("track_file {name} is {number}");
-                (known, complained) = (Some(number), false);
-                tell.value(name, TrackerValue::Number(number)).await;
-            }
-            Ok(_) => complained = false,
-            Err(error) if !complained => {
-                complained = true;
-                warn!("track_file {name}: {}: {error}, its value stays", path.display());
-            }
-            Err(_) => {}
-        }
-        sleep(LOOK_EVERY).await;
-    }
-}
-
-fn number(path: &Path) -> io::Result<i32> {
-    let mut text = String::new();
-    fs::File::open(path)?.take(LONGEST_NUMBER).read_to_string(&mut text)?;
-    text.trim().parse().map_err(io::Error::other)
 }

@@ -1,13 +1,15 @@
-//! Tracked scripts and files for real: what they do to a virtual router, as whom scripts run, and
+//! Tracked scripts, files and processes for real: what they do to a virtual router, as whom scripts run, and
 //! that nothing of them is left.
 
 mod netns;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
-use netns::{INTERFACE, network};
+use netns::{INTERFACE, TOLERANCE, network};
 use nix::sys::signal::Signal;
 
 const OWN: &str = "192.0.2.1/24";
@@ -79,6 +81,96 @@ fn the_number_in_a_file_is_multiplied_by_the_weight_and_added_to_the_priority() 
     fs::write(&file, "many\n").expect("a file of ours");
     vipd.wait_for("its value stays");
     assert_eq!(host.status()["instances"][0]["priority"], 80);
+    // Another file in its place, at once.
+    let other = network.folder.join("other");
+    fs::write(&other, "2\n").expect("a file of ours");
+    let replaced = Instant::now();
+    fs::rename(&other, &file).expect("they are ours");
+    vipd.wait_for("VI_1: priority 80 -> 120");
+    assert!(replaced.elapsed() < TOLERANCE * 4, "after {:?}", replaced.elapsed());
+}
+
+#[test]
+fn a_file_is_found_when_its_folder_comes_and_behind_a_link_that_is_changed() {
+    let Some(network) = network(&[&[OWN]]) else { return };
+    let host = &network.hosts[0];
+    let folder = network.folder.join("later");
+    let text = format!(
+        "track_file load {{\n file {}/number\n weight 10\n}}\n{}",
+        folder.display(),
+        instance("track_file {\n load\n }")
+    );
+    let vipd = host.launch(&host.file(&text));
+    vipd.wait_for("No such file or directory (os error 2), its value stays");
+    let version = |name: &str, number: &str| {
+        let version = network.folder.join(name);
+        fs::create_dir(&version).expect("a folder of ours");
+        fs::write(version.join("number"), number).expect("a file of ours");
+        symlink(&version, network.folder.join("new")).expect("a link of ours");
+        fs::rename(network.folder.join("new"), &folder).expect("they are ours");
+    };
+    version("one", "1\n");
+    vipd.wait_for("VI_1: priority 100 -> 110");
+    version("two", "2\n");
+    vipd.wait_for("VI_1: priority 110 -> 120");
+    fs::write(network.folder.join("two/number"), "3\n").expect("a file of ours");
+    vipd.wait_for("VI_1: priority 120 -> 130");
+}
+
+#[test]
+fn an_instance_needs_as_many_processes_as_its_file_says_and_notices_the_end_of_one_at_once() {
+    let Some(network) = network(&[&[OWN]]) else { return };
+    let (capture, host) = (&network.capture, &network.hosts[0]);
+    // A name of its own: every process of this machine is looked at.
+    let name = format!("vd{}", std::process::id());
+    let program = network.folder.join(&name);
+    fs::copy("/bin/sleep", &program).expect("sleep is there");
+    let start = |seconds: &str| {
+        let child = Command::new(&program).arg(seconds).spawn().expect("it is a program");
+        Ended(child)
+    };
+    let text = format!(
+        "vrrp_track_process pair {{\n process {name}\n quorum 2\n}}\n\
+         vrrp_track_process one {{\n process {program} 1001\n weight 20\n \
+         terminate_delay 0.5\n}}\n{}",
+        instance("track_process {\n pair\n one\n }"),
+        program = program.display(),
+    );
+    let first = start("1000");
+    let mut vipd = host.launch(&host.file(&text));
+    vipd.wait_for("vrrp_track_process pair is bad: 1 running");
+    vipd.wait_for("VI_1: init -> fault: pair is down");
+    let second = start("1001");
+    vipd.wait_for_all(&["VI_1: fault -> backup: recovered", "VI_1: priority 100 -> 120"]);
+    capture.announcement(0, 0, VIP);
+
+    let mark = capture.mark();
+    let ended = Instant::now();
+    drop(first);
+    capture.advert(mark, 0, 0);
+    assert!(ended.elapsed() < TOLERANCE * 4, "after {:?}", ended.elapsed());
+    vipd.wait_for("VI_1: master -> fault: pair is down");
+    let ended = Instant::now();
+    drop(second);
+    vipd.wait_for("VI_1: priority 120 -> 100");
+    assert!(ended.elapsed() >= Duration::from_millis(500), "after {:?}", ended.elapsed());
+
+    // What a reload leaves as it was goes on; what it takes away is watched no more.
+    host.file(&instance(""));
+    vipd.signal(Signal::SIGHUP);
+    vipd.wait_for("VI_1: fault -> backup: recovered");
+    vipd.signal(Signal::SIGTERM);
+    assert_eq!(vipd.ended().code(), Some(0), "{}", vipd.said());
+}
+
+/// A process of ours that is ended and waited for.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
