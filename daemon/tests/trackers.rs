@@ -1,5 +1,5 @@
-//! Tracked scripts, files and processes for real: what they do to a virtual router, as whom scripts run, and
-//! that nothing of them is left.
+//! Tracked scripts, files and processes for real: what they do to a virtual router, as whom scripts
+//! run, and that nothing of them is left.
 
 mod netns;
 
