@@ -32,6 +32,12 @@ impl NotifyScripts {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Each of them.
+    pub fn all(&self) -> impl Iterator<Item = &NotifyScript> {
+        let Self { master, backup, fault, stop, any } = self;
+        [master, backup, fault, stop, any].into_iter().flatten()
+    }
 }
 
 /// A command and who runs it.

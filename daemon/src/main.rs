@@ -166,7 +166,7 @@ enum Command {
     Config(ConfigArguments),
     /// Runs scripts for another vipd, which starts this.
     #[command(name = scripts::COMMAND, hide = true)]
-    ScriptHelper,
+    ScriptHelper(HelperArguments),
 }
 
 #[derive(Args)]
@@ -184,6 +184,15 @@ struct RunArguments {
     reading: Reading,
     #[command(flatten)]
     reaching: Reaching,
+}
+
+#[derive(Args)]
+struct HelperArguments {
+    /// The file whose scripts it may run.
+    #[arg(long)]
+    file: PathBuf,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 #[derive(Args)]
@@ -262,7 +271,9 @@ fn main() -> ExitCode {
         Command::Yield(ordering) => order(Order::Yield, &ordering),
         Command::Hold(ordering) => order(Order::Hold, &ordering),
         Command::Resume(ordering) => order(Order::Resume, &ordering),
-        Command::ScriptHelper => scripts::serve().map(|()| 0),
+        Command::ScriptHelper(HelperArguments { file, reading }) => {
+            scripts::serve(&Source { file, options: reading.into() }).map(|()| 0)
+        }
         Command::Check(CheckArguments { files, reading }) => {
             let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
             check(&files, &reading.into(), colour(), &mut out, &mut err).map(Shown::status)

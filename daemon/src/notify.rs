@@ -43,7 +43,7 @@ pub struct Notifier {
 impl Notifier {
     /// Starts it without a script to run. Must be called inside a runtime.
     #[must_use]
-    pub fn start(scripts: Option<Scripts>) -> Self {
+    pub fn start(scripts: Scripts) -> Self {
         let (teller, told) = mpsc::unbounded_channel();
         Self { teller, task: tokio::spawn(serve(scripts, told)) }
     }
@@ -68,42 +68,27 @@ impl Notifier {
 pub struct Settings {
     notify: Notify,
     user: Option<ScriptUser>,
-    only_safe: bool,
 }
 
 impl Settings {
     /// Those of a file.
     #[must_use]
     pub fn new(notify: Notify, trackers: &Trackers) -> Self {
-        let (user, only_safe) = (trackers.script_user.clone(), trackers.script_security);
-        Self { notify, user, only_safe }
-    }
-
-    /// Whether there is nothing to run.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.notify.is_empty()
+        Self { notify, user: trackers.script_user.clone() }
     }
 }
 
 /// Runs scripts until it is told that that was all, and those that run have ended.
-async fn serve(scripts: Option<Scripts>, mut told: mpsc::UnboundedReceiver<Told>) {
+async fn serve(scripts: Scripts, mut told: mpsc::UnboundedReceiver<Told>) {
     let mut settings = Settings::default();
     let mut running = JoinSet::new();
     loop {
         tokio::select! {
             next = told.recv() => match next {
-                Some(Told::Configure(new)) => {
-                    if scripts.is_none() && !new.is_empty() {
-                        warn!("the first notify scripts are run after a restart only");
-                    }
-                    settings = new;
-                }
+                Some(Told::Configure(new)) => settings = new,
                 Some(Told::Event(event, priority)) => {
-                    if let Some(scripts) = &scripts {
-                        for script in due(&settings, &event, priority) {
-                            running.spawn(run(scripts.clone(), script));
-                        }
+                    for script in due(&settings, &event, priority) {
+                        running.spawn(run(scripts.clone(), script));
                     }
                 }
                 Some(Told::End) | None => break,
@@ -135,7 +120,6 @@ fn due(settings: &Settings, event: &Event, priority: Priority) -> Vec<Script> {
         command: script.command.clone(),
         arguments,
         user: script.user.clone().or_else(|| settings.user.clone()),
-        only_safe: settings.only_safe,
         timeout: TIMEOUT,
     };
     let own = own.iter().map(|one| script(one, Vec::new()));

@@ -12,6 +12,7 @@ use vipd_config::{Loaded, Options, Report};
 
 use crate::driver::Request;
 use crate::notify;
+use crate::scripts::Scripts;
 use crate::trackers::Tracking;
 
 /// What the configuration is read from.
@@ -44,6 +45,8 @@ pub enum Trigger {
 
 /// What follows a configuration beside the engine.
 pub struct Followers {
+    /// Who runs scripts.
+    pub scripts: Scripts,
     /// Tracked scripts and files.
     pub tracking: Tracking,
     /// Notify scripts.
@@ -53,7 +56,9 @@ pub struct Followers {
 impl Followers {
     /// Follows this one from now on. Start-up is a change from nothing. Must be called inside a
     /// runtime.
-    pub fn configure(&mut self, loaded: &Loaded) {
+    pub async fn configure(&mut self, loaded: &Loaded) {
+        // First: the others will ask for what is new in it.
+        self.scripts.configure(loaded).await;
         let settings = notify::Settings::new(loaded.notify.clone(), &loaded.trackers);
         // It ends only after us.
         let _ = self.notifier.send(notify::Told::Configure(settings));
@@ -75,7 +80,7 @@ pub async fn serve(
             Ok(Ok(loaded)) => {
                 let said = loaded.report.render(Colour::Never);
                 info!("{}: read anew, {} instances", source.file.display(), count(&loaded));
-                followers.configure(&loaded);
+                followers.configure(&loaded).await;
                 // The loop ends only together with us.
                 let _ = requests.send(Request::Configure(loaded.config)).await;
                 json!({ "reloaded": true, "said": said.trim_end() })

@@ -1,9 +1,11 @@
 //! Running scripts: by a helper, a process of our own program that was started before the
-//! privileges were dropped. It hears nothing but us, and ends when we do.
+//! privileges were dropped. It hears nothing but us, runs nothing but what the file has, which it
+//! reads itself, and ends when we do.
 //!
 //! A question is a line, an answer is a line, both JSON. What the helper does is in `helper`.
 
 mod helper;
+mod permitted;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,9 +18,13 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
+use vipd_config::Loaded;
 use vipd_config::trackers::ScriptUser;
 
 pub use helper::serve;
+use permitted::Permitted;
+
+use crate::reload::Source;
 
 /// The hidden command of our program that is the helper.
 pub const COMMAND: &str = "script-helper";
@@ -35,8 +41,6 @@ pub struct Script {
     pub arguments: Vec<String>,
     /// Who runs it; keepalived's default user if `None`.
     pub user: Option<ScriptUser>,
-    /// Not as root, if somebody else may change it.
-    pub only_safe: bool,
     /// It may take this long.
     pub timeout: Duration,
 }
@@ -59,10 +63,14 @@ impl Helper {
     ///
     /// # Errors
     /// Those of starting a program.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(source: &Source) -> io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         // Whatever we are called, the helper is found by its command.
-        command.arg0("vipd").arg(COMMAND).process_group(0);
+        command.arg0("vipd").arg(COMMAND).arg("--file").arg(&source.file).process_group(0);
+        command.args(["--profile", source.options.profile.name()]);
+        if let Some(id) = &source.options.config_id {
+            command.args(["--id", id]);
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         command.spawn().map(Self)
     }
@@ -98,7 +106,7 @@ impl Helper {
             answered.askers.clear();
             answered.over = true;
         });
-        Ok(Scripts { questions, waiting, _child: Arc::new(self.0) })
+        Ok(Scripts { questions, waiting, used: false, _child: Arc::new(self.0) })
     }
 }
 
@@ -116,11 +124,23 @@ type Waiting = Arc<Mutex<Askers>>;
 pub struct Scripts {
     questions: mpsc::Sender<String>,
     waiting: Waiting,
+    /// The helper was told of scripts.
+    used: bool,
     /// Its pipe is closed with the last of us, and then it ends.
     _child: Arc<Child>,
 }
 
 impl Scripts {
+    /// The file has these scripts from now on: the helper is told to read it. As long as there was
+    /// none, it is left alone.
+    pub async fn configure(&mut self, loaded: &Loaded) {
+        self.used |= !Permitted::of(loaded).is_empty();
+        if self.used {
+            // If it cannot be told, it has ended, and that is said elsewhere.
+            let _ = self.questions.send(format!("{}\n", json!({ "configure": true }))).await;
+        }
+    }
+
     /// Runs one and waits for its end. If the helper is gone, that is a failure.
     pub async fn run(&self, script: &Script) -> Outcome {
         let (asker, outcome) = oneshot::channel();
@@ -139,7 +159,6 @@ impl Scripts {
             "arguments": script.arguments,
             "user": script.user.as_ref().map(|user| &user.user),
             "group": script.user.as_ref().and_then(|user| user.group.as_ref()),
-            "only_safe": script.only_safe,
             "timeout_ms": u64::try_from(script.timeout.as_millis()).unwrap_or(u64::MAX),
         });
         // If it cannot be asked, nobody answers.

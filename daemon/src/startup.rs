@@ -89,16 +89,16 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
     let _pid_files = write_pid_files(&run.pid_files)?;
     let control = listen(run.control)?;
     let sockets = Opened::new().map_err(refused("open raw sockets"))?;
-    let helper = start_helper(&loaded)?;
+    let helper = Helper::start(source).map_err(refused("start the helper for scripts"))?;
     privileges::drop_to_the_needed().map_err(refused("drop capabilities"))?;
     let runtime = single_threaded().map_err(refused("start a runtime"))?;
     let ended = runtime.block_on(async {
         let (requests, mut due) = mpsc::channel(WAITING_REQUESTS);
-        let scripts = helper.map(Helper::attach).transpose().map_err(refused("run scripts"))?;
+        let scripts = helper.attach().map_err(refused("run scripts"))?;
         let notifier = Notifier::start(scripts.clone());
-        let tracking = Tracking::new(scripts, requests.clone());
-        let mut followers = Followers { tracking, notifier: notifier.teller() };
-        followers.configure(&loaded);
+        let tracking = Tracking::new(scripts.clone(), requests.clone());
+        let mut followers = Followers { scripts, tracking, notifier: notifier.teller() };
+        followers.configure(&loaded).await;
         let (reloads, triggers) = mpsc::channel(WAITING_REQUESTS);
         tokio::spawn(reload::serve(source.clone(), followers, triggers, requests.clone()));
         listen_to_signals(&requests, &reloads).map_err(refused("catch signals"))?;
@@ -165,12 +165,6 @@ fn listen(path: &Path) -> Result<Control, Failure> {
         };
         refused(&format!("make the control socket {}", path.display()))(why)
     })
-}
-
-/// Only who has scripts to run keeps a privileged process for them.
-fn start_helper(loaded: &Loaded) -> Result<Option<Helper>, Failure> {
-    let wanted = !loaded.trackers.scripts.is_empty() || !loaded.notify.is_empty();
-    wanted.then(Helper::start).transpose().map_err(refused("start the helper for scripts"))
 }
 
 fn single_threaded() -> io::Result<Runtime> {

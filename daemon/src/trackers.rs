@@ -20,8 +20,7 @@ use judgement::Judgement;
 
 /// What is being tracked. A tracker that a reload leaves as it was goes on.
 pub struct Tracking {
-    /// None if no script was configured when the helper could still be started.
-    scripts: Option<Scripts>,
+    scripts: Scripts,
     requests: mpsc::Sender<Request>,
     running: Vec<Running>,
     /// The one task for all processes, once there are any.
@@ -30,7 +29,7 @@ pub struct Tracking {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Tracker {
-    Script { script: Script, only_safe: bool },
+    Script(Script),
     File(TrackedFile),
 }
 
@@ -48,21 +47,20 @@ impl Drop for Running {
 impl Tracking {
     /// Tracks nothing yet.
     #[must_use]
-    pub const fn new(scripts: Option<Scripts>, requests: mpsc::Sender<Request>) -> Self {
+    pub const fn new(scripts: Scripts, requests: mpsc::Sender<Request>) -> Self {
         Self { scripts, requests, running: Vec::new(), processes: None }
     }
 
     /// Tracks these from now on and nothing else. Must be called inside a runtime.
     pub fn configure(&mut self, trackers: &Trackers) {
         self.track_processes(&trackers.processes);
-        let scripts = trackers.scripts.iter().map(|script| self.with_account(script, trackers));
+        let scripts = trackers.scripts.iter().map(|script| with_account(script, trackers));
         let files = trackers.files.iter().cloned().map(Tracker::File);
         let wanted: Vec<_> = scripts.chain(files).collect();
         self.running.retain(|running| wanted.contains(&running.tracker));
         for tracker in wanted {
-            if self.running.iter().all(|running| running.tracker != tracker)
-                && let Some(task) = self.start(tracker.clone())
-            {
+            if self.running.iter().all(|running| running.tracker != tracker) {
+                let task = self.start(tracker.clone());
                 self.running.push(Running { tracker, task });
             }
         }
@@ -81,26 +79,19 @@ impl Tracking {
         let _ = lists.send(processes.to_vec());
     }
 
-    fn with_account(&self, script: &Script, trackers: &Trackers) -> Tracker {
-        let mut script = script.clone();
-        script.user = script.user.or_else(|| trackers.script_user.clone());
-        Tracker::Script { script, only_safe: trackers.script_security }
-    }
-
-    fn start(&self, tracker: Tracker) -> Option<JoinHandle<()>> {
+    fn start(&self, tracker: Tracker) -> JoinHandle<()> {
         let tell = Tell(self.requests.clone());
         match tracker {
-            Tracker::Script { script, only_safe } => {
-                let Some(scripts) = self.scripts.clone() else {
-                    let name = &script.name;
-                    warn!("vrrp_script {name} is the first one: it is run after a restart only");
-                    return None;
-                };
-                Some(tokio::spawn(run(script, only_safe, scripts, tell)))
-            }
-            Tracker::File(file) => Some(tokio::spawn(files::watch(file, tell))),
+            Tracker::Script(script) => tokio::spawn(run(script, self.scripts.clone(), tell)),
+            Tracker::File(file) => tokio::spawn(files::watch(file, tell)),
         }
     }
+}
+
+fn with_account(script: &Script, trackers: &Trackers) -> Tracker {
+    let mut script = script.clone();
+    script.user = script.user.or_else(|| trackers.script_user.clone());
+    Tracker::Script(script)
 }
 
 /// The way to the run loop.
@@ -114,13 +105,12 @@ impl Tell {
 }
 
 /// Runs a script again and again. A run that takes longer than the interval delays the next.
-async fn run(script: Script, only_safe: bool, helper: Scripts, tell: Tell) {
+async fn run(script: Script, helper: Scripts, tell: Tell) {
     let name = &script.name;
     let run = scripts::Script {
         command: script.command.clone(),
         arguments: Vec::new(),
         user: script.user.clone(),
-        only_safe,
         timeout: script.timeout,
     };
     let mut judgement = Judgement::new(script.rise, script.fall, script.init_fail);

@@ -163,6 +163,38 @@ fn an_instance_needs_as_many_processes_as_its_file_says_and_notices_the_end_of_o
     assert_eq!(vipd.ended().code(), Some(0), "{}", vipd.said());
 }
 
+#[test]
+fn the_first_scripts_that_a_reload_brings_are_run_and_the_helper_ends_with_vipd_alone() {
+    let Some(network) = network(&[&[OWN]]) else { return };
+    let host = &network.hosts[0];
+    let mut vipd = host.start(&host.file(&instance("")));
+    let helper = vipd.child("script-helper");
+    // As `pkill vipd` and its like do to all that is called vipd.
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        nix::sys::signal::kill(helper, signal).expect("it runs");
+    }
+    let heard = network.folder.join("heard");
+    let line = format!("grep -E 'SigBlk|CapEff' /proc/self/status >>'{}'", heard.display());
+    let tell = script(&network.folder, "tell", 0o755, &line);
+    let more = format!("track_script {{\n chk\n }}\n notify_fault {tell}");
+    host.file(&format!("vrrp_script chk {{\n script /bin/false\n}}\n{}", instance(&more)));
+    vipd.signal(Signal::SIGHUP);
+    vipd.wait_for_all(&[
+        "vrrp_script chk is bad: exit status: 1",
+        &format!("notify script {tell}: done"),
+    ]);
+    let heard = fs::read_to_string(&heard).expect("it wrote it");
+    let own = fs::read_to_string("/proc/self/status").expect("proc is mounted");
+    let fact = |status: &str, key: &str| {
+        let found = status.lines().find_map(|line| line.strip_prefix(key));
+        found.map(|value| value.trim().to_string())
+    };
+    assert_eq!(fact(&heard, "CapEff:"), fact(&own, "CapEff:"), "what vipd was started with");
+    assert_eq!(fact(&heard, "SigBlk:").as_deref(), Some("0000000000000000"));
+    vipd.signal(Signal::SIGTERM);
+    assert_eq!(vipd.ended().code(), Some(0), "{}", vipd.said());
+}
+
 /// A process of ours that is ended and waited for.
 struct Ended(Child);
 

@@ -1,34 +1,51 @@
-//! The helper's side: it runs what it is asked to, each script in a process group of its own with a
-//! time limit, as the account that it is to have.
+//! The helper's side: it runs what it is asked to if the file has it, each script in a process group
+//! of its own with a time limit, as the account that it is to have.
 //!
-//! Accounts are looked up in /etc/passwd and /etc/group alone: a static program has no other way.
+//! Until it is told of a file with scripts it is a process that waits for a pipe: no runtime, hardly
+//! any memory. Accounts are looked up in /etc/passwd and /etc/group alone: a static program has no other way.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::process::Command;
 use tokio::sync::mpsc;
+
+use super::permitted::Permitted;
+use crate::reload::Source;
 
 /// Who runs a script that names nobody, if there is such a user; else whoever we are.
 const DEFAULT_USER: &str = "keepalived_script";
 /// Answers that wait to be written.
 const WAITING_ANSWERS: usize = 64;
 
+/// Octets of the first question that are read before there is a runtime.
+const FIRST_READ: usize = 4096;
+
 /// Serves standard input until it ends.
 ///
 /// # Errors
 /// Those of the runtime and of standard input.
-pub fn serve() -> io::Result<()> {
+pub fn serve(source: &Source) -> io::Result<()> {
+    // Who ends or reloads all that is called vipd means the one that started us: our end is that of
+    // the pipe. Scripts begin with no signal blocked.
+    let signals = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+    signals.into_iter().collect::<SigSet>().thread_block()?;
+    let mut begun = vec![0; FIRST_READ];
+    let length = fs::File::from(io::stdin().as_fd().try_clone_to_owned()?).read(&mut begun)?;
+    begun.truncate(length);
+    if begun.is_empty() {
+        return Ok(());
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (answers, mut due) = mpsc::channel::<Value>(WAITING_ANSWERS);
@@ -41,12 +58,23 @@ pub fn serve() -> io::Result<()> {
             }
         });
         let input = pipe::Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?;
-        let mut questions = BufReader::new(input).lines();
+        let mut questions = BufReader::new(AsyncReadExt::chain(&begun[..], input)).lines();
+        let mut permitted = Permitted::default();
         while let Some(line) = questions.next_line().await? {
             let Ok(question) = serde_json::from_str::<Value>(&line) else { continue };
+            if question["configure"].as_bool() == Some(true) {
+                // One that cannot be used any more changes nothing.
+                permitted = source.load().map_or(permitted, |loaded| Permitted::of(&loaded));
+                continue;
+            }
+            let safety = permitted.safety(&question);
             let answers = answers.clone();
             tokio::spawn(async move {
-                let (good, said) = match run(&question).await {
+                let ended = match safety {
+                    Some(only_safe) => run(&question, only_safe).await,
+                    None => Ok("not run: the file does not have it".to_string()),
+                };
+                let (good, said) = match ended {
                     Ok(status) => (status.is_empty(), status),
                     Err(error) => (false, error.to_string()),
                 };
@@ -60,7 +88,7 @@ pub fn serve() -> io::Result<()> {
 }
 
 /// Runs a script to its end. Answers with what was wrong, nothing if nothing was.
-async fn run(question: &Value) -> io::Result<String> {
+async fn run(question: &Value, only_safe: bool) -> io::Result<String> {
     let words = words(question["command"].as_str().unwrap_or_default());
     let Some((program, arguments)) = words.split_first() else {
         return Ok("there is no command".to_string());
@@ -70,7 +98,7 @@ async fn run(question: &Value) -> io::Result<String> {
         None => account(DEFAULT_USER, None).ok(),
     };
     let is_root = account.is_none_or(|(user, _)| user == 0);
-    if question["only_safe"].as_bool() == Some(true) && is_root {
+    if only_safe && is_root {
         others_cannot_replace(Path::new(program))?;
     }
     let mut command = Command::new(program);

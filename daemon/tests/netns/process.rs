@@ -43,6 +43,19 @@ impl Process {
         self.child.id()
     }
 
+    /// The process that it started with this word among its arguments.
+    pub fn child(&self, word: &str) -> Pid {
+        let id = self.child.id();
+        let listed = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        let listed = listed.expect("it runs");
+        let has_word = |pid: &&str| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split(|octet| *octet == 0).any(|one| one == word.as_bytes())
+        };
+        let found = listed.split_whitespace().find(has_word).expect("it runs");
+        Pid::from_raw(found.parse().expect("a process id"))
+    }
+
     /// Sends a signal and answers when.
     pub fn signal(&self, signal: Signal) -> SystemTime {
         let id = i32::try_from(self.child.id()).expect("a process id");
