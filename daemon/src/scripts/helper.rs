@@ -1,8 +1,9 @@
-//! The helper's side: it runs what it is asked to if the file has it, each script in a process group
-//! of its own with a time limit, as the account that it is to have.
+//! The helper's side: it runs what it is asked to if the file has it, each script in a process
+//! group of its own with a time limit, as the account that it is to have.
 //!
 //! Until it is told of a file with scripts it is a process that waits for a pipe: no runtime, hardly
-//! any memory. Accounts are looked up in /etc/passwd and /etc/group alone: a static program has no other way.
+//! any memory. Accounts are looked up in /etc/passwd and /etc/group alone: a static program has no
+//! other way.
 
 use std::fs;
 use std::io::{self, Read};
