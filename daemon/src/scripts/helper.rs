@@ -1,7 +1,7 @@
 //! The helper's side: it runs what it is asked to if the file has it, each script in a process
 //! group of its own with a time limit, as the account that it is to have.
 //!
-//! Until it is told of a file with scripts it is a process that waits for a pipe: no runtime, hardly
+//! Until it is told of a file with scripts it only waits for its pipe: no runtime, hardly
 //! any memory. Accounts are looked up in /etc/passwd and /etc/group alone: a static program has no
 //! other way.
 
