@@ -26,7 +26,11 @@ struct Change {
     drop: bool,
 }
 
-/// The filter, worked on one change after the other.
+/// Changes that one run of `nft` writes. Hundreds of instances that become master together would
+/// otherwise wait for as many runs, and their addresses with them.
+const AT_ONCE: usize = 1024;
+
+/// The filter, worked on in the order of its changes; those that wait are written together.
 pub struct Filter {
     changes: mpsc::UnboundedSender<Change>,
 }
@@ -39,18 +43,23 @@ impl Filter {
             let mut dropped = BTreeSet::new();
             // Without nft nobody can have left anything, and who needs it is told later.
             let _ = nft(&ruleset(&dropped)).await;
-            while let Some(Change { id, address, drop }) = due.recv().await {
+            let mut waiting = Vec::new();
+            while due.recv_many(&mut waiting, AT_ONCE).await > 0 {
                 let mut wanted = dropped.clone();
-                if drop {
-                    wanted.insert(address)
-                } else {
-                    wanted.remove(&address)
-                };
+                for Change { address, drop, .. } in &waiting {
+                    if *drop {
+                        wanted.insert(*address)
+                    } else {
+                        wanted.remove(address)
+                    };
+                }
                 let result = write(&wanted).await;
                 if result.is_ok() {
                     dropped = wanted;
                 }
-                answer(id, result);
+                for Change { id, .. } in waiting.drain(..) {
+                    answer(id, result);
+                }
             }
         });
         Self { changes }
