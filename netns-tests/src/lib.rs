@@ -2,14 +2,16 @@
 //! namespaces of this machine. Nodes are vipd, keepalived or FRR, kernels are this machine's, time
 //! is real.
 //!
-//! Begin with [`world::Lab`], which is the world; [`run`] and [`agree`] are the commands. The wires
-//! between the namespaces are `vipd_sim`'s own network on packet sockets, so a cut, a loss or a
-//! delay is the same in both worlds.
+//! Begin with [`world::Lab`], which is the world; [`run`] and [`agree`] are the commands that play
+//! scenarios, [`conformance`] judges an implementation by the RFCs. The wires between the
+//! namespaces are `vipd_sim`'s own network on packet sockets, so a cut, a loss or a delay is the
+//! same in both worlds.
 
 #![forbid(unsafe_code)]
 
 pub mod agree;
 mod client;
+pub mod conformance;
 mod frr;
 mod hosts;
 pub mod marks;

@@ -1,7 +1,7 @@
 //! `viplab`: plays scenarios on real network namespaces, with vipd, keepalived or FRR on each host.
 //!
-//! Arguments and exit status only; what it does is in [`vipd_netns_tests::run`] and
-//! [`vipd_netns_tests::agree`].
+//! Arguments and exit status only; what it does is in [`vipd_netns_tests::run`],
+//! [`vipd_netns_tests::agree`] and [`vipd_netns_tests::conformance`].
 
 #![forbid(unsafe_code)]
 
@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use vipd_config::diagnostics::Colour;
+use vipd_engine::Profile;
 use vipd_netns_tests::agree::{Request as AgreeRequest, agree};
+use vipd_netns_tests::conformance;
 use vipd_netns_tests::node::Kind;
 use vipd_netns_tests::run::{Request, run};
 use vipd_netns_tests::world::TOLERANCE;
@@ -56,6 +58,21 @@ Exit status:
   2  a scenario, a configuration or the arguments cannot be used, or this machine lacks something
   3  none can be compared: the real world lacks a step, or the order is left to chance";
 
+const CONFORMANCE_EXAMPLES: &str = "\
+Examples:
+  viplab conformance --target vipd
+      Every requirement of the RFCs that packets and kernel state can show, by vipd's own rules.
+  viplab conformance --target vipd --profile rfc9568 --html report.html
+      By the rules of RFC 9568 alone, and a page to keep.
+  viplab conformance --target keepalived --json
+      Another implementation, for another program to read.
+
+Exit status:
+  0  no requirement fails; known deviations are named
+  1  some do
+  2  the arguments cannot be used, or this machine lacks something
+  3  it cannot run here: it needs root";
+
 /// Plays scenarios on real network namespaces.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
@@ -72,6 +89,34 @@ enum Command {
     /// Play scenarios simulated and real, and compare what happened when.
     #[command(after_help = AGREE_EXAMPLES)]
     Agree(AgreeArguments),
+    /// Judge an implementation by every requirement of the RFCs.
+    #[command(after_help = CONFORMANCE_EXAMPLES)]
+    Conformance(ConformanceArguments),
+}
+
+#[derive(Args)]
+struct ConformanceArguments {
+    /// Whom to judge: vipd, keepalived or frr.
+    #[arg(long, value_name = "KIND", required_unless_present = "list")]
+    target: Option<Kind>,
+    /// Print which experiments judge which row, and do nothing.
+    #[arg(long)]
+    list: bool,
+    /// By whose rules: drop-in (unless said otherwise), rfc3768, rfc5798 or rfc9568.
+    #[arg(long, value_name = "PROFILE", default_value = "drop-in", value_parser = profile)]
+    profile: Profile,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+    /// Write one page with every row to this file.
+    #[arg(long, value_name = "OUT")]
+    html: Option<PathBuf>,
+    /// The program vipd, instead of the one beside this program.
+    #[arg(long, value_name = "PATH")]
+    vipd: Option<PathBuf>,
+    /// What this machine may be late by, instead of 50ms.
+    #[arg(long, value_name = "T", value_parser = parse_duration)]
+    tolerance: Option<Duration>,
 }
 
 #[derive(Args)]
@@ -137,6 +182,21 @@ fn main() -> ExitCode {
         Command::Agree(arguments) => arguments.request(&mut err).and_then(|request| {
             request.map_or(Ok(Ended::Unusable), |request| agree(&request, &mut out, &mut err))
         }),
+        Command::Conformance(asked) if asked.list => {
+            conformance::list(&mut out).map(|()| Ended::Passed)
+        }
+        Command::Conformance(asked) => {
+            let request = conformance::Request {
+                target: asked.target.unwrap_or_default(),
+                profile: asked.profile,
+                vipd: asked.vipd,
+                json: asked.json,
+                html: asked.html,
+                tolerance: asked.tolerance.unwrap_or(TOLERANCE),
+                stop,
+            };
+            conformance::run(&request, &mut out, &mut err)
+        }
     };
     drop((out, err));
     match ended {
@@ -189,6 +249,14 @@ impl On {
 
 fn stop() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
+}
+
+fn profile(text: &str) -> Result<Profile, String> {
+    let known = Profile::ALL.into_iter().find(|profile| profile.name() == text);
+    known.ok_or_else(|| {
+        let names = Profile::ALL.map(Profile::name).join(", ");
+        format!("no profile is called `{text}`, but {names}")
+    })
 }
 
 fn node(text: &str) -> Result<(String, Kind), String> {

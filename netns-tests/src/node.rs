@@ -102,6 +102,8 @@ pub(crate) struct Node {
     namespace: Namespace,
     /// Its own: the configuration in place, the control socket, the log.
     folder: PathBuf,
+    /// What the program is told besides where its files are.
+    arguments: Vec<String>,
     child: Option<Child>,
     /// What becomes the process at the next start.
     ready: Option<Child>,
@@ -118,10 +120,23 @@ impl Node {
         folder: PathBuf,
         file: &Path,
     ) -> io::Result<Self> {
+        Self::with_arguments((kind, program), host, namespace, folder, file, Vec::new())
+    }
+
+    /// The same, with more arguments for the program.
+    pub(crate) fn with_arguments(
+        (kind, program): (Kind, PathBuf),
+        host: &str,
+        namespace: &Namespace,
+        folder: PathBuf,
+        file: &Path,
+        arguments: Vec<String>,
+    ) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
         let (host, namespace) = (host.to_string(), namespace.clone());
         let (child, ready, stopping) = (None, None, false);
-        let mut node = Self { program, kind, host, namespace, folder, child, ready, stopping };
+        let mut node =
+            Self { program, kind, host, namespace, folder, arguments, child, ready, stopping };
         node.put(file)?;
         node.make_ready()?;
         Ok(node)
@@ -194,6 +209,7 @@ impl Node {
                 command.arg(self.file());
             }
         }
+        command.args(&self.arguments);
         command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
         command.spawn()
     }
@@ -274,6 +290,12 @@ impl Node {
         self.kind
     }
 
+    /// /proc/PID/status of each of its processes, parents first.
+    pub(crate) fn statuses(&self) -> String {
+        let read = |pid: Pid| fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        self.pid().into_iter().flat_map(tree).map(read).collect()
+    }
+
     fn pid(&self) -> Option<Pid> {
         self.child.as_ref().and_then(pid)
     }
@@ -295,15 +317,21 @@ fn end(mut child: Child) {
     let _ = child.wait();
 }
 
-/// Children come after or before their parents.
-fn signal(child: &Child, signal: Signal, children_first: bool) {
-    let Some(pid) = pid(child) else { return };
+/// A process and all that come from it, parents first.
+fn tree(pid: Pid) -> Vec<Pid> {
     let mut tree = vec![pid];
     let mut next = 0;
     while let Some(parent) = tree.get(next).copied() {
         tree.extend(children(parent));
         next += 1;
     }
+    tree
+}
+
+/// Children come after or before their parents.
+fn signal(child: &Child, signal: Signal, children_first: bool) {
+    let Some(pid) = pid(child) else { return };
+    let mut tree = tree(pid);
     if children_first {
         tree.reverse();
     }

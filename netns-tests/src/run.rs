@@ -108,7 +108,21 @@ pub(crate) fn programs(
     if let Some(name) = request.nodes.keys().find(|name| !runs_vrrp(name)) {
         return Err(format!("{} has no host {name} that runs VRRP", scenario.name));
     }
-    let program = |kind: Kind| match kind {
+    let of_host = |host: &Host| {
+        let kind = request.kind_of(host);
+        let program = if host.config.is_some() {
+            program(kind, request.vipd.as_deref())?
+        } else {
+            PathBuf::new()
+        };
+        Ok((kind, program))
+    };
+    scenario.hosts.iter().map(of_host).collect()
+}
+
+/// Where the program of a kind is.
+pub(crate) fn program(kind: Kind, vipd: Option<&Path>) -> Result<PathBuf, String> {
+    match kind {
         Kind::Keepalived => found("keepalived")
             .ok_or_else(|| "keepalived is not installed (Debian package keepalived)".to_string()),
         Kind::Frr => {
@@ -119,22 +133,16 @@ pub(crate) fn programs(
                 format!("FRR is not installed in {} (Debian package frr)", frr::FOLDER)
             })
         }
-        Kind::Vipd => match &request.vipd {
-            Some(path) if path.is_file() => Ok(path.clone()),
+        Kind::Vipd => match vipd {
+            Some(path) if path.is_file() => Ok(path.to_path_buf()),
             Some(path) => Err(format!("there is no program {}", path.display())),
             None => beside().ok_or_else(|| {
                 "there is no vipd beside viplab: build it with `cargo build --release`, or name \
-                 it with --vipd PATH, or run keepalived with --node HOST=keepalived"
+                 it with --vipd PATH, or try keepalived instead"
                     .to_string()
             }),
         },
-    };
-    let of_host = |host: &Host| {
-        let kind = request.kind_of(host);
-        let program = if host.config.is_some() { program(kind)? } else { PathBuf::new() };
-        Ok((kind, program))
-    };
-    scenario.hosts.iter().map(of_host).collect()
+    }
 }
 
 /// The vipd in the folder of this program, or in the one above it, where a test finds it.

@@ -10,7 +10,7 @@ use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use nix::errno::Errno;
-use nix::sys::socket::sockopt::RcvBuf;
+use nix::sys::socket::sockopt::RcvBufForce;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, setsockopt,
     socket,
@@ -20,7 +20,7 @@ use vipd_engine::MacAddress;
 /// `RTMGRP_LINK`, `RTMGRP_NEIGH`, `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV6_IFADDR` of rtnetlink(7).
 const GROUPS: u32 = 0x1 | 0x4 | 0x10 | 0x100;
 /// Messages that wait while the laboratory is busy.
-const BUFFER: usize = 1 << 20;
+const BUFFER: usize = 16 << 20;
 
 /// Hears one kernel.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Watch {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let protocol = SockProtocol::NetlinkRoute;
         let fd = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
-        setsockopt(&fd, RcvBuf, &BUFFER)?;
+        setsockopt(&fd, RcvBufForce, &BUFFER)?;
         bind(fd.as_raw_fd(), &NetlinkAddr::new(0, GROUPS))?;
         Ok(Self(fd))
     }

@@ -7,14 +7,15 @@ use std::time::Duration;
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
-use nix::sys::socket::sockopt::{RcvBuf, ReceiveTimestampns};
+use nix::sys::socket::sockopt::{RcvBufForce, ReceiveTimestampns};
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, bind, recvmsg,
     sendmsg, setsockopt, socket,
 };
 use nix::sys::time::TimeSpec;
 
-/// Frames that wait while the laboratory is busy. The kernel takes at most what `rmem_max` says.
+/// Frames that wait while the laboratory is busy. It may be
+/// more than `rmem_max`: root may (socket(7)).
 const BUFFER: usize = 4 << 20;
 
 /// Takes every frame that comes out of an interface, and puts frames into it.
@@ -35,7 +36,7 @@ impl Plug {
         let address = address.ok_or(io::Error::from(Errno::ENODEV))?;
         bind(fd.as_raw_fd(), &address)?;
         setsockopt(&fd, ReceiveTimestampns, &true)?;
-        setsockopt(&fd, RcvBuf, &BUFFER)?;
+        setsockopt(&fd, RcvBufForce, &BUFFER)?;
         Ok(Self(fd))
     }
 

@@ -321,7 +321,7 @@ fn wait_for(hosts: &[Host]) -> Result<(), String> {
 /// What else runs on this machine is not to be measured: this thread, and with it what it
 /// starts, goes first (sched(7), `SCHED_RR`; a nice value counts within a session only).
 /// Where that is not allowed the tolerance has to do.
-fn hurry() {
+pub(crate) fn hurry() {
     let own = nix::unistd::gettid().to_string();
     let mut command = Command::new("chrt");
     command.args(["--rr", "--pid", "1", &own]).stdout(Stdio::null()).stderr(Stdio::null());

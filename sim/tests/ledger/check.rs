@@ -109,6 +109,9 @@ pub fn proofs(ledger: &Ledger, root: &Path) -> Vec<String> {
                 missing_test(root, &package, &file, &test, case.as_deref())
             }
             Proof::Scenario { file, case } => missing_scenario(root, &file, case.as_deref()),
+            Proof::Experiment(name) => {
+                name.is_empty().then(|| "an experiment without a name".to_owned())
+            }
             Proof::NotBuilt(reason) => {
                 reason.is_empty().then(|| "not built without a reason".to_owned())
             }
@@ -150,12 +153,14 @@ fn missing_scenario(root: &Path, file: &str, case: Option<&str>) -> Option<Strin
     Some(format!("{file} has no case {case}"))
 }
 
-/// A proof belongs to one row. A table has one case per row, and the case makes it another proof.
+/// A proof belongs to one row. A table has one case per row, and the case makes it another proof;
+/// an experiment has a judge per row.
 pub fn shared_proofs(ledger: &Ledger) -> Vec<String> {
     let mut owners = BTreeMap::new();
     let mut broken = Vec::new();
     for row in &ledger.rows {
-        let built = |ring| row.proof(ring).is_some_and(|proof| proof.is_built());
+        let own = |proof: &Proof| proof.is_built() && !matches!(proof, Proof::Experiment(_));
+        let built = |ring| row.proof(ring).is_some_and(|proof| own(&proof));
         let texts = Ring::ALL.into_iter().filter(|ring| built(*ring));
         for text in texts.filter_map(|ring| row.proof_text(ring)) {
             if let Some(owner) = owners.insert(text, &row.id) {

@@ -14,8 +14,9 @@ Every requirement of the RFCs that vipd knows of, and the proof of it. This page
 
 `unit` is the engine or the codec alone, `sim` is many routers in the simulator, `wire` is real
 kernels. An empty cell: this ring cannot show it. A proof is `package::file::test`, with `#case`
-where a test is a table, or a scenario. The numbers of a source are an RFC and its section; `X-`
-rows are good practice that no RFC asks for, and `(2nd)` marks a text that was read at second hand.
+where a test is a table, or a scenario, or an experiment of `viplab conformance`. The numbers of a
+source are an RFC and its section; `X-` rows are good practice that no RFC asks for, and `(2nd)`
+marks a text that was read at second hand.
 Where a row holds: D is `drop-in`, 37 `rfc3768`, 57 `rfc5798`, 95 `rfc9568`.
 
 ";
@@ -91,7 +92,7 @@ fn exceptions(ledger: &Ledger, page: &mut String) {
 }
 
 fn deviations(ledger: &Ledger, page: &mut String) {
-    page.push_str("\n## Where `drop-in` departs from a MUST\n\n| id | why |\n|---|---|\n");
+    page.push_str("\n## Where `drop-in` departs from the RFCs\n\n| id | why |\n|---|---|\n");
     let rows = ledger.rows.iter().filter_map(|row| Some((&row.id, row.deviation.as_ref()?)));
     for (id, why) in rows {
         let _ = writeln!(page, "| {id} | {why} |");

@@ -32,6 +32,9 @@ pub enum Proof {
     Test { package: String, file: String, test: String, case: Option<String> },
     /// `scenarios/FAMILY/NAME.toml`, with `#case` for one of its expectations.
     Scenario { file: String, case: Option<String> },
+    /// `viplab conformance: EXPERIMENT`. That the experiment judges the row is held by
+    /// `netns-tests/tests/conformance.rs`, which knows the experiments.
+    Experiment(String),
     /// There is none yet; carries the reason.
     NotBuilt(String),
     /// There can be none; carries the reason.
@@ -47,6 +50,9 @@ impl Proof {
         }
         if let Some(reason) = text.strip_prefix("not applicable:") {
             return Self::NotApplicable(reason.trim().to_owned());
+        }
+        if let Some(experiment) = text.strip_prefix("viplab conformance: ") {
+            return Self::Experiment(experiment.to_owned());
         }
         let (place, case) = match text.split_once('#') {
             Some((place, case)) => (place, Some(case.to_owned())),
@@ -68,7 +74,7 @@ impl Proof {
 
     /// Whether it names something that runs.
     pub const fn is_built(&self) -> bool {
-        matches!(self, Self::Test { .. } | Self::Scenario { .. })
+        matches!(self, Self::Test { .. } | Self::Scenario { .. } | Self::Experiment(_))
     }
 }
 

@@ -1,0 +1,69 @@
+//! What a judge says of a row.
+
+use std::time::Duration;
+
+/// What was measured where the row holds, or what is wrong.
+pub(super) type Verdict = Result<String, Wrong>;
+
+/// Why a row does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    /// What kind of fault it is, by which a known one is recognised.
+    pub symptom: &'static str,
+    /// What was measured.
+    pub measured: String,
+}
+
+/// Earlier than exact by so little is the measurement's own: the injection is timed before it
+/// leaves.
+pub(super) const EARLY: Duration = Duration::from_millis(2);
+
+pub(super) fn wrong<T>(symptom: &'static str, measured: impl Into<String>) -> Result<T, Wrong> {
+    Err(Wrong { symptom, measured: measured.into() })
+}
+
+/// What the experiment needs did not come about, so nothing was put to the test. Never a pass.
+pub(super) fn untried<T>(measured: impl Into<String>) -> Result<T, Wrong> {
+    wrong("untried", measured)
+}
+
+/// Whether a condition holds.
+pub(super) fn hold(
+    holds: bool,
+    symptom: &'static str,
+    measured: impl Into<String>,
+) -> Result<(), Wrong> {
+    if holds { Ok(()) } else { wrong(symptom, measured) }
+}
+
+/// Whether a time is what it has to be: not earlier, and later by no more than the tolerance.
+pub(super) fn exact(measured: Duration, expected: Duration, late: Duration) -> Verdict {
+    let (is, was) = (seconds(expected), seconds(measured));
+    if measured + EARLY < expected {
+        return wrong("early", format!("{was} s instead of {is} s"));
+    }
+    if measured > expected + late {
+        return wrong("late", format!("{was} s instead of {is} s"));
+    }
+    Ok(format!("{was} s for {is} s"))
+}
+
+pub(super) fn seconds(time: Duration) -> String {
+    format!("{:.4}", time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_exact_between_two_milliseconds_early_and_the_tolerance_late() {
+        let (expected, late) = (Duration::from_millis(3_609), Duration::from_millis(50));
+        for (millis, symptom) in
+            [(3_606, Some("early")), (3_607, None), (3_659, None), (3_660, Some("late"))]
+        {
+            let found = exact(Duration::from_millis(millis), expected, late);
+            assert_eq!(found.err().map(|wrong| wrong.symptom), symptom, "{millis}");
+        }
+    }
+}
