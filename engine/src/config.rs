@@ -10,6 +10,8 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::names::{
     Family, GroupName, InstanceName, InterfaceName, Interval, Password, Priority, TrackerName,
     Version, Vrid,
@@ -43,7 +45,7 @@ pub struct Identity {
 }
 
 /// How adverts travel.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Transport {
     /// To a group on the link, TTL 255 both ways.
     Multicast {
@@ -67,7 +69,7 @@ pub enum Transport {
 pub const MAX_PEERS: usize = 255;
 
 /// One unicast peer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
     /// Its address.
     pub address: IpAddr,
@@ -89,7 +91,7 @@ impl Peer {
 }
 
 /// One virtual address and how the kernel is to hold it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct VirtualAddress {
     /// The address.
     pub address: IpAddr,
@@ -118,7 +120,7 @@ impl VirtualAddress {
 }
 
 /// When and how often addresses are announced by gratuitous ARP or unsolicited NA.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcements {
     /// Second burst this long after the first; zero: none (`garp_master_delay`).
     pub delay: Duration,
@@ -158,7 +160,7 @@ impl Default for Announcements {
 }
 
 /// What a tracked thing's state does to an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weight {
     /// 0: failure means FAULT. Positive: added while good. Negative: added while bad.
     pub value: i16,
@@ -172,7 +174,7 @@ impl Weight {
 }
 
 /// What an instance or a group watches.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Tracked {
     /// Carrier of an interface (`track_interface`).
     Interface(InterfaceName),
@@ -181,7 +183,7 @@ pub enum Tracked {
 }
 
 /// A watched thing and its weight.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Track {
     /// What is watched.
     pub tracked: Tracked,
@@ -190,7 +192,7 @@ pub struct Track {
 }
 
 /// Adverts leave from a macvlan that carries the virtual router's MAC (`use_vmac`).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct VirtualMac {
     /// Name of the macvlan.
     pub interface: InterfaceName,
@@ -199,7 +201,7 @@ pub struct VirtualMac {
 }
 
 /// One virtual router on this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceConfig {
     /// Name of the block.
     pub name: InstanceName,
@@ -304,7 +306,7 @@ impl InstanceConfig {
 }
 
 /// Instances that change state together (`vrrp_sync_group`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupConfig {
     /// Name of the block.
     pub name: GroupName,
@@ -317,11 +319,37 @@ pub struct GroupConfig {
 }
 
 /// A configuration in which every rule across fields holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct Config {
     instances: Vec<Arc<InstanceConfig>>,
     groups: Vec<GroupConfig>,
     startup_delay: Duration,
+}
+
+/// A configuration as it was written down, by whomever.
+#[derive(Deserialize)]
+struct Unchecked {
+    instances: Vec<InstanceConfig>,
+    groups: Vec<GroupConfig>,
+    startup_delay: Duration,
+}
+
+impl TryFrom<Unchecked> for Config {
+    type Error = ConfigError;
+
+    /// The first of the broken rules is the error.
+    fn try_from(read: Unchecked) -> Result<Self, ConfigError> {
+        let Unchecked { instances, groups, startup_delay } = read;
+        Self::new(instances, groups, startup_delay).map_err(|mut errors| errors.remove(0))
+    }
+}
+
+impl InstanceConfig {
+    /// The first rule within this block that does not hold.
+    pub(crate) fn broken_rule(&self) -> Option<ConfigError> {
+        check::all(core::slice::from_ref(self), &[]).into_iter().next()
+    }
 }
 
 impl Config {

@@ -4,11 +4,15 @@
 //! instance an advert is for in `routing`.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, GroupConfig, InstanceConfig, Tracked};
 use crate::event::Why;
@@ -19,6 +23,7 @@ use crate::output::{InstanceId, Outputs};
 use crate::policy::Group;
 use crate::routing::Routing;
 use crate::schedule::Schedule;
+use crate::snapshot::Snapshot;
 use crate::status::Status;
 use crate::time::Timestamp;
 use crate::vrrp::drop_reason::DropCounters;
@@ -36,23 +41,26 @@ pub struct Deadline {
 }
 
 /// All virtual routers of one network namespace.
-#[derive(Clone, Debug, Default)]
+///
+/// serde writes it down and reads it back ([`crate::snapshot`]); what was read is checked.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(try_from = "Snapshot", into = "Snapshot")]
 pub struct Engine {
     pub(crate) config: Arc<Config>,
     /// The start-up delay is over with the first configuration, also with an empty one.
-    is_configured: bool,
+    pub(crate) is_configured: bool,
     /// By [`InstanceId`]; the place of one that is gone is never used again.
     pub(crate) instances: Vec<Option<Instance>>,
     pub(crate) observed: Observed,
-    groups: Vec<Group>,
+    pub(crate) groups: Vec<Group>,
     /// Place in `groups` of each instance that is in one.
-    group_of: BTreeMap<InstanceId, usize>,
+    pub(crate) group_of: BTreeMap<InstanceId, usize>,
     /// Who watches a thing.
-    watchers: BTreeMap<Tracked, Vec<InstanceId>>,
+    pub(crate) watchers: BTreeMap<Tracked, Vec<InstanceId>>,
     pub(crate) routing: Routing,
     /// An instance went away, and the indexes still name it.
-    indexes_are_stale: bool,
-    schedule: Schedule,
+    pub(crate) indexes_are_stale: bool,
+    pub(crate) schedule: Schedule,
     /// Mismatches of datagrams that no instance claimed.
     pub(crate) named: Named,
     pub(crate) unclaimed: DropCounters,
@@ -126,11 +134,19 @@ impl Engine {
             if let Some((at, what)) = instance.deadline() {
                 assert!(filed.is_some_and(|filed| filed <= at), "{what} is not filed");
             }
-            instance.check_invariants();
         }
-        for group in &self.groups {
-            group.check_invariants(&self.instances);
-        }
+        let broken = self.broken_invariant();
+        assert!(broken.is_none(), "{}", broken.unwrap_or_default());
+    }
+
+    /// What must hold of instances and groups and does not.
+    pub(crate) fn broken_invariant(&self) -> Option<String> {
+        let mut instances = self.instances.iter().flatten();
+        let broken = instances.find_map(|instance| {
+            instance.broken_invariant().map(|what| format!("{} {what}", instance.config.name))
+        });
+        let split = || self.groups.iter().find(|group| group.is_split(&self.instances));
+        broken.or_else(|| split().map(|group| format!("{} is split", group.name)))
     }
 
     /// Lets one instance act, then whatever follows from it: its group, the index.
@@ -376,7 +392,7 @@ impl Engine {
         }
     }
 
-    fn watch(&mut self) {
+    pub(crate) fn watch(&mut self) {
         self.watchers.clear();
         for instance in self.instances.iter().flatten() {
             let own = Tracked::Interface(instance.config.interface.clone());
@@ -408,7 +424,7 @@ fn join(instance: &mut Instance, group: &GroupConfig) {
 }
 
 /// Addresses that come and go. An owner's are real ones.
-fn virtual_addresses(config: &Config) -> BTreeSet<IpAddr> {
+pub(crate) fn virtual_addresses(config: &Config) -> BTreeSet<IpAddr> {
     let instances = config.instances().iter();
     instances
         .filter(|instance| !instance.priority.is_owner())

@@ -4,6 +4,8 @@ use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::Tracked;
 use crate::input::{EffectError, Order};
 use crate::names::{GroupName, InstanceName, Interval, Priority, Vrid};
@@ -11,7 +13,7 @@ use crate::output::KernelCommand;
 use crate::vrrp::drop_reason::DropReason;
 
 /// The states of RFC 3768 section 6.4, and FAULT.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum StateKind {
     /// Not started.
     Initialize,
@@ -58,7 +60,7 @@ impl fmt::Display for StateKind {
 }
 
 /// Something an instance needs and does not have.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Fault {
     /// Its interface does not exist.
     InterfaceMissing,
@@ -77,7 +79,7 @@ pub enum Fault {
 }
 
 /// Name of a watched thing.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Watched(pub alloc::sync::Arc<str>);
 
 impl From<&Tracked> for Watched {
@@ -104,7 +106,7 @@ impl fmt::Display for Fault {
 }
 
 /// Why an instance changed its state.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Why {
     /// It was started.
     Startup,
@@ -192,7 +194,7 @@ impl fmt::Display for Seconds {
 }
 
 /// Two routers do not agree (property S9). Each is named once per sender until it is mended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Mismatch {
     /// Another protocol version; carries theirs.
     Version(u8),
@@ -268,7 +270,7 @@ impl Mismatch {
 }
 
 /// News of one instance.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Event {
     /// Whose.
     pub instance: InstanceName,
@@ -277,7 +279,7 @@ pub struct Event {
 }
 
 /// What happened to an instance.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum News {
     /// It changed its state.
     State {

@@ -4,6 +4,8 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::Config;
 use crate::names::{Ifindex, InstanceName, InterfaceName, MacAddress, TrackerName};
 use crate::output::CommandId;
@@ -48,7 +50,7 @@ pub enum Input<'a> {
 }
 
 /// What an operator may order of an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Order {
     /// Leave Master at once and preempt nobody, until there is no other master.
     Yield,
@@ -95,7 +97,7 @@ pub struct Received<'a> {
 }
 
 /// State of an interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// Its index, valid until it is absent.
     pub interface: Ifindex,
@@ -108,7 +110,7 @@ pub struct Link {
 }
 
 /// What an interface can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LinkState {
     /// It has carrier and is up.
     Up,
@@ -119,7 +121,7 @@ pub enum LinkState {
 }
 
 /// An address on an interface of this machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocalAddress {
     /// The interface.
     pub interface: Ifindex,
@@ -130,7 +132,7 @@ pub struct LocalAddress {
 }
 
 /// Value of a tracked script, file or process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TrackerValue {
     /// It has not reported yet.
     Pending,
@@ -143,7 +145,7 @@ pub enum TrackerValue {
 }
 
 /// Why an effect failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum EffectError {
     /// The driver or the kernel refused.
     Refused,

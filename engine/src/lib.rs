@@ -26,6 +26,7 @@ mod policy;
 mod routing;
 pub mod rules;
 mod schedule;
+pub mod snapshot;
 mod status;
 mod time;
 pub mod vrrp;

@@ -2,10 +2,13 @@
 //!
 //! Rules across several of them are in [`crate::config`].
 
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 /// A value outside the range of its type. `Display` states the range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +30,7 @@ impl fmt::Display for OutOfRange {
 impl core::error::Error for OutOfRange {}
 
 /// IPv4 or IPv6. A virtual router serves one of them (RFC 9568 section 3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Family {
     /// IPv4.
     Ipv4,
@@ -56,7 +59,7 @@ impl Family {
 }
 
 /// VRRP protocol version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Version {
     /// RFC 3768 (and RFC 2338), IPv4 only.
     V2,
@@ -76,7 +79,8 @@ impl Version {
 }
 
 /// Virtual router identifier, 1 to 255 (RFC 3768 section 5.3.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "i64")]
 pub struct Vrid(u8);
 
 impl Vrid {
@@ -97,6 +101,14 @@ impl Vrid {
     }
 }
 
+impl TryFrom<i64> for Vrid {
+    type Error = OutOfRange;
+
+    fn try_from(value: i64) -> Result<Self, OutOfRange> {
+        Self::new(value)
+    }
+}
+
 impl fmt::Display for Vrid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -106,7 +118,8 @@ impl fmt::Display for Vrid {
 /// Election priority of a virtual router, 1 to 255 (RFC 3768 section 5.3.4).
 ///
 /// The 0 of the wire ("the master resigns") is not a `Priority`: see [`crate::Advert::priority`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "i64")]
 pub struct Priority(u8);
 
 impl Priority {
@@ -148,6 +161,14 @@ impl Priority {
     }
 }
 
+impl TryFrom<i64> for Priority {
+    type Error = OutOfRange;
+
+    fn try_from(value: i64) -> Result<Self, OutOfRange> {
+        Self::new(value)
+    }
+}
+
 impl fmt::Display for Priority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -155,7 +176,8 @@ impl fmt::Display for Priority {
 }
 
 /// Advertisement_Interval: whole seconds 1 to 255 in v2, 0.01 s to 40.95 s in v3.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
 pub struct Interval {
     centiseconds: u16,
 }
@@ -210,6 +232,25 @@ impl Interval {
     }
 }
 
+impl TryFrom<u16> for Interval {
+    type Error = OutOfRange;
+
+    /// From centiseconds, in the range of either version.
+    fn try_from(centiseconds: u16) -> Result<Self, OutOfRange> {
+        if centiseconds.is_multiple_of(100) && centiseconds > 4095 {
+            Self::from_seconds(i64::from(centiseconds / 100))
+        } else {
+            Self::from_centiseconds(i64::from(centiseconds))
+        }
+    }
+}
+
+impl From<Interval> for u16 {
+    fn from(interval: Interval) -> Self {
+        interval.centiseconds
+    }
+}
+
 impl fmt::Display for Interval {
     /// Seconds without trailing zeros: `1 s`, `0.1 s`, `40.95 s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -226,7 +267,7 @@ impl fmt::Display for Interval {
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub struct $name(Arc<str>);
 
         impl $name {
@@ -269,11 +310,12 @@ name! {
 }
 
 /// Kernel interface index: an observation that comes and goes, never an identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Ifindex(pub u32);
 
 /// An Ethernet address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct MacAddress(pub [u8; 6]);
 
 impl MacAddress {
@@ -291,6 +333,48 @@ impl MacAddress {
     }
 }
 
+/// A text that is no Ethernet address: six octets in hexadecimal, `02:00:00:00:00:01`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoMacAddress;
+
+impl fmt::Display for NoMacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an Ethernet address must be six octets in hexadecimal, 02:00:00:00:00:01")
+    }
+}
+
+impl core::error::Error for NoMacAddress {}
+
+impl TryFrom<&str> for MacAddress {
+    type Error = NoMacAddress;
+
+    fn try_from(text: &str) -> Result<Self, NoMacAddress> {
+        let mut octets = [0; 6];
+        let mut words = text.split(':');
+        for octet in &mut octets {
+            let word = words.next().unwrap_or_default();
+            let is_octet = word.len() == 2 && word.bytes().all(|digit| digit.is_ascii_hexdigit());
+            let read = is_octet.then(|| u8::from_str_radix(word, 16).ok()).flatten();
+            *octet = read.ok_or(NoMacAddress)?;
+        }
+        if words.next().is_some() { Err(NoMacAddress) } else { Ok(Self(octets)) }
+    }
+}
+
+impl TryFrom<String> for MacAddress {
+    type Error = NoMacAddress;
+
+    fn try_from(text: String) -> Result<Self, NoMacAddress> {
+        Self::try_from(&*text)
+    }
+}
+
+impl From<MacAddress> for String {
+    fn from(mac: MacAddress) -> Self {
+        mac.to_string()
+    }
+}
+
 impl fmt::Display for MacAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, e, g] = self.0;
@@ -299,7 +383,7 @@ impl fmt::Display for MacAddress {
 }
 
 /// A v2 PASS password: up to 8 octets, zero filled (RFC 2338 section 5.3.10). Never printed.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Password([u8; 8]);
 
 impl Password {
@@ -365,6 +449,28 @@ mod tests {
         assert_eq!(password.octets(), *b"1111\0\0\0\0");
         assert_eq!(format!("{password:?}"), "Password(..)");
         assert!(Password::new(b"").is_err() && Password::new(b"123456789").is_err());
+    }
+
+    #[test]
+    fn a_mac_address_is_read_as_it_is_printed_and_nothing_else_is() {
+        let mac = MacAddress([0x02, 0xab, 0, 0, 0, 0xff]);
+        assert_eq!(MacAddress::try_from("02:ab:00:00:00:ff"), Ok(mac));
+        assert_eq!(MacAddress::try_from(&*mac.to_string()), Ok(mac));
+        for text in
+            ["", "02:ab:00:00:00", "02:ab:00:00:00:ff:00", "2:ab:0:0:0:ff", "+2:ab:00:00:00:ff"]
+        {
+            assert_eq!(MacAddress::try_from(text), Err(NoMacAddress), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_interval_is_read_from_the_centiseconds_of_either_version() {
+        assert_eq!(Interval::try_from(25_500), Interval::from_seconds(255));
+        assert_eq!(Interval::try_from(4095), Interval::from_centiseconds(4095));
+        assert_eq!(Interval::try_from(4100), Interval::from_seconds(41));
+        for centiseconds in [0, 4096, 25_600] {
+            assert!(Interval::try_from(centiseconds).is_err(), "{centiseconds}");
+        }
     }
 
     #[test]

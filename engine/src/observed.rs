@@ -7,13 +7,15 @@ use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::{Track, Tracked};
 use crate::event::Fault;
 use crate::input::{Link, LinkState, LocalAddress, TrackerValue};
 use crate::names::{Family, Ifindex, InterfaceName, MacAddress, TrackerName};
 
 /// An interface as last reported.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Interface {
     pub(crate) name: InterfaceName,
     pub(crate) mac: MacAddress,
@@ -21,6 +23,9 @@ pub(crate) struct Interface {
     /// In the order in which they were reported: the first of a family is the primary one.
     pub(crate) addresses: Vec<IpAddr>,
 }
+
+/// Interfaces and trackers as they were reported.
+pub(crate) type Reports = (BTreeMap<Ifindex, Interface>, BTreeMap<TrackerName, TrackerValue>);
 
 /// Interfaces and trackers.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +38,21 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
+    /// What was reported, without what is derived from it.
+    pub(crate) fn reports(self) -> Reports {
+        (self.interfaces, self.trackers)
+    }
+
+    /// What was reported, taken in again. `None` if two interfaces have one name.
+    pub(crate) fn from_reports(reports: Reports) -> Option<Self> {
+        let (interfaces, trackers) = reports;
+        let by_name: BTreeMap<_, _> =
+            interfaces.iter().map(|(index, interface)| (interface.name.clone(), *index)).collect();
+        let distinct = by_name.len() == interfaces.len();
+        let virtual_addresses = BTreeSet::new();
+        distinct.then_some(Self { interfaces, by_name, trackers, virtual_addresses })
+    }
+
     /// Takes in a link report. A name that comes back under another index is a new interface; an
     /// index under another name is the same one renamed, and keeps its addresses.
     pub(crate) fn on_link(&mut self, link: Link) {

@@ -8,13 +8,15 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::Event;
 use crate::names::{Ifindex, InterfaceName, MacAddress};
 use crate::rules::ChecksumForm;
 use crate::vrrp::advert::Advert;
 
 /// Names one effect that can fail. An answer to an id that is no longer waited for is ignored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CommandId {
     /// The instance that asked.
     pub instance: InstanceId,
@@ -23,11 +25,11 @@ pub struct CommandId {
 }
 
 /// An instance's place in the engine. Never used again after the instance is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct InstanceId(pub u32);
 
 /// One effect.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Output {
     /// Put a frame on the wire. Answered by a `Done`.
     Send {
@@ -48,7 +50,7 @@ pub enum Output {
 }
 
 /// A frame, typed; the bytes below its payload are the driver's.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Frame {
     /// A VRRP ADVERTISEMENT.
     Advert(AdvertFrame),
@@ -59,7 +61,7 @@ pub enum Frame {
 }
 
 /// An advert and where it goes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AdvertFrame {
     /// Interface that sends it.
     pub interface: Ifindex,
@@ -85,7 +87,7 @@ impl AdvertFrame {
 }
 
 /// "This address is at this MAC."
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Announcement {
     /// Interface that sends it.
     pub interface: Ifindex,
@@ -98,7 +100,7 @@ pub struct Announcement {
 }
 
 /// A change of kernel state, each "make it so": doing it twice is no error.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum KernelCommand {
     /// Add an address, without duplicate address detection.
     AddAddress(AddressSpec),
@@ -127,7 +129,7 @@ pub enum KernelCommand {
 }
 
 /// An address as the kernel is to hold it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AddressSpec {
     /// The interface.
     pub interface: InterfaceName,

@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::GroupConfig;
 use crate::event::{Fault, StateKind, Why};
 use crate::names::GroupName;
@@ -20,7 +22,7 @@ const fn may_own() -> bool {
 }
 
 /// A sync group: its members change state together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Group {
     pub(crate) name: GroupName,
     /// In their order, which is the one in which they act.
@@ -64,10 +66,10 @@ impl Group {
         }
     }
 
-    pub(crate) fn check_invariants(&self, instances: &[Option<Instance>]) {
-        let split = self.has(instances, StateKind::Master)
-            && (self.has(instances, StateKind::Backup) || self.has(instances, StateKind::Fault));
-        assert!(!split, "{} is split", self.name);
+    /// Whether one member is Master and another one not.
+    pub(crate) fn is_split(&self, instances: &[Option<Instance>]) -> bool {
+        self.has(instances, StateKind::Master)
+            && (self.has(instances, StateKind::Backup) || self.has(instances, StateKind::Fault))
     }
 
     fn share_faults(&self, instances: &mut [Option<Instance>], ctx: &mut Context<'_>) {

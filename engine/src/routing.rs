@@ -43,6 +43,17 @@ impl Routing {
         instances: &[Option<Instance>],
         observed: &Observed,
     ) {
+        self.rebuild_with(config, instances, observed, |instance| !instance.is_stopping());
+    }
+
+    /// The same, with the adverts of those instances that `listens` says.
+    pub(crate) fn rebuild_with(
+        &mut self,
+        config: &Config,
+        instances: &[Option<Instance>],
+        observed: &Observed,
+        listens: impl Fn(&Instance) -> bool,
+    ) {
         *self = Self::default();
         for instance in instances.iter().flatten() {
             let settings = &instance.config;
@@ -57,7 +68,7 @@ impl Routing {
                 self.by_macvlan.entry(macvlan.interface.clone()).or_default().push(instance.id);
             }
             if let Some((index, _)) = observed.by_name(&settings.interface)
-                && !instance.is_stopping()
+                && listens(instance)
             {
                 let tables = self.tables.entry(index).or_insert_with(|| [empty(), empty()]);
                 let family = family_index(settings.family);
@@ -71,6 +82,15 @@ impl Routing {
                 }
             }
         }
+    }
+
+    /// Whether adverts reach this instance.
+    pub(crate) fn reaches(&self, instance: &Instance, observed: &Observed) -> bool {
+        let settings = &instance.config;
+        let (family, vrid) = (settings.family, settings.vrid.get());
+        observed
+            .by_name(&settings.interface)
+            .is_some_and(|(index, _)| self.with_vrid(index, family, vrid).contains(&instance.id))
     }
 
     pub(crate) fn with_address(&self, address: IpAddr) -> Vec<InstanceId> {

@@ -3,10 +3,14 @@
 //! Read only where a received advert is accepted (`vrrp::accept`), where an election is decided
 //! (`vrrp::election`) and where addresses are announced (`vrrp::announce`).
 
+use serde::{Deserialize, Serialize};
+
 use crate::names::MacAddress;
 
 /// Whose rules an instance follows unless a keyword says otherwise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub enum Profile {
     /// keepalived's defaults, with the DEVIATIONs named at the fields of [`Rules`].
     #[default]
@@ -36,7 +40,7 @@ impl Profile {
 }
 
 /// What happens to an advert whose address list differs from ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ListRule {
     /// Named and counted; the advert is processed.
     Warn,
@@ -45,7 +49,7 @@ pub enum ListRule {
 }
 
 /// What an owner (priority 255) does with an advert. It is a named alarm in any case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum OwnerRule {
     /// Process it, so that of two owners the greater address stays (erratum 8298 of RFC 9568).
     Process,
@@ -54,7 +58,7 @@ pub enum OwnerRule {
 }
 
 /// What a master does when it hears a lower priority or wins a tie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LowerPriorityRule {
     /// Advertise at once and announce the addresses again (RFC 9568 section 6.4.3, keepalived).
     Assert,
@@ -63,7 +67,7 @@ pub enum LowerPriorityRule {
 }
 
 /// What the checksum of a v3 advert over IPv4 covers. v2 and IPv6 leave no choice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ChecksumForm {
     /// Pseudo-header and message, as keepalived and FRR read RFC 5798 section 5.2.8.
     PseudoHeader,
@@ -72,7 +76,7 @@ pub enum ChecksumForm {
 }
 
 /// Which checksum forms are accepted in a v3 advert over IPv4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ChecksumRule {
     /// The one form. A peer that uses the other one is named.
     Only(ChecksumForm),
@@ -81,7 +85,7 @@ pub enum ChecksumRule {
 }
 
 /// What happens to an IPv6 address list that does not begin with a link-local address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FirstAddressRule {
     /// Named and counted; the advert is processed.
     /// DEVIATION from erratum 8300: neither keepalived nor FRR demands it, and discarding makes two
@@ -92,7 +96,7 @@ pub enum FirstAddressRule {
 }
 
 /// How unsolicited neighbour advertisements are repeated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum NaBurst {
     /// `garp_master_repeat` of them at once, as keepalived does.
     BackToBack,
@@ -113,7 +117,7 @@ impl NaBurst {
 
 /// The target hardware address of a gratuitous ARP. Receivers ignore it (RFC 826), captures and
 /// switches that inspect ARP do not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ArpTarget {
     /// All ones, as keepalived and FRR send it. RFC 3768 and RFC 5798 do not say.
     Broadcast,
@@ -133,7 +137,7 @@ impl ArpTarget {
 }
 
 /// The choices of one instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {
     /// Which profile these started from.
     pub profile: Profile,

@@ -2,6 +2,8 @@
 
 use core::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::InstanceConfig;
 use crate::event::{Fault, StateKind, Why};
 use crate::names::Priority;
@@ -13,7 +15,7 @@ use crate::vrrp::last_event::LastEvent;
 use crate::vrrp::operator::Standing;
 
 /// What an instance counted since it was created. All of it is a book: it decides nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Rounds of adverts sent (one advert to the group, or one to each peer).
     pub sent: u64,
@@ -27,6 +29,20 @@ pub struct Counters {
     pub master_transitions: u64,
     /// Datagrams that did not count, by reason.
     pub drops: DropCounters,
+}
+
+/// A counter that was kept is no greater, so that it can be counted on.
+pub(crate) const MOST_COUNTED: u64 = 1 << 62;
+
+impl Counters {
+    /// Whether each can be counted on.
+    pub(crate) fn fit(&self) -> bool {
+        let Self { sent, sent_priority_zero, received, received_priority_zero, .. } = self;
+        [sent, sent_priority_zero, received, received_priority_zero, &self.master_transitions]
+            .into_iter()
+            .chain(self.drops.iter().map(|(_, count)| count).max().as_ref())
+            .all(|count| *count <= MOST_COUNTED)
+    }
 }
 
 /// The engine as a whole.

@@ -21,6 +21,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use serde::{Deserialize, Serialize};
+
 use crate::names::{Family, Interval, Password, Version, Vrid};
 use crate::rules::ChecksumForm;
 use crate::vrrp::checksum;
@@ -41,7 +43,7 @@ pub const AUTH_PASS: u8 = 1;
 const CHECKSUM_AT: usize = 6;
 
 /// An advert that we send.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Advert {
     /// Protocol version.
     pub version: Version,

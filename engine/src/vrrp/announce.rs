@@ -8,11 +8,13 @@
 use core::hash::{Hash, Hasher};
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::Announcements;
 use crate::time::Timestamp;
 
 /// What is still to be announced.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Announcing {
     again: Option<Again>,
     refresh_at: Option<Timestamp>,
@@ -23,7 +25,7 @@ pub(crate) struct Announcing {
 /// RetransTimer (RFC 4861 section 7.2.6).
 const NA_SPACING: Duration = Duration::from_secs(1);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Again {
     at: Timestamp,
     frames: u8,
@@ -94,6 +96,11 @@ impl Announcing {
             (Some(again), Some(refresh)) => Some(again.min(refresh)),
             (again, refresh) => again.or(refresh),
         }
+    }
+
+    /// Whether a refresh is due only where one is configured: another one would always be due.
+    pub(crate) fn fits(&self, config: &Announcements) -> bool {
+        self.refresh_at.is_none() || config.refresh().is_some()
     }
 
     pub(crate) fn fold(&self, now: Timestamp, hasher: &mut impl Hasher) {

@@ -2,8 +2,10 @@
 
 use core::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// The first fault found, in the order of RFC 9568 section 7.1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum DropReason {
     /// The virtual router is not started or in FAULT: it does not listen.
     NotListening,
@@ -103,7 +105,7 @@ impl fmt::Display for DropReason {
 }
 
 /// How many datagrams were dropped for each reason.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DropCounters([u64; DropReason::ALL.len()]);
 
 impl DropCounters {

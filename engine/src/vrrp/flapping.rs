@@ -8,6 +8,8 @@
 use core::hash::{Hash, Hasher};
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::{StateKind, Why};
 use crate::names::Interval;
 use crate::time::Timestamp;
@@ -18,7 +20,7 @@ pub const TRANSITIONS: usize = 3;
 const INTERVALS: u32 = 5;
 
 /// The transitions before the last one that may still count.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Flapping {
     /// Until when each counts, in no order.
     until: [Option<Timestamp>; TRANSITIONS - 1],

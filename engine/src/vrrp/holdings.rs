@@ -10,6 +10,8 @@ use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::VirtualAddress;
 use crate::input::{EffectError, LinkState};
 use crate::names::{InterfaceName, MacAddress};
@@ -22,7 +24,7 @@ pub const COMMAND_LIMIT: Duration = Duration::from_secs(1);
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A command that waits for its answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Pending {
     number: u64,
     command: KernelCommand,
@@ -30,7 +32,7 @@ struct Pending {
 }
 
 /// One address, and what the kernel has of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Holding {
     spec: AddressSpec,
     /// Packets to it are dropped while we hold it.
@@ -46,7 +48,7 @@ struct Holding {
 }
 
 /// The virtual-MAC interface.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Macvlan {
     name: InterfaceName,
     parent: InterfaceName,
@@ -86,7 +88,7 @@ pub(crate) enum Want {
 }
 
 /// All that one instance holds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Holdings {
     addresses: Vec<Holding>,
     /// The one of the configuration, and those of earlier ones until they are removed.
@@ -271,6 +273,13 @@ impl Holdings {
                 waiting.as_ref().map(|waiting| waiting.limit).or(retry_at)
             })
             .min()
+    }
+
+    /// Whether the commands that wait have numbers below `next`.
+    pub(crate) fn fits(&self, next: u64) -> bool {
+        let macvlans = self.macvlans.iter().filter_map(|macvlan| macvlan.pending.as_ref());
+        let addresses = self.addresses.iter().filter_map(|holding| holding.pending.as_ref());
+        macvlans.chain(addresses).all(|waiting| waiting.number < next)
     }
 
     pub(crate) fn fold(&self, now: Timestamp, first: u64, hasher: &mut impl Hasher) {

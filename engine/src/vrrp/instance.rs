@@ -10,6 +10,8 @@ use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::{InstanceConfig, Track, VirtualAddress};
 use crate::event::{Event, Fault, News, StateKind, Why};
 use crate::input::{EffectError, LinkState};
@@ -38,7 +40,7 @@ pub(crate) struct Context<'a> {
 }
 
 /// Where adverts leave: derived from what was observed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Port {
     pub(crate) interface: Ifindex,
     pub(crate) mac: MacAddress,
@@ -46,7 +48,7 @@ pub(crate) struct Port {
 }
 
 /// One virtual router.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Instance {
     pub(crate) id: InstanceId,
     pub(crate) config: Arc<InstanceConfig>,
@@ -55,12 +57,14 @@ pub(crate) struct Instance {
     /// Non-zero weights count.
     pub(crate) weights_count: bool,
     pub(crate) grouped: bool,
+    /// Of the configuration.
+    #[serde(skip)]
     pub(crate) advertised: Arc<[IpAddr]>,
     pub(crate) port: Option<Port>,
     /// In force, trackers included.
     pub(crate) priority: Priority,
     pub(crate) own_fault: Option<Fault>,
-    group_fault: Option<Fault>,
+    pub(crate) group_fault: Option<Fault>,
     pub(crate) sends_refused: bool,
     pub(crate) standing: Standing,
     pub(crate) state: State,
@@ -70,7 +74,7 @@ pub(crate) struct Instance {
     pub(crate) sending: Sending,
     pub(crate) holdings: Holdings,
     /// It is being stopped: nothing starts it again.
-    stopping: bool,
+    pub(crate) stopping: bool,
     pub(crate) next_number: u64,
     // Books.
     pub(crate) since: Timestamp,
@@ -120,8 +124,8 @@ impl Instance {
 
     /// Takes the address lists of the configuration over into the holdings.
     pub(crate) fn apply_addresses(&mut self) {
+        self.list_advertised();
         let config = &self.config;
-        self.advertised = config.addresses.iter().map(|address| address.address).collect();
         let needs_filter = !config.rules.accept && !config.priority.is_owner();
         let macvlan = config.virtual_mac.as_ref();
         let home = macvlan.map_or(&config.interface, |macvlan| &macvlan.interface);
@@ -136,6 +140,12 @@ impl Instance {
         if !config.priority.is_owner() {
             self.holdings.claim();
         }
+    }
+
+    /// Lists the addresses that stand in an advert.
+    pub(crate) fn list_advertised(&mut self) {
+        let addresses = self.config.addresses.iter();
+        self.advertised = addresses.map(|address| address.address).collect();
     }
 
     /// Looks at everything observed and starts, faults, recovers or changes its priority.
@@ -508,7 +518,7 @@ impl Instance {
         self.state.kind()
     }
 
-    const fn is_running(&self) -> bool {
+    pub(crate) const fn is_running(&self) -> bool {
         matches!(self.state, State::Backup(_) | State::Master(_))
     }
 
@@ -534,22 +544,6 @@ impl Instance {
         self.port.is_some_and(|port| {
             Receiver { config: &self.config, source: port.source }.is_for_us(destination)
         })
-    }
-
-    pub(crate) fn check_invariants(&self) {
-        let name = &self.config.name;
-        let state = self.state.kind();
-        let faulty = self.own_fault.is_some() || self.group_fault.is_some();
-        let runs = matches!(state, StateKind::Backup | StateKind::Master);
-        assert!(!(runs && faulty), "{name} runs in spite of a fault");
-        assert!(!(runs && self.port.is_none()), "{name} runs without a source");
-        assert!(!(self.stopping && runs), "{name} runs after its stop");
-        let waits = self.grouped || self.is_held();
-        assert!(waits || !self.wants_master(), "{name} waits for a group it is not in");
-        let masters = state == StateKind::Master;
-        assert!(!masters || self.standing == Standing::Free, "{name} is master against an order");
-        let owner = self.config.priority.is_owner();
-        assert!(owner == self.priority.is_owner(), "{name}: trackers changed the owner's priority");
     }
 
     /// Whether it was stopped and holds nothing any more.

@@ -3,10 +3,12 @@
 //! A book: it is read by status and decides nothing. What RFC 8347 has no word for (trackers, sync
 //! groups, refused adverts) leaves it as it was; the whole truth is in `event::Why`.
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::{Fault, Why};
 
 /// The identities below `vrrp-event-type` that a virtual router here can have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LastEvent {
     /// Nothing happened yet.
     #[default]

@@ -17,6 +17,7 @@ mod reload;
 pub mod resigned;
 pub mod rivals;
 pub mod sending;
+mod soundness;
 pub(crate) mod state;
 pub mod timers;
 mod transmit;

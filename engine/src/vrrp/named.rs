@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::Mismatch;
 use crate::names::{Interval, Vrid};
 use crate::vrrp::drop_reason::DropReason;
@@ -13,10 +15,10 @@ use crate::vrrp::drop_reason::DropReason;
 pub const MAX_NAMED: usize = 64;
 
 /// What a sender is named for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Cause {
-    /// A mismatch, whatever value it carries.
-    Mismatch(&'static str),
+    /// A mismatch, whatever value it carries: that one is 0 here.
+    Mismatch(Mismatch),
     /// A virtual router that is not ours.
     ForeignVrid(Vrid),
     /// v3: this interval was learnt from it. Two masters with two intervals would otherwise be told
@@ -30,7 +32,20 @@ pub(crate) enum Cause {
 
 impl From<Mismatch> for Cause {
     fn from(mismatch: Mismatch) -> Self {
-        Self::Mismatch(mismatch.name())
+        Self::Mismatch(match mismatch {
+            Mismatch::Version(_) => Mismatch::Version(0),
+            Mismatch::Interval(_) => Mismatch::Interval(0),
+            Mismatch::AuthenticationType(_) => Mismatch::AuthenticationType(0),
+            Mismatch::Ttl(_) | Mismatch::PeerTtl(_) => Mismatch::Ttl(0),
+            Mismatch::Owner(_) => Mismatch::Owner(0),
+            Mismatch::Password
+            | Mismatch::ChecksumForm
+            | Mismatch::UnlistedPeer
+            | Mismatch::Transport
+            | Mismatch::AddressList
+            | Mismatch::FirstAddress
+            | Mismatch::SourceNotLinkLocal => mismatch,
+        })
     }
 }
 
@@ -39,7 +54,7 @@ impl From<Mismatch> for Cause {
 const MENDED_AFTER: u8 = 3;
 
 /// Pairs of cause and sender that were named, with the adverts since that did not show it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Named(Vec<(IpAddr, Cause, u8)>);
 
 impl Named {
@@ -67,6 +82,11 @@ impl Named {
             }
             *without < MENDED_AFTER
         });
+    }
+
+    /// Whether it is within its limits.
+    pub(crate) fn fits(&self) -> bool {
+        self.0.len() <= MAX_NAMED && self.0.iter().all(|(_, _, without)| *without < MENDED_AFTER)
     }
 
     pub(crate) fn fold(&self, hasher: &mut impl Hasher) {

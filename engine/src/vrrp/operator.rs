@@ -4,12 +4,14 @@
 //! preempts nobody, and takes over again when there is no other master. One that is held is not: it
 //! stays out also when nobody else is there, and takes its place when it is resumed.
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::{News, StateKind, Why};
 use crate::input::Order;
 use crate::vrrp::instance::{Context, Instance};
 
 /// The order in force.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Standing {
     /// None: the election decides.
     #[default]

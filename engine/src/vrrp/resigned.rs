@@ -11,12 +11,14 @@ use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Timestamp;
 
 /// Most senders remembered; the oldest is forgotten first.
 pub const MAX_RESIGNED: usize = 8;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Resigned {
     peer: IpAddr,
     until: Timestamp,
@@ -24,7 +26,7 @@ struct Resigned {
 }
 
 /// Senders of a priority-0 advert whose period is not over.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Resignations(Vec<Resigned>);
 
 impl Resignations {
@@ -62,6 +64,11 @@ impl Resignations {
 
     pub(crate) fn clear(&mut self) {
         self.0.clear();
+    }
+
+    /// Whether it is within its limits.
+    pub(crate) fn fits(&self) -> bool {
+        self.0.len() <= MAX_RESIGNED
     }
 
     pub(crate) fn fold(&self, now: Timestamp, hasher: &mut impl Hasher) {

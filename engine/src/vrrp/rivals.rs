@@ -8,6 +8,8 @@ use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Timestamp;
 
 /// Most rivals watched; the one heard longest ago is forgotten first.
@@ -18,7 +20,7 @@ pub const MAX_ASSERTS_PER_INTERVAL: u8 = 4;
 /// A rival that is silent for more than this many of its intervals is forgotten.
 const FORGOTTEN_AFTER: u32 = 4;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Rival {
     peer: IpAddr,
     asserts: u8,
@@ -29,7 +31,7 @@ struct Rival {
 }
 
 /// Rivals of one term as Master.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Rivals {
     /// The one heard longest ago comes first.
     rivals: Vec<Rival>,
@@ -68,6 +70,11 @@ impl Rivals {
         let may = self.in_window < MAX_ASSERTS_PER_INTERVAL;
         self.in_window += u8::from(may);
         may
+    }
+
+    /// Whether it is within its limits.
+    pub(crate) fn fits(&self) -> bool {
+        self.rivals.len() <= MAX_RIVALS && self.in_window <= MAX_ASSERTS_PER_INTERVAL
     }
 
     pub(crate) fn fold(&self, now: Timestamp, hasher: &mut impl Hasher) {

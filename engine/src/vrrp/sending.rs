@@ -6,6 +6,8 @@
 use core::hash::{Hash, Hasher};
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::input::EffectError;
 use crate::time::Timestamp;
 
@@ -13,7 +15,7 @@ use crate::time::Timestamp;
 pub const REFUSED_LIMIT: u8 = 3;
 
 /// The running round.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Sending {
     /// Number of the first effect of the round (a book).
     first: u64,
@@ -85,6 +87,11 @@ impl Sending {
     /// The round was neither taken nor refused yet.
     fn is_silent(&self) -> bool {
         self.waiting != [0; 4] && !self.accepted
+    }
+
+    /// Whether the adverts of the round have numbers below `next`.
+    pub(crate) fn fits(&self, next: u64) -> bool {
+        self.first.checked_add(u64::from(self.sent)).is_some_and(|end| end <= next)
     }
 
     pub(crate) fn fold(&self, now: Timestamp, hasher: &mut impl Hasher) {

@@ -5,6 +5,8 @@ use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::InstanceConfig;
 use crate::event::{StateKind, Why};
 use crate::names::Interval;
@@ -12,7 +14,7 @@ use crate::time::Timestamp;
 use crate::vrrp::announce::Announcing;
 use crate::vrrp::rivals::Rivals;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum State {
     /// Not started; with a start-up delay until this time.
     Initialize {
@@ -26,7 +28,7 @@ pub(crate) enum State {
     },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Backup {
     /// `Master_Down_Timer`. `None`: it ran out, and the sync group or an operator holds the
     /// instance back.
@@ -40,7 +42,7 @@ pub(crate) struct Backup {
 }
 
 /// The preempt delay. While it runs, adverts of a lower master count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Hold {
     /// No lower master was heard, or there is no delay.
     Off,
@@ -49,7 +51,7 @@ pub(crate) enum Hold {
 }
 
 /// The last advert that told something of the election.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Heard {
     Nothing,
     Master(IpAddr),
@@ -57,7 +59,7 @@ pub(crate) enum Heard {
     Lower { peer: IpAddr, priority: u8 },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Master {
     /// `Adver_Timer`.
     pub(crate) advert_at: Timestamp,

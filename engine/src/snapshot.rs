@@ -1,0 +1,176 @@
+//! An engine written down and read back: what a segment of a journal begins with.
+//!
+//! What is derived from other things (indexes, advertised addresses) is not written but derived
+//! again. A snapshot is a file that anybody may have edited, so what was read is checked: no
+//! engine that comes out of here panics or hangs, whatever is fed to it.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, ConfigError};
+use crate::engine::{Engine, virtual_addresses};
+use crate::names::{GroupName, InstanceName};
+use crate::observed::{Observed, Reports};
+use crate::output::InstanceId;
+use crate::policy::Group;
+use crate::routing::Routing;
+use crate::schedule::Schedule;
+use crate::status::MOST_COUNTED;
+use crate::vrrp::drop_reason::DropCounters;
+use crate::vrrp::instance::Instance;
+use crate::vrrp::named::Named;
+
+/// Everything that an engine knows and cannot derive.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Snapshot {
+    config: Arc<Config>,
+    is_configured: bool,
+    instances: Vec<Option<Instance>>,
+    observed: Reports,
+    groups: Vec<Group>,
+    /// Instances that are being stopped and still hear adverts.
+    hears_to_the_end: Vec<InstanceId>,
+    named: Named,
+    unclaimed: DropCounters,
+}
+
+/// Why a snapshot is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SnapshotError {
+    /// An instance has the id of another place.
+    Misplaced(InstanceName),
+    /// The configuration of an instance breaks a rule.
+    Config(ConfigError),
+    /// Two interfaces have one name.
+    SameInterface,
+    /// A group whose members are not there, not in order, or in another group.
+    Members(GroupName),
+    /// An instance is grouped and no group has it, or the reverse.
+    Grouped(InstanceName),
+    /// What must hold between any two calls does not.
+    Invariant(String),
+    /// What an instance never does.
+    Unsound(InstanceName, &'static str),
+    /// Datagrams that no instance claimed are counted or named too far.
+    Unclaimed,
+}
+
+impl fmt::Display for SnapshotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Misplaced(name) => write!(f, "{name} has the id of another instance"),
+            Self::Config(error) => error.fmt(f),
+            Self::SameInterface => f.write_str("two interfaces have one name"),
+            Self::Members(name) => write!(f, "{name} has members that cannot be"),
+            Self::Grouped(name) => write!(f, "{name} and its group do not agree"),
+            Self::Invariant(what) => f.write_str(what),
+            Self::Unsound(name, what) => write!(f, "{name} {what}"),
+            Self::Unclaimed => f.write_str("unclaimed datagrams are counted too far"),
+        }
+    }
+}
+
+impl core::error::Error for SnapshotError {}
+
+impl From<Engine> for Snapshot {
+    fn from(engine: Engine) -> Self {
+        let hears = |instance: &&Instance| {
+            instance.is_stopping() && engine.routing.reaches(instance, &engine.observed)
+        };
+        let stopping = engine.instances.iter().flatten().filter(hears);
+        Self {
+            hears_to_the_end: stopping.map(|instance| instance.id).collect(),
+            config: engine.config,
+            is_configured: engine.is_configured,
+            instances: engine.instances,
+            observed: engine.observed.reports(),
+            groups: engine.groups,
+            named: engine.named,
+            unclaimed: engine.unclaimed,
+        }
+    }
+}
+
+impl TryFrom<Snapshot> for Engine {
+    type Error = SnapshotError;
+
+    fn try_from(read: Snapshot) -> Result<Self, SnapshotError> {
+        let Snapshot { config, is_configured, mut instances, groups, named, unclaimed, .. } = read;
+        let mut observed =
+            Observed::from_reports(read.observed).ok_or(SnapshotError::SameInterface)?;
+        observed.set_virtual(virtual_addresses(&config));
+        let group_of = members(&groups, &instances)?;
+        for (place, instance) in instances.iter_mut().enumerate() {
+            let Some(instance) = instance else { continue };
+            check(place, instance, &group_of)?;
+            instance.list_advertised();
+        }
+        if !named.fits() || unclaimed.iter().any(|(_, count)| count > MOST_COUNTED) {
+            return Err(SnapshotError::Unclaimed);
+        }
+        let mut schedule = Schedule::default();
+        for instance in instances.iter().flatten() {
+            schedule.file(instance.id, instance.deadline().map(|(at, _)| at));
+        }
+        let mut routing = Routing::default();
+        routing.rebuild_with(&config, &instances, &observed, |instance| {
+            !instance.is_stopping() || read.hears_to_the_end.contains(&instance.id)
+        });
+        let mut engine = Self {
+            config,
+            is_configured,
+            instances,
+            observed,
+            groups,
+            group_of,
+            routing,
+            schedule,
+            named,
+            unclaimed,
+            ..Self::default()
+        };
+        engine.watch();
+        engine.broken_invariant().map_or(Ok(engine), |what| Err(SnapshotError::Invariant(what)))
+    }
+}
+
+/// The group of each instance that is in one.
+fn members(
+    groups: &[Group],
+    instances: &[Option<Instance>],
+) -> Result<BTreeMap<InstanceId, usize>, SnapshotError> {
+    let mut group_of = BTreeMap::new();
+    for (place, group) in groups.iter().enumerate() {
+        let in_order = group.members.is_sorted_by(|one, next| one < next);
+        let is_there = |id: &InstanceId| matches!(instances.get(id.0 as usize), Some(Some(_)));
+        let mut ids = group.members.iter();
+        let fit = ids.all(|id| is_there(id) && group_of.insert(*id, place).is_none());
+        if !(in_order && fit) {
+            return Err(SnapshotError::Members(group.name.clone()));
+        }
+    }
+    Ok(group_of)
+}
+
+fn check(
+    place: usize,
+    instance: &Instance,
+    group_of: &BTreeMap<InstanceId, usize>,
+) -> Result<(), SnapshotError> {
+    let name = || instance.config.name.clone();
+    if instance.id.0 as usize != place {
+        return Err(SnapshotError::Misplaced(name()));
+    }
+    if let Some(error) = instance.config.broken_rule() {
+        return Err(SnapshotError::Config(error));
+    }
+    if instance.grouped != group_of.contains_key(&instance.id) {
+        return Err(SnapshotError::Grouped(name()));
+    }
+    instance.unsound().map_or(Ok(()), |what| Err(SnapshotError::Unsound(name(), what)))
+}

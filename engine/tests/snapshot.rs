@@ -1,0 +1,173 @@
+//! An engine that is written down and read back goes on as if nothing had happened, and one that
+//! somebody edited in between is refused or does no harm.
+
+mod inputs;
+
+use inputs::{CONFIGS, Op, World, op};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use vipd_engine::snapshot::SnapshotError;
+use vipd_engine::{Engine, LinkState, Output, Timestamp};
+
+fn written(engine: &Engine) -> String {
+    serde_json::to_string(engine).expect("an engine can be written")
+}
+
+fn read_back(engine: &Engine) -> Engine {
+    serde_json::from_str(&written(engine)).expect("what was written can be read")
+}
+
+/// A sequence, in the middle of which the engine is written down. Sometimes it is being stopped.
+fn ops(most: usize) -> impl Strategy<Value = Vec<Op>> {
+    let stop = prop::bool::weighted(0.3).prop_map(|stop| stop.then_some(Op::Shutdown));
+    (prop::collection::vec(op(), 0..most), stop).prop_map(|(mut ops, stop)| {
+        ops.extend(stop);
+        ops
+    })
+}
+
+proptest! {
+    #[test]
+    fn an_engine_that_was_read_back_does_the_same_from_then_on(
+        which in 0..CONFIGS,
+        before in ops(40),
+        after in prop::collection::vec(op(), 0..40),
+    ) {
+        let mut world = World::new(Timestamp::from_nanos(1), which);
+        before.iter().for_each(|op| world.apply(op));
+        let mut other = world.clone();
+        other.engine = read_back(&world.engine);
+        prop_assert_eq!(written(&world.engine), written(&other.engine));
+        for op in &after {
+            prop_assert_eq!(world.fingerprint(), other.fingerprint());
+            world.apply(op);
+            other.apply(op);
+            let (one, two): (Vec<_>, Vec<_>) = (world.log.split_off(0), other.log.split_off(0));
+            prop_assert_eq!(one, two, "after {:?}", op);
+        }
+        prop_assert_eq!(written(&world.engine), written(&other.engine));
+    }
+
+    #[test]
+    fn outputs_that_were_read_back_are_the_same(
+        which in 0..CONFIGS,
+        ops in prop::collection::vec(op(), 0..60),
+    ) {
+        let mut world = World::new(Timestamp::from_nanos(1), which);
+        ops.iter().for_each(|op| world.apply(op));
+        for (_, output) in &world.log {
+            let text = serde_json::to_string(output).expect("an output can be written");
+            let back: Output = serde_json::from_str(&text).expect("and read");
+            prop_assert_eq!(output, &back);
+        }
+    }
+
+    #[test]
+    fn an_engine_that_somebody_edited_is_refused_or_does_no_harm(
+        which in 0..CONFIGS,
+        before in ops(30),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), 0..EDITS), 1..4),
+        after in prop::collection::vec(op(), 0..30),
+    ) {
+        let mut world = World::new(Timestamp::from_nanos(1), which);
+        before.iter().for_each(|op| world.apply(op));
+        let mut value: Value = serde_json::from_str(&written(&world.engine)).expect("JSON");
+        for (place, how) in edits {
+            let count = places(&value);
+            edit(at(&mut value, place.index(count)), how);
+        }
+        let Ok(engine) = serde_json::from_value(value) else { return Ok(()) };
+        world.engine = engine;
+        after.iter().for_each(|op| world.apply(op));
+        let _ = written(&world.engine);
+    }
+}
+
+/// How many places of a value can be edited.
+fn places(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(places).sum(),
+        Value::Object(fields) => fields.values().map(places).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
+/// The value at a place, counted from 0 in the order in which it is printed.
+fn at(value: &mut Value, place: usize) -> &mut Value {
+    if place == 0 {
+        return value;
+    }
+    let mut left = place - 1;
+    let items: Vec<&mut Value> = match value {
+        Value::Array(items) => items.iter_mut().collect(),
+        Value::Object(fields) => fields.values_mut().collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    };
+    for item in items {
+        let count = places(item);
+        if left < count {
+            return at(item, left);
+        }
+        left -= count;
+    }
+    unreachable!("there are fewer places")
+}
+
+const EDITS: u8 = 9;
+
+fn edit(value: &mut Value, how: u8) {
+    let edited = match (how, &*value) {
+        (0, _) => json!(null),
+        (1, Value::Bool(was)) => json!(!was),
+        (2, Value::Number(_)) => json!(0),
+        (3, Value::Number(_)) => json!(u64::MAX),
+        (4, Value::Number(_)) => json!(255),
+        (5, Value::Number(was)) => json!(was.as_u64().map(|was| was.wrapping_add(1))),
+        (6, Value::Array(items)) if !items.is_empty() => {
+            Value::Array(items.iter().chain(items.first()).cloned().collect())
+        }
+        (7, Value::Array(items)) => Value::Array(items.iter().skip(1).cloned().collect()),
+        (8, Value::String(_)) => json!("eth1"),
+        (_, was) => was.clone(),
+    };
+    *value = edited;
+}
+
+type Edit<'a> = &'a dyn Fn(&mut Value);
+
+#[test]
+fn each_fault_of_a_snapshot_is_named() {
+    let mut world = World::new(Timestamp::from_nanos(1), 1);
+    world.apply(&Op::Wait(10_000_000_000));
+    world.apply(&Op::Link { interface: 1, state: LinkState::Up });
+    let value: Value = serde_json::from_str(&written(&world.engine)).expect("JSON");
+    let refusal = |edit: Edit<'_>| {
+        let mut edited = value.clone();
+        edit(&mut edited);
+        assert_ne!(edited, value, "something was edited");
+        serde_json::from_value::<Engine>(edited).expect_err("it is refused").to_string()
+    };
+    let cases: [(&str, Edit<'_>); 9] = [
+        ("VI_1 has the id of another instance", &|it| it["instances"][0]["id"] = json!(1)),
+        (
+            "vrrp_instance VI_1 / down_timer_adverts: the down timer needs at least one advert",
+            &|it| {
+                it["instances"][0]["config"]["down_timer_adverts"] = json!(0);
+            },
+        ),
+        ("two interfaces have one name", &|it| it["observed"][0]["3"]["name"] = json!("eth0")),
+        ("VG has members that cannot be", &|it| it["groups"][0]["members"] = json!([0, 7])),
+        ("VI_2 and its group do not agree", &|it| it["groups"][0]["members"] = json!([0])),
+        ("VI_1 runs without a source", &|it| it["instances"][0]["port"] = json!(null)),
+        ("VI_1 counts too far", &|it| it["instances"][0]["next_number"] = json!(u64::MAX)),
+        ("unclaimed datagrams are counted too far", &|it| it["unclaimed"][0] = json!(u64::MAX)),
+        ("virtual_router_id must be 1 to 255", &|it| {
+            it["instances"][0]["config"]["vrid"] = json!(0);
+        }),
+    ];
+    for (expected, edit) in cases {
+        assert_eq!(refusal(edit), expected);
+    }
+    let error = SnapshotError::Unclaimed;
+    assert_eq!(error.to_string(), "unclaimed datagrams are counted too far");
+}
