@@ -83,8 +83,8 @@ fn ipv4_options_are_passed_over() {
 
 #[test]
 fn an_empty_message_is_for_the_engine_to_refuse() {
-    assert_eq!(vrrp_bytes(&frame("10.0.0.1", "224.0.0.18", &[])), []);
-    assert_eq!(vrrp_bytes(&frame("fe80::1", "ff02::12", &[])), []);
+    assert!(vrrp_bytes(&frame("10.0.0.1", "224.0.0.18", &[])).is_empty());
+    assert!(vrrp_bytes(&frame("fe80::1", "ff02::12", &[])).is_empty());
 }
 
 #[test]
