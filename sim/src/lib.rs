@@ -20,6 +20,7 @@ pub mod packets;
 mod process;
 pub mod queue;
 pub mod random;
+pub mod replay;
 pub mod run;
 mod stack;
 mod steps;

@@ -1,7 +1,7 @@
 //! `vipsim`: rehearses VRRP failovers in a deterministic simulated network.
 //!
 //! Arguments and exit status only; what it does is in [`vipd_sim::run`],
-//! [`vipd_sim::suite`] and [`vipd_config::show`].
+//! [`vipd_sim::suite`], [`vipd_sim::replay`] and [`vipd_config::show`].
 
 #![forbid(unsafe_code)]
 
@@ -19,6 +19,7 @@ use vipd_config::diagnostics::Colour;
 use vipd_config::show::{Form, Shown, profile, show};
 use vipd_engine::Profile;
 use vipd_scenarios::language::parse_duration;
+use vipd_sim::replay;
 use vipd_sim::run::{Ended, Request, run};
 use vipd_sim::suite::{self, suite};
 
@@ -70,6 +71,18 @@ Exit status:
   1  usable, with warnings
   2  unusable";
 
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  vipsim replay /var/log/vipd/segment-00000007.jsonl
+      What the engine asked for, line by line, and whether it is what it asked for then.
+  vipsim replay segment-00000007.jsonl --json | jq .difference
+      The same for programs.
+
+Exit status:
+  0  the same outputs, byte for byte
+  1  the first output that differs is shown, and its line in the file
+  2  it cannot be used to its end: damaged, cut, of another form; what could be read is shown";
+
 /// Rehearses VRRP failovers in a deterministic simulated network.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
@@ -86,6 +99,9 @@ enum Command {
     /// Play every scenario of a folder side by side, and print one table.
     #[command(after_help = SUITE_EXAMPLES)]
     Suite(SuiteArguments),
+    /// Feed a segment of the journal of vipd to the engine again, and compare.
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(ReplayArguments),
     /// Read one keepalived.conf and print what it means: every value, its default and its origin.
     #[command(after_help = CONFIG_EXAMPLES)]
     Config(ConfigArguments),
@@ -125,6 +141,15 @@ struct SuiteArguments {
 }
 
 #[derive(Args)]
+struct ReplayArguments {
+    /// The segment, one of the files that `vipd run --journal` writes.
+    segment: PathBuf,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 struct ConfigArguments {
     /// The file, as keepalived reads it.
     file: PathBuf,
@@ -161,6 +186,10 @@ fn main() -> ExitCode {
             let jobs = jobs.unwrap_or(NonZeroUsize::MIN);
             let request = suite::Request { folder, pattern, json, jobs, colour: colour() };
             suite(&request, &mut out, &mut err).map(Ended::status)
+        }
+        Command::Replay(ReplayArguments { segment, json }) => {
+            let request = replay::Request { file: segment, json };
+            replay::replay(&request, &mut out, &mut err).map(Ended::status)
         }
         Command::Config(ConfigArguments { file, id, profile }) => {
             let options = Options { config_id: id, profile, ..Options::default() };
