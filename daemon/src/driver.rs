@@ -17,8 +17,9 @@ use vipd_engine::{
     TrackerName, TrackerValue,
 };
 
+use crate::journal::Journal;
 use crate::seam::{Clock, Kernel, Socket, Told};
-use crate::{notify, status};
+use crate::{journal, notify, status};
 
 /// Datagrams that are read before a due timer, at most.
 pub const READ_BEFORE_TIMER: usize = 256;
@@ -94,6 +95,8 @@ pub struct Driver<S, C, K> {
     clock: C,
     kernel: K,
     late: Lateness,
+    /// Where inputs and outputs are written down.
+    journal: Option<Journal>,
     /// Who else hears of events.
     listener: Option<notify::Teller>,
     /// When a stop is given up, once one was asked for.
@@ -111,6 +114,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             clock,
             kernel,
             late: Lateness::default(),
+            journal: None,
             listener: None,
             stops_by: None,
         }
@@ -119,6 +123,11 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
     /// Tells of every event from now on.
     pub fn tell(&mut self, listener: notify::Teller) {
         self.listener = Some(listener);
+    }
+
+    /// Writes every input from now on down, and what it caused.
+    pub fn keep(&mut self, journal: Journal) {
+        self.journal = Some(journal);
     }
 
     /// Hears what the kernel told so far, then starts with this configuration.
@@ -165,7 +174,9 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             }
             Request::Status(answer) => {
                 let (late, unreadable) = (self.late, self.socket.unreadable());
-                let report = status::report(&self.engine, self.clock.now(), late, unreadable);
+                let now = self.clock.now();
+                let journal = self.journal.as_ref();
+                let report = status::report(&self.engine, now, late, unreadable, journal);
                 // Whoever asked may be gone.
                 let _ = answer.send(report);
             }
@@ -214,7 +225,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
         self.read(READ_BEFORE_TIMER);
         let now = self.clock.now();
         if let Some(deadline) = self.engine.next_deadline().filter(|deadline| deadline.at <= now) {
-            self.engine.handle(now, Input::Tick, &mut self.outputs);
+            self.decide(now, Input::Tick);
             // The engine may ask to be called too early: then it does nothing, and is not late.
             if !self.outputs.as_slice().is_empty() {
                 self.note_lateness(now, now.since(deadline.at));
@@ -244,7 +255,8 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             let now = self.clock.now();
             let (src, dst, length) = (received.src, received.dst, received.bytes.len());
             trace!("received {length} octets {src} -> {dst}, TTL {}", received.ttl);
-            self.engine.handle(now, Input::Advert(received), &mut self.outputs);
+            let Self { journal, engine, outputs, .. } = self;
+            journal::handle(journal, engine, now, Input::Advert(received), outputs);
             self.settle();
             if now >= until {
                 return;
@@ -262,8 +274,13 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
 
     /// One input, and whatever follows from it.
     fn handle(&mut self, input: Input<'_>) {
-        self.engine.handle(self.clock.now(), input, &mut self.outputs);
+        self.decide(self.clock.now(), input);
         self.settle();
+    }
+
+    fn decide(&mut self, now: Timestamp, input: Input<'_>) {
+        let Self { journal, engine, outputs, .. } = self;
+        journal::handle(journal, engine, now, input, outputs);
     }
 
     /// Performs what the engine asked for and tells it the answers, until it is content.
@@ -285,7 +302,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
                 Told::Address(address) => Input::LocalAddress(address),
                 Told::Done { id, result } => Input::Done { id, result },
             };
-            self.engine.handle(self.clock.now(), input, &mut self.outputs);
+            self.decide(self.clock.now(), input);
         }
     }
 

@@ -192,6 +192,7 @@ fn run(matches: &ArgMatches, colour: Colour) -> io::Result<u8> {
         colour,
         detach: !matches.get_flag("dont-fork"),
         pid_files: pid_files.collect::<io::Result<_>>()?,
+        journal: None,
     });
     Ok(match started {
         Ok(Ended::Released) => FINE,

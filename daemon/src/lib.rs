@@ -9,6 +9,7 @@ pub mod clock;
 pub mod control;
 pub mod driver;
 mod filter;
+pub mod journal;
 pub mod keepalived;
 pub mod log;
 pub mod netlink;

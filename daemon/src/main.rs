@@ -13,6 +13,7 @@ use serde_json::Value;
 use tracing::Level;
 use vipd::control::{self, DEFAULT_PATH};
 use vipd::driver::Ended;
+use vipd::journal::{SEGMENT_OCTETS, Wanted};
 use vipd::keepalived;
 use vipd::log::Log;
 use vipd::reload::Source;
@@ -40,6 +41,8 @@ Examples:
       In the foreground, log on standard error.
   vipd run -f director-1.conf --log trace
       Every packet, one line each.
+  vipd run -f director-1.conf --journal /var/log/vipd
+      Everything that it is told, so that vipsim replay shows an incident again.
 
 Signals:
   TERM, INT  resign, give the addresses back, end
@@ -180,6 +183,12 @@ struct RunArguments {
     /// The least that is logged: error, warn, info, debug, or trace (every packet).
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log: Level,
+    /// Write every input and what it caused into segments in this folder, for vipsim replay.
+    #[arg(long, value_name = "DIR")]
+    journal: Option<PathBuf>,
+    /// Octets of inputs after which a segment of the journal ends.
+    #[arg(long, value_name = "OCTETS", default_value_t = SEGMENT_OCTETS, requires = "journal")]
+    journal_segment: u64,
     #[command(flatten)]
     reading: Reading,
     #[command(flatten)]
@@ -296,7 +305,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: RunArguments) -> u8 {
-    let RunArguments { file, vrrp, log, reading, reaching } = arguments;
+    let RunArguments { file, vrrp, log, journal, journal_segment, reading, reaching } = arguments;
     Log::console(log).init();
     let source = Source { file, options: Options { vrrp_only: vrrp, ..reading.into() } };
     let run = Run {
@@ -305,6 +314,7 @@ fn run(arguments: RunArguments) -> u8 {
         colour: colour(),
         detach: false,
         pid_files: Vec::new(),
+        journal: journal.map(|folder| Wanted { folder, segment_octets: journal_segment }),
     };
     match startup::run(&run) {
         Ok(Ended::Released) => 0,

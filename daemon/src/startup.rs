@@ -15,6 +15,7 @@ use vipd_config::{Loaded, Report};
 use crate::clock::BootClock;
 use crate::control::Control;
 use crate::driver::{Driver, Ended, Request};
+use crate::journal::{Journal, Wanted};
 use crate::netlink::Netlink;
 use crate::notify::Notifier;
 use crate::pid_file::PidFile;
@@ -39,6 +40,8 @@ pub struct Run<'a> {
     pub detach: bool,
     /// Where the process is named.
     pub pid_files: Vec<PathBuf>,
+    /// Where a journal is written, if one is wanted.
+    pub journal: Option<Wanted>,
 }
 
 /// Why it did not start.
@@ -91,6 +94,8 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
     let sockets = Opened::new().map_err(refused("open raw sockets"))?;
     let helper = Helper::start(source).map_err(refused("start the helper for scripts"))?;
     privileges::drop_to_the_needed().map_err(refused("drop capabilities"))?;
+    // With the rights that it will have: it goes on writing there.
+    let journal = run.journal.as_ref().map(start_journal).transpose()?;
     let runtime = single_threaded().map_err(refused("start a runtime"))?;
     let ended = runtime.block_on(async {
         let (requests, mut due) = mpsc::channel(WAITING_REQUESTS);
@@ -108,6 +113,9 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
         let kernel = Netlink::follow().await.map_err(refused("read interfaces and addresses"))?;
         let mut driver = Driver::new(sockets, clock, kernel);
         driver.tell(notifier.teller());
+        if let Some(journal) = journal {
+            driver.keep(journal);
+        }
         driver.start(&loaded.config);
         info!("ready: {} instances of {}", reload::count(&loaded), source.file.display());
         // What is said of the file was said, and everybody has what is his.
@@ -165,6 +173,11 @@ fn listen(path: &Path) -> Result<Control, Failure> {
         };
         refused(&format!("make the control socket {}", path.display()))(why)
     })
+}
+
+fn start_journal(wanted: &Wanted) -> Result<Journal, Failure> {
+    let what = format!("keep a journal in {}", wanted.folder.display());
+    Journal::start(wanted).map_err(refused(&what))
 }
 
 fn single_threaded() -> io::Result<Runtime> {

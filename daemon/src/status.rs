@@ -6,10 +6,17 @@ use serde_json::{Value, json};
 use vipd_engine::{DropCounters, Engine, InstanceStatus, Timestamp};
 
 use crate::driver::Lateness;
+use crate::journal::Journal;
 
 /// Everything that is known, as JSON. `docs/daemon.md` says what each key is.
 #[must_use]
-pub fn report(engine: &Engine, now: Timestamp, late: Lateness, unreadable: u64) -> Value {
+pub fn report(
+    engine: &Engine,
+    now: Timestamp,
+    late: Lateness,
+    unreadable: u64,
+    journal: Option<&Journal>,
+) -> Value {
     let status = engine.status();
     let instances: Vec<_> = status.instances().map(|one| instance(one, now)).collect();
     json!({
@@ -18,6 +25,7 @@ pub fn report(engine: &Engine, now: Timestamp, late: Lateness, unreadable: u64) 
         "instances": instances,
         "unclaimed": drops(status.unclaimed()),
         "unreadable": unreadable,
+        "journal": journal.map(Journal::report),
         "late_timers": { "count": late.count, "worst_ns": nanos(late.worst) },
     })
 }
@@ -77,6 +85,14 @@ pub fn text(report: &Value) -> String {
     if late["count"] != json!(0) {
         let worst = seconds(&late["worst_ns"]);
         line(&mut text, &format!("timers fired late: {}, the latest by {worst}", late["count"]));
+    }
+    let journal = &report["journal"];
+    if let Some(folder) = journal["folder"].as_str() {
+        let (written, lost) = (&journal["written"], &journal["lost"]);
+        line(&mut text, &format!("journal in {folder}: {written} inputs written, {lost} lost"));
+        if let Some(error) = journal["error"].as_str() {
+            line(&mut text, &format!("  not written: {error}"));
+        }
     }
     text
 }

@@ -65,15 +65,16 @@ fn keys(value: &Value) -> BTreeSet<String> {
 #[test]
 fn the_page_names_every_key_and_none_that_is_not_there() {
     let (engine, now) = master();
-    let report = report(&engine, now, Lateness::default(), 0);
+    let report = report(&engine, now, Lateness::default(), 0, None);
     assert_eq!(keys(&report), documented("## The JSON of `vipd status --json`"));
     assert_eq!(keys(&report["instances"][0]), documented("### Of an instance"));
+    assert_eq!(report["journal"], Value::Null, "there is none");
 }
 
 #[test]
 fn a_master_says_since_when_why_what_it_holds_and_what_it_dropped() {
     let (engine, now) = master();
-    let report = report(&engine, now, Lateness::default(), 3);
+    let report = report(&engine, now, Lateness::default(), 3, None);
     let instance = &report["instances"][0];
     assert_eq!(instance["for_ns"], 5_000_000_000_u64);
     assert_eq!(report["unreadable"], 3);

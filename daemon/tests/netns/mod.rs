@@ -162,10 +162,15 @@ impl Host {
 
     /// Starts vipd with this file by another program, such as env(1).
     pub fn launch_with(&self, starter: &[&str], file: &Path) -> Process {
+        self.launch_also(starter, file, &[])
+    }
+
+    /// The same with these options too.
+    pub fn launch_also(&self, starter: &[&str], file: &Path, options: &[&str]) -> Process {
         let (file, socket) = (file.display().to_string(), self.socket());
         let program = env!("CARGO_BIN_EXE_vipd");
         let words = [program, "run", "-f", &file, "--log", "debug", "--socket", &socket];
-        self.run(&[starter, &words].concat())
+        self.run(&[starter, &words, options].concat())
     }
 
     /// Starts any program in this host's namespace.
