@@ -99,8 +99,12 @@ impl Caches {
                 view.places(router).filter(|place| view.member(*place).master.is_some());
             let (Some(survivor), None) = (masters.next(), masters.next()) else { return };
             let member = view.member(survivor);
-            let newcomer =
-                !member.resumed && member.master.is_some_and(|since| since >= dual.began);
+            // Its data plane follows its state by the time that the kernel takes: the dual interval
+            // of the owners may come after that of the masters.
+            let mut owned = member.addresses.iter().filter_map(|one| view.owns(survivor, *one));
+            let newcomer = !member.resumed
+                && (member.master.is_some_and(|since| since >= dual.began)
+                    || owned.any(|since| since >= dual.began));
             let config = &view.member(survivor).config;
             let repeats = (newcomer && config.announcements.delay > view.most_delay(router))
                 || (dual.heard.contains(&survivor.member) && repeats_for_rival(view, survivor));

@@ -528,6 +528,28 @@ fn s11_a_survivor_that_heard_the_loser_announces_again_within_the_announcement_d
 }
 
 #[test]
+fn s11_a_survivor_whose_address_came_after_the_loser_had_left_its_state_announces_again() {
+    // b preempts a's backup and both data planes overlap later than both states.
+    let at = 20 * SECOND;
+    let bound = SECOND + DELAY + 5 * SECOND + 2 * LATE;
+    at_the_bound(PropertyId::S11, bound, |extra| {
+        let mut run = Run::new(&[100, 200]);
+        run.start(0, 0);
+        run.takes_over(B_MASTER, 0);
+        run.adverts(B_MASTER, at, 0);
+        run.start(at - 4 * SECOND, 1);
+        run.state(at, 1, StateKind::Backup, StateKind::Master);
+        run.adverts(at, 90 * SECOND, 1);
+        run.state(at + MS, 0, StateKind::Master, StateKind::Backup);
+        run.owns(at + 2 * MS, 1, true);
+        run.owns(at + 3 * MS, 0, false);
+        run.neighbour(B_MASTER, CLIENT, 0);
+        run.neighbour(at + 3 * MS + bound + extra, CLIENT, 1);
+        run.judged(PropertyId::S11, 90 * SECOND)
+    });
+}
+
+#[test]
 fn s11_a_survivor_that_heard_nothing_repairs_the_caches_within_a_refresh() {
     let bound = 60 * SECOND + DELAY + 2 * LATE;
     at_the_bound(PropertyId::S11, bound, |extra| {
