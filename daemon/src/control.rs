@@ -1,6 +1,8 @@
-//! The control socket: one line asks, one JSON object answers, and the connection ends.
+//! The control socket: one line asks, one JSON object answers, and the connection ends. Only
+//! `events` is answered by a line for each, for as long as whoever asks stays.
 //!
-//! What is asked for is done by the run loop ([`crate::driver`]) or by [`crate::reload`].
+//! What is asked for is done by the run loop ([`crate::driver`]), by [`crate::reload`] or by
+//! [`crate::events`].
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
@@ -12,12 +14,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::debug;
 use vipd_engine::Order;
 
 use crate::driver::Request;
+use crate::events::Events;
 use crate::reload::Trigger;
 
 /// Where it is unless an argument says otherwise.
@@ -85,19 +89,27 @@ impl Control {
         &self,
         requests: mpsc::Sender<Request>,
         reloads: mpsc::Sender<Trigger>,
+        events: Events,
     ) -> io::Result<()> {
         let listener = tokio::net::UnixListener::from_std(self.listener.try_clone()?)?;
         tokio::spawn(async move {
             let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
             while let Ok(place) = Arc::clone(&places).acquire_owned().await {
                 let Ok((stream, _)) = listener.accept().await else { continue };
-                let (requests, reloads) = (requests.clone(), reloads.clone());
+                let asked = Asked { requests: requests.clone(), reloads: reloads.clone() };
+                let events = events.clone();
                 tokio::spawn(async move {
-                    let answered = timeout(PATIENCE, converse(stream, requests, reloads)).await;
+                    let (input, output) = stream.into_split();
+                    let (mut input, mut output) = (tokio::io::BufReader::new(input), output);
+                    let answered = timeout(PATIENCE, asked.converse(&mut input, &mut output)).await;
                     debug!("control connection: {answered:?}");
                     // A status of many virtual routers is larger than all that is kept of them.
                     vipd_sys::give_back_free_memory();
                     drop(place);
+                    if let Ok(Ok(Then::Follow)) = answered {
+                        let followed = events.follow(input, output).await;
+                        debug!("control connection: followed events: {followed:?}");
+                    }
                 });
             }
         });
@@ -105,43 +117,59 @@ impl Control {
     }
 }
 
-async fn converse(
-    stream: tokio::net::UnixStream,
+/// Who does what is asked for.
+struct Asked {
     requests: mpsc::Sender<Request>,
     reloads: mpsc::Sender<Trigger>,
-) -> io::Result<()> {
-    let (input, mut output) = stream.into_split();
-    let mut question = String::new();
-    tokio::io::BufReader::new(input.take(LONGEST_QUESTION)).read_line(&mut question).await?;
-    let answer = match question.trim() {
-        "status" => {
-            let (sender, answer) = oneshot::channel();
-            let asked = requests.send(Request::Status(sender)).await;
-            match asked {
-                Ok(()) => answer.await.unwrap_or_else(|_| stopping()),
-                Err(_) => stopping(),
-            }
-        }
-        "reload" => {
-            let (sender, answer) = oneshot::channel();
-            match reloads.send(Trigger::Asked(sender)).await {
-                Ok(()) => answer.await.unwrap_or_else(|_| stopping()),
-                Err(_) => stopping(),
-            }
-        }
-        other => match order(other) {
-            Ok((order, instance)) => {
-                let (answer, sent) = oneshot::channel();
-                let asked = requests.send(Request::Order { instance, order, answer }).await;
-                match asked {
-                    Ok(()) => sent.await.unwrap_or_else(|_| stopping()),
+}
+
+/// What comes after the question.
+#[derive(Debug)]
+enum Then {
+    /// It was answered.
+    Answered,
+    /// It was `events`.
+    Follow,
+}
+
+impl Asked {
+    async fn converse(
+        &self,
+        input: &mut tokio::io::BufReader<OwnedReadHalf>,
+        output: &mut OwnedWriteHalf,
+    ) -> io::Result<Then> {
+        let mut question = String::new();
+        input.take(LONGEST_QUESTION).read_line(&mut question).await?;
+        let answer = match question.trim() {
+            "events" => return Ok(Then::Follow),
+            "status" => self.request(Request::Status).await,
+            "reload" => {
+                let (sender, answer) = oneshot::channel();
+                match self.reloads.send(Trigger::Asked(sender)).await {
+                    Ok(()) => answer.await.unwrap_or_else(|_| stopping()),
                     Err(_) => stopping(),
                 }
             }
-            Err(error) => json!({ "error": error }),
-        },
-    };
-    output.write_all(format!("{answer}\n").as_bytes()).await
+            other => match order(other) {
+                Ok((order, instance)) => {
+                    let ask = |answer| Request::Order { instance, order, answer };
+                    self.request(ask).await
+                }
+                Err(error) => json!({ "error": error }),
+            },
+        };
+        output.write_all(format!("{answer}\n").as_bytes()).await?;
+        Ok(Then::Answered)
+    }
+
+    /// Asks the run loop.
+    async fn request(&self, ask: impl FnOnce(oneshot::Sender<Value>) -> Request) -> Value {
+        let (sender, answer) = oneshot::channel();
+        match self.requests.send(ask(sender)).await {
+            Ok(()) => answer.await.unwrap_or_else(|_| stopping()),
+            Err(_) => stopping(),
+        }
+    }
 }
 
 /// `yield INSTANCE` and its like. The name is whatever else is on the line.
@@ -149,7 +177,7 @@ fn order(question: &str) -> Result<(Order, String), String> {
     let (word, name) = question.split_once(' ').unwrap_or((question, ""));
     let words = Order::ALL.map(Order::word).join(", ");
     match (Order::from_word(word), name.trim()) {
-        (None, _) => Err(format!("`{word}` is none of status, reload, {words}")),
+        (None, _) => Err(format!("`{word}` is none of status, reload, events, {words}")),
         (Some(order), "") => Err(format!("{} needs the name of a vrrp_instance", order.word())),
         (Some(order), name) => Ok((order, name.to_string())),
     }
@@ -178,6 +206,23 @@ pub fn ask(path: &Path, question: &str) -> io::Result<Value> {
     }
 }
 
+/// Follows the events of a running vipd until it ends, or until `hear` fails.
+///
+/// # Errors
+/// Those of the connection and of `hear`; [`ErrorKind::Other`] with what vipd says if it refuses.
+pub fn follow(path: &Path, mut hear: impl FnMut(Value) -> io::Result<()>) -> io::Result<()> {
+    let mut stream = UnixStream::connect(path)?;
+    writeln!(stream, "events")?;
+    for line in BufReader::new(stream).lines() {
+        let told: Value = serde_json::from_str(&line?)?;
+        if let Some(error) = told["error"].as_str() {
+            return Err(io::Error::other(error.to_owned()));
+        }
+        hear(told)?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,7 +233,7 @@ mod tests {
         assert_eq!(order("yield two words"), Ok((Order::Yield, "two words".to_string())));
         assert_eq!(order("resume"), Err("resume needs the name of a vrrp_instance".to_string()));
         let unknown = order("stop VI_1").expect_err("no order");
-        assert_eq!(unknown, "`stop` is none of status, reload, yield, hold, resume");
+        assert_eq!(unknown, "`stop` is none of status, reload, events, yield, hold, resume");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use vipd_engine::{
     TrackerName, TrackerValue,
 };
 
+use crate::events::Events;
 use crate::journal::Journal;
 use crate::seam::{Clock, Kernel, Socket, Told};
 use crate::{journal, notify, status};
@@ -97,7 +98,9 @@ pub struct Driver<S, C, K> {
     late: Lateness,
     /// Where inputs and outputs are written down.
     journal: Option<Journal>,
-    /// Who else hears of events.
+    /// Where events are told.
+    events: Events,
+    /// Who else hears of them.
     listener: Option<notify::Teller>,
     /// When a stop is given up, once one was asked for.
     stops_by: Option<Timestamp>,
@@ -115,6 +118,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             kernel,
             late: Lateness::default(),
             journal: None,
+            events: Events::new(),
             listener: None,
             stops_by: None,
         }
@@ -128,6 +132,11 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
     /// Writes every input from now on down, and what it caused.
     pub fn keep(&mut self, journal: Journal) {
         self.journal = Some(journal);
+    }
+
+    /// Where events are told, to be followed.
+    pub fn events(&self) -> Events {
+        self.events.clone()
     }
 
     /// Hears what the kernel told so far, then starts with this configuration.
@@ -318,6 +327,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             }
             Output::Notify(event) => {
                 log(&event);
+                self.events.tell(self.clock.now(), &event);
                 self.pass_on(event);
             }
         }

@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod control;
 pub mod driver;
+pub mod events;
 mod filter;
 pub mod journal;
 pub mod keepalived;

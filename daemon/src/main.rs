@@ -13,6 +13,7 @@ use serde_json::Value;
 use tracing::Level;
 use vipd::control::{self, DEFAULT_PATH};
 use vipd::driver::Ended;
+use vipd::events;
 use vipd::journal::{SEGMENT_OCTETS, Wanted};
 use vipd::keepalived;
 use vipd::log::Log;
@@ -75,6 +76,18 @@ Exit status:
   0  the file is in force
   1  nobody answers on the control socket
   2  the file cannot be used; nothing was changed";
+
+const EVENTS_EXAMPLES: &str = "\
+Examples:
+  vipd events
+      The last 128 things that happened, then each as it happens, until Ctrl-C. The time is that
+      of the boot clock, as in dmesg.
+  vipd events --json
+      One object a line, for programs.
+
+Exit status:
+  0  vipd ended
+  1  nobody answers on the control socket, or too many follow already";
 
 const YIELD_EXAMPLES: &str = "\
 Examples:
@@ -149,6 +162,9 @@ enum Command {
     /// Print how a running vipd is.
     #[command(after_help = STATUS_EXAMPLES)]
     Status(StatusArguments),
+    /// Follow what happens in a running vipd.
+    #[command(after_help = EVENTS_EXAMPLES)]
+    Events(StatusArguments),
     /// Let a running vipd read its file anew.
     #[command(after_help = RELOAD_EXAMPLES)]
     Reload(Reaching),
@@ -276,6 +292,7 @@ fn main() -> ExitCode {
     let status = match Arguments::parse().command {
         Command::Run(arguments) => Ok(run(arguments)),
         Command::Status(StatusArguments { json, reaching }) => status(&reaching, json),
+        Command::Events(StatusArguments { json, reaching }) => events(&reaching, json),
         Command::Reload(reaching) => reload(&reaching),
         Command::Yield(ordering) => order(Order::Yield, &ordering),
         Command::Hold(ordering) => order(Order::Hold, &ordering),
@@ -338,6 +355,26 @@ fn status(reaching: &Reaching, json: bool) -> io::Result<u8> {
         out.write_all(vipd::status::text(&report).as_bytes())?;
     }
     Ok(0)
+}
+
+fn events(reaching: &Reaching, json: bool) -> io::Result<u8> {
+    let mut out = io::stdout().lock();
+    let mut unwritable = None;
+    let followed = control::follow(&reaching.socket, |told| {
+        let line = if json { told.to_string() } else { events::text(&told) };
+        writeln!(out, "{line}").map_err(|error| {
+            unwritable = Some(error.kind());
+            error
+        })
+    });
+    match (followed, unwritable) {
+        (Ok(()), _) => Ok(0),
+        (Err(error), Some(_)) => Err(error),
+        (Err(error), None) => {
+            eprintln!("error: {}: {error}", reaching.socket.display());
+            Ok(FAILED)
+        }
+    }
 }
 
 fn reload(reaching: &Reaching) -> io::Result<u8> {

@@ -107,11 +107,13 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
         let (reloads, triggers) = mpsc::channel(WAITING_REQUESTS);
         tokio::spawn(reload::serve(source.clone(), followers, triggers, requests.clone()));
         listen_to_signals(&requests, &reloads).map_err(refused("catch signals"))?;
-        control.serve(requests, reloads).map_err(refused("serve the control socket"))?;
         let sockets = sockets.register().map_err(refused("watch the sockets"))?;
         let clock = BootClock::new().map_err(refused("make a timer"))?;
         let kernel = Netlink::follow().await.map_err(refused("read interfaces and addresses"))?;
         let mut driver = Driver::new(sockets, clock, kernel);
+        let events = driver.events();
+        let served = control.serve(requests, reloads, events.clone());
+        served.map_err(refused("serve the control socket"))?;
         driver.tell(notifier.teller());
         if let Some(journal) = journal {
             driver.keep(journal);
@@ -123,6 +125,7 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
         vipd_sys::give_back_free_memory();
         let ended = driver.run(&mut due).await;
         notifier.end().await;
+        events.end().await;
         match ended {
             Ended::Released => info!("stopped"),
             Ended::GaveUp => tracing::error!("stopped, and something of ours may be left behind"),
