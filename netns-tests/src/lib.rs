@@ -24,4 +24,5 @@ pub mod skips;
 pub mod steps;
 pub mod watch;
 pub mod wire;
+mod word;
 pub mod world;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -12,9 +13,10 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use vipd_engine::Order;
+use vipd_engine::{Event, Order};
 
 use crate::namespaces::Namespace;
+use crate::word::Word;
 
 /// Which implementation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,6 +109,8 @@ pub(crate) struct Node {
     child: Option<Child>,
     /// What becomes the process at the next start.
     ready: Option<Child>,
+    /// What it says of itself, if it is vipd and listens.
+    word: Option<Word>,
     /// It was asked to stop.
     pub(crate) stopping: bool,
 }
@@ -134,9 +138,19 @@ impl Node {
     ) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
         let (host, namespace) = (host.to_string(), namespace.clone());
-        let (child, ready, stopping) = (None, None, false);
-        let mut node =
-            Self { program, kind, host, namespace, folder, arguments, child, ready, stopping };
+        let (child, ready, word, stopping) = (None, None, None, false);
+        let mut node = Self {
+            program,
+            kind,
+            host,
+            namespace,
+            folder,
+            arguments,
+            child,
+            ready,
+            word,
+            stopping,
+        };
         node.put(file)?;
         node.make_ready()?;
         Ok(node)
@@ -169,6 +183,7 @@ impl Node {
             gate.write_all(b"go\n")?;
         }
         self.child = Some(child);
+        self.word = None;
         self.stopping = false;
         Ok(())
     }
@@ -242,8 +257,7 @@ impl Node {
     pub(crate) fn order(&self, instance: &str, order: Order) -> Result<(), String> {
         let Some(pid) = self.pid() else { return Ok(()) };
         let told = |error: io::Error| format!("{} {instance}: {error}", order.word());
-        let path = format!("/proc/{pid}/root{CONTROL}");
-        let mut stream = UnixStream::connect(path).map_err(told)?;
+        let mut stream = UnixStream::connect(control_socket(pid)).map_err(told)?;
         stream.set_read_timeout(Some(OBEYS_WITHIN)).map_err(told)?;
         stream.write_all(format!("{} {instance}\n", order.word()).as_bytes()).map_err(told)?;
         let mut answer = String::new();
@@ -270,6 +284,29 @@ impl Node {
     /// SIGCONT.
     pub(crate) fn resume(&self) {
         self.child.iter().for_each(|child| signal(child, Signal::SIGCONT, true));
+    }
+
+    /// What it said of itself since it was asked last, each with the time of the boot clock. It
+    /// follows a vipd as soon as that listens.
+    pub(crate) fn hear(&mut self) -> io::Result<Vec<(Duration, Event)>> {
+        let mut heard = Vec::new();
+        if self.word.is_none()
+            && let (Kind::Vipd, Some(pid)) = (self.kind, self.pid())
+        {
+            self.word = Word::of(&control_socket(pid))?;
+        }
+        if let Some(word) = &mut self.word
+            && !word.hear(&mut heard)?
+            && self.child.is_none()
+        {
+            self.word = None;
+        }
+        Ok(heard)
+    }
+
+    /// Readable when it says something.
+    pub(crate) fn word(&self) -> Option<&impl AsFd> {
+        self.word.as_ref()
     }
 
     /// Whether it ended since it was asked last, and if so whether in good order.
@@ -299,6 +336,11 @@ impl Node {
     fn pid(&self) -> Option<Pid> {
         self.child.as_ref().and_then(pid)
     }
+}
+
+/// Seen from outside of the mounts of a process.
+fn control_socket(pid: Pid) -> PathBuf {
+    format!("/proc/{pid}/root{CONTROL}").into()
 }
 
 impl Drop for Node {

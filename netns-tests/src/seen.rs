@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use vipd_engine::MacAddress;
+use vipd_engine::{Event, MacAddress};
 use vipd_frames::{ArpOperation, Packet, Payload};
 use vipd_scenarios::record::{
-    HostId, LossReason, Observation, ProcessChange, Recorder, Seen, SegmentId,
+    HostId, LossReason, Observation, ProcessChange, Recorder, Seen, SegmentId, WorldTime,
 };
 use vipd_sim::network::{PortId, seen_advert};
 use vipd_sim::packets::Slot;
@@ -13,6 +13,7 @@ use vipd_sim::packets::Slot;
 use crate::hosts::Held;
 use crate::observer::{self, Found};
 use crate::watch::Word;
+use crate::word::boot_clock;
 use crate::world::Lab;
 
 /// Frames that the network card of a frozen machine keeps; what comes after them is lost.
@@ -226,6 +227,31 @@ impl Lab {
         }
     }
 
+    /// What the process of a host says of itself, each at its own time.
+    pub(crate) fn hear(&mut self, id: HostId) -> Vec<(WorldTime, Event)> {
+        let now = self.now();
+        let Some(node) = &mut self.hosts[usize::from(id.0)].node else { return Vec::new() };
+        let heard = boot_clock().and_then(|clock| Ok((clock, node.hear()?)));
+        match heard {
+            Ok((clock, heard)) => {
+                let at = |at| now.earlier(clock.saturating_sub(at));
+                heard.into_iter().map(|(told, event)| (at(told), event)).collect()
+            }
+            Err(error) => {
+                let name = &self.names[usize::from(id.0)];
+                self.trouble.push(format!("the own word of {name}: {error}"));
+                Vec::new()
+            }
+        }
+    }
+
+    /// What a process said before its end stands before that in the Record.
+    pub(crate) fn hear_out(&mut self, id: HostId, record: &mut dyn Recorder) {
+        for (_, event) in self.hear(id) {
+            self.see(id, Seen::Engine(event), record);
+        }
+    }
+
     /// Looks whether processes ended by themselves.
     pub(crate) fn look_after(&mut self, record: &mut dyn Recorder) {
         for place in 0..self.hosts.len() {
@@ -246,6 +272,7 @@ impl Lab {
                 let words = node.last_words();
                 self.trouble.push(format!("{name}'s process ended by itself:\n{words}"));
             }
+            self.hear_out(id, record);
             self.see(id, Seen::Process(change), record);
             if std::mem::take(&mut self.hosts[place].start_wanted) {
                 self.start(id, record);

@@ -201,6 +201,9 @@ impl Lab {
             ProcessChange::Resumed => node.resume(),
             ProcessChange::Started | ProcessChange::Stopped => return,
         }
+        if change == ProcessChange::Killed {
+            self.hear_out(id, record);
+        }
         self.see(id, Seen::Process(change), record);
     }
 
@@ -274,6 +277,8 @@ impl Lab {
         if let Some(client) = &mut host.client {
             client.forget();
         }
+        self.hear_out(id, record);
+        let host = &mut self.hosts[usize::from(id.0)];
         for frame in std::mem::take(&mut host.held) {
             if let Held::Arrived(_, packet) = frame {
                 self.net.packets.release(packet);

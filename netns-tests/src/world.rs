@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
-use vipd_engine::MacAddress;
+use vipd_engine::{Event, MacAddress};
 use vipd_scenarios::record::{HostId, Recorder, Seen, Setting, WorldTime};
 use vipd_scenarios::scenario::{Scenario, Step, TimedStep};
 use vipd_scenarios::world::World;
@@ -74,6 +74,7 @@ pub struct Lab {
 enum News {
     Frame(PortId, Vec<u8>),
     Word(HostId, Word),
+    Event(HostId, Event),
 }
 
 impl Lab {
@@ -109,8 +110,8 @@ impl Lab {
         if hosts.iter().any(Host::is_frr) {
             setting.release = setting.release.max(observer::LATE);
         }
-        for host in &mut setting.hosts {
-            host.speaks = false;
+        for (host, (kind, _)) in setting.hosts.iter_mut().zip(programs) {
+            host.speaks = *kind == Kind::Vipd;
         }
         let started = scenario.hosts.iter().zip(0..).filter(|(plan, _)| plan.started);
         Ok(Self {
@@ -195,7 +196,7 @@ impl Lab {
         }
     }
 
-    fn now(&self) -> WorldTime {
+    pub(crate) fn now(&self) -> WorldTime {
         let begun = self.begun.map_or(Duration::ZERO, |begun| begun.elapsed());
         WorldTime(0).later(begun)
     }
@@ -228,6 +229,10 @@ impl Lab {
             }
             news.extend(words.into_iter().map(|word| (now, News::Word(host.id, word))));
         }
+        for id in self.hosts.iter().map(|host| host.id).collect::<Vec<_>>() {
+            let heard = self.hear(id).into_iter();
+            news.extend(heard.map(|(at, event)| (at, News::Event(id, event))));
+        }
         news.sort_by_key(|(at, _)| *at);
         news
     }
@@ -245,6 +250,7 @@ impl Lab {
                     self.on_left(port, &bytes, record);
                 }
                 News::Word(host, word) => self.on_word(host, &word, record),
+                News::Event(host, event) => self.see(host, Seen::Engine(event), record),
             }
         }
         self.do_due(self.now().min(until), record);
@@ -294,7 +300,9 @@ impl Lab {
         let wait = first.since(self.now()).min(LOOK);
         let cables = self.hosts.iter().flat_map(|host| &host.cables);
         let watches = self.hosts.iter().map(|host| host.watch.as_fd());
+        let words = self.hosts.iter().filter_map(|host| host.node.as_ref()?.word());
         let fds = cables.map(|cable| cable.plug.as_fd()).chain(watches);
+        let fds = fds.chain(words.map(AsFd::as_fd));
         let mut fds: Vec<_> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match ppoll(&mut fds, Some(TimeSpec::from(wait)), None) {
             // A signal: whoever asks whether to stop is told.
