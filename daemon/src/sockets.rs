@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tracing::{debug, trace, warn};
-use vipd_engine::config::Transport;
+use vipd_engine::config::{MULTICAST_GROUP_V4, MULTICAST_GROUP_V6, Transport};
 use vipd_engine::{
     AdvertFrame, Config, EffectError, Family, Frame, Ifindex, InterfaceName, Link, LinkState,
     Received,
@@ -211,12 +211,17 @@ impl Sockets {
     }
 }
 
-/// What is to be listened to. A macvlan is listened to as well as its parent: a frame whose source
+/// What is to be listened to. Who speaks by unicast listens to the group as well: a peer that speaks
+/// by multicast is to be named (property S9). A macvlan is listened to as well as its parent: a frame whose source
 /// is the macvlan's own MAC, which the other router uses too, arrives there.
 fn wanted(config: &Config, links: &BTreeMap<Ifindex, Link>) -> BTreeSet<Membership> {
     let mut wanted = BTreeSet::new();
     for instance in config.instances() {
-        let Transport::Multicast { group, .. } = instance.transport else { continue };
+        let group = match (&instance.transport, instance.family) {
+            (Transport::Multicast { group, .. }, _) => *group,
+            (Transport::Unicast { .. }, Family::Ipv4) => IpAddr::V4(MULTICAST_GROUP_V4),
+            (Transport::Unicast { .. }, Family::Ipv6) => IpAddr::V6(MULTICAST_GROUP_V6),
+        };
         let macvlan = instance.virtual_mac.as_ref().map(|macvlan| &macvlan.interface);
         let names = macvlan.into_iter().chain([&instance.interface]);
         let indexes = names.filter_map(|name| index_of(links, name));
@@ -256,7 +261,7 @@ fn effect_error(error: &io::Error) -> EffectError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vipd_engine::config::VirtualMac;
+    use vipd_engine::config::{Peer, VirtualMac};
     use vipd_engine::rules::ChecksumForm;
     use vipd_engine::{Advert, InstanceConfig, Interval, MacAddress, Version, Vrid};
 
@@ -284,6 +289,20 @@ mod tests {
         links.extend([link(9, "vrrp.51")]);
         let both = BTreeSet::from([(Ifindex(2), group), (Ifindex(9), group)]);
         assert_eq!(wanted(&with_macvlan(), &links), both);
+    }
+
+    #[test]
+    fn who_speaks_by_unicast_listens_to_the_group_to_name_a_peer_that_does_not() {
+        let vrid = Vrid::new(51).expect("in range");
+        let mut instance = InstanceConfig::new("VI_1", Family::Ipv6, "eth0", vrid);
+        let peer = Peer::new("fe80::2".parse().expect("an address"));
+        let (source, peers, ttl) = (None, vec![peer], 255);
+        instance.transport = Transport::Unicast { source, peers, ttl };
+        let config = Config::new(vec![instance], Vec::new(), std::time::Duration::ZERO);
+        let links = BTreeMap::from([link(2, "eth0")]);
+        let group = "ff02::12".parse().expect("an address");
+        let wanted = wanted(&config.expect("it is valid"), &links);
+        assert_eq!(wanted, BTreeSet::from([(Ifindex(2), group)]));
     }
 
     fn advert(priority: u8) -> AdvertFrame {
