@@ -1,5 +1,5 @@
 //! `viplab agree`: scenarios simulated and real, and whether the same happened in the same order at
-//! the same times.
+//! the same times, and the judge finds the real run as expected too.
 //!
 //! Real time is what they cost, so several are played at a time: a batch is built before any of it
 //! starts, and removed when all of it has ended, because making and removing namespaces holds up
@@ -19,6 +19,7 @@ use vipd_scenarios::runner;
 use vipd_scenarios::scenario::Scenario;
 use vipd_sim::configurations::Configurations;
 use vipd_sim::run::{Ended, Read, read};
+use vipd_sim::suite;
 use vipd_sim::world::Simulation;
 
 use crate::marks::{Marks, Pair, disagreements, largest_difference, pair};
@@ -179,11 +180,14 @@ fn compare(
     let (mut simulated, mut real) = (Marks::default(), Marks::default());
     let mut world = Simulation::new(&scenario, configurations, scenario.seed);
     runner::run(&scenario, &mut world, until, Some(&mut simulated));
-    runner::run_unless(&scenario, lab, until, Some(&mut real), &how.stop);
+    let outcome = runner::run_unless(&scenario, lab, until, Some(&mut real), &how.stop);
     let pairs = pair(&simulated, &real);
     let mut found = disagreements(&pairs, how.tolerance);
     found.extend(lab.trouble().iter().map(|trouble| format!("trouble: {trouble}")));
     found.extend(lab.differences().iter().cloned());
+    if !outcome.interrupted {
+        found.extend(suite::remarks(&scenario, &outcome));
+    }
     Compared { scenario, pairs, found }
 }
 

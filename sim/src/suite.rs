@@ -189,7 +189,9 @@ fn play(file: &Path, colour: Colour) -> Played {
     }))
 }
 
-fn remarks(scenario: &Scenario, outcome: &Outcome) -> Vec<String> {
+/// What of a run is not as expected, a line each; the steps that the world lacks if it was skipped.
+#[must_use]
+pub fn remarks(scenario: &Scenario, outcome: &Outcome) -> Vec<String> {
     let mut remarks = outcome.skipped.clone();
     for met in &outcome.expectations {
         if let Some(instead) = &met.instead {
