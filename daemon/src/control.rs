@@ -4,9 +4,9 @@
 //! What is asked for is done by the run loop ([`crate::driver`]), by [`crate::reload`] or by
 //! [`crate::events`].
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,6 +38,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Control {
     listener: UnixListener,
     _file: SocketFile,
+    /// Held for as long as the socket is ours, let go after its file.
+    _lock: File,
 }
 
 #[derive(Debug)]
@@ -52,12 +54,17 @@ impl Drop for SocketFile {
 
 impl Control {
     /// Makes the socket, for its owner alone. A socket file that nobody answers is replaced, one
-    /// that somebody answers never is.
+    /// that somebody answers never is. The lock beside it lets one of two that start at a time do
+    /// so: both would find nobody, and the second would replace the first one's.
     ///
     /// # Errors
-    /// [`ErrorKind::AddrInUse`] if somebody answers, [`ErrorKind::AlreadyExists`] if something else
+    /// [`ErrorKind::AddrInUse`] if somebody answers or holds the lock, [`ErrorKind::AlreadyExists`] if something else
     /// than a socket is there, or what the file system says.
     pub fn listen(path: &Path) -> io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let lock = lock(path)?;
         match UnixStream::connect(path) {
             Ok(_) => return Err(ErrorKind::AddrInUse.into()),
             // Nobody listens there any more, or it is a file of another kind.
@@ -67,18 +74,14 @@ impl Control {
                 }
                 fs::remove_file(path)?;
             }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                if let Some(folder) = path.parent() {
-                    fs::create_dir_all(folder)?;
-                }
-            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
         let listener = UnixListener::bind(path)?;
         let file = SocketFile(path.to_path_buf());
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
-        Ok(Self { listener, _file: file })
+        Ok(Self { listener, _file: file, _lock: lock })
     }
 
     /// Answers for as long as the runtime lives.
@@ -114,6 +117,19 @@ impl Control {
             }
         });
         Ok(())
+    }
+}
+
+/// Takes the lock of a socket. Its file stays: who removed it would let two lock two files.
+fn lock(path: &Path) -> io::Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let mut options = File::options();
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(name)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ErrorKind::AddrInUse.into()),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
@@ -237,12 +253,40 @@ mod tests {
     }
 
     #[test]
+    fn of_two_that_start_at_a_time_one_has_the_socket_and_the_other_leaves_it_alone() {
+        let folder = std::env::temp_dir().join(format!("vipd-race-{}", std::process::id()));
+        let path = folder.join("control.sock");
+        fs::create_dir_all(&folder).expect("a folder of ours");
+        for _ in 0..100 {
+            // Nobody answers there: the process that made it was killed.
+            drop(UnixListener::bind(&path).expect("a socket file"));
+            let racers: Vec<_> = (0..4)
+                .map(|_| {
+                    let path = path.clone();
+                    std::thread::spawn(move || Control::listen(&path))
+                })
+                .collect();
+            let ends: Vec<_> =
+                racers.into_iter().map(|one| one.join().expect("no panic")).collect();
+            let won = ends.iter().filter(|end| end.is_ok()).count();
+            let lost = ends.iter().filter_map(|end| end.as_ref().err()).map(io::Error::kind);
+            assert!(lost.into_iter().all(|kind| kind == ErrorKind::AddrInUse));
+            assert_eq!(won, 1);
+            assert!(UnixStream::connect(&path).is_ok(), "the winner's socket is the one there");
+            drop(ends);
+            assert!(!path.exists());
+        }
+        fs::remove_dir_all(&folder).expect("it is ours");
+    }
+
+    #[test]
     fn a_file_that_is_no_socket_is_never_replaced() {
         let path = std::env::temp_dir().join(format!("vipd-no-socket-{}", std::process::id()));
         fs::write(&path, "precious").expect("a file of ours");
         let refused = Control::listen(&path).map(drop).expect_err("it is in the way");
         let left = fs::read_to_string(&path).expect("it is there");
         fs::remove_file(&path).expect("it is ours");
+        let _ = fs::remove_file(format!("{}.lock", path.display()));
         assert_eq!((refused.kind(), left.as_str()), (ErrorKind::AlreadyExists, "precious"));
     }
 }
