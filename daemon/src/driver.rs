@@ -20,6 +20,7 @@ use vipd_engine::{
 use crate::events::Events;
 use crate::journal::Journal;
 use crate::seam::{Clock, Kernel, Socket, Told};
+use crate::systemd::Supervisor;
 use crate::{journal, notify, status};
 
 /// Datagrams that are read before a due timer, at most.
@@ -102,6 +103,9 @@ pub struct Driver<S, C, K> {
     events: Events,
     /// Who else hears of them.
     listener: Option<notify::Teller>,
+    supervisor: Supervisor,
+    /// When the supervisor is to hear that we are alive.
+    alive_at: Option<Timestamp>,
     /// When a stop is given up, once one was asked for.
     stops_by: Option<Timestamp>,
 }
@@ -120,6 +124,8 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             journal: None,
             events: Events::new(),
             listener: None,
+            supervisor: Supervisor::default(),
+            alive_at: None,
             stops_by: None,
         }
     }
@@ -139,6 +145,12 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
         self.events.clone()
     }
 
+    /// Tells the supervisor how we are from now on.
+    pub fn report_to(&mut self, supervisor: Supervisor) {
+        self.alive_at = supervisor.watchdog().map(|_| self.clock.now());
+        self.supervisor = supervisor;
+    }
+
     /// Hears what the kernel told so far, then starts with this configuration.
     pub fn start(&mut self, config: &Arc<Config>) {
         while let Some(told) = self.kernel.try_next() {
@@ -155,7 +167,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
                 return ended;
             }
             let at = self.engine.next_deadline().map(|deadline| deadline.at);
-            let at = at.into_iter().chain(self.stops_by).min();
+            let at = at.into_iter().chain(self.stops_by).chain(self.alive_at).min();
             // In this order: a timer that is due first, whatever anybody can flood us with last.
             tokio::select! {
                 biased;
@@ -192,6 +204,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             Request::Stop => {
                 if self.stops_by.is_none() {
                     info!("stopping");
+                    self.supervisor.stopping();
                     self.stops_by = Some(self.clock.now() + STOP_LIMIT);
                     self.handle(Input::Shutdown);
                 }
@@ -224,6 +237,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
     fn configure(&mut self, config: &Arc<Config>) {
         self.socket.configure(config);
         self.handle(Input::Configure(Arc::clone(config)));
+        self.supervisor.ready(&self.summary());
     }
 
     /// The engine wants to be called, or the time for a stop is over.
@@ -233,6 +247,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
         self.hear_kernel();
         self.read(READ_BEFORE_TIMER);
         let now = self.clock.now();
+        self.show_life(now);
         if let Some(deadline) = self.engine.next_deadline().filter(|deadline| deadline.at <= now) {
             self.decide(now, Input::Tick);
             // The engine may ask to be called too early: then it does nothing, and is not late.
@@ -241,6 +256,28 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             }
             self.settle();
         }
+    }
+
+    /// A watchdog hears of us from the loop itself, so that it notices one that hangs, and twice as
+    /// often as it demands.
+    fn show_life(&mut self, now: Timestamp) {
+        if let (Some(at), Some(limit)) = (self.alive_at, self.supervisor.watchdog())
+            && at <= now
+        {
+            self.supervisor.alive();
+            self.alive_at = Some(now + limit / 2);
+        }
+    }
+
+    /// What people read of us beside our name.
+    fn summary(&self) -> String {
+        let status = self.engine.status();
+        let (mut masters, mut all) = (0, 0);
+        for instance in status.instances() {
+            all += 1;
+            masters += usize::from(instance.state() == StateKind::Master);
+        }
+        format!("master of {masters} of {all} virtual routers")
     }
 
     fn note_lateness(&mut self, now: Timestamp, late: Duration) {
@@ -328,6 +365,9 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             Output::Notify(event) => {
                 log(&event);
                 self.events.tell(self.clock.now(), &event);
+                if matches!(event.news, News::State { .. }) && self.stops_by.is_none() {
+                    self.supervisor.status(&self.summary());
+                }
                 self.pass_on(event);
             }
         }

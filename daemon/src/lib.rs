@@ -24,4 +24,5 @@ pub mod sockets;
 pub mod startup;
 pub mod status;
 mod sysctl;
+pub mod systemd;
 pub mod trackers;

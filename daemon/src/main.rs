@@ -193,9 +193,6 @@ struct RunArguments {
     /// The file, as keepalived reads it.
     #[arg(short, long, value_name = "FILE")]
     file: PathBuf,
-    /// VRRP only, as keepalived's -P: virtual servers are somebody else's.
-    #[arg(short = 'P', long)]
-    vrrp: bool,
     /// The least that is logged: error, warn, info, debug, or trace (every packet).
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log: Level,
@@ -274,11 +271,14 @@ struct Reading {
     /// Whose rules hold where the file does not say: drop-in, rfc3768, rfc5798 or rfc9568.
     #[arg(long, value_name = "PROFILE", default_value = "drop-in", value_parser = profile)]
     profile: Profile,
+    /// VRRP only, as keepalived's -P: virtual servers are somebody else's.
+    #[arg(short = 'P', long)]
+    vrrp: bool,
 }
 
 impl From<Reading> for Options {
     fn from(reading: Reading) -> Self {
-        Self { config_id: reading.id, profile: reading.profile, ..Self::default() }
+        Self { config_id: reading.id, profile: reading.profile, vrrp_only: reading.vrrp }
     }
 }
 
@@ -322,9 +322,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: RunArguments) -> u8 {
-    let RunArguments { file, vrrp, log, journal, journal_segment, reading, reaching } = arguments;
+    let RunArguments { file, log, journal, journal_segment, reading, reaching } = arguments;
     Log::console(log).init();
-    let source = Source { file, options: Options { vrrp_only: vrrp, ..reading.into() } };
+    let source = Source { file, options: reading.into() };
     let run = Run {
         source: &source,
         control: &reaching.socket,

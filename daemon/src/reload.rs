@@ -13,7 +13,11 @@ use vipd_config::{Loaded, Options, Report};
 use crate::driver::Request;
 use crate::notify;
 use crate::scripts::Scripts;
+use crate::systemd::Supervisor;
 use crate::trackers::Tracking;
+
+/// What a supervisor hears then.
+const REFUSED: &str = "the file cannot be used, nothing was changed";
 
 /// What the configuration is read from.
 #[derive(Clone, Debug)]
@@ -51,6 +55,8 @@ pub struct Followers {
     pub tracking: Tracking,
     /// Notify scripts.
     pub notifier: notify::Teller,
+    /// Whoever supervises us.
+    pub supervisor: Supervisor,
 }
 
 impl Followers {
@@ -75,6 +81,7 @@ pub async fn serve(
 ) {
     while let Some(trigger) = triggers.recv().await {
         let from = source.clone();
+        followers.supervisor.reloading();
         let loaded = tokio::task::spawn_blocking(move || from.load()).await;
         let answer = match loaded {
             Ok(Ok(loaded)) => {
@@ -92,10 +99,12 @@ pub async fn serve(
                     source.file.display(),
                     said.trim_end()
                 );
+                followers.supervisor.ready(REFUSED);
                 json!({ "reloaded": false, "said": said.trim_end() })
             }
             Err(died) => {
                 warn!("{}: cannot be read: {died}", source.file.display());
+                followers.supervisor.ready(REFUSED);
                 json!({ "reloaded": false, "said": died.to_string() })
             }
         };

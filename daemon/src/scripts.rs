@@ -21,6 +21,8 @@ use tracing::error;
 use vipd_config::Loaded;
 use vipd_config::trackers::ScriptUser;
 
+use crate::systemd::VARIABLES;
+
 pub use helper::serve;
 use permitted::Permitted;
 
@@ -70,6 +72,12 @@ impl Helper {
         command.args(["--profile", source.options.profile.name()]);
         if let Some(id) = &source.options.config_id {
             command.args(["--id", id]);
+        }
+        if source.options.vrrp_only {
+            command.arg("--vrrp");
+        }
+        for variable in VARIABLES {
+            command.env_remove(variable);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         command.spawn().map(Self)

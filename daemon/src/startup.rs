@@ -23,6 +23,7 @@ use crate::privileges;
 use crate::reload::{self, Followers, Source, Trigger};
 use crate::scripts::Helper;
 use crate::sockets::Opened;
+use crate::systemd::Supervisor;
 use crate::trackers::Tracking;
 
 /// Requests that wait for the loop; who asks for more waits himself.
@@ -91,6 +92,7 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
     }
     let _pid_files = write_pid_files(&run.pid_files)?;
     let control = listen(run.control)?;
+    let supervisor = Supervisor::of_environment().map_err(refused("use NOTIFY_SOCKET"))?;
     let sockets = Opened::new().map_err(refused("open raw sockets"))?;
     let helper = Helper::start(source).map_err(refused("start the helper for scripts"))?;
     privileges::drop_to_the_needed().map_err(refused("drop capabilities"))?;
@@ -102,7 +104,13 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
         let scripts = helper.attach().map_err(refused("run scripts"))?;
         let notifier = Notifier::start(scripts.clone());
         let tracking = Tracking::new(scripts.clone(), requests.clone());
-        let mut followers = Followers { scripts, tracking, notifier: notifier.teller() };
+        let (notifier_teller, supervised) = (notifier.teller(), supervisor.clone());
+        let mut followers = Followers {
+            scripts,
+            tracking,
+            notifier: notifier_teller,
+            supervisor: supervised,
+        };
         followers.configure(&loaded).await;
         let (reloads, triggers) = mpsc::channel(WAITING_REQUESTS);
         tokio::spawn(reload::serve(source.clone(), followers, triggers, requests.clone()));
@@ -115,6 +123,7 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
         let served = control.serve(requests, reloads, events.clone());
         served.map_err(refused("serve the control socket"))?;
         driver.tell(notifier.teller());
+        driver.report_to(supervisor);
         if let Some(journal) = journal {
             driver.keep(journal);
         }

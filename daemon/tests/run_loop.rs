@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::net::IpAddr;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -13,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use vipd::driver::{Driver, Ended, HEAR_AT_ONCE, READ_AT_ONCE, READ_FOR, Request, STOP_LIMIT};
 use vipd::seam::{Clock, Kernel, Socket, Told};
+use vipd::systemd::Supervisor;
 use vipd_engine::config::VirtualAddress;
 use vipd_engine::{
     Advert, CommandId, Config, EffectError, Family, Frame, Ifindex, InstanceConfig, InterfaceName,
@@ -62,6 +65,7 @@ struct Machine {
     /// The kernel answers these.
     answered: fn(&KernelCommand) -> bool,
     done: Vec<(u64, String)>,
+    supervisor: Supervisor,
 }
 
 type Shared = Rc<RefCell<Machine>>;
@@ -246,13 +250,16 @@ fn run(prepare: impl FnOnce(&mut Machine)) -> (Vec<(u64, String)>, Ended) {
         hearing_takes: 0,
         answered: |_| true,
         done: Vec::new(),
+        supervisor: Supervisor::default(),
     };
     prepare(&mut machine);
+    let supervisor = machine.supervisor.clone();
     let machine = Rc::new(RefCell::new(machine));
     let socket = FakeSocket(Rc::clone(&machine), Vec::new());
     let (clock, kernel) = (FakeClock(Rc::clone(&machine)), FakeKernel(Rc::clone(&machine)));
     let mut driver = Driver::new(socket, clock, kernel);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    driver.report_to(supervisor);
     driver.start(&config());
     let ended = runtime.block_on(driver.run(&mut requests));
     let done = std::mem::take(&mut machine.borrow_mut().done);
@@ -359,4 +366,35 @@ fn a_stop_is_given_up_when_the_kernel_does_not_answer() {
     assert_eq!(removals, 3, "at once, and a second after each time limit of a second: {done:?}");
     let last = done.last().expect("it did something").0;
     assert!(last <= asked + STOP_LIMIT.as_nanos() as u64);
+}
+
+/// How often life is shown in 20 s with a watchdog of 10 s, for a process that first gets to run
+/// at this time.
+fn signs_of_life(paused_until: u64) -> usize {
+    let name = format!("vipd-loop-{}-{paused_until}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).expect("a name");
+    let listener = UnixDatagram::bind_addr(&address).expect("a socket of ours");
+    listener.set_nonblocking(true).expect("a socket");
+    run(|machine| {
+        let supervisor = Supervisor::at(format!("@{name}").as_ref()).expect("an address");
+        machine.supervisor = supervisor.with_watchdog(Duration::from_secs(10));
+        machine.paused_until = paused_until;
+        machine.events.insert(20_000_000_000, Event::Ask(Request::Stop));
+    });
+    let mut words = Vec::new();
+    let mut octets = [0; 100];
+    while let Ok(length) = listener.recv(&mut octets) {
+        words.push(String::from_utf8_lossy(&octets[..length]).into_owned());
+    }
+    let ready = "READY=1\nSTATUS=master of 0 of 1 virtual routers";
+    assert_eq!(words.iter().filter(|word| *word == ready).count(), 1, "{words:?}");
+    assert!(words.iter().any(|word| word == "STATUS=master of 1 of 1 virtual routers"));
+    assert!(words.iter().any(|word| word.starts_with("STOPPING=1\n")));
+    words.iter().filter(|word| *word == "WATCHDOG=1").count()
+}
+
+#[test]
+fn a_watchdog_hears_of_the_loop_twice_in_its_time_and_of_one_that_hangs_nothing() {
+    assert_eq!(signs_of_life(0), 4, "at once, and after 5, 10 and 15 s");
+    assert_eq!(signs_of_life(12_000_000_000), 3, "at once, and after 12 and 17 s");
 }
