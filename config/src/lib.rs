@@ -17,6 +17,7 @@ mod effective;
 pub mod keywords;
 mod meaning;
 pub mod notify;
+pub mod process;
 mod report;
 pub mod show;
 pub mod text;
@@ -48,6 +49,8 @@ pub struct Loaded {
     pub trackers: trackers::Trackers,
     /// What is run when a virtual router changes its state.
     pub notify: notify::Notify,
+    /// What is asked of the kernel for the process itself.
+    pub process: process::Process,
     /// Mail settings: not acted on yet.
     pub mail: director::Mail,
     /// Virtual servers: not acted on yet.
@@ -127,6 +130,7 @@ fn read<T>(
         report,
         trackers: draft.trackers(),
         notify,
+        process: draft.globals.process,
         mail: draft.globals.mail,
         virtual_servers: draft.virtual_servers.into_iter().map(|one| one.value.config).collect(),
     };

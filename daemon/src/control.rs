@@ -58,8 +58,8 @@ impl Control {
     /// so: both would find nobody, and the second would replace the first one's.
     ///
     /// # Errors
-    /// [`ErrorKind::AddrInUse`] if somebody answers or holds the lock, [`ErrorKind::AlreadyExists`] if something else
-    /// than a socket is there, or what the file system says.
+    /// [`ErrorKind::AddrInUse`] if somebody answers or holds the lock, [`ErrorKind::AlreadyExists`]
+    /// if something else than a socket is there, or what the file system says.
     pub fn listen(path: &Path) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;

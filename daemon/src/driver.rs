@@ -19,6 +19,7 @@ use vipd_engine::{
 
 use crate::events::Events;
 use crate::journal::Journal;
+use crate::process::Urgency;
 use crate::seam::{Clock, Kernel, Socket, Told};
 use crate::systemd::Supervisor;
 use crate::{journal, notify, status};
@@ -104,6 +105,7 @@ pub struct Driver<S, C, K> {
     /// Who else hears of them.
     listener: Option<notify::Teller>,
     supervisor: Supervisor,
+    urgency: Urgency,
     /// When the supervisor is to hear that we are alive.
     alive_at: Option<Timestamp>,
     /// When a stop is given up, once one was asked for.
@@ -125,6 +127,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             events: Events::new(),
             listener: None,
             supervisor: Supervisor::default(),
+            urgency: Urgency::default(),
             alive_at: None,
             stops_by: None,
         }
@@ -149,6 +152,11 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
     pub fn report_to(&mut self, supervisor: Supervisor) {
         self.alive_at = supervisor.watchdog().map(|_| self.clock.now());
         self.supervisor = supervisor;
+    }
+
+    /// The priorities of the process, for the status.
+    pub fn runs_with(&mut self, urgency: Urgency) {
+        self.urgency = urgency;
     }
 
     /// Hears what the kernel told so far, then starts with this configuration.
@@ -195,9 +203,9 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             }
             Request::Status(answer) => {
                 let (late, unreadable) = (self.late, self.socket.unreadable());
-                let now = self.clock.now();
+                let (now, urgency) = (self.clock.now(), &self.urgency);
                 let journal = self.journal.as_ref();
-                let report = status::report(&self.engine, now, late, unreadable, journal);
+                let report = status::report(&self.engine, now, late, unreadable, journal, urgency);
                 // Whoever asked may be gone.
                 let _ = answer.send(report);
             }

@@ -17,6 +17,7 @@ pub mod netlink;
 pub mod notify;
 pub mod pid_file;
 mod privileges;
+pub mod process;
 pub mod reload;
 pub mod scripts;
 pub mod seam;

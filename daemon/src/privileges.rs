@@ -17,20 +17,21 @@ pub fn missing() -> Result<Vec<String>, CapsError> {
     Ok(KEPT.iter().filter(|one| !have.contains(one)).map(ToString::to_string).collect())
 }
 
-/// Drops all other capabilities of this thread, for good; threads that it starts have no more. Who
-/// was not privileged enough to shrink the bounding set has nothing in it to fear.
+/// Drops all but those and `more` of the capabilities of this thread, for good; threads that it
+/// starts have no more. Who was not privileged enough to shrink the bounding set has nothing in it
+/// to fear.
 ///
 /// # Errors
 /// Those of capset(2) and prctl(2).
-pub fn drop_to_the_needed() -> Result<(), CapsError> {
+pub fn drop_to_the_needed(more: Option<Capability>) -> Result<(), CapsError> {
+    let kept: CapsHashSet = KEPT.into_iter().chain(more).collect();
     if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP)? {
         for one in caps::read(None, CapSet::Bounding)? {
-            if !KEPT.contains(&one) {
+            if !kept.contains(&one) {
                 caps::drop(None, CapSet::Bounding, one)?;
             }
         }
     }
-    let kept: CapsHashSet = KEPT.into_iter().collect();
     caps::clear(None, CapSet::Ambient)?;
     caps::set(None, CapSet::Effective, &kept)?;
     caps::set(None, CapSet::Permitted, &kept)?;

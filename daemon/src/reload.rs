@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 use vipd_config::diagnostics::Colour;
+use vipd_config::process::Process;
 use vipd_config::{Loaded, Options, Report};
 
 use crate::driver::Request;
@@ -57,6 +58,8 @@ pub struct Followers {
     pub notifier: notify::Teller,
     /// Whoever supervises us.
     pub supervisor: Supervisor,
+    /// What was asked of the kernel for the process at the start.
+    pub process: Process,
 }
 
 impl Followers {
@@ -69,6 +72,9 @@ impl Followers {
         // It ends only after us.
         let _ = self.notifier.send(notify::Told::Configure(settings));
         self.tracking.configure(&loaded.trackers);
+        if loaded.process != self.process {
+            warn!("other priorities of the process are taken at the next start only");
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use crate::netlink::Netlink;
 use crate::notify::Notifier;
 use crate::pid_file::PidFile;
 use crate::privileges;
+use crate::process;
 use crate::reload::{self, Followers, Source, Trigger};
 use crate::scripts::Helper;
 use crate::sockets::Opened;
@@ -95,7 +96,10 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
     let supervisor = Supervisor::of_environment().map_err(refused("use NOTIFY_SOCKET"))?;
     let sockets = Opened::new().map_err(refused("open raw sockets"))?;
     let helper = Helper::start(source).map_err(refused("start the helper for scripts"))?;
-    privileges::drop_to_the_needed().map_err(refused("drop capabilities"))?;
+    // Behind the helper: scripts are not urgent.
+    let urgency = process::prepare(&loaded.process);
+    privileges::drop_to_the_needed(process::needed_to_stay_locked())
+        .map_err(refused("drop capabilities"))?;
     // With the rights that it will have: it goes on writing there.
     let journal = run.journal.as_ref().map(start_journal).transpose()?;
     let runtime = single_threaded().map_err(refused("start a runtime"))?;
@@ -110,6 +114,7 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
             tracking,
             notifier: notifier_teller,
             supervisor: supervised,
+            process: loaded.process,
         };
         followers.configure(&loaded).await;
         let (reloads, triggers) = mpsc::channel(WAITING_REQUESTS);
@@ -124,6 +129,7 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
         served.map_err(refused("serve the control socket"))?;
         driver.tell(notifier.teller());
         driver.report_to(supervisor);
+        driver.runs_with(urgency);
         if let Some(journal) = journal {
             driver.keep(journal);
         }

@@ -7,6 +7,7 @@ use vipd_engine::{DropCounters, Engine, InstanceStatus, Timestamp};
 
 use crate::driver::Lateness;
 use crate::journal::Journal;
+use crate::process::Urgency;
 
 /// Everything that is known, as JSON. `docs/daemon.md` says what each key is.
 #[must_use]
@@ -16,6 +17,7 @@ pub fn report(
     late: Lateness,
     unreadable: u64,
     journal: Option<&Journal>,
+    urgency: &Urgency,
 ) -> Value {
     let status = engine.status();
     let instances: Vec<_> = status.instances().map(|one| instance(one, now)).collect();
@@ -27,6 +29,7 @@ pub fn report(
         "unreadable": unreadable,
         "journal": journal.map(Journal::report),
         "late_timers": { "count": late.count, "worst_ns": nanos(late.worst) },
+        "process": urgency.report(),
     })
 }
 
@@ -94,7 +97,20 @@ pub fn text(report: &Value) -> String {
             line(&mut text, &format!("  not written: {error}"));
         }
     }
+    line(&mut text, &describe_process(&report["process"]));
     text
+}
+
+fn describe_process(process: &Value) -> String {
+    let locked = process["memory_locked"] == json!(true);
+    let mut words =
+        String::from(if locked { "memory: locked as it is touched" } else { "memory: not locked" });
+    for (key, what) in [("realtime_priority", "real-time priority"), ("nice", "nice value")] {
+        if let Some(value) = process[key].as_i64() {
+            let _ = write!(words, "; {what}: {value}");
+        }
+    }
+    words
 }
 
 fn describe(instance: &Value, text: &mut String) {

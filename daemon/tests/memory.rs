@@ -60,3 +60,80 @@ fn a_crowd_of_virtual_routers_fits_into_a_few_megabytes_also_after_reloads() {
     let at_last = heap(&vipd);
     assert!(at_last <= MOST, "{at_first} octets at first, {at_last} after three reloads");
 }
+
+/// Facts of a process in /proc.
+fn fact(vipd: &Process, file: &str, name: &str) -> String {
+    let text = fs::read_to_string(format!("/proc/{}/{file}", vipd.id())).expect("it runs");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+    line.trim_start_matches([':', ' ', '\t']).to_string()
+}
+
+#[test]
+fn memory_is_locked_and_priorities_are_taken_before_the_capabilities_are_dropped() {
+    let Some(network) = netns::network(&[&["10.8.0.1/24"]]) else { return };
+    let host = &network.hosts[0];
+    let wanted = "vrrp_rt_priority 7\n vrrp_priority -3\n vrrp_rlimit_rttime 900000\n vrrp_no_swap";
+    let text = format!(
+        "global_defs {{\n {wanted}\n script_user root\n}}\nvrrp_script never {{\n script \
+         \"/bin/false\"\n}}\nvrrp_instance VI_1 {{\n interface {}\n virtual_router_id 7\n \
+         track_script {{\n never\n }}\n virtual_ipaddress {{\n 10.9.0.7\n }}\n}}\n",
+        netns::INTERFACE
+    );
+    let vipd = host.start(&host.file(&text));
+    let process = &host.status()["process"];
+    let expected = serde_json::json!({
+        "memory_locked": true, "realtime_priority": 7, "nice": -3
+    });
+    assert_eq!(*process, expected, "{}", vipd.said());
+    // By the kernel's own account: everything is locked, and the scheduler knows.
+    let kilobytes = |name| {
+        let fact = fact(&vipd, "status", name);
+        fact.trim_end_matches(" kB").parse::<u64>().expect("a number")
+    };
+    let (locked, all) = (kilobytes("VmLck"), kilobytes("VmSize"));
+    // Save for what is the kernel's own, and cannot be swapped out.
+    assert!(locked + 200 > all, "{locked} of {all} kB locked");
+    assert!(fact(&vipd, "limits", "Max realtime timeout").starts_with("900000"));
+    let stat = fs::read_to_string(format!("/proc/{}/stat", vipd.id())).expect("it runs");
+    let fields: Vec<_> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
+    // Numbered from 3 on, see proc_pid_stat(5): nice, rt_priority, policy.
+    assert_eq!([fields[16], fields[37]], ["-3", "7"], "{stat}");
+    assert_eq!(fields[38].parse::<u32>().map(|policy| policy & 0xf), Ok(2), "SCHED_RR: {stat}");
+    // Two capabilities, bits 12 and 13, and that to lock, 14, where the limit could not be lifted.
+    let unlimited = fact(&vipd, "limits", "Max locked memory").starts_with("unlimited");
+    let expected = if unlimited { "0000000000003000" } else { "0000000000007000" };
+    for set in ["CapPrm", "CapEff", "CapBnd"] {
+        assert_eq!(fact(&vipd, "status", set), expected, "{set}");
+    }
+    // Scripts, and who runs them, are not urgent.
+    let children = format!("/proc/{0}/task/{0}/children", vipd.id());
+    let children = fs::read_to_string(children).expect("it runs");
+    let helper = children.split(' ').next().expect("the helper");
+    let stat = fs::read_to_string(format!("/proc/{helper}/stat")).expect("it runs");
+    let fields: Vec<_> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
+    assert_eq!([fields[16], fields[37]], ["0", "0"], "{stat}");
+    // What it allocates later is not refused, and still given back.
+    vipd.signal(Signal::SIGHUP);
+    vipd.wait_for("read anew");
+    assert_eq!(host.status()["process"]["memory_locked"], true);
+}
+
+#[test]
+fn without_the_right_to_lock_it_is_a_warning_and_no_allocation_is_refused() {
+    let Some(network) = netns::network(&[&["10.8.0.1/24"]]) else { return };
+    let host = &network.hosts[0];
+    let limits = ["prlimit", "--memlock=65536:65536", "setpriv", "--bounding-set"];
+    let kept = "-all,+net_admin,+net_raw,+setpcap";
+    let text = format!("global_defs {{\n vrrp_rt_priority 7\n}}\n{}", crowd());
+    let starter = [&limits[..], &[kept, "--inh-caps", "-all"]].concat();
+    let vipd = host.launch_with(&starter, &host.file(&text));
+    vipd.wait_for(
+        "memory is not locked, and may be swapped out: it needs LimitMEMLOCK=infinity, or",
+    );
+    vipd.wait_for("no real-time priority of 7 (vrrp_rt_priority): ");
+    vipd.wait_for("ready: 255 instances");
+    let expected = serde_json::json!({
+        "memory_locked": false, "realtime_priority": null, "nice": null
+    });
+    assert_eq!(host.status()["process"], expected);
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use vipd::driver::Lateness;
+use vipd::process::Urgency;
 use vipd::status::{report, text};
 use vipd_engine::config::VirtualAddress;
 use vipd_engine::{
@@ -65,7 +66,7 @@ fn keys(value: &Value) -> BTreeSet<String> {
 #[test]
 fn the_page_names_every_key_and_none_that_is_not_there() {
     let (engine, now) = master();
-    let report = report(&engine, now, Lateness::default(), 0, None);
+    let report = report(&engine, now, Lateness::default(), 0, None, &Urgency::default());
     assert_eq!(keys(&report), documented("## The JSON of `vipd status --json`"));
     assert_eq!(keys(&report["instances"][0]), documented("### Of an instance"));
     assert_eq!(report["journal"], Value::Null, "there is none");
@@ -74,7 +75,8 @@ fn the_page_names_every_key_and_none_that_is_not_there() {
 #[test]
 fn a_master_says_since_when_why_what_it_holds_and_what_it_dropped() {
     let (engine, now) = master();
-    let report = report(&engine, now, Lateness::default(), 3, None);
+    let urgency = Urgency { realtime: Some(10), nice: Some(-5) };
+    let report = report(&engine, now, Lateness::default(), 3, None, &urgency);
     let instance = &report["instances"][0];
     assert_eq!(instance["for_ns"], 5_000_000_000_u64);
     assert_eq!(report["unreadable"], 3);
@@ -85,4 +87,6 @@ fn a_master_says_since_when_why_what_it_holds_and_what_it_dropped() {
     assert_eq!(lines[1], "  for 5.000 s: started as owner of the addresses");
     assert_eq!(lines[2], "  holds 192.0.2.9/32 on eth0");
     assert!(lines.iter().any(|line| line.starts_with("  dropped: 1 ")), "{text}");
+    let process = "memory: not locked; real-time priority: 10; nice value: -5";
+    assert_eq!(lines.last(), Some(&process));
 }

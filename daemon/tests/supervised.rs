@@ -46,8 +46,8 @@ impl Listener {
 
 fn instance(priority: &str) -> String {
     format!(
-        "vrrp_instance VI_1 {{\n interface {INTERFACE}\n virtual_router_id 7\n priority {priority}\n \
-         virtual_ipaddress {{\n 192.0.2.9\n }}\n}}\n"
+        "vrrp_instance VI_1 {{\n interface {INTERFACE}\n virtual_router_id 7\n \
+         priority {priority}\n virtual_ipaddress {{\n 192.0.2.9\n }}\n}}\n"
     )
 }
 

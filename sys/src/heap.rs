@@ -15,11 +15,14 @@ pub fn share_one_heap() {
 
 /// Gives the pages of the heap that nobody uses back to the kernel.
 pub fn give_back_free_memory() {
-    // SAFETY: it takes a number and touches only memory that the allocator holds as free, under
-    // its own lock.
-    #[cfg(target_env = "gnu")]
-    #[allow(unsafe_code)]
-    unsafe {
-        libc::malloc_trim(0);
-    }
+    // Pages that are locked stay.
+    crate::memory::unlocked(|| {
+        // SAFETY: it takes a number and touches only memory that the allocator holds as free, under
+        // its own lock.
+        #[cfg(target_env = "gnu")]
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::malloc_trim(0);
+        }
+    });
 }

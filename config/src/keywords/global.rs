@@ -195,22 +195,27 @@ pub(super) const GLOBAL_DEFS: &[Keyword] = &[
     unbuilt("bfd_process_name", "NAME", Aside),
     unbuilt("max_auto_priority", "[N]", Aside),
     unbuilt("min_auto_priority_delay", "MICROSECONDS", Aside),
-    unbuilt("vrrp_priority", "N", Aside),
+    acted("vrrp_priority", "N", "none", global::priority, |g| json!(g.process.nice)),
     unbuilt("checker_priority", "N", Aside),
     unbuilt("bfd_priority", "N", Aside),
-    unbuilt("vrrp_no_swap", "", Aside),
+    acted("vrrp_no_swap", "", "always on", global::no_swap, |_| json!(true)),
     unbuilt("checker_no_swap", "", Aside),
     unbuilt("bfd_no_swap", "", Aside),
-    unbuilt("vrrp_rt_priority", "N", Aside),
+    acted("vrrp_rt_priority", "N", "none", global::realtime, |g| json!(g.process.realtime)),
     unbuilt("checker_rt_priority", "N", Aside),
     unbuilt("bfd_rt_priority", "N", Aside),
     unbuilt("vrrp_cpu_affinity", "N ...", Aside),
     unbuilt("checker_cpu_affinity", "N ...", Aside),
     unbuilt("bfd_cpu_affinity", "N ...", Aside),
-    unbuilt("vrrp_rlimit_rttime", "MICROSECONDS", Aside),
+    acted("vrrp_rlimit_rttime", "MICROSECONDS", "none", global::realtime_limit, |g| {
+        json!(g.process.realtime_limit)
+    }),
     unbuilt("checker_rlimit_rttime", "MICROSECONDS", Aside),
     unbuilt("bfd_rlimit_rttime", "MICROSECONDS", Aside),
-    unbuilt("vrrp_rlimit_rtime", "MICROSECONDS", Aside).deprecated("write `vrrp_rlimit_rttime`"),
+    Keyword::new(Place::GlobalDefs, "vrrp_rlimit_rtime", "MICROSECONDS", "", ActedOn)
+        .reads(global::realtime_limit)
+        .sets("vrrp_rlimit_rttime")
+        .deprecated("write `vrrp_rlimit_rttime`"),
     unbuilt("checker_rlimit_rtime", "MICROSECONDS", Aside)
         .deprecated("write `checker_rlimit_rttime`"),
     unbuilt("bfd_rlimit_rtime", "MICROSECONDS", Aside).deprecated("write `bfd_rlimit_rttime`"),

@@ -14,6 +14,7 @@ use crate::diagnostics::Span;
 use crate::director::{Mail, VirtualServer};
 use crate::keywords::Place;
 use crate::notify::NotifyScripts;
+use crate::process::Process;
 use crate::trackers::{Script, ScriptUser, TrackedFile, TrackedProcess, Trackers};
 
 /// Where a block and the values in it were given.
@@ -179,6 +180,7 @@ pub(crate) struct Globals {
     pub group_v6: Option<Ipv6Addr>,
     pub startup_delay: Duration,
     pub vmac_prefix: Option<String>,
+    pub process: Process,
 }
 
 impl Globals {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Draft, Line};
+use crate::process;
 use crate::trackers::ScriptUser;
 
 /// keepalived's `smtp_connect_timeout` without the keyword.
@@ -100,4 +101,22 @@ pub(crate) fn dynamic(_draft: &mut Draft, line: &mut Line<'_>) {
     if line.peek().is_some() {
         line.choice(&[("allow_if_changes", ())]);
     }
+}
+
+/// Memory is locked in any case.
+pub(crate) fn no_swap(_draft: &mut Draft, _line: &mut Line<'_>) {}
+
+pub(crate) fn priority(draft: &mut Draft, line: &mut Line<'_>) {
+    let nice = line.integer_in(process::NICE);
+    draft.globals.process.nice = nice.and_then(|nice| nice.try_into().ok());
+}
+
+pub(crate) fn realtime(draft: &mut Draft, line: &mut Line<'_>) {
+    let realtime = line.integer_in(process::REALTIME);
+    draft.globals.process.realtime = realtime.and_then(|priority| priority.try_into().ok());
+}
+
+pub(crate) fn realtime_limit(draft: &mut Draft, line: &mut Line<'_>) {
+    let limit = line.integer_in(process::REALTIME_LIMIT);
+    draft.globals.process.realtime_limit = limit.and_then(|micros| micros.try_into().ok());
 }

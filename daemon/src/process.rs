@@ -1,0 +1,84 @@
+//! What the kernel is asked for this process: memory that stays, and priorities. Whatever it
+//! refuses is a warning; an election goes on without.
+
+use std::io;
+
+use caps::{CapSet, Capability};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
+use serde_json::{Value, json};
+use tracing::warn;
+use vipd_config::process::Process;
+
+/// The priorities that this process has been given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Urgency {
+    /// Its real-time priority.
+    pub realtime: Option<u8>,
+    /// Its nice value, if it was changed.
+    pub nice: Option<i8>,
+}
+
+impl Urgency {
+    /// For the status.
+    #[must_use]
+    pub fn report(&self) -> Value {
+        json!({
+            "memory_locked": vipd_sys::memory_is_locked(),
+            "realtime_priority": self.realtime,
+            "nice": self.nice,
+        })
+    }
+}
+
+/// Asks for everything. Privileges are needed for most of it.
+#[must_use]
+pub fn prepare(wanted: &Process) -> Urgency {
+    if let Err(error) = lock_memory() {
+        warn!("memory is not locked, and may be swapped out: {error}");
+    }
+    let mut urgency = Urgency::default();
+    if let Some(nice) = wanted.nice {
+        match vipd_sys::set_nice(nice) {
+            Ok(()) => urgency.nice = Some(nice),
+            Err(error) => warn!("no nice value of {nice} (vrrp_priority): {error}"),
+        }
+    }
+    if let Some(micros) = wanted.realtime_limit
+        && let Err(error) = setrlimit(Resource::RLIMIT_RTTIME, micros.into(), micros.into())
+    {
+        warn!("no limit of {micros} µs (vrrp_rlimit_rttime): {error}");
+    }
+    if let Some(priority) = wanted.realtime {
+        match vipd_sys::set_realtime(priority) {
+            Ok(()) => urgency.realtime = Some(priority),
+            Err(error) => {
+                warn!("no real-time priority of {priority} (vrrp_rt_priority): {error}");
+            }
+        }
+    }
+    urgency
+}
+
+/// The limit counts every page that might be touched, so nothing is ever refused only without one,
+/// or for who has the capability for as long as it runs.
+fn lock_memory() -> io::Result<()> {
+    let (limit, _) = getrlimit(Resource::RLIMIT_MEMLOCK)?;
+    let lifted = limit == RLIM_INFINITY
+        || setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY).is_ok();
+    if !lifted {
+        let capable = caps::has_cap(None, CapSet::Effective, Capability::CAP_IPC_LOCK);
+        if !capable.map_err(io::Error::other)? {
+            return Err(io::Error::other("it needs LimitMEMLOCK=infinity, or CAP_IPC_LOCK"));
+        }
+    }
+    vipd_sys::lock_touched_memory()
+}
+
+/// The capability that [`prepare`] turned out to need for as long as the process runs, beside those
+/// of every vipd.
+#[must_use]
+pub fn needed_to_stay_locked() -> Option<Capability> {
+    let unlimited =
+        getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(limit, _)| limit == RLIM_INFINITY);
+    (vipd_sys::memory_is_locked() && !unlimited).then_some(Capability::CAP_IPC_LOCK)
+}
