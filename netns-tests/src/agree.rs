@@ -1,15 +1,12 @@
 //! `viplab agree`: scenarios simulated and real, and whether the same happened in the same order at
 //! the same times, and the judge finds the real run as expected too.
 //!
-//! Real time is what they cost, so several are played at a time: a batch is built before any of it
-//! starts, and removed when all of it has ended, because making and removing namespaces holds up
-//! every other change of this kernel. What is compared is in [`crate::marks`].
+//! Several are played at a time ([`crate::batch`]). What is compared is in [`crate::marks`].
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -22,13 +19,11 @@ use vipd_sim::run::{Ended, Read, read};
 use vipd_sim::suite;
 use vipd_sim::world::Simulation;
 
+use crate::batch::side_by_side;
 use crate::marks::{Marks, Pair, disagreements, largest_difference, pair};
 use crate::run::{Request as One, programs};
 use crate::world::Lab;
 use crate::{skips, steps};
-
-/// Processes that all start at once would wait for each other.
-const APART: Duration = Duration::from_millis(250);
 
 /// What to compare and how to show it.
 #[derive(Clone, Debug)]
@@ -137,58 +132,36 @@ fn prepare(
     Ok((Row { name, came }, Some(Playable { place, scenario, configurations })))
 }
 
-/// Builds all, plays all side by side, removes all.
 fn play_batch(how: &One, batch: Vec<Playable>) -> Vec<(usize, Came)> {
-    let built = batch.into_iter().map(|one| {
-        let lab = programs(how, &one.scenario).and_then(|programs| {
-            Lab::new(&one.scenario, one.configurations.clone(), &programs, how.tolerance)
-        });
-        (one, lab)
+    let build = |one: &Playable| {
+        let programs = programs(how, &one.scenario)?;
+        Lab::new(&one.scenario, one.configurations.clone(), &programs, how.tolerance)
+    };
+    let play = |one: &Playable, lab: &mut Lab| compare(how, one, lab);
+    let played = side_by_side(batch, build, play).into_iter();
+    let came = played.map(|(one, came)| match came {
+        Ok(compared) => (one.place, Came::Compared(Box::new(compared))),
+        Err(reason) => (one.place, Came::Unusable(reason)),
     });
-    let built: Vec<_> = built.collect();
-    let mut labs = Vec::new();
-    let played = thread::scope(|scope| {
-        let play = |(number, (one, lab)): (u32, (Playable, Result<Lab, String>))| {
-            scope.spawn(move || match lab {
-                Err(reason) => (one.place, Came::Unusable(reason), None),
-                Ok(mut lab) => {
-                    thread::sleep(APART * number);
-                    let compared = compare(how, one.scenario, one.configurations, &mut lab);
-                    (one.place, Came::Compared(Box::new(compared)), Some(lab))
-                }
-            })
-        };
-        let threads: Vec<_> = (0..).zip(built).map(play).collect();
-        let ended = threads.into_iter().map(|thread| thread.join().expect("no run panics"));
-        let played = ended.map(|(place, came, lab)| {
-            labs.push(lab);
-            (place, came)
-        });
-        played.collect()
-    });
-    drop(labs);
-    played
+    came.collect()
 }
 
-fn compare(
-    how: &One,
-    scenario: Scenario,
-    configurations: Configurations,
-    lab: &mut Lab,
-) -> Compared {
+fn compare(how: &One, one: &Playable, lab: &mut Lab) -> Compared {
+    let Playable { scenario, configurations, .. } = one;
     let until = how.until.map(|until| WorldTime(0).later(until));
     let (mut simulated, mut real) = (Marks::default(), Marks::default());
-    let mut world = Simulation::new(&scenario, configurations, scenario.seed);
-    runner::run(&scenario, &mut world, until, Some(&mut simulated));
-    let outcome = runner::run_unless(&scenario, lab, until, Some(&mut real), &how.stop);
+    let mut world = Simulation::new(scenario, configurations.clone(), scenario.seed);
+    runner::run(scenario, &mut world, until, Some(&mut simulated));
+    let outcome = runner::run_unless(scenario, lab, until, Some(&mut real), &how.stop);
     let pairs = pair(&simulated, &real);
     let mut found = disagreements(&pairs, how.tolerance);
     found.extend(lab.trouble().iter().map(|trouble| format!("trouble: {trouble}")));
+    found.extend(lab.late().iter().map(|late| format!("this machine was too busy: {late}")));
     found.extend(lab.differences().iter().cloned());
     if !outcome.interrupted {
-        found.extend(suite::remarks(&scenario, &outcome));
+        found.extend(suite::remarks(scenario, &outcome));
     }
-    Compared { scenario, pairs, found }
+    Compared { scenario: scenario.clone(), pairs, found }
 }
 
 /// How many ended in which way.

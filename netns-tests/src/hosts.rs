@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -112,6 +113,9 @@ impl Host {
             cables.push(Cable { port, segment, interface, end, plug, up: true });
         }
         namespace.ip(&own)?;
+        if plan.config.is_some() {
+            keep_neighbours(&namespace, plan)?;
+        }
         let locals = 0..plan.interfaces.len();
         let fixed = locals.flat_map(|local| topology::addresses(plan, id.0, local));
         let fixed = fixed.map(|(address, _)| address).collect();
@@ -275,6 +279,26 @@ impl Host {
         self.namespace.ip(&lines)?;
         self.mute()
     }
+}
+
+/// A router that speaks to its peers by unicast goes on while they are cut off, as long as its
+/// kernel knows their MACs: for a minute or not at all, as it happens, unless it is told to believe
+/// what it knows (ip-sysctl, `base_reachable_time_ms`). Simulated hosts do.
+fn keep_neighbours(namespace: &Namespace, plan: &Plan) -> Result<(), String> {
+    let keys = plan.interfaces.iter().flat_map(|interface| {
+        ["ipv4", "ipv6"].map(|family| {
+            format!("/proc/sys/net/{family}/neigh/{}/base_reachable_time_ms", interface.name)
+        })
+    });
+    let keys: Vec<_> = keys.collect();
+    let written = namespace.within(|| {
+        keys.iter().try_for_each(|key| match fs::write(key, "3600000") {
+            // A kernel without IPv6 has no neighbours there.
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        })
+    })?;
+    written.map_err(|error| format!("base_reachable_time_ms: {error}"))
 }
 
 /// A duplicate is looked for by nobody: the address is there at once.

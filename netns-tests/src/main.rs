@@ -17,6 +17,7 @@ use vipd_config::diagnostics::Colour;
 use vipd_engine::Profile;
 use vipd_netns_tests::agree::{Request as AgreeRequest, agree};
 use vipd_netns_tests::conformance;
+use vipd_netns_tests::matrix::{Mode, Pairing, Request as MatrixRequest, matrix};
 use vipd_netns_tests::node::Kind;
 use vipd_netns_tests::run::{Request, run};
 use vipd_netns_tests::world::TOLERANCE;
@@ -73,6 +74,19 @@ Exit status:
   2  the arguments cannot be used, or this machine lacks something
   3  it cannot run here: it needs root";
 
+const MATRIX_EXAMPLES: &str = "\
+Examples:
+  viplab matrix
+      vipd, keepalived and FRR, each as master and as backup of each, in every mode.
+  viplab matrix --only vipd+keepalived --only keepalived+vipd --mode v3-ipv4
+      Two pairings in one mode.
+
+Exit status:
+  0  every pairing does what the scenario says, or deviates from it as is known of a peer
+  1  something is not so
+  2  the arguments cannot be used, or this machine lacks something
+  3  none of the chosen pairings has one of the chosen modes";
+
 /// Plays scenarios on real network namespaces.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
@@ -92,6 +106,9 @@ enum Command {
     /// Judge an implementation by every requirement of the RFCs.
     #[command(after_help = CONFORMANCE_EXAMPLES)]
     Conformance(ConformanceArguments),
+    /// Play pairings of vipd, keepalived and FRR in every mode, and print one table.
+    #[command(after_help = MATRIX_EXAMPLES)]
+    Matrix(MatrixArguments),
 }
 
 #[derive(Args)]
@@ -117,6 +134,31 @@ struct ConformanceArguments {
     /// What this machine may be late by, instead of 50ms.
     #[arg(long, value_name = "T", value_parser = parse_duration)]
     tolerance: Option<Duration>,
+}
+
+#[derive(Args)]
+struct MatrixArguments {
+    /// Only this pairing, such as vipd+keepalived. May be repeated.
+    #[arg(long, value_name = "MASTER+BACKUP")]
+    only: Vec<Pairing>,
+    /// Only this mode: v2, v2-unicast-pass, v3-ipv4 or v3-ipv6. May be repeated.
+    #[arg(long = "mode", value_name = "MODE")]
+    modes: Vec<Mode>,
+    /// Where the scenario files are; those of the matrix are in its folder matrix.
+    #[arg(long, value_name = "DIR", default_value = "scenarios")]
+    folder: PathBuf,
+    /// How many to play at a time.
+    #[arg(long, value_name = "J", default_value = "8")]
+    jobs: NonZeroUsize,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+    /// The program vipd, instead of the one beside this program.
+    #[arg(long, value_name = "PATH")]
+    vipd: Option<PathBuf>,
+    /// What this machine may be late by: more than in a run alone, for many are played at a time.
+    #[arg(long, value_name = "T", value_parser = parse_duration, default_value = "100ms")]
+    tolerance: Duration,
 }
 
 #[derive(Args)]
@@ -197,6 +239,7 @@ fn main() -> ExitCode {
             };
             conformance::run(&request, &mut out, &mut err)
         }
+        Command::Matrix(arguments) => matrix(&arguments.request(), &mut out, &mut err),
     };
     drop((out, err));
     match ended {
@@ -228,6 +271,15 @@ impl AgreeArguments {
             return Ok(None);
         }
         Ok(Some(AgreeRequest { files, how: Request { json, ..on.request(PathBuf::new()) }, jobs }))
+    }
+}
+
+impl MatrixArguments {
+    fn request(self) -> MatrixRequest {
+        let Self { only, modes, folder, jobs, json, vipd, tolerance } = self;
+        let on = On { nodes: Vec::new(), vipd, tolerance: Some(tolerance), until: None };
+        let how = Request { json, ..on.request(PathBuf::new()) };
+        MatrixRequest { folder, only, modes, how, jobs }
     }
 }
 

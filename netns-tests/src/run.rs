@@ -91,10 +91,13 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     for trouble in lab.trouble() {
         writeln!(err, "trouble in the laboratory: {trouble}")?;
     }
+    for late in lab.late() {
+        writeln!(err, "this machine was too busy: {late}")?;
+    }
     for difference in lab.differences() {
         writeln!(err, "kernel and wire differ: {difference}")?;
     }
-    let sound = lab.trouble().is_empty() && lab.differences().is_empty();
+    let sound = [lab.trouble(), lab.late(), lab.differences()].iter().all(|told| told.is_empty());
     Ok(if sound { ended } else { Ended::Failed })
 }
 

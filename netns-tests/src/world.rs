@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
+use vipd_engine::event::Seconds;
 use vipd_engine::{Event, MacAddress};
 use vipd_scenarios::record::{HostId, Recorder, Seen, Setting, WorldTime};
 use vipd_scenarios::scenario::{Scenario, Step, TimedStep};
@@ -56,6 +57,8 @@ pub struct Lab {
     pub(crate) users: BTreeMap<MacAddress, HostId>,
     /// What went wrong in the laboratory itself: then the run tells nothing.
     pub(crate) trouble: Vec<String>,
+    /// Steps that this machine took longer for than the tolerance allows: the run tells nothing.
+    late: Vec<String>,
     /// What kernels and observers on the wire did not agree on.
     pub(crate) differences: Vec<String>,
     /// The other ends of all cables.
@@ -123,6 +126,7 @@ impl Lab {
             injections: Vec::new(),
             users: BTreeMap::new(),
             trouble: Vec::new(),
+            late: Vec::new(),
             differences: Vec::new(),
             wires,
             setting,
@@ -164,6 +168,13 @@ impl Lab {
     #[must_use]
     pub fn trouble(&self) -> &[String] {
         &self.trouble
+    }
+
+    /// Steps that took longer than the tolerance, mostly because something else made or removed
+    /// links on this machine: Linux changes one at a time. Such a run tells nothing either.
+    #[must_use]
+    pub fn late(&self) -> &[String] {
+        &self.late
     }
 
     /// Where kernels and the observers on the wire do not agree on who owns an address.
@@ -350,8 +361,14 @@ impl World for Lab {
         self.begin(record);
         // Its effects stand in the Record at the step's own time, as two steps of one time must.
         self.net.now = self.net.now.max(step.at);
+        let began = Instant::now();
         if let Err(error) = self.play(&step.step, record) {
             self.trouble.push(error);
+        }
+        let took = began.elapsed();
+        if took > self.tolerance {
+            let name = step.step.name();
+            self.late.push(format!("{}: {name} took {} s", step.at, Seconds(took)));
         }
     }
 

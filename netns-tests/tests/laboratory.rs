@@ -36,7 +36,7 @@ const AB: [&str; 2] = ["a", "b"];
 const KEEPALIVED: [Kind; 2] = [Kind::Keepalived, Kind::Keepalived];
 const VIPD: [Kind; 2] = [Kind::Vipd, Kind::Vipd];
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 11] = [
     pair("failover/pkill-master", DIRECTORS, KEEPALIVED),
     pair("failover/pkill-master", DIRECTORS, [Kind::Vipd, Kind::Keepalived]),
     pair("failover/pkill-master", DIRECTORS, [Kind::Keepalived, Kind::Vipd]),
@@ -50,8 +50,6 @@ const CASES: [Case; 12] = [
     // A resignation by a cable that is out must not leave when it is back.
     pair("unicast/short-flap", AB, VIPD),
     pair("operator/hold", AB, VIPD),
-    // FRR's address never leaves: the observer on the wire alone tells who owns it.
-    pair("version/v3-1s", AB, [Kind::Vipd, Kind::Frr]),
 ];
 
 fn scenario(name: &str) -> PathBuf {
