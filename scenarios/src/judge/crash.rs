@@ -233,7 +233,7 @@ impl BestFollows {
             || view.was_cut(election.crash.master, best, before, at);
         let excuse = || {
             let excuse = lost.then(|| "adverts were lost or cut off before the crash".to_owned());
-            excuse.or_else(|| excuse_of(view, election.crash.master, &[best, place], at))
+            excuse.or_else(|| excuse_of(view, election.crash.master, [best, place], at))
         };
         let what = || {
             let (place, best) = (view.name(place), view.name(best));
@@ -255,7 +255,7 @@ impl BestFollows {
             let overlap = since(now, began.max(best_began));
             let both = [best, *place];
             let crash = &election.crash;
-            let excuse = || excuse_of(view, crash.master, &both, crash.at);
+            let excuse = || excuse_of(view, crash.master, both, crash.at);
             let what = || {
                 let (place, best) = (view.name(*place), view.name(best));
                 format!("{place} was master beside {best} for {overlap:?}")
@@ -277,8 +277,15 @@ fn bound(view: &View, place: Place) -> Duration {
     view.most_delay(place.router) + view.late() + view.tolerance()
 }
 
-fn excuse_of(view: &View, master: Place, heirs: &[Place], at: WorldTime) -> Option<String> {
-    excuse(view, master, heirs, at).or_else(|| view.irregular(master.router))
+fn excuse_of(view: &View, master: Place, pair: [Place; 2], at: WorldTime) -> Option<String> {
+    let [best, other] = pair;
+    // The master that crashed may have been all that joined the two.
+    let apart = || {
+        let (best_name, other_name) = (view.name(best), view.name(other));
+        let text = format!("a one-way or partial cut: {other_name} does not hear {best_name}");
+        (!view.leads_to(best, other)).then_some(text)
+    };
+    excuse(view, master, &pair, at).or_else(|| view.irregular(master.router)).or_else(apart)
 }
 
 impl Property for BestFollows {
@@ -310,7 +317,7 @@ impl Property for BestFollows {
                     let overlap = since(end, began.max(best_began));
                     let both = [best, *place];
                     let crash = &election.crash;
-                    let excuse = || excuse_of(view, crash.master, &both, crash.at);
+                    let excuse = || excuse_of(view, crash.master, both, crash.at);
                     let what = || format!("{} stayed master beside it", view.name(*place));
                     self.score.at_most(overlap, bound(view, best), excuse, what);
                 }

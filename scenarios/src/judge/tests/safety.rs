@@ -277,6 +277,16 @@ fn s4_is_not_provided_where_adverts_were_lost_before_the_crash() {
     is(&run.judged(PropertyId::S4, 400 * MS), Verdict::NotProvided, "before the crash");
 }
 
+#[test]
+fn s4_is_not_provided_where_the_crash_parts_backups_that_do_not_hear_each_other() {
+    for lowest in [149, 50] {
+        let mut run = crash_of_three(&[200, 150, lowest], DELAY + LATE + 1);
+        run.cut(50 * MS, 1, 2);
+        let report = run.judged(PropertyId::S4, 400 * MS);
+        is(&report, Verdict::NotProvided, "c does not hear b");
+    }
+}
+
 /// b is master, a comes back and takes over; b lets the address go so much later.
 fn preemption(overlap: u64) -> Run {
     let mut run = Run::new(&[200, 100]);
