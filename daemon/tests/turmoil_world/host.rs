@@ -160,7 +160,7 @@ impl Host {
         state.news = state.kernel.report().into_iter().map(told).collect();
         let config = Arc::clone(&state.config);
         drop(state);
-        self.wires.borrow_mut().listen(self.id, self.ip);
+        self.wires.borrow_mut().listen(self.id, self.ip, false);
         self.see(at, Seen::Process(ProcessChange::Started));
         self.see(at, Seen::Configured(config));
         true
@@ -476,6 +476,7 @@ pub async fn software(host: Rc<Host>) -> turmoil::Result {
     let mut driver = Driver::new(port, HostClock(Rc::clone(&host)), ModelKernel(Rc::clone(&host)));
     driver.tell(teller);
     driver.start(&config);
+    host.wires.borrow_mut().listen(host.id, host.ip, true);
     let ended = tokio::select! {
         biased;
         never = card(&host, &socket) => never?,

@@ -29,8 +29,8 @@ pub struct Wires {
     /// By their number.
     adverts: Vec<SeenAdvert>,
     on_the_way: BTreeSet<(PacketId, HostId)>,
-    /// Where a process hears adverts, and by which address.
-    listeners: BTreeMap<HostId, IpAddr>,
+    /// Where a process runs, by which address, and whether its socket is open.
+    listeners: BTreeMap<HostId, (IpAddr, bool)>,
     /// What does not pass, and what becomes of it.
     cut: BTreeMap<Path, Cuts>,
 }
@@ -60,13 +60,15 @@ impl Wires {
     pub fn sent(&mut self, at: WorldTime, from: HostId, advert: SeenAdvert) {
         self.adverts.push(advert);
         self.see(at, from, Seen::AdvertSent(advert));
-        for (to, address) in self.listeners.clone() {
+        for (to, (address, open)) in self.listeners.clone() {
             let hears = to != from && (advert.dst.is_multicast() || advert.dst == address);
             if !hears {
                 continue;
             }
             match self.cut.get(&(from, to)) {
                 Some(Cuts::Lose) => self.see(at, to, Seen::AdvertLost(advert, LossReason::Cut)),
+                // turmoil sends it only to whoever joined the group by now.
+                _ if !open => self.see(at, to, Seen::AdvertLost(advert, LossReason::Lost)),
                 Some(Cuts::Hold) | None => {
                     self.on_the_way.insert((advert.packet, to));
                 }
@@ -80,9 +82,9 @@ impl Wires {
         self.adverts.get(usize::try_from(packet.0).ok()?).copied()
     }
 
-    /// A process of this host hears adverts.
-    pub fn listen(&mut self, host: HostId, address: IpAddr) {
-        self.listeners.insert(host, address);
+    /// A process of this host runs. It hears adverts once its socket is `open`.
+    pub fn listen(&mut self, host: HostId, address: IpAddr, open: bool) {
+        self.listeners.insert(host, (address, open));
     }
 
     /// It does so no longer: what is on its way there is lost to nobody.
