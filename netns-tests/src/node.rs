@@ -106,6 +106,8 @@ pub(crate) struct Node {
     folder: PathBuf,
     /// What the program is told besides where its files are.
     arguments: Vec<String>,
+    /// What stands there at a start.
+    own_file: PathBuf,
     child: Option<Child>,
     /// What becomes the process at the next start.
     ready: Option<Child>,
@@ -146,6 +148,7 @@ impl Node {
             namespace,
             folder,
             arguments,
+            own_file: PathBuf::new(),
             child,
             ready,
             word,
@@ -157,7 +160,13 @@ impl Node {
     }
 
     /// Puts this file in place, with everything beside it: it may include its neighbours.
-    pub(crate) fn put(&self, file: &Path) -> io::Result<()> {
+    pub(crate) fn put(&mut self, file: &Path) -> io::Result<()> {
+        self.own_file = fs::canonicalize(file)?;
+        self.put_for_now(file)
+    }
+
+    /// The same, until the next start: that reads the file before it.
+    pub(crate) fn put_for_now(&self, file: &Path) -> io::Result<()> {
         let file = fs::canonicalize(file)?;
         let beside = self.folder.join("conf");
         let _ = fs::remove_dir_all(&beside);
@@ -175,6 +184,9 @@ impl Node {
 
     /// Starts it. What a laboratory needs for that was done before: it is not to be measured.
     pub(crate) fn start(&mut self) -> io::Result<()> {
+        if fs::read_link(self.file())? != self.own_file {
+            self.put_for_now(&self.own_file)?;
+        }
         let mut child = match self.ready.take() {
             Some(child) => child,
             None => self.prepare()?,

@@ -25,6 +25,9 @@ pub(crate) fn lacks(step: &Step, kind: impl Fn(HostId) -> Kind) -> Result<(), St
         Step::Tracker { .. } => "trackers run in the process, nobody sets their value",
         Step::KernelFails { .. } => "a real kernel does not fail at will",
         Step::KernelLate { .. } => "a real kernel takes the time that it takes",
+        Step::Reload { host, refused: true, .. } if kind(*host) == Kind::Keepalived => {
+            "keepalived takes of a file with errors what it can"
+        }
         Step::Reload { host, .. } if is_frr(host) => "FRR only adds what a file says anew",
         Step::RemoveAddress { host, .. } if is_frr(host) => "nobody puts FRR's addresses back",
         Step::FlapVirtualMac { host, .. } if is_frr(host) => "FRR's macvlan is never taken down",
@@ -136,14 +139,18 @@ impl Lab {
                 let len = if address.is_ipv4() { 32 } else { 128 };
                 host.namespace.ip(&format!("address del {address}/{len} dev {}\n", cable.interface))
             }
-            Step::Reload { host, config } => {
+            Step::Reload { host, config, refused } => {
                 let read = self.configurations.get(*host, config).cloned();
                 let of = &mut self.hosts[usize::from(host.0)];
-                let Some(node) = &of.node else { return Ok(()) };
-                node.put(config).map_err(|error: io::Error| error.to_string())?;
+                let Some(node) = &mut of.node else { return Ok(()) };
+                let put = if *refused { node.put_for_now(config) } else { node.put(config) };
+                put.map_err(|error: io::Error| error.to_string())?;
                 let runs = node.runs();
                 if runs {
                     node.reload();
+                }
+                if *refused {
+                    return Ok(());
                 }
                 of.config = read;
                 of.observe();

@@ -208,6 +208,8 @@ pub enum Step {
         host: HostId,
         /// The new file.
         config: PathBuf,
+        /// It cannot be used: nothing changes, and who starts later reads the file before it.
+        refused: bool,
     },
     /// The clock runs fast (positive) or slow, in parts per million.
     ClockDrift {

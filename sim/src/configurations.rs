@@ -22,7 +22,9 @@ pub struct Configurations {
 pub struct Findings {
     /// Reports that hold errors, warnings or notes, in the order of hosts and steps.
     pub reports: Vec<vipd_config::Report>,
-    /// Whether one of them holds an error.
+    /// What is wrong with the scenario's use of them, a sentence each.
+    pub mistakes: Vec<String>,
+    /// Whether one of them holds an error, or the scenario a mistake.
     pub unusable: bool,
 }
 
@@ -32,10 +34,18 @@ impl Configurations {
     pub fn load(scenario: &Scenario) -> (Self, Findings) {
         let mut configurations = Self::default();
         let mut findings = Findings::default();
-        for (host, file) in files(scenario) {
+        for (host, file, refused) in files(scenario) {
             let name = &scenario.hosts[usize::from(host.0)].name;
             let options = Options { config_id: Some(name.to_string()), ..Options::default() };
             match vipd_config::load(file, &options) {
+                Ok(_) if refused => {
+                    findings.unusable = true;
+                    findings.mistakes.push(format!(
+                        "{} can be used by {name}: `refused = true` is for a file that cannot",
+                        file.display()
+                    ));
+                }
+                Err(_) if refused => {}
                 Ok(loaded) => {
                     configurations.insert(host, file, loaded.config);
                     findings.reports.push(loaded.report);
@@ -66,14 +76,15 @@ impl Configurations {
     }
 }
 
-/// Each file of each host once, in the order in which they come into force.
-fn files(scenario: &Scenario) -> Vec<(HostId, &PathBuf)> {
+/// Each file of each host once, in the order in which they come into force, and whether it is said
+/// to be refused.
+fn files(scenario: &Scenario) -> Vec<(HostId, &PathBuf, bool)> {
     let started = scenario.hosts.iter().zip(0..).filter_map(|(host, id)| {
         let file = host.config.as_ref()?;
-        Some((HostId(id), file))
+        Some((HostId(id), file, false))
     });
     let reloaded = scenario.steps.iter().filter_map(|timed| match &timed.step {
-        Step::Reload { host, config } => Some((*host, config)),
+        Step::Reload { host, config, refused } => Some((*host, config, *refused)),
         _ => None,
     });
     let mut files = Vec::new();

@@ -180,7 +180,8 @@ fn unwritable(path: &Path, error: &io::Error, err: &mut dyn Write) -> io::Result
 impl Findings {
     /// Every report once: hosts may share a file.
     pub(crate) fn texts(&self, colour: Colour) -> Vec<String> {
-        let mut texts = Vec::new();
+        let mut texts: Vec<_> =
+            self.mistakes.iter().map(|mistake| format!("error: {mistake}")).collect();
         for report in &self.reports {
             let text = report.render(colour);
             if !text.trim().is_empty() && !texts.contains(&text) {

@@ -72,7 +72,8 @@ impl Simulation {
     /// Steps that reach into one host, and adverts of nobody's.
     fn play_inside(&mut self, step: &Step, record: &mut dyn Recorder) {
         match step {
-            Step::Reload { host, config } => {
+            // A process that refuses a file goes on as before.
+            Step::Reload { host, config, .. } => {
                 if let Some(config) = self.configurations.get(*host, config).cloned() {
                     self.with(*host, record, |host, out| host.reload(&config, out));
                 }

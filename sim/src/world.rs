@@ -147,7 +147,9 @@ impl World for Simulation {
 
     fn supports(&self, step: &Step) -> Result<(), String> {
         match step {
-            Step::Reload { host, config } if self.configurations.get(*host, config).is_none() => {
+            Step::Reload { host, config, refused: false }
+                if self.configurations.get(*host, config).is_none() =>
+            {
                 Err(format!("{} was not read", config.display()))
             }
             _ => Ok(()),

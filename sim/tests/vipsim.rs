@@ -132,6 +132,24 @@ fn unusable_input_is_one_message_on_standard_error_and_ends_with_2() {
 }
 
 #[test]
+fn a_file_that_is_said_to_be_refused_must_not_be_usable() {
+    let reload =
+        "[[step]]\nat = \"10s\"\nreload = \"a\"\nconfig = \"refused.conf\"\nrefused = true\n";
+    let scenario = PASSING.replace("[[step]]\nat = \"10s\"\nstop = \"a\"", reload);
+    let place = folder("refused", &scenario, CONF);
+    std::fs::write(place.join("refused.conf"), CONF).expect("a configuration");
+    let output = vipsim(&place, &["run", "pair.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    let reason = "refused.conf can be used by a: `refused = true` is for a file that cannot";
+    assert!(said.contains(reason), "{said}");
+    // One that cannot be used is no reason not to play.
+    std::fs::write(place.join("refused.conf"), "priority 300").expect("a configuration");
+    let output = vipsim(&place, &["run", "pair.toml"]);
+    assert_eq!(output.status.code(), Some(1), "nobody takes over: {}", text(&output.stderr));
+}
+
+#[test]
 fn the_help_shows_examples_and_exit_statuses() {
     let help = vipsim(Path::new("/"), &["run", "--help"]);
     assert_eq!(help.status.code(), Some(0));

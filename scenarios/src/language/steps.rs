@@ -295,7 +295,11 @@ fn remove_address<'t>(r: &mut Reader<'_, 't, '_>, value: &'t Value<'t>) -> Optio
 fn reload<'t>(r: &mut Reader<'_, 't, '_>, value: &'t Value<'t>) -> Option<Step> {
     let host = r.director(value);
     let config = r.required("config").and_then(|value| topology::file(value, r.folder, r.m));
-    Some(Step::Reload { host: host?, config: config? })
+    let refused = match r.fields.optional("refused") {
+        Some(value) => values::boolean(value, r.m)?,
+        None => false,
+    };
+    Some(Step::Reload { host: host?, config: config?, refused })
 }
 
 fn clock_drift<'t>(r: &mut Reader<'_, 't, '_>, value: &'t Value<'t>) -> Option<Step> {

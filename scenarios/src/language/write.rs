@@ -166,9 +166,10 @@ impl fmt::Display for StepLine<'_> {
                 write!(f, " {} {interface}", self.host(*host))
             }
             Step::RemoveAddress { host, address } => write!(f, " {} {address}", self.host(*host)),
-            Step::Reload { host, config } => {
+            Step::Reload { host, config, refused } => {
                 let name = config.file_name().unwrap_or_default();
-                write!(f, " {} with {}", self.host(*host), name.to_string_lossy())
+                write!(f, " {} with {}", self.host(*host), name.to_string_lossy())?;
+                f.write_str(if *refused { ", which cannot be used" } else { "" })
             }
             Step::ClockDrift { host, ppm } => write!(f, " {} by {ppm:+} ppm", self.host(*host)),
             Step::WallClockJump { host, seconds } => {
