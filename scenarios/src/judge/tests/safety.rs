@@ -1,4 +1,4 @@
-//! S1 to S12 at their bounds.
+//! S1 to S12 at their bounds; S4 is in `crash`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use vipd_engine::{Mismatch, News, Password, StateKind};
 
 use super::record::*;
 use crate::judge::{PropertyId, PropertyReport, Verdict};
-use crate::record::{MachineChange, ProcessChange, Seen, SeenAdvert, WorldTime};
+use crate::record::{ProcessChange, Seen, SeenAdvert, WorldTime};
 use crate::scenario::{AdvertFields, Injection, Message, Step, TimedStep};
 
 /// When a, with priority 200, becomes master after a common start.
@@ -237,54 +237,6 @@ fn s3_is_not_provided_while_the_master_is_paused() {
     run.adverts(A_MASTER + 6 * SECOND + DELAY + B_MASTER, 20 * SECOND, 1);
     let report = run.judged(PropertyId::S3, 20 * SECOND);
     is(&report, Verdict::NotProvided, "a was paused or frozen");
-}
-
-/// Three routers at 10 ms; a crashes, c is first and b, the best, 50 µs later. c goes on for so
-/// long beside b.
-fn crash_of_three(priorities: &[i64], overlap: u64) -> Run {
-    let mut run = Run::new(priorities).version_3(10 * MS);
-    run.start_all();
-    run.takes_over(40 * MS, 0);
-    run.adverts(40 * MS, 105 * MS, 0);
-    run.machine(105 * MS, 0, MachineChange::Off);
-    run.takes_over(134 * MS, 2);
-    run.advert(134 * MS, 2);
-    let best = 134 * MS + 50_000;
-    run.takes_over(best, 1);
-    run.adverts(best, 400 * MS, 1);
-    run.advert(best + overlap, 2);
-    run.yields(best + overlap, 2);
-    run
-}
-
-#[test]
-fn s4_a_transient_dual_after_a_crash_is_no_longer_than_d_and_a_handler() {
-    at_the_bound(PropertyId::S4, DELAY + LATE, |extra| {
-        crash_of_three(&[200, 150, 149], DELAY + LATE + extra).judged(PropertyId::S4, 400 * MS)
-    });
-}
-
-#[test]
-fn s4_a_backup_far_below_the_best_one_must_not_become_master() {
-    let report = crash_of_three(&[200, 150, 50], 1).judged(PropertyId::S4, 400 * MS);
-    is(&report, Verdict::Violated, "c became master although b is far better");
-}
-
-#[test]
-fn s4_is_not_provided_where_adverts_were_lost_before_the_crash() {
-    let mut run = crash_of_three(&[200, 150, 50], 1);
-    run.lost(101 * MS, 0, 200);
-    is(&run.judged(PropertyId::S4, 400 * MS), Verdict::NotProvided, "before the crash");
-}
-
-#[test]
-fn s4_is_not_provided_where_the_crash_parts_backups_that_do_not_hear_each_other() {
-    for lowest in [149, 50] {
-        let mut run = crash_of_three(&[200, 150, lowest], DELAY + LATE + 1);
-        run.cut(50 * MS, 1, 2);
-        let report = run.judged(PropertyId::S4, 400 * MS);
-        is(&report, Verdict::NotProvided, "c does not hear b");
-    }
 }
 
 /// b is master, a comes back and takes over; b lets the address go so much later.
