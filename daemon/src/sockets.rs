@@ -211,9 +211,10 @@ impl Sockets {
     }
 }
 
-/// What is to be listened to. Who speaks by unicast listens to the group as well: a peer that speaks
-/// by multicast is to be named (property S9). A macvlan is listened to as well as its parent: a frame whose source
-/// is the macvlan's own MAC, which the other router uses too, arrives there.
+/// What is to be listened to. Who speaks by unicast listens to the group as well: a peer that
+/// speaks by multicast is to be named (property S9). A macvlan is listened to as well as its
+/// parent: a frame whose source is the macvlan's own MAC, which the other router uses too, arrives
+/// there.
 fn wanted(config: &Config, links: &BTreeMap<Ifindex, Link>) -> BTreeSet<Membership> {
     let mut wanted = BTreeSet::new();
     for instance in config.instances() {
