@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use turmoil::net::UdpSocket;
 use vipd::seam::{Clock, Kernel, Socket, Told};
-use vipd_engine::config::Transport;
+use vipd_engine::config::{MULTICAST_GROUP_V4, MULTICAST_GROUP_V6, Transport};
 use vipd_engine::{
-    AdvertFrame, CommandId, Config, EffectError, Frame, KernelCommand, Link, Received, Timestamp,
+    AdvertFrame, CommandId, Config, EffectError, Family, Frame, KernelCommand, Link, Received,
+    Timestamp,
 };
 
 use super::host::{Datagram, Host, PORT, Plant, ahead, now};
@@ -106,7 +107,12 @@ impl Socket for UdpPort {
 
     fn configure(&mut self, config: &Arc<Config>) {
         for instance in config.instances() {
-            let Transport::Multicast { group, .. } = instance.transport else { continue };
+            // As production: who speaks by unicast hears the group as well.
+            let group = match (&instance.transport, instance.family) {
+                (Transport::Multicast { group, .. }, _) => *group,
+                (Transport::Unicast { .. }, Family::Ipv4) => IpAddr::V4(MULTICAST_GROUP_V4),
+                (Transport::Unicast { .. }, Family::Ipv6) => IpAddr::V6(MULTICAST_GROUP_V6),
+            };
             if !self.joined.insert(group) {
                 continue;
             }
