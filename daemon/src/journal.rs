@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use std::{fmt, thread};
 
 use serde_json::{Value, json};
-use vipd_engine::{Engine, Input, Output, Outputs, Timestamp};
+use vipd_engine::{Engine, Input, Output, Outputs, Snapshot, Timestamp};
 use vipd_frames::journal::{Entry, OwnedInput};
 
 mod folder;
@@ -50,7 +50,7 @@ struct Beginning {
     at: Timestamp,
     unix_ns: u64,
     lost: u64,
-    engine: Engine,
+    engine: Snapshot,
 }
 
 /// What the loop and the thread both see.
@@ -137,7 +137,7 @@ impl Journal {
         }
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let unix_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-        let beginning = Beginning { at, unix_ns, lost: self.lost, engine: engine.clone() };
+        let beginning = Beginning { at, unix_ns, lost: self.lost, engine: engine.snapshot() };
         let began = self.hand_over(Line::Begin(Box::new(beginning)), 0);
         if began {
             self.lost = 0;

@@ -17,7 +17,7 @@ use netns::process::Process;
 use netns::{Host, PATIENCE, TOLERANCE, directors, seed};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use vipd_engine::{News, Output, StateKind};
+use vipd_engine::{Engine, News, Output, StateKind};
 use vipd_frames::journal::Head;
 use vipd_frames::journal::replay::{Replay, Step};
 
@@ -110,7 +110,8 @@ fn each_segment_of_a_real_failover_is_replayed_to_the_octet() {
         assert_eq!(mode(&file), 0o600);
         let (head, outputs) = replay(&file);
         assert_eq!((head.segment, head.lost_before), (number, 0));
-        let states: Vec<_> = head.engine.status().instances().map(|one| one.state()).collect();
+        let engine = Engine::try_from(head.engine).expect("there was such an engine");
+        let states: Vec<_> = engine.status().instances().map(|one| one.state()).collect();
         if states == [StateKind::Backup] && takes_over(&outputs) {
             takeover = takeover.or(Some(file));
         }

@@ -1,5 +1,6 @@
 //! What the engine costs by itself: a message written and read, an advert handled by one of 1 and
-//! of 1,000 virtual routers, a stop, a master's tick. Frames, links and kernels are not in it.
+//! of 1,000 virtual routers, a stop, a master's tick, a snapshot. Frames, links and kernels are not
+//! in it.
 //!
 //! `handle` at 1,000 is to stay within twice of what it is at 1.
 
@@ -168,5 +169,15 @@ fn tick(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, codec, handle, shutdown, tick);
+/// What the loop of a daemon spends on the journal when a segment begins.
+fn snapshot(c: &mut Criterion) {
+    for instances in [1, 1000] {
+        let engine = engine(instances, false);
+        c.bench_function(&format!("snapshot: of {instances} virtual routers"), |b| {
+            b.iter_with_large_drop(|| black_box(&engine).snapshot());
+        });
+    }
+}
+
+criterion_group!(benches, codec, handle, shutdown, tick, snapshot);
 criterion_main!(benches);

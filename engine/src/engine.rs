@@ -12,8 +12,6 @@ use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
-
 use crate::config::{Config, GroupConfig, InstanceConfig, Tracked};
 use crate::event::Why;
 use crate::input::{Input, Link, LocalAddress, Order};
@@ -23,7 +21,6 @@ use crate::output::{InstanceId, Outputs};
 use crate::policy::Group;
 use crate::routing::Routing;
 use crate::schedule::Schedule;
-use crate::snapshot::Snapshot;
 use crate::status::Status;
 use crate::time::Timestamp;
 use crate::vrrp::drop_reason::DropCounters;
@@ -42,9 +39,8 @@ pub struct Deadline {
 
 /// All virtual routers of one network namespace.
 ///
-/// serde writes it down and reads it back ([`crate::snapshot`]); what was read is checked.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(try_from = "Snapshot", into = "Snapshot")]
+/// It is written down as a [`Snapshot`](crate::Snapshot).
+#[derive(Clone, Debug, Default)]
 pub struct Engine {
     pub(crate) config: Arc<Config>,
     /// The start-up delay is over with the first configuration, also with an empty one.

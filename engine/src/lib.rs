@@ -26,7 +26,7 @@ mod policy;
 mod routing;
 pub mod rules;
 mod schedule;
-pub mod snapshot;
+mod snapshot;
 mod status;
 mod time;
 pub mod vrrp;
@@ -44,6 +44,7 @@ pub use output::{
     Outputs,
 };
 pub use rules::{Profile, Rules};
+pub use snapshot::{Snapshot, SnapshotError};
 pub use status::{Counters, InstanceStatus, Status};
 pub use time::Timestamp;
 pub use vrrp::advert::Advert;

@@ -39,8 +39,8 @@ pub(crate) struct Observed {
 
 impl Observed {
     /// What was reported, without what is derived from it.
-    pub(crate) fn reports(self) -> Reports {
-        (self.interfaces, self.trackers)
+    pub(crate) fn reports(&self) -> Reports {
+        (self.interfaces.clone(), self.trackers.clone())
     }
 
     /// What was reported, taken in again. `None` if two interfaces have one name.

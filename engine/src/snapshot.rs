@@ -1,8 +1,8 @@
 //! An engine written down and read back: what a segment of a journal begins with.
 //!
-//! What is derived from other things (indexes, advertised addresses) is not written but derived
-//! again. A snapshot is a file that anybody may have edited, so what was read is checked: no
-//! engine that comes out of here panics or hangs, whatever is fed to it.
+//! What is derived from other things (indexes, advertised addresses) is not in it but derived
+//! again. A snapshot may have been edited by anybody, so it is checked: no engine that comes out of
+//! here panics or hangs, whatever is fed to it.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -25,9 +25,10 @@ use crate::vrrp::drop_reason::DropCounters;
 use crate::vrrp::instance::Instance;
 use crate::vrrp::named::Named;
 
-/// Everything that an engine knows and cannot derive.
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Snapshot {
+/// Everything that an engine knows and cannot derive, for serde. `Engine::try_from` gives the
+/// engine back, if there can be such a one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Snapshot {
     config: Arc<Config>,
     is_configured: bool,
     instances: Vec<Option<Instance>>,
@@ -77,21 +78,23 @@ impl fmt::Display for SnapshotError {
 
 impl core::error::Error for SnapshotError {}
 
-impl From<Engine> for Snapshot {
-    fn from(engine: Engine) -> Self {
+impl Engine {
+    /// What it knows now. It costs as much as a copy of each instance.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
         let hears = |instance: &&Instance| {
-            instance.is_stopping() && engine.routing.reaches(instance, &engine.observed)
+            instance.is_stopping() && self.routing.reaches(instance, &self.observed)
         };
-        let stopping = engine.instances.iter().flatten().filter(hears);
-        Self {
+        let stopping = self.instances.iter().flatten().filter(hears);
+        Snapshot {
+            config: Arc::clone(&self.config),
+            is_configured: self.is_configured,
+            instances: self.instances.clone(),
+            observed: self.observed.reports(),
+            groups: self.groups.clone(),
             hears_to_the_end: stopping.map(|instance| instance.id).collect(),
-            config: engine.config,
-            is_configured: engine.is_configured,
-            instances: engine.instances,
-            observed: engine.observed.reports(),
-            groups: engine.groups,
-            named: engine.named,
-            unclaimed: engine.unclaimed,
+            named: self.named.clone(),
+            unclaimed: self.unclaimed.clone(),
         }
     }
 }

@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use vipd_engine::{
-    CommandId, Config, EffectError, Engine, Ifindex, Input, InstanceName, Link, LocalAddress,
-    Order, Output, Received, Timestamp, TrackerName, TrackerValue,
+    CommandId, Config, EffectError, Ifindex, Input, InstanceName, Link, LocalAddress, Order,
+    Output, Received, Snapshot, Timestamp, TrackerName, TrackerValue,
 };
 
 pub mod read;
@@ -43,7 +43,7 @@ pub struct Head {
     /// Inputs between the segment before and this one that are in none.
     pub lost_before: u64,
     /// The engine before the first input.
-    pub engine: Engine,
+    pub engine: Snapshot,
 }
 
 impl Head {

@@ -3,7 +3,7 @@
 
 use std::io::BufRead;
 
-use vipd_engine::{Engine, Output, Outputs, Timestamp};
+use vipd_engine::{Engine, Output, Outputs, SnapshotError, Timestamp};
 
 use super::read::{ReadError, Recorded, Segment, Told};
 use super::{Head, OwnedInput};
@@ -64,10 +64,12 @@ impl<R: BufRead> Replay<R> {
     /// Reads the head and takes the engine out of it.
     ///
     /// # Errors
-    /// Those of [`Segment::open`].
+    /// Those of [`Segment::open`], and a snapshot that no engine can have written.
     pub fn open(text: R) -> Result<(Head, Self), ReadError> {
         let (head, segment) = Segment::open(text)?;
-        let engine = head.engine.clone();
+        let engine = head.engine.clone().try_into().map_err(|error: SnapshotError| {
+            ReadError::Damaged { line: 1, why: error.to_string() }
+        })?;
         Ok((head, Self { segment, engine, outputs: Outputs::new() }))
     }
 
