@@ -65,6 +65,17 @@ fn the_takeover_of_a_real_daemon_is_the_same_octet_for_octet() {
     assert!(out.contains("\nverdict: same ("), "{out}");
 }
 
+/// An incident in production becomes a test by its segment in this folder.
+#[test]
+fn every_segment_that_is_kept_here_is_replayed() {
+    let files = std::fs::read_dir(root().join("tests/segments")).expect("the folder");
+    for file in files.map(|entry| entry.expect("an entry").path()) {
+        let (ended, out, err) = replayed(file, false);
+        let renew = "CONTRIBUTING.md says how one of another form is renewed";
+        assert_eq!(ended, Ended::Passed, "{err}{out}{renew}");
+    }
+}
+
 #[test]
 fn one_altered_output_makes_it_differ_and_both_are_shown_with_their_line() {
     let (text, line) = edited(r#""to":"Master""#, r#""to":"Fault""#);
