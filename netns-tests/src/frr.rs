@@ -180,11 +180,13 @@ impl Macvlan {
             Family::Ipv6 => "random",
         };
         let _ = writeln!(lines, "link set {name} addrgenmode {generated}");
-        lines.push_str(&self.muting());
         for (address, len) in addresses {
             let _ = writeln!(lines, "address add {address}/{len} dev {name}{}", nodad(*address));
         }
+        // The order of FRR's manual: the address that is generated now comes before those above in
+        // the kernel's list, and vrrpd takes the first link-local one for its source.
         let _ = writeln!(lines, "link set {name} up");
+        lines.push_str(&self.muting());
         lines
     }
 
@@ -234,8 +236,8 @@ mod tests {
         assert_eq!(
             macvlans[0].lines(),
             "link add vrrp0-51 link eth0 address 00:00:5e:00:01:33 type macvlan mode bridge\n\
-             link set vrrp0-51 addrgenmode none\nlink set vrrp0-51 protodown on\n\
-             address add 10.0.0.100/24 dev vrrp0-51\nlink set vrrp0-51 up\n"
+             link set vrrp0-51 addrgenmode none\naddress add 10.0.0.100/24 dev vrrp0-51\n\
+             link set vrrp0-51 up\nlink set vrrp0-51 protodown on\n"
         );
     }
 
