@@ -34,7 +34,27 @@ impl Terms {
             _ => Sum::Pseudo,
         }
     }
+
+    /// A `Skew_Time` as the target has it, in microseconds: FRR counts whole centiseconds. Only
+    /// for what a judgement of something else rests on; what judges the time itself is exact.
+    pub(super) fn skew(&self, micros: u64) -> u64 {
+        match self.target {
+            Kind::Vipd | Kind::Keepalived => micros,
+            Kind::Frr => micros / CENTISECOND * CENTISECOND,
+        }
+    }
+
+    /// Whether the first advert of a takeover comes an interval after it.
+    pub(super) fn is_silent_at_first(&self, flavour: Flavour) -> bool {
+        match self.target {
+            Kind::Vipd | Kind::Keepalived => false,
+            Kind::Frr => flavour.is_v6(),
+        }
+    }
 }
+
+/// In microseconds.
+const CENTISECOND: u64 = 10_000;
 
 /// The version and family of a virtual router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

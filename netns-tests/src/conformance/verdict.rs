@@ -36,16 +36,42 @@ pub(super) fn hold(
     if holds { Ok(()) } else { wrong(symptom, measured) }
 }
 
-/// Whether a time is what it has to be: not earlier, and later by no more than the tolerance.
+/// Less than this is lost by who counts whole centiseconds.
+const CENTISECOND: Duration = Duration::from_millis(10);
+/// The intervals of the experiments that take a takeover's time, in seconds.
+const INTERVALS: [u64; 2] = [1, 2];
+
+/// Whether a time is what it has to be: not earlier, and later by no more than the tolerance. What
+/// is earlier by less than a centisecond, or later by one interval, has a symptom of its own.
 pub(super) fn exact(measured: Duration, expected: Duration, late: Duration) -> Verdict {
-    let (is, was) = (seconds(expected), seconds(measured));
+    match symptom(measured, expected, late) {
+        None => Ok(format!("{} s for {} s", seconds(measured), seconds(expected))),
+        Some(symptom) => {
+            wrong(symptom, format!("{} s instead of {} s", seconds(measured), seconds(expected)))
+        }
+    }
+}
+
+/// What is wrong with a time, if anything is.
+pub(super) fn symptom(
+    measured: Duration,
+    expected: Duration,
+    late: Duration,
+) -> Option<&'static str> {
+    let one_late = |interval: u64| {
+        let after_one = expected + Duration::from_secs(interval);
+        measured + EARLY + CENTISECOND > after_one && measured <= after_one + late
+    };
     if measured + EARLY < expected {
-        return wrong("early", format!("{was} s instead of {is} s"));
+        let rounded = measured + EARLY + CENTISECOND > expected;
+        Some(if rounded { "rounded-down" } else { "early" })
+    } else if measured <= expected + late {
+        None
+    } else if INTERVALS.into_iter().any(one_late) {
+        Some("an-interval-late")
+    } else {
+        Some("late")
     }
-    if measured > expected + late {
-        return wrong("late", format!("{was} s instead of {is} s"));
-    }
-    Ok(format!("{was} s for {is} s"))
 }
 
 pub(super) fn seconds(time: Duration) -> String {
@@ -59,9 +85,18 @@ mod tests {
     #[test]
     fn a_time_is_exact_between_two_milliseconds_early_and_the_tolerance_late() {
         let (expected, late) = (Duration::from_millis(3_609), Duration::from_millis(50));
-        for (millis, symptom) in
-            [(3_606, Some("early")), (3_607, None), (3_659, None), (3_660, Some("late"))]
-        {
+        for (millis, symptom) in [
+            (3_597, Some("early")),
+            (3_598, Some("rounded-down")),
+            (3_606, Some("rounded-down")),
+            (3_607, None),
+            (3_659, None),
+            (3_660, Some("late")),
+            (4_597, Some("late")),
+            (4_598, Some("an-interval-late")),
+            (4_659, Some("an-interval-late")),
+            (4_660, Some("late")),
+        ] {
             let found = exact(Duration::from_millis(millis), expected, late);
             assert_eq!(found.err().map(|wrong| wrong.symptom), symptom, "{millis}");
         }

@@ -8,7 +8,7 @@ use vipd_engine::Profile;
 use crate::conformance::experiment::{Deed, Experiment, When, ms, text};
 use crate::conformance::octets::{self, GROUP4, UDP, VRRP, checksum};
 use crate::conformance::site::{Flavour, HOST, Router, Site, TARGET, Terms};
-use crate::conformance::verdict::{EARLY, Verdict, Wrong, hold, seconds, untried, wrong};
+use crate::conformance::verdict::{EARLY, Verdict, Wrong, hold, seconds, symptom, untried, wrong};
 use crate::conformance::view::{Advert, View};
 
 /// Nothing is configured but the addresses, so that the defaults show.
@@ -396,10 +396,10 @@ fn life(it: Experiment, flavour: Flavour) -> Experiment {
 pub(super) fn started(at: Duration, down_micros: u64, view: &View<'_>) -> Verdict {
     let down = Duration::from_micros(down_micros);
     let (is, was) = (seconds(down), seconds(at));
-    hold(at + EARLY >= down, "early", format!("{was} s after the start instead of {is} s"))?;
-    let latest = down + view.start + view.late;
-    hold(at <= latest, "late", format!("{was} s after the start instead of {is} s"))?;
-    Ok(format!("{was} s after the start for {is} s"))
+    match symptom(at, down, view.start + view.late) {
+        Some(symptom) => wrong(symptom, format!("{was} s after the start instead of {is} s")),
+        None => Ok(format!("{was} s after the start for {is} s")),
+    }
 }
 
 /// The gaps between the adverts of a Master until it is told to stop.

@@ -87,6 +87,16 @@ pub(super) fn learn(terms: &Terms, site: Site, flavour: Flavour) -> Experiment {
         })
 }
 
+/// A better router sends the four reserved bits as ones, and falls silent.
+pub(super) fn reserved(terms: &Terms, site: Site, flavour: Flavour) -> Experiment {
+    let router = Router::new(site, flavour, 51);
+    let message = Message { interval: 0xf064, ..router.message(terms, 150) };
+    let frame = router.frame(site.own(flavour, HIGHER), &message);
+    Experiment::new(format!("reserved-{}", flavour.name()), site, vec![router])
+        .every((50, 4_000, 1_000), "good", frame)
+        .judge("V3-5.2.6-RSVDRX", takes("good", down(100)))
+}
+
 /// The interval that is configured is that of nobody heard yet.
 pub(super) fn own_interval(terms: &Terms, site: Site, flavour: Flavour) -> Experiment {
     let router = Router::new(site, flavour, 51).interval("2");

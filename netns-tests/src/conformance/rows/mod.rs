@@ -40,6 +40,7 @@ pub(super) fn catalogue(terms: &Terms) -> Vec<Stage> {
         main.add(|site| seat::accept(terms, site, flavour, true));
         main.add(|site| backup::learn(terms, site, flavour));
         main.add(|site| backup::own_interval(terms, site, flavour));
+        main.add(|site| backup::reserved(terms, site, flavour));
     }
     main.add(|site| backup::slow(terms, site));
     for (name, own, other, greater) in [

@@ -175,11 +175,17 @@ impl Vector {
         self.frame(site, dst, &Header::new(src, dst, VRRP), &message.octets(src, dst))
     }
 
-    /// The down timer with this interval, in centiseconds.
-    fn down(&self, interval: u64) -> Duration {
+    /// The skew with this interval, in centiseconds, until the first advert.
+    fn skew(&self, interval: u64, terms: &Terms) -> Duration {
         let of = if self.flavour == Flavour::V2 { 100 } else { interval };
-        let skew = (256 - u64::from(self.own_priority)) * of * 10_000 / 256;
-        Duration::from_micros(3 * interval * 10_000 + skew)
+        let skew = terms.skew((256 - u64::from(self.own_priority)) * of * 10_000 / 256);
+        let silent = if terms.is_silent_at_first(self.flavour) { self.own_interval } else { 0 };
+        Duration::from_micros(skew) + ms(10 * silent)
+    }
+
+    /// The down timer with this interval, in centiseconds, until the first advert.
+    fn down(&self, interval: u64, terms: &Terms) -> Duration {
+        ms(30 * interval) + self.skew(interval, terms)
     }
 }
 
@@ -221,9 +227,9 @@ pub(super) fn experiment(terms: &Terms, site: Site, vector: &Vector) -> Experime
     it
 }
 
-fn made(view: &View<'_>, vector: &Vector) -> Result<Made, Wrong> {
+fn made(view: &View<'_>, vector: &Vector, terms: &Terms) -> Result<Made, Wrong> {
     let (primed, begin) = (view.last("good")?, view.time("vector")?);
-    let skew = vector.down(vector.own_interval) - ms(30 * vector.own_interval);
+    let skew = vector.skew(vector.own_interval, terms);
     let control = view.first_after(view.time("resign")?);
     let Ok(control) = control else {
         return untried("it does not even follow a good advert and a resignation");
@@ -235,7 +241,7 @@ fn made(view: &View<'_>, vector: &Vector) -> Result<Made, Wrong> {
     }
     let first = view.between(Duration::ZERO, view.time("again")?).first().copied();
     let Some(first) = first else { return Ok(Made::Accepted) };
-    let learned = vector.interval.map(|interval| vector.down(interval));
+    let learned = vector.interval.map(|interval| vector.down(interval, terms));
     let learned = learned.filter(|down| *down < ms(PERIOD) && vector.priority > 0);
     if let Some(down) = learned
         && exact(first.at.saturating_sub(begin), down, view.late).is_ok()
@@ -243,13 +249,13 @@ fn made(view: &View<'_>, vector: &Vector) -> Result<Made, Wrong> {
     {
         return Ok(Made::Accepted);
     }
-    let undisturbed =
-        exact(first.at.saturating_sub(primed), vector.down(vector.own_interval), view.late);
+    let down = vector.down(vector.own_interval, terms);
+    let undisturbed = exact(first.at.saturating_sub(primed), down, view.late);
     Ok(if undisturbed.is_ok() { Made::Discarded } else { Made::Short })
 }
 
 fn judged(view: &View<'_>, vector: &Vector, terms: &Terms, row: &str) -> Verdict {
-    let made = made(view, vector)?;
+    let made = made(view, vector, terms)?;
     let first = view.between(Duration::ZERO, view.time("again")?).first().map(|first| first.at);
     let shown = first.map_or("silent".to_owned(), |at| format!("took over at {} s", seconds(at)));
     if row == "V2-7.1-LIST" {
