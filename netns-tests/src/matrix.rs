@@ -135,6 +135,8 @@ struct Cell {
     pairing: Pairing,
     mode: Mode,
     came: Came,
+    /// It was played twice.
+    again: bool,
 }
 
 /// What came of it.
@@ -218,15 +220,17 @@ pub fn matrix(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io
                     Came::Interrupted
                 }
             };
-            cells.push(Cell { pairing, mode, came });
+            cells.push(Cell { pairing, mode, came, again: false });
         }
     }
     let mut again = Vec::new();
     while !playable.is_empty() && !(request.how.stop)() {
         let rest = playable.split_off(request.jobs.get().min(playable.len()));
         for (cell, came) in play_batch(std::mem::replace(&mut playable, rest)) {
+            let once_more = !cell.again && came.may_be_chance();
             cells[cell.place].came = came;
-            if matches!(cells[cell.place].came, Came::Late(_)) && !cell.again {
+            cells[cell.place].again = cell.again;
+            if once_more {
                 again.push(Playable { again: true, ..cell });
             }
         }
@@ -236,7 +240,7 @@ pub fn matrix(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io
         }
     }
     table::print(&cells, request.how.json, began.elapsed(), out)?;
-    for Cell { pairing, mode, came } in &cells {
+    for Cell { pairing, mode, came, .. } in &cells {
         if let Came::Unusable(reason) | Came::Late(reason) = came {
             writeln!(err, "error: {pairing} {}: {reason}", mode.name())?;
         }
@@ -286,6 +290,16 @@ impl Prepared {
 }
 
 impl Came {
+    /// Real time: what fails by a moment in which this machine was busy passes when it is played
+    /// again, and what fails by a fault fails again.
+    fn may_be_chance(&self) -> bool {
+        match self {
+            Self::NotApplicable(_) | Self::Unusable(_) | Self::Interrupted => false,
+            Self::Late(_) => true,
+            Self::Played(played) => !played.failures.is_empty(),
+        }
+    }
+
     fn verdict(&self) -> &'static str {
         match self {
             Self::NotApplicable(_) => "not_applicable",
@@ -432,7 +446,7 @@ mod tests {
 
     #[test]
     fn the_worst_cell_decides_how_it_ends() {
-        let cell = |came| Cell { pairing: Pairing::all()[0], mode: Mode::V2, came };
+        let cell = |came| Cell { pairing: Pairing::all()[0], mode: Mode::V2, came, again: false };
         let played = |deviates: bool, fails: bool| {
             let told = "not met".to_string();
             Came::Played(Played {

@@ -38,7 +38,8 @@ fn text(cells: &[Cell]) -> String {
             let time = cell.came.takeover(cause).map(|time| format!("{:.4}", time.as_secs_f64()));
             let _ = write!(line, " {:>9}", time.as_deref().unwrap_or("-"));
         }
-        let _ = writeln!(text, "{line}  {}", cell.came.words());
+        let again = if cell.again { " (second try)" } else { "" };
+        let _ = writeln!(text, "{line}  {}{again}", cell.came.words());
     }
     text.push_str(
         "seconds from the last advert that the backup heard (stop: the one with priority 0) to its \
@@ -98,6 +99,7 @@ fn object(cells: &[Cell], wall: Duration) -> Value {
             "takeover_seconds": Value::Object(takeovers.into_iter().collect()),
             "deviations": deviations.collect::<Vec<_>>(),
             "failures": failures,
+            "tries": if cell.again { 2 } else { 1 },
             "reason": reason,
         })
     });
