@@ -2,7 +2,7 @@
 //! wire when, and what each requirement makes of the view that results.
 
 use std::fmt::Write;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::octets::Mac;
@@ -79,6 +79,8 @@ pub(super) enum Deed {
     Carrier(bool),
     /// Lines of `ip` in the target's namespace.
     Ip(String),
+    /// The target answers for this address, on its virtual interface if it has one.
+    Proxy(Ipv4Addr),
     /// What the kernel says is noted.
     Read(Reading),
 }
@@ -88,7 +90,7 @@ pub(super) enum Deed {
 pub(super) enum Reading {
     /// IPv6 group memberships (/proc/net/igmp6).
     Groups,
-    /// Links and addresses (`ip -d address`).
+    /// Addresses, then links (`ip -d address`, `ip -d link`).
     Addresses,
     /// Neighbours (`ip neighbour`).
     Neighbours,

@@ -3,12 +3,12 @@
 //!
 //! An [`experiment`] is a virtual router on a LAN of its own, with what is put on the wire when and
 //! what each requirement makes of what was seen; [`rows`] has them all. A [`stage`] plays many of
-//! them with one process of the target. What comes of it is a [`Row`] per requirement, which
+//! them with one process of the target. [`judging`] makes a [`Row`] per requirement of it, which
 //! [`report`] prints. [`requirement`] is what `requirements.toml` says.
 
 mod deviations;
-#[allow(dead_code, reason = "rows that are not built yet need the rest")]
 mod experiment;
+mod judging;
 mod octets;
 mod report;
 pub mod requirement;
@@ -17,25 +17,20 @@ mod site;
 mod stage;
 mod target;
 mod verdict;
-#[allow(dead_code, reason = "rows that are not built yet need the rest")]
 mod view;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use experiment::Stage;
-use requirement::{Requirement, Wire, requirements};
+pub use judging::judge;
+use requirement::Requirement;
 pub use site::Terms;
-use stage::Played;
-use verdict::{Verdict, Wrong};
 use vipd_engine::Profile;
 use vipd_sim::run::Ended;
 
 use crate::node::Kind;
-use crate::run::program;
 
 /// What the start of a target may take, besides the tolerance.
 const START: Duration = Duration::from_millis(400);
@@ -99,8 +94,6 @@ pub struct Row {
     pub measured: Option<String>,
     /// Why it is not a plain pass.
     pub reason: Option<String>,
-    /// The number of the known deviation.
-    pub deviation: Option<&'static str>,
 }
 
 /// What came of a whole run.
@@ -171,146 +164,4 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     }
     let failed = judged.rows.iter().any(|row| row.outcome == Outcome::Fail);
     Ok(if failed { Ended::Failed } else { Ended::Passed })
-}
-
-/// Plays every stage and judges every requirement.
-///
-/// # Errors
-/// What this machine lacks, or what went wrong in the laboratory, in words.
-pub fn judge(request: &Request) -> Result<Judged, String> {
-    let began = Instant::now();
-    let requirements = requirements()?;
-    let program = program(request.target, request.vipd.as_deref())?;
-    let terms = Terms { target: request.target, profile: request.profile };
-    let mut stages = rows::catalogue(&terms);
-    let lacking = leave_out(&mut stages, &terms);
-    let mut played = Vec::new();
-    for round in stages.chunk_by(|one, other| one.round == other.round) {
-        played.extend(play(round, &terms, &program, request.stop)?);
-    }
-    let mut verdicts: BTreeMap<&str, Vec<(String, Verdict)>> = BTreeMap::new();
-    for (stage, played) in stages.iter().zip(played) {
-        for (experiment, notes) in stage.experiments.iter().zip(&played.notes) {
-            let (marks, late) = (&played.marks[..], request.tolerance);
-            let view = view::View { terms: &terms, experiment, notes, marks, late, start: START };
-            for (row, judge) in &experiment.judges {
-                verdicts.entry(row).or_default().push((experiment.name.clone(), judge(&view)));
-            }
-        }
-        if played.notes.iter().all(|notes| notes.frames.is_empty()) && stage.configuration.is_none()
-        {
-            return Err(format!("the target said nothing at all: {}", played.last_words));
-        }
-    }
-    let rows: Vec<_> = requirements
-        .into_iter()
-        .map(|requirement| {
-            let verdicts = verdicts.remove(requirement.id.as_str()).unwrap_or_default();
-            let lacking = lacking.get(requirement.id.as_str()).map(String::as_str);
-            settle(&requirement, &verdicts, lacking, &terms)
-        })
-        .collect();
-    let known = deviations::known(request.target).iter().map(|known| {
-        let of = |row: &&Row| known.shown_by.iter().any(|(id, _)| *id == row.requirement.id);
-        let judged = rows.iter().filter(of).any(|row| row.outcome <= Outcome::Deviation);
-        let found = rows.iter().any(|row| row.deviation == Some(known.id));
-        (known.id, known.fact, judged.then_some(found))
-    });
-    Ok(Judged { known: known.collect(), rows, wall: began.elapsed() })
-}
-
-/// Leaves out what the target lacks something for, and says what, by row.
-fn leave_out(stages: &mut [Stage], terms: &Terms) -> BTreeMap<&'static str, String> {
-    let mut lacking = BTreeMap::new();
-    for stage in stages {
-        stage.experiments.retain(|experiment| {
-            let found = target::lacks(experiment, terms);
-            if let Some(reason) = &found {
-                for (row, _) in &experiment.judges {
-                    lacking.entry(*row).or_insert_with(|| reason.clone());
-                }
-            }
-            found.is_none()
-        });
-    }
-    lacking
-}
-
-/// Plays the stages of a round side by side.
-fn play(
-    round: &[Stage],
-    terms: &Terms,
-    program: &Path,
-    stop: fn() -> bool,
-) -> Result<Vec<Played>, String> {
-    thread::scope(|scope| {
-        let play = |stage| scope.spawn(move || stage::play(stage, terms, program, stop));
-        let threads: Vec<_> = round.iter().map(play).collect();
-        let ended = threads.into_iter().map(|thread| thread.join().expect("no panic"));
-        ended.collect()
-    })
-}
-
-/// All verdicts of a row make one.
-fn settle(
-    requirement: &Requirement,
-    verdicts: &[(String, Verdict)],
-    lacking: Option<&str>,
-    terms: &Terms,
-) -> Row {
-    let row = |outcome, measured, reason| {
-        let requirement = requirement.clone();
-        Row { requirement, outcome, measured, reason, deviation: None }
-    };
-    if terms.profile != Profile::DropIn && !requirement.holds_in(terms.profile) {
-        let reason = format!("no requirement of {}", terms.profile.name());
-        return row(Outcome::NotApplicable, None, Some(reason));
-    }
-    if let Some(lacking) = lacking.filter(|_| verdicts.is_empty()) {
-        return row(Outcome::NotApplicable, None, Some(lacking.to_owned()));
-    }
-    if verdicts.is_empty() {
-        return match requirement.wire() {
-            Some(Wire::NotApplicable(why)) => {
-                row(Outcome::NotApplicable, None, Some(why.to_owned()))
-            }
-            Some(Wire::NotBuilt(why)) => row(Outcome::NotBuilt, None, Some(why.to_owned())),
-            Some(Wire::Judged(_)) | None => {
-                row(Outcome::NotBuilt, None, Some("no experiment judges it".to_owned()))
-            }
-        };
-    }
-    let wrongs: Vec<_> = verdicts
-        .iter()
-        .filter_map(|(name, verdict)| Some((name, verdict.as_ref().err()?)))
-        .collect();
-    if wrongs.is_empty() {
-        let told =
-            verdicts.iter().filter_map(|(name, verdict)| Some((name, verdict.as_ref().ok()?)));
-        let told: Vec<_> = told.map(|(name, text)| format!("{name}: {text}")).collect();
-        return row(Outcome::Pass, Some(told.join("; ")), None);
-    }
-    let told: Vec<_> =
-        wrongs.iter().map(|(name, wrong)| format!("{name}: {}", wrong.measured)).collect();
-    let measured = Some(told.join("; "));
-    let known = deviations::known(terms.target);
-    let of = |wrong: &Wrong| {
-        let shows =
-            |(id, symptom): &(&str, &str)| *id == requirement.id && *symptom == wrong.symptom;
-        known.iter().find(|known| known.shown_by.iter().any(shows))
-    };
-    let found: Option<Vec<_>> = wrongs.iter().map(|(_, wrong)| of(wrong)).collect();
-    if let Some(found) = found
-        && let Some(first) = found.first()
-    {
-        let reason = Some(format!("{}: {}", first.id, first.fact));
-        let deviation = Some(first.id);
-        return Row { deviation, ..row(Outcome::Deviation, measured, reason) };
-    }
-    let tried = wrongs.iter().all(|(_, wrong)| wrong.symptom != "untried");
-    let left = terms.target == Kind::Vipd && !requirement.holds_in(terms.profile) && tried;
-    match requirement.deviation.clone().filter(|_| left) {
-        Some(why) => row(Outcome::Deviation, measured, Some(why)),
-        None => row(Outcome::Fail, measured, None),
-    }
 }

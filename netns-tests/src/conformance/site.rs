@@ -120,7 +120,6 @@ pub(super) const HIGHER: u8 = 100;
 /// A host that the target knows.
 pub(super) const HOST: u8 = 50;
 /// A host that the target has to ask for.
-#[allow(dead_code, reason = "rows that are not built yet need it")]
 pub(super) const STRANGER: u8 = 51;
 /// The first virtual address.
 pub(super) const VIP: u8 = 10;

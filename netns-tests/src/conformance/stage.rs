@@ -75,6 +75,8 @@ struct Playing<'a> {
     watch: Watch,
     /// Which LAN an interface of the target is on.
     links: BTreeMap<u32, usize>,
+    /// The interface above that of a LAN.
+    upper: BTreeMap<usize, String>,
     file: PathBuf,
     begun: Instant,
     numbers: usize,
@@ -118,6 +120,7 @@ pub(super) fn play(
         wires,
         watch,
         links: BTreeMap::new(),
+        upper: BTreeMap::new(),
         file,
         begun: Instant::now(),
         numbers: 0,
@@ -309,9 +312,12 @@ impl Playing<'_> {
                         name == site.interface() || name == site.far_interface()
                     };
                     let lan = self.stage.experiments.iter().position(own);
-                    let lan = lan.or_else(|| self.links.get(&below?).copied());
-                    if let Some(lan) = lan {
+                    let above = below.and_then(|below| self.links.get(&below).copied());
+                    if let Some(lan) = lan.or(above) {
                         self.links.insert(index, lan);
+                    }
+                    if let (None, Some(lan)) = (lan, above) {
+                        self.upper.insert(lan, name);
                     }
                 }
                 Word::Address { index, address, present } => {
@@ -364,6 +370,11 @@ impl Playing<'_> {
                 self.wires.ip(&format!("link set o{} {state}\n", experiment.site.interface()))?;
             }
             Deed::Ip(lines) => self.target.ip(lines)?,
+            Deed::Proxy(address) => {
+                let own = experiment.site.interface();
+                let device = self.upper.get(&place).unwrap_or(&own);
+                self.target.ip(&format!("neighbour add proxy {address} dev {device}\n"))?;
+            }
             Deed::Read(reading) => {
                 let text = self.read(*reading)?;
                 self.lans[place].notes.readings.push((self.begun.elapsed(), *reading, text));
@@ -373,13 +384,13 @@ impl Playing<'_> {
     }
 
     fn read(&self, reading: Reading) -> Result<String, String> {
-        let ip = |words: &[&str]| {
+        let ip = |words: &[&str]| -> Result<String, String> {
             let output = Command::new("ip").args(["-n", self.target.name()]).args(words).output();
             let output = output.map_err(|error| error.to_string())?;
             Ok(String::from_utf8_lossy(&output.stdout).into_owned())
         };
         match reading {
-            Reading::Addresses => ip(&["-d", "address"]),
+            Reading::Addresses => Ok(ip(&["-d", "address"])? + &ip(&["-d", "link"])?),
             Reading::Neighbours => ip(&["neighbour"]),
             Reading::Groups => {
                 let read = || fs::read_to_string("/proc/thread-self/net/igmp6");

@@ -71,6 +71,41 @@ pub(super) fn lacks(experiment: &Experiment, terms: &Terms) -> Option<String> {
     }
 }
 
+/// How many experiments one process serves, as many at a time as there are processes.
+fn capacity(terms: &Terms) -> usize {
+    match terms.target {
+        Kind::Vipd => usize::MAX,
+        // With more it is later than the tolerance: each announcement waits for the kernel.
+        Kind::Keepalived => 24,
+        Kind::Frr => 40,
+    }
+}
+
+/// Divides the stages into as many as the target needs, two of them side by side.
+pub(super) fn divide(stages: Vec<Stage>, terms: &Terms) -> Vec<Stage> {
+    let most = capacity(terms);
+    let mut divided: Vec<Stage> = Vec::new();
+    let (mut round, mut last) = (0, 0);
+    for stage in stages.into_iter().filter(|stage| !stage.experiments.is_empty()) {
+        let Stage { name, experiments, acts, ends, round: own, configuration } = stage;
+        if own != last {
+            (round, last) = (round + 1, own);
+        }
+        let mut experiments = experiments.into_iter().peekable();
+        let mut parts = 0;
+        while experiments.peek().is_some() {
+            if parts > 0 && parts % 2 == 0 {
+                round += 1;
+            }
+            parts += 1;
+            let (acts, configuration) = (acts.clone(), configuration.clone());
+            let experiments: Vec<_> = experiments.by_ref().take(most).collect();
+            divided.push(Stage { name, experiments, acts, ends, round, configuration });
+        }
+    }
+    divided
+}
+
 fn read(text: &str) -> Result<Arc<Config>, String> {
     let path = Path::new("target.conf");
     let files = InMemory::new().with(path, text);

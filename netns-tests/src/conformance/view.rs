@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::experiment::{Experiment, Reading, text};
 use super::octets::{ALL_NODES, Arp, BROADCAST, Frame, Mac, Packet, VRRP, raw};
-use super::site::{Router, Site, Terms};
+use super::site::{Router, Site};
 use super::verdict::{Verdict, Wrong, exact, hold, seconds, untried, wrong};
 
 /// A frame that the target sent.
@@ -48,7 +48,6 @@ pub(super) struct Notes {
 
 /// One experiment, seen from outside.
 pub(super) struct View<'a> {
-    pub terms: &'a Terms,
     pub experiment: &'a Experiment,
     pub notes: &'a Notes,
     pub marks: &'a [(Duration, Mark)],

@@ -46,7 +46,7 @@ fn ignores(view: &View<'_>, label: &str) -> Verdict {
 }
 
 /// It stays Master: the next advert is no later than its normal time.
-fn stays(view: &View<'_>, label: &str) -> Verdict {
+pub(super) fn stays(view: &View<'_>, label: &str) -> Verdict {
     let (before, _, after) = around(view, label)?;
     let gap = after - before;
     hold(gap <= ms(1_000) + view.late, "yielded", format!("a gap of {} s", seconds(gap)))?;

@@ -8,11 +8,18 @@
 
 mod alone;
 mod backup;
+mod conditions;
+mod lives;
 mod master;
+mod neighbours;
+mod owner;
+mod receive;
 mod seat;
+mod several;
 mod vectors;
 
 use super::experiment::{Stage, ms};
+use super::octets::Sum;
 use super::site::{Flavour, Terms};
 
 /// Every stage.
@@ -51,7 +58,64 @@ pub(super) fn catalogue(terms: &Terms) -> Vec<Stage> {
     ] {
         main.add(|site| master::compared(terms, site, name, own, other, greater));
     }
-    vec![main, injected(terms)]
+    special(terms, &mut main);
+    neighbours(terms, &mut main);
+    let mut many = Stage::new("many", 2, ms(13_500));
+    // The making of 510 interfaces would take longer than the experiment.
+    let most = if terms.virtual_mac() { 60 } else { 255 };
+    many.add(|site| several::every_vrid(terms, site, most));
+    let lives = [lives::reload(terms, 0), lives::crash(terms, 0), injected(terms)];
+    let mut stages = vec![main];
+    stages.extend(lives);
+    stages.extend(lives::refused(terms, 1));
+    stages.extend([lives::flood(terms, 2), many]);
+    stages
+}
+
+/// Owners, unusual packets, interfaces that lack something.
+fn special(terms: &Terms, main: &mut Stage) {
+    for flavour in Flavour::ALL {
+        main.add(|site| owner::owner(terms, site, flavour, None));
+        main.add(|site| owner::owner(terms, site, flavour, Some("BACKUP")));
+        main.add(|site| owner::preempts(terms, site, flavour));
+        main.add(|site| owner::two(terms, site, flavour));
+        main.add(|site| receive::variants(terms, site, flavour, "X-DSCP"));
+        main.add(|site| receive::elsewhere(terms, site, flavour));
+        main.add(|site| conditions::no_carrier(terms, site, flavour));
+        main.add(|site| conditions::unplugged(terms, site, flavour));
+    }
+    for flavour in [Flavour::V2, Flavour::V3] {
+        for row in ["X-DF", "X-IPOPT", "X-7.1-ETHPAD"] {
+            main.add(|site| receive::variants(terms, site, flavour, row));
+        }
+    }
+    for sum in [Sum::Message, Sum::Pseudo] {
+        main.add(|site| receive::sums(terms, site, sum));
+    }
+    for word in ["s3cr3t", "s3cr3tpw"] {
+        main.add(|site| receive::password(terms, site, word));
+    }
+    for flavour in [Flavour::V3, Flavour::V6] {
+        main.add(|site| receive::slow_better(terms, site, flavour));
+    }
+    main.add(|site| conditions::no_address(terms, site));
+    main.add(|site| conditions::no_link_local(terms, site));
+    main.add(|site| several::two_links(terms, site));
+    main.add(|site| several::two_families(terms, site));
+}
+
+/// What hosts are told, and what the kernel has.
+fn neighbours(terms: &Terms, main: &mut Stage) {
+    main.add(|site| neighbours::kernel(terms, site));
+    main.add(|site| neighbours::resolves(terms, site));
+    main.add(|site| neighbours::proxy(terms, site));
+    main.add(|site| neighbours::foreign(terms, site));
+    main.add(|site| neighbours::moved(terms, site));
+    main.add(|site| neighbours::stranger(terms, site, Flavour::V3));
+    for flavour in [Flavour::V3, Flavour::V6] {
+        main.add(|site| neighbours::in_order(terms, site, flavour));
+        main.add(|site| neighbours::redirect(terms, site, flavour));
+    }
 }
 
 /// A Backup per vector.
