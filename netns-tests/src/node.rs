@@ -339,10 +339,10 @@ impl Node {
         self.kind
     }
 
-    /// /proc/PID/status of each of its processes, parents first.
+    /// /proc/PID/status of each of its processes that holds a raw or packet socket.
     pub(crate) fn statuses(&self) -> String {
         let read = |pid: Pid| fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        self.pid().into_iter().flat_map(tree).map(read).collect()
+        self.pid().into_iter().flat_map(tree).filter(|pid| reads_frames(*pid)).map(read).collect()
     }
 
     fn pid(&self) -> Option<Pid> {
@@ -369,6 +369,19 @@ fn end(mut child: Child) {
     signal(&child, Signal::SIGSTOP, false);
     signal(&child, Signal::SIGKILL, true);
     let _ = child.wait();
+}
+
+/// Whether it holds a socket that takes more than its own datagrams (raw(7), packet(7)).
+fn reads_frames(pid: Pid) -> bool {
+    let table = |name| fs::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
+    let held = |text: String, column: usize| -> Vec<String> {
+        let inode = |line: &str| line.split_whitespace().nth(column).map(str::to_string);
+        text.lines().skip(1).filter_map(inode).collect()
+    };
+    let inodes = [held(table("raw"), 9), held(table("raw6"), 9), held(table("packet"), 8)].concat();
+    let sockets = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let mut links = sockets.filter_map(|entry| fs::read_link(entry.path()).ok());
+    links.any(|link| inodes.iter().any(|inode| *link == *format!("socket:[{inode}]")))
 }
 
 /// A process and all that come from it, parents first.
