@@ -3,9 +3,11 @@
 //!
 //! A timer of tokio rounds to milliseconds and stands still while the machine is suspended.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::OwnedFd;
 
+use futures_util::FutureExt;
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::time::{ClockId as PosixClock, clock_gettime};
@@ -17,7 +19,11 @@ use crate::seam::Clock;
 /// The time since this machine was booted.
 pub struct BootClock {
     timer: TimerFd,
+    /// The runtime watches for edges: every ring is one, whether the timer was read or not, and
+    /// setting it makes it quiet. So it is never read.
     ringing: AsyncFd<OwnedFd>,
+    /// What it was set for last, while it has not been heard.
+    set_for: Cell<Option<Timestamp>>,
 }
 
 impl BootClock {
@@ -28,7 +34,7 @@ impl BootClock {
     pub fn new() -> io::Result<Self> {
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let timer = TimerFd::new(ClockId::CLOCK_BOOTTIME, flags)?;
-        Ok(Self { ringing: vipd_sys::watch(&timer)?, timer })
+        Ok(Self { ringing: vipd_sys::watch(&timer)?, timer, set_for: Cell::new(None) })
     }
 }
 
@@ -41,18 +47,31 @@ impl Clock for BootClock {
     async fn sleep_until(&self, at: Option<Timestamp>) {
         let Some(at) = at else { return std::future::pending().await };
         while self.now() < at {
-            let expiration = Expiration::OneShot(time_spec(at));
-            let set = self.timer.set(expiration, TimerSetTimeFlags::TFD_TIMER_ABSTIME);
-            let Ok(mut ringing) = (match set {
-                Ok(()) => self.ringing.readable().await,
-                Err(error) => Err(error.into()),
-            }) else {
+            if self.set_for.get() != Some(at) && self.set(at).is_err() {
                 // No timer: better to look at the clock too often than to let a deadline pass.
                 return tokio::task::yield_now().await;
-            };
-            // Reading it makes it quiet, also if it rang for an earlier time.
-            let _ = ringing.try_io(|_| self.timer.wait().map_err(io::Error::from));
+            }
+            match self.ringing.readable().await {
+                Ok(mut rang) => rang.clear_ready(),
+                // The runtime is being shut down.
+                Err(_) => return tokio::task::yield_now().await,
+            }
+            self.set_for.set(None);
         }
+    }
+}
+
+impl BootClock {
+    fn set(&self, at: Timestamp) -> io::Result<()> {
+        // A ring that nobody has heard was for another time.
+        if let Some(rang) = self.ringing.readable().now_or_never() {
+            rang?.clear_ready();
+        }
+        self.set_for.set(None);
+        let expiration = Expiration::OneShot(time_spec(at));
+        self.timer.set(expiration, TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
+        self.set_for.set(Some(at));
+        Ok(())
     }
 }
 

@@ -191,26 +191,20 @@ impl RawSocket {
         }
     }
 
-    /// The next datagram.
+    /// The next datagram, as far as the runtime knows that one waits: what nobody has told it of
+    /// costs no system call.
     pub fn try_recv(&mut self) -> Option<Received<'_>> {
+        let Self { raw, waiting, buffer, unreadable } = self;
         let header = loop {
-            match self.raw.recv(&mut self.buffer) {
+            match waiting.try_io(Interest::READABLE, |_| raw.recv(buffer)) {
                 Ok(Some(header)) => break header,
-                Ok(None) => self.unreadable += 1,
-                // Asked once more through the runtime, which then knows that nothing waits.
-                Err(_) => match self.recv_last()? {
-                    Some(header) => break header,
-                    None => self.unreadable += 1,
-                },
+                Ok(None) => *unreadable += 1,
+                // Nothing waits, or an error of the socket, which is told once.
+                Err(_) => return None,
             }
         };
         let Header { interface, src, dst, ttl, message } = header;
-        Some(Received { interface, src, dst, ttl, bytes: &self.buffer[message] })
-    }
-
-    fn recv_last(&mut self) -> Option<Option<Header>> {
-        let Self { raw, waiting, buffer, .. } = self;
-        waiting.try_io(Interest::READABLE, |_| raw.recv(buffer)).ok()
+        Some(Received { interface, src, dst, ttl, bytes: &buffer[message] })
     }
 
     /// Datagrams that could not be handed over so far.
