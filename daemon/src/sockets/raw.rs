@@ -24,6 +24,9 @@ use vipd_frames::{Payload, Vrrp, decode_ipv4};
 const BUFFER: usize = 8192;
 /// Class selector 6, network control, as keepalived and FRR mark their adverts.
 const NETWORK_CONTROL: u32 = 0xc0;
+/// Octets of datagrams that may wait, by the kernel's count, which doubles it: some 5,000 adverts.
+/// A burst of somebody else must not push our master's advert out.
+const WAITING: usize = 2 << 20;
 
 /// A socket that wakes nobody yet.
 pub struct Raw {
@@ -40,6 +43,8 @@ impl Raw {
         };
         let protocol = Protocol::from(i32::from(IP_PROTOCOL));
         let socket = Socket::new(domain, Type::RAW.nonblocking().cloexec(), Some(protocol))?;
+        // Beyond what the system allows to others, as CAP_NET_ADMIN may.
+        setsockopt(&socket, sockopt::RcvBufForce, &WAITING)?;
         match family {
             Family::Ipv4 => {
                 setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;

@@ -13,7 +13,7 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{
     ControlMessageOwned, LinkAddr, MsgFlags, recvmsg, setsockopt, sockopt::ReceiveTimestampns,
 };
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use vipd_frames::{Payload, decode};
 
 use super::{PATIENCE, port};
@@ -77,37 +77,71 @@ type Frames = Arc<(Mutex<Vec<Frame>>, Condvar)>;
 pub struct Capture {
     frames: Frames,
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Where a capture is.
+enum Place {
+    /// At the bridge, with its ports in the order of the hosts.
+    Bridge(Vec<usize>),
+    /// At a host's own end of its cable.
+    Host(usize),
 }
 
 impl Capture {
     /// Nothing is captured yet.
     pub fn none() -> Self {
-        Self { frames: Frames::default(), stop: Arc::default(), thread: None }
+        Self { frames: Frames::default(), stop: Arc::default(), threads: Vec::new() }
     }
 
     /// Captures at the ports of the bridge in this namespace.
     pub fn start(namespace: &str, hosts: usize) -> Result<Self, String> {
         let mut capture = Self::none();
-        let (frames, stop) = (Arc::clone(&capture.frames), Arc::clone(&capture.stop));
+        capture.add(namespace, move |socket| {
+            let index = |at| Ok(nix::net::if_::if_nametoindex(port(at).as_str())? as usize);
+            let ports = (0..hosts).map(index).collect::<std::io::Result<_>>();
+            ports.map(|ports| (socket, Place::Bridge(ports)))
+        })?;
+        Ok(capture)
+    }
+
+    /// Captures what leaves these hosts, each with its namespace. Behind the cable a flood fills
+    /// the kernel's queues, and a frame that left may not come as far as the bridge.
+    pub fn of_leaving(hosts: &[(usize, &str)]) -> Result<Self, String> {
+        let mut capture = Self::none();
+        for (host, namespace) in hosts {
+            let host = *host;
+            capture.add(namespace, move |socket| {
+                only_outgoing(&socket)?;
+                Ok((socket, Place::Host(host)))
+            })?;
+        }
+        Ok(capture)
+    }
+
+    fn add(
+        &mut self,
+        namespace: &str,
+        place: impl FnOnce(Socket) -> std::io::Result<(Socket, Place)> + Send + 'static,
+    ) -> Result<(), String> {
+        let (frames, stop) = (Arc::clone(&self.frames), Arc::clone(&self.stop));
         let path = format!("/run/netns/{namespace}");
         let (ready, opened) = std::sync::mpsc::channel();
-        capture.thread = Some(std::thread::spawn(move || match open(&path, hosts) {
-            Ok((socket, ports)) => {
+        self.threads.push(std::thread::spawn(move || match open(&path).and_then(place) {
+            Ok((socket, place)) => {
                 let _ = ready.send(Ok(()));
-                read(&socket, &ports, &frames, &stop);
+                read(&socket, &place, &frames, &stop);
             }
             Err(error) => {
                 let _ = ready.send(Err(error.to_string()));
             }
         }));
-        opened.recv().map_err(|error| error.to_string())??;
-        Ok(capture)
+        opened.recv().map_err(|error| error.to_string())?
     }
 
     pub fn stop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }
@@ -157,17 +191,30 @@ impl Capture {
 }
 
 /// Only this thread enters the namespace.
-fn open(namespace: &str, hosts: usize) -> std::io::Result<(Socket, Vec<usize>)> {
+fn open(namespace: &str) -> std::io::Result<Socket> {
     setns(File::open(namespace)?, CloneFlags::CLONE_NEWNET)?;
     let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(EVERYTHING)))?;
     socket.set_read_timeout(Some(Duration::from_millis(100)))?;
     setsockopt(&socket, ReceiveTimestampns, &true)?;
-    let index = |at| Ok(nix::net::if_::if_nametoindex(port(at).as_str())? as usize);
-    let ports = (0..hosts).map(index).collect::<std::io::Result<_>>()?;
-    Ok((socket, ports))
+    Ok(socket)
 }
 
-fn read(socket: &Socket, ports: &[usize], frames: &Frames, stop: &AtomicBool) {
+/// Lets the kernel drop what comes in (the program is for packet sockets, linux/filter.h).
+fn only_outgoing(socket: &Socket) -> std::io::Result<()> {
+    const LOAD: u16 = 0x20;
+    const IF_EQUAL: u16 = 0x15;
+    const ANSWER: u16 = 0x06;
+    /// SKF_AD_OFF and behind it SKF_AD_PKTTYPE.
+    const KIND: u32 = (-0x1000_i32 + 4) as u32;
+    socket.attach_filter(&[
+        SockFilter::new(LOAD, 0, 0, KIND),
+        SockFilter::new(IF_EQUAL, 0, 1, u32::from(OUTGOING)),
+        SockFilter::new(ANSWER, 0, 0, u32::MAX),
+        SockFilter::new(ANSWER, 0, 0, 0),
+    ])
+}
+
+fn read(socket: &Socket, place: &Place, frames: &Frames, stop: &AtomicBool) {
     let mut buffer = vec![0; 65536];
     let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec);
     while !stop.load(Ordering::Relaxed) {
@@ -176,12 +223,18 @@ fn read(socket: &Socket, ports: &[usize], frames: &Frames, stop: &AtomicBool) {
         let received = recvmsg::<LinkAddr>(fd, &mut content, Some(&mut control), MsgFlags::empty());
         let Ok(message) = received else { continue };
         let Some(from) = message.address else { continue };
-        let Some(host) = ports.iter().position(|index| *index == from.ifindex()) else { continue };
+        let outgoing = from.pkttype() == OUTGOING;
+        let host = match place {
+            Place::Bridge(_) if outgoing => None,
+            Place::Bridge(ports) => ports.iter().position(|index| *index == from.ifindex()),
+            Place::Host(host) => outgoing.then_some(*host),
+        };
+        let Some(host) = host else { continue };
         let stamp = message.cmsgs().into_iter().flatten().find_map(|item| match item {
             ControlMessageOwned::ScmTimestampns(stamp) => Some(Duration::from(stamp)),
             _ => None,
         });
-        let (Some(stamp), false) = (stamp, from.pkttype() == OUTGOING) else { continue };
+        let Some(stamp) = stamp else { continue };
         let length = message.bytes;
         let at = SystemTime::UNIX_EPOCH + stamp;
         let frame = Frame { at, host, octets: buffer[..length].to_vec() };

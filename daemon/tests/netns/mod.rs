@@ -129,6 +129,13 @@ impl Network {
         self.plug_in(at, addresses).expect("a new port");
     }
 
+    /// From now on a new capture, of what leaves these hosts.
+    pub fn capture_leaving(&mut self, hosts: &[usize]) {
+        self.capture.stop();
+        let hosts: Vec<_> = hosts.iter().map(|at| (*at, &*self.hosts[*at].namespace)).collect();
+        self.capture = Capture::of_leaving(&hosts).expect("a capture");
+    }
+
     /// Pulls the cable of a host, or plugs it in again.
     pub fn cable(&self, at: usize, plugged: bool) {
         let state = if plugged { "up" } else { "down" };
@@ -171,6 +178,28 @@ impl Host {
         let program = env!("CARGO_BIN_EXE_vipd");
         let words = [program, "run", "-f", &file, "--log", "debug", "--socket", &socket];
         self.run(&[starter, &words, options].concat())
+    }
+
+    /// Starts vipd with this file and what an operator sees: no line below `info`.
+    pub fn start_quiet(&self, file: &Path) -> Process {
+        let (file, socket) = (file.display().to_string(), self.socket());
+        let program = env!("CARGO_BIN_EXE_vipd");
+        let vipd = self.run(&[program, "run", "-f", &file, "--socket", &socket]);
+        vipd.wait_for("ready: ");
+        vipd
+    }
+
+    /// Does something on a thread that has entered this host's namespace.
+    pub fn within<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
+        let namespace = format!("/run/netns/{}", self.namespace);
+        std::thread::scope(|scope| {
+            let entered = scope.spawn(|| {
+                let file = File::open(namespace).expect("its namespace");
+                setns(file, CloneFlags::CLONE_NEWNET).expect("it can be entered");
+                act()
+            });
+            entered.join().expect("no panic")
+        })
     }
 
     /// Starts any program in this host's namespace.
