@@ -1,6 +1,6 @@
 //! A storm of malformed and spoofed adverts, more than vipd can read, while a pair fails over on
-//! real kernels: own adverts leave in time, nobody changes state for it, memory stays as it was, and
-//! the log has one line per cause.
+//! real kernels: own adverts leave in time, nobody changes state for it, memory stays as it was,
+//! and the log has one line per cause.
 
 mod netns;
 
