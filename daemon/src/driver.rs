@@ -405,6 +405,8 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
 fn log(event: &Event) {
     match &event.news {
         News::State { to: StateKind::Fault, .. }
+        | News::GroupState { to: StateKind::Fault, .. }
+        | News::LowerPriority { .. }
         | News::Mismatch { .. }
         | News::ForeignVrid { .. }
         | News::OneWay { .. }
@@ -421,6 +423,7 @@ fn log(event: &Event) {
         | News::PreemptDelayOver
         | News::EqualPriority { .. }
         | News::Ordered(_)
-        | News::YieldOver => info!("{event}"),
+        | News::YieldOver
+        | News::GroupState { .. } => info!("{event}"),
     }
 }

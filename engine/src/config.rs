@@ -243,6 +243,8 @@ pub struct InstanceConfig {
     pub rules: Rules,
     /// Asserted adverts to the same deaf rival before the one-way alarm (property S10).
     pub one_way_alarm: u8,
+    /// Each lower master that it hears as Master is told (`notify_master_rx_lower_pri`).
+    pub tells_lower_priority: bool,
 }
 
 impl InstanceConfig {
@@ -275,6 +277,7 @@ impl InstanceConfig {
             virtual_mac: None,
             rules: Rules::default(),
             one_way_alarm: 3,
+            tells_lower_priority: false,
         }
     }
 

@@ -13,7 +13,7 @@ use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 
 use crate::config::{Config, GroupConfig, InstanceConfig, Tracked};
-use crate::event::Why;
+use crate::event::{StateKind, Why};
 use crate::input::{Input, Link, LocalAddress, Order};
 use crate::names::{InstanceName, TrackerName};
 use crate::observed::Observed;
@@ -117,6 +117,9 @@ impl Engine {
             instance.fold(now, hasher);
         }
         self.named.fold(hasher);
+        for group in &self.groups {
+            (&group.name, group.state).hash(hasher);
+        }
         self.instances.iter().flatten().count().hash(hasher);
     }
 
@@ -172,8 +175,10 @@ impl Engine {
 
     /// Brings the members of a group together.
     fn settle(&mut self, place: usize, now: Timestamp, out: &mut Outputs) {
-        let group = &self.groups[place];
-        group.settle(&mut self.instances, &mut Context { now, observed: &self.observed, out });
+        let group = &mut self.groups[place];
+        let mut ctx = Context { now, observed: &self.observed, out };
+        group.settle(&mut self.instances, &mut ctx);
+        group.tell(&self.instances, &mut ctx);
         for member in &group.members {
             if let Some(Some(instance)) = self.instances.get(member.0 as usize) {
                 self.schedule.file(*member, instance.deadline().map(|(at, _)| at));
@@ -273,9 +278,13 @@ impl Engine {
 
     fn stop_all(&mut self, now: Timestamp, out: &mut Outputs) {
         // Together, so that no member of a group takes over from another one on the way.
-        self.ungroup();
+        let groups = self.ungroup();
         for id in self.ids() {
             self.with(id, now, out, |instance, ctx| instance.stop(ctx, Why::Shutdown));
+        }
+        for mut group in groups {
+            let mut ctx = Context { now, observed: &self.observed, out };
+            group.tell_state(StateKind::Initialize, &mut ctx);
         }
     }
 
@@ -287,7 +296,7 @@ impl Engine {
             (first && !config.startup_delay().is_zero()).then(|| now + config.startup_delay());
         self.config = Arc::clone(config);
         self.observed.set_virtual(virtual_addresses(config));
-        self.ungroup();
+        let groups = self.ungroup();
         let mut known: BTreeMap<_, _> = self
             .instances
             .iter()
@@ -323,7 +332,7 @@ impl Engine {
             };
             by_name.insert(name, id);
         }
-        self.group(&by_name);
+        self.group(&by_name, groups);
         self.indexes_are_stale = true;
         self.refresh_indexes();
         self.claim_leftovers(now, out);
@@ -360,16 +369,20 @@ impl Engine {
         }
     }
 
-    fn ungroup(&mut self) {
-        self.groups.clear();
+    /// Nobody is in a group any more. Answers with what there was.
+    fn ungroup(&mut self) -> Vec<Group> {
         self.group_of.clear();
         for instance in self.instances.iter_mut().flatten() {
             instance.grouped = false;
         }
+        core::mem::take(&mut self.groups)
     }
 
-    /// Forms the groups of the configuration and tells each member what is watched for it.
-    fn group(&mut self, by_name: &BTreeMap<InstanceName, InstanceId>) {
+    /// Forms the groups of the configuration and tells each member what is watched for it. One that
+    /// was there `before` goes on in its state.
+    fn group(&mut self, by_name: &BTreeMap<InstanceName, InstanceId>, before: Vec<Group>) {
+        let mut states: BTreeMap<_, _> =
+            before.into_iter().map(|group| (group.name, group.state)).collect();
         let config = Arc::clone(&self.config);
         for instance in self.instances.iter_mut().flatten() {
             instance.tracks.clone_from(&instance.config.tracks);
@@ -384,7 +397,8 @@ impl Engine {
                     join(instance, group);
                 }
             }
-            self.groups.push(Group::new(group, members));
+            let state = states.remove(&group.name).unwrap_or(StateKind::Initialize);
+            self.groups.push(Group::new(group, members, state));
         }
     }
 

@@ -378,6 +378,24 @@ pub enum News {
     Ordered(Order),
     /// It was told to yield and is needed again: it becomes Master and is as before.
     YieldOver,
+    /// The state of a sync group that it is in, which is that of all members, or Fault if one of
+    /// them is in it. Told once, of the first member, after what the members did.
+    GroupState {
+        /// The group.
+        group: GroupName,
+        /// Before.
+        from: StateKind,
+        /// After. Initialize: it was stopped.
+        to: StateKind,
+    },
+    /// As Master it heard a lower one, of several within half an interval the first. Told only if
+    /// [`crate::InstanceConfig::tells_lower_priority`] says so.
+    LowerPriority {
+        /// The lower router.
+        peer: IpAddr,
+        /// Its priority.
+        priority: u8,
+    },
 }
 
 impl News {
@@ -402,6 +420,8 @@ impl News {
             Self::SendRefused { .. } => "send-refused",
             Self::Ordered(_) => "ordered",
             Self::YieldOver => "yield-over",
+            Self::GroupState { .. } => "group-state",
+            Self::LowerPriority { .. } => "lower-priority",
         }
     }
 }
@@ -453,6 +473,12 @@ impl fmt::Display for News {
             }
             Self::Ordered(order) => write!(f, "an operator ordered {}", order.word()),
             Self::YieldOver => f.write_str("needed again: it yields no longer"),
+            Self::GroupState { group, from, to } => {
+                write!(f, "sync group {group}: {from} -> {to}")
+            }
+            Self::LowerPriority { peer, priority } => {
+                write!(f, "{peer} is master too, with priority {priority}")
+            }
         }
     }
 }

@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::config::GroupConfig;
-use crate::event::{Fault, StateKind, Why};
-use crate::names::GroupName;
-use crate::output::InstanceId;
+use crate::event::{Event, Fault, News, StateKind, Why};
+use crate::names::{GroupName, InstanceName};
+use crate::output::{InstanceId, Output};
 use crate::vrrp::instance::{Context, Instance};
 
 /// Whether an instance in this state owns its addresses: Master is not ownership by itself.
@@ -27,12 +27,41 @@ pub(crate) struct Group {
     pub(crate) name: GroupName,
     /// In their order, which is the one in which they act.
     pub(crate) members: Vec<InstanceId>,
+    /// Whose news it is that the group changed: that of the first one in the file.
+    speaker: InstanceName,
+    /// As it was told last.
+    pub(crate) state: StateKind,
 }
 
 impl Group {
-    pub(crate) fn new(config: &GroupConfig, mut members: Vec<InstanceId>) -> Self {
+    /// A group of these members that was in this state, if it was there before.
+    pub(crate) fn new(
+        config: &GroupConfig,
+        mut members: Vec<InstanceId>,
+        state: StateKind,
+    ) -> Self {
         members.sort_unstable();
-        Self { name: config.name.clone(), members }
+        let speaker = config.members.first().cloned().unwrap_or_else(|| InstanceName::new(""));
+        Self { name: config.name.clone(), members, speaker, state }
+    }
+
+    /// Tells the state of the group if it is another one. While members differ there is none.
+    pub(crate) fn tell(&mut self, instances: &[Option<Instance>], ctx: &mut Context<'_>) {
+        let first = self.members(instances).next().map(Instance::state_kind);
+        let alike = first
+            .filter(|first| self.members(instances).all(|member| member.state_kind() == *first));
+        let faulty = self.has(instances, StateKind::Fault);
+        let state = if faulty { Some(StateKind::Fault) } else { alike };
+        self.tell_state(state.unwrap_or(self.state), ctx);
+    }
+
+    /// Tells that the group is in this state, unless that is known.
+    pub(crate) fn tell_state(&mut self, state: StateKind, ctx: &mut Context<'_>) {
+        let from = core::mem::replace(&mut self.state, state);
+        if from != state {
+            let news = News::GroupState { group: self.name.clone(), from, to: state };
+            ctx.out.push(Output::Notify(Event { instance: self.speaker.clone(), news }));
+        }
     }
 
     /// Brings the members together after one of them changed.

@@ -345,3 +345,43 @@ fn a_group_waits_for_a_member_that_has_not_started() {
     driver.run_for(M);
     assert_eq!(driver.states(), [StateKind::Master; 2]);
 }
+
+/// What is told of groups, without the name of who tells it.
+fn told_of_groups(driver: &mut Driver) -> Vec<String> {
+    let lines = driver.take_lines().into_iter();
+    lines.filter_map(|line| line.split_once("sync group ").map(|(_, told)| told.into())).collect()
+}
+
+#[test]
+fn the_state_of_a_group_is_told_once_after_all_of_its_members_have_it() {
+    let second = InstanceConfig {
+        addresses: vec![VirtualAddress::new(ip("10.0.0.101"))],
+        tracks: vec![track("check", 0)],
+        vrid: Vrid::new(52).expect("a vrid"),
+        ..v2()
+    };
+    let second = InstanceConfig { name: InstanceName::new("VI_2"), ..second };
+    let members = ["VI_1", "VI_2"].map(InstanceName::new).to_vec();
+    let name = GroupName::new("VG");
+    let group = GroupConfig { name, members, tracks: vec![], tracking_weight: false };
+    let mut driver = Driver::unconfigured();
+    driver.configure(vec![v2(), second.clone()], vec![group.clone()]);
+    assert_eq!(told_of_groups(&mut driver), [""; 0], "one member waits for its tracker");
+    driver.tracker("check", TrackerValue::Up);
+    assert_eq!(told_of_groups(&mut driver), ["VG: init -> backup"]);
+    driver.run_for(M);
+    let lines: Vec<_> = driver.log.iter().map(|(_, output)| output.to_string()).collect();
+    let last = lines.iter().rposition(|line| line.contains(": backup -> master")).expect("it is");
+    assert!(lines[last].starts_with("VI_1: sync group VG"), "after the members: {lines:?}");
+    assert_eq!(told_of_groups(&mut driver), ["VG: backup -> master"]);
+    driver.configure(vec![v2(), second.clone()], vec![group]);
+    assert_eq!(told_of_groups(&mut driver), [""; 0], "a reload changes nothing of it");
+    driver.tracker("check", TrackerValue::Down);
+    assert_eq!(told_of_groups(&mut driver), ["VG: master -> fault"]);
+    driver.tracker("check", TrackerValue::Up);
+    assert_eq!(told_of_groups(&mut driver), ["VG: fault -> backup"]);
+    driver.handle(Input::Shutdown);
+    let lines = driver.take_lines();
+    let told = lines.last().expect("it tells");
+    assert!(told.ends_with("VI_1: sync group VG: backup -> init"), "{lines:?}");
+}

@@ -451,3 +451,17 @@ fn an_advert_that_is_late_by_a_whole_interval_is_sent_once() {
     let late = at(M) + SECOND * 2;
     assert_eq!(driver.adverts(), [(late, 100), (late + SECOND, 100)]);
 }
+
+#[test]
+fn a_lower_master_is_told_each_time_if_somebody_wants_to_know() {
+    for (wanted, count) in [(true, 3), (false, 0)] {
+        let mut driver = master(InstanceConfig { tells_lower_priority: wanted, ..v2() });
+        for _ in 0..3 {
+            driver.hear("10.0.0.1", 50);
+            driver.hear("10.0.0.1", 50);
+            driver.run_for(SECOND);
+        }
+        let told = driver.news().iter().filter(|(_, name)| *name == "lower-priority").count();
+        assert_eq!(told, count, "of adverts that come in a heap the first");
+    }
+}

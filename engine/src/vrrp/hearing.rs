@@ -194,6 +194,10 @@ impl Instance {
     fn on_lower_in_master(&mut self, ctx: &mut Context<'_>, heard: Accepted) {
         let State::Master(master) = &mut self.state else { return };
         let asserts = master.rivals.heard(ctx.now, heard.source, heard.interval.duration());
+        if self.config.tells_lower_priority && asserts.is_some() {
+            let (peer, priority) = (heard.source, heard.priority);
+            self.notify(ctx, News::LowerPriority { peer, priority });
+        }
         match self.config.rules.lower_priority {
             LowerPriorityRule::Assert => self.assert(ctx),
             LowerPriorityRule::Silent => {}

@@ -22,7 +22,7 @@ const KINDS: [(&str, bool); 6] = [
 
 /// Names of [`vipd_engine::News`] and, after `mismatch/`, of [`vipd_engine::Mismatch`]. A change of
 /// state is expected by `enters`.
-pub(super) const EVENTS: [&str; 28] = [
+pub(super) const EVENTS: [&str; 30] = [
     "mismatch/version",
     "mismatch/interval",
     "mismatch/authentication-type",
@@ -51,6 +51,8 @@ pub(super) const EVENTS: [&str; 28] = [
     "send-refused",
     "ordered",
     "yield-over",
+    "group-state",
+    "lower-priority",
 ];
 
 /// Reads one `[[expect]]`.

@@ -300,7 +300,9 @@ impl View {
             | News::LeftoverAddress(_)
             | News::AddressLost(_)
             | News::Ordered(_)
-            | News::YieldOver => {}
+            | News::YieldOver
+            | News::GroupState { .. }
+            | News::LowerPriority { .. } => {}
         }
     }
 
