@@ -4,10 +4,11 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use vipd_engine::Profile;
+use vipd_engine::config::GroupConfig;
 
 use crate::diagnostics::{Sources, Span};
 use crate::keywords::{Keyword, Place, Show};
-use crate::meaning::{Draft, Origins, Settled};
+use crate::meaning::{Draft, GroupDraft, Origins, Placed, Settled};
 
 /// Every value of a configuration and where it comes from; serialises to one JSON object.
 ///
@@ -75,19 +76,21 @@ impl Page<'_> {
     }
 
     fn groups(&self, settled: &Settled) -> Value {
-        let one = |group: &crate::meaning::Placed<vipd_engine::config::GroupConfig>| {
+        let drafts = &self.draft.groups;
+        let one = |(group, draft): (&Placed<GroupConfig>, &Placed<GroupDraft>)| {
             let show = |show: Show| match show {
                 Show::Group(value) => Some(value(&group.value)),
+                Show::GroupNotify(value) => Some(value(&draft.value.notify)),
                 _ => None,
             };
             let values = self.values(&[Place::SyncGroup], &group.origins, false, show);
             self.block(group.value.name.as_str(), &group.origins, values)
         };
-        settled.groups.iter().map(one).collect()
+        settled.groups.iter().zip(drafts).map(one).collect()
     }
 
     fn scripts(&self) -> Value {
-        let one = |script: &crate::meaning::Placed<crate::trackers::Script>| {
+        let one = |script: &Placed<crate::trackers::Script>| {
             let show = |show: Show| match show {
                 Show::Script(value) => Some(value(&script.value)),
                 _ => None,
@@ -99,7 +102,7 @@ impl Page<'_> {
     }
 
     fn files(&self) -> Value {
-        let one = |file: &crate::meaning::Placed<crate::trackers::TrackedFile>| {
+        let one = |file: &Placed<crate::trackers::TrackedFile>| {
             let show = |show: Show| match show {
                 Show::File(value) => Some(value(&file.value)),
                 _ => None,
@@ -111,7 +114,7 @@ impl Page<'_> {
     }
 
     fn processes(&self) -> Value {
-        let one = |process: &crate::meaning::Placed<crate::trackers::TrackedProcess>| {
+        let one = |process: &Placed<crate::trackers::TrackedProcess>| {
             let show = |show: Show| match show {
                 Show::Process(value) => Some(value(&process.value)),
                 _ => None,
@@ -123,7 +126,7 @@ impl Page<'_> {
     }
 
     fn virtual_servers(&self) -> Value {
-        let one = |placed: &crate::meaning::Placed<crate::meaning::ServerDraft>| {
+        let one = |placed: &Placed<crate::meaning::ServerDraft>| {
             let server = &placed.value.config;
             let show = |show: Show| match show {
                 Show::VirtualServer(value) => Some(value(server)),
@@ -142,7 +145,7 @@ impl Page<'_> {
     fn real_server(
         &self,
         real: &crate::director::RealServer,
-        placed: &crate::meaning::Placed<crate::meaning::RealDraft>,
+        placed: &Placed<crate::meaning::RealDraft>,
     ) -> Value {
         let show = |show: Show| match show {
             Show::RealServer(value) => Some(value(real)),

@@ -118,9 +118,6 @@ fn read<T>(
     }
     let mut settled = meaning::settle(&mut draft, options.profile, &mut found);
     let report = Report { sources: document.sources, diagnostics: found };
-    let notify = settled.instances.iter().filter(|instance| !instance.notify.is_empty());
-    let notify =
-        notify.map(|instance| (instance.config.name.clone(), instance.notify.clone())).collect();
     let Some(config) = settled.config.take().filter(|_| !report.diagnostics.has_errors()) else {
         return Err(Box::new(report));
     };
@@ -129,7 +126,7 @@ fn read<T>(
         config: Arc::new(config),
         report,
         trackers: draft.trackers(),
-        notify,
+        notify: settled.notify,
         process: draft.globals.process,
         mail: draft.globals.mail,
         virtual_servers: draft.virtual_servers.into_iter().map(|one| one.value.config).collect(),

@@ -1,16 +1,34 @@
-//! What a configuration wants to be run when a virtual router changes its state. The engine tells
-//! of the change; a driver runs the scripts.
+//! What a configuration wants to be run, and written, when a virtual router or a sync group changes
+//! its state. The engine tells of the change; a driver does it.
 
 use std::collections::BTreeMap;
 
-use vipd_engine::InstanceName;
+use vipd_engine::{GroupName, InstanceName};
 
 use crate::trackers::ScriptUser;
 
-/// The scripts of each virtual router that has any.
-pub type Notify = BTreeMap<InstanceName, NotifyScripts>;
+/// Everything that a file says of notification, mail excepted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notify {
+    /// The scripts of each virtual router that has any.
+    pub instances: BTreeMap<InstanceName, NotifyScripts>,
+    /// The scripts of each sync group that has any.
+    pub groups: BTreeMap<GroupName, NotifyScripts>,
+    /// Named pipes that are told of everything.
+    pub fifos: Vec<Fifo>,
+    /// They are told of every state again after a reload (`fifo_write_vrrp_states_on_reload`).
+    pub states_on_reload: bool,
+}
 
-/// What one virtual router wants to be run.
+impl Notify {
+    /// Every script in it.
+    pub fn scripts(&self) -> impl Iterator<Item = &NotifyScript> {
+        let own = self.instances.values().chain(self.groups.values());
+        own.flat_map(NotifyScripts::all).chain(self.fifos.iter().filter_map(Fifo::script))
+    }
+}
+
+/// What one virtual router or sync group wants to be run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NotifyScripts {
     /// When it becomes master (`notify_master`).
@@ -21,9 +39,17 @@ pub struct NotifyScripts {
     pub fault: Option<NotifyScript>,
     /// When it is stopped (`notify_stop`).
     pub stop: Option<NotifyScript>,
-    /// At each of these, with `INSTANCE`, the name, the new state and the priority behind its own
-    /// arguments (`notify`).
+    /// When a reload takes it away (`notify_deleted` with a command).
+    pub deleted: Option<NotifyScript>,
+    /// That is told as `DELETED`, and not as `FAULT` (`notify_deleted`).
+    pub says_deleted: bool,
+    /// When it hears a lower master as master (`notify_master_rx_lower_pri`).
+    pub lower_priority: Option<NotifyScript>,
+    /// At each state, with `INSTANCE` or `GROUP`, the name, the new state and the priority behind
+    /// its own arguments (`notify`).
     pub any: Option<NotifyScript>,
+    /// Changes of the priority are written to the named pipes (`notify_priority_changes`).
+    pub priority_changes: Option<bool>,
 }
 
 impl NotifyScripts {
@@ -35,8 +61,8 @@ impl NotifyScripts {
 
     /// Each of them.
     pub fn all(&self) -> impl Iterator<Item = &NotifyScript> {
-        let Self { master, backup, fault, stop, any } = self;
-        [master, backup, fault, stop, any].into_iter().flatten()
+        let Self { master, backup, fault, stop, deleted, lower_priority, any, .. } = self;
+        [master, backup, fault, stop, deleted, lower_priority, any].into_iter().flatten()
     }
 }
 
@@ -47,4 +73,23 @@ pub struct NotifyScript {
     pub command: String,
     /// Who runs it; `script_user` if `None`.
     pub user: Option<ScriptUser>,
+}
+
+/// A named pipe, and a script that reads it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fifo {
+    /// Its path; nothing to write to if it is empty.
+    pub path: String,
+    /// Whose it is, if it has to be made; root's if `None`.
+    pub owner: Option<ScriptUser>,
+    /// Started with the path as its last argument.
+    pub script: Option<NotifyScript>,
+}
+
+impl Fifo {
+    /// The script, if there is one.
+    #[must_use]
+    pub const fn script(&self) -> Option<&NotifyScript> {
+        self.script.as_ref()
+    }
 }

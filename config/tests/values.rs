@@ -229,7 +229,7 @@ fn a_notify_script_is_one_word_with_its_arguments_and_then_who_runs_it() {
                 notify_master \"/bin/m.sh up now\" www adm\nnotify /bin/any.sh www:adm\n\
                 virtual_ipaddress {\n10.0.0.100\n}\n}\n";
     let loaded = load_as(Profile::DropIn, text);
-    let scripts = &loaded.notify[&InstanceName::new("VI_1")];
+    let scripts = &loaded.notify.instances[&InstanceName::new("VI_1")];
     let user = Some(ScriptUser { user: "www".into(), group: Some("adm".into()) });
     let command =
         |command: &str| Some(NotifyScript { command: command.into(), user: user.clone() });
@@ -239,6 +239,58 @@ fn a_notify_script_is_one_word_with_its_arguments_and_then_who_runs_it() {
         ..NotifyScripts::default()
     };
     assert_eq!(*scripts, expected);
+}
+
+#[test]
+fn groups_have_scripts_too_and_pipes_are_told_of_everything() {
+    let instance = |name: &str, more: &str| {
+        let (vrid, own) = (name.len(), name.len());
+        format!(
+            "vrrp_instance {name} {{\ninterface eth0\nvirtual_router_id {vrid}\n{more}\n\
+             virtual_ipaddress {{\n10.0.0.{own}\n}}\n}}\n"
+        )
+    };
+    let text = "global_defs {\nnotify_fifo /run/all\nnotify_fifo_script \"/bin/read it\" www\n\
+                vrrp_notify_fifo /run/vrrp www adm\nfifo_write_vrrp_states_on_reload\n}\n\
+                vrrp_sync_group VG {\ngroup {\nA\nBB\n}\nnotify_master /bin/g\nnotify /bin/any\n\
+                notify_priority_changes\n}\n"
+        .to_string();
+    let single = "notify_deleted\nnotify_master_rx_lower_pri /bin/lower";
+    let text = text
+        + &instance("A", "notify_deleted /bin/gone")
+        + &instance("BB", "notify_priority_changes off")
+        + &instance("CCC", single);
+    let loaded = load_as(Profile::DropIn, &text);
+    let notify = &loaded.notify;
+    let group = notify.groups.values().next().expect("a group with scripts");
+    assert_eq!(group.master.as_ref().map(|one| one.command.as_str()), Some("/bin/g"));
+    let [all, vrrp] = &notify.fifos[..] else { panic!("two pipes") };
+    assert_eq!((all.path.as_str(), vrrp.path.as_str()), ("/run/all", "/run/vrrp"));
+    assert_eq!(all.script().map(|one| one.command.as_str()), Some("/bin/read it"));
+    let owner = ScriptUser { user: "www".into(), group: Some("adm".into()) };
+    assert_eq!((&vrrp.owner, &vrrp.script), (&Some(owner), &None));
+    assert!(notify.states_on_reload);
+    let of = |name: &str| notify.instances.get(&InstanceName::new(name));
+    let a = of("A").expect("it has scripts");
+    assert!(a.says_deleted && a.priority_changes == Some(true), "its group says so");
+    assert_eq!(a.deleted.as_ref().map(|one| one.command.as_str()), Some("/bin/gone"));
+    assert_eq!(of("BB"), None, "it says otherwise");
+    let c = of("CCC").expect("it has a script");
+    assert!(c.says_deleted && c.deleted.is_none() && c.priority_changes.is_none());
+    assert!(loaded.config.instances().iter().all(|one| one.tells_lower_priority), "for the pipes");
+    assert_eq!(notify.scripts().count(), 5);
+}
+
+#[test]
+fn a_script_without_its_pipe_and_one_pipe_twice_are_warned_about() {
+    let said = |lines: &str| {
+        let loaded = load_as(Profile::DropIn, &format!("global_defs {{\n{lines}\n}}\n"));
+        (loaded.notify.fifos.len(), loaded.report.to_string())
+    };
+    let (count, report) = said("vrrp_notify_fifo_script /bin/read");
+    assert!(count == 0 && report.contains("there is no `vrrp_notify_fifo`"), "{report}");
+    let (count, report) = said("notify_fifo /run/a\nvrrp_notify_fifo /run/a");
+    assert!(count == 1 && report.contains("it is written to once"), "{report}");
 }
 
 #[test]

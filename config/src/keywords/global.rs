@@ -6,7 +6,7 @@ use vipd_engine::rules::{ChecksumForm, LowerPriorityRule, OwnerRule};
 use super::Effect::{Aside, Kernel, Mastership};
 use super::Standing::{ActedOn, Checked, Dead, NotBuilt};
 use super::{Effect, Keyword, Place, Show, Since};
-use crate::meaning::{Draft, Globals, Line, global, seconds, shared};
+use crate::meaning::{Draft, Globals, Line, global, notify, seconds, shared};
 
 type Reader = fn(&mut Draft, &mut Line<'_>);
 
@@ -34,6 +34,14 @@ const fn mail(
 
 const fn unbuilt(name: &'static str, arguments: &'static str, effect: Effect) -> Keyword {
     Keyword::new(Place::GlobalDefs, name, arguments, "", NotBuilt(effect))
+}
+
+const fn fifo(name: &'static str, show: fn(&Globals) -> serde_json::Value) -> Keyword {
+    acted(name, "PATH [USER [GROUP]]", "none", notify::fifo, show)
+}
+
+const fn fifo_script(name: &'static str, show: fn(&Globals) -> serde_json::Value) -> Keyword {
+    acted(name, "COMMAND [USER [GROUP]]", "none", notify::fifo_script, show)
 }
 
 pub(super) const GLOBAL_DEFS: &[Keyword] = &[
@@ -174,14 +182,18 @@ pub(super) const GLOBAL_DEFS: &[Keyword] = &[
     unbuilt("rs_init_notifies", "", Aside),
     unbuilt("checker_log_all_failures", "[BOOL]", Aside),
     // Notification.
-    unbuilt("notify_fifo", "PATH", Aside),
-    unbuilt("notify_fifo_script", "COMMAND", Aside),
-    unbuilt("vrrp_notify_fifo", "PATH", Aside),
-    unbuilt("vrrp_notify_fifo_script", "COMMAND", Aside),
+    fifo("notify_fifo", |g| notify::show_fifo(&g.fifos[0])),
+    fifo_script("notify_fifo_script", |g| notify::show(g.fifos[0].script())),
+    fifo("vrrp_notify_fifo", |g| notify::show_fifo(&g.fifos[1])),
+    fifo_script("vrrp_notify_fifo_script", |g| notify::show(g.fifos[1].script())),
     unbuilt("lvs_notify_fifo", "PATH", Aside),
     unbuilt("lvs_notify_fifo_script", "COMMAND", Aside),
-    unbuilt("fifo_write_vrrp_states_on_reload", "", Aside),
-    unbuilt("vrrp_notify_priority_changes", "[BOOL]", Aside),
+    acted("fifo_write_vrrp_states_on_reload", "", "off", notify::states_on_reload, |g| {
+        json!(g.states_on_reload)
+    }),
+    acted("vrrp_notify_priority_changes", "[BOOL]", "off", notify::all_priority_changes, |g| {
+        json!(g.priority_changes)
+    }),
     unbuilt("startup_script", "COMMAND", Aside),
     unbuilt("startup_script_timeout", "SECONDS", Aside),
     unbuilt("shutdown_script", "COMMAND", Aside),

@@ -11,6 +11,7 @@ use crate::meaning::{
     Draft, Instance, Line, group, instance, notify, seconds, shared, show_addresses, show_peers,
     show_tracks,
 };
+use crate::notify::NotifyScripts;
 
 type Reader = fn(&mut Draft, &mut Line<'_>);
 
@@ -130,10 +131,20 @@ pub(super) const VRRP_INSTANCE: &[Keyword] = &[
     notified("notify_backup", notify::backup, |i| notify::show(i.notify.backup.as_ref())),
     notified("notify_fault", notify::fault, |i| notify::show(i.notify.fault.as_ref())),
     notified("notify_stop", notify::stop, |i| notify::show(i.notify.stop.as_ref())),
-    unbuilt("notify_deleted", "COMMAND [USER [GROUP]]", Aside),
-    unbuilt("notify_master_rx_lower_pri", "COMMAND [USER [GROUP]]", Aside),
+    acted("notify_deleted", "[COMMAND [USER [GROUP]]]", "off", notify::deleted, |i| {
+        match &i.notify.deleted {
+            Some(script) => json!(script.command),
+            None => json!(i.notify.says_deleted),
+        }
+    }),
+    notified("notify_master_rx_lower_pri", notify::lower_priority, |i| {
+        notify::show(i.notify.lower_priority.as_ref())
+    }),
     notified("notify", notify::any, |i| notify::show(i.notify.any.as_ref())),
-    unbuilt("notify_priority_changes", "[BOOL]", Aside),
+    acted("notify_priority_changes", "[BOOL]", "off", notify::priority_changes, |i| {
+        json!(i.notify.priority_changes.unwrap_or(false))
+    })
+    .inherits("vrrp_notify_priority_changes"),
     unbuilt("smtp_alert", "[BOOL]", Aside),
     acted("use_vmac", "[NAME]", "off", instance::use_vmac, |i| {
         json!(i.config.virtual_mac.as_ref().map(|mac| mac.interface.as_str()))
@@ -248,6 +259,14 @@ const fn grouped(name: &'static str, arguments: &'static str, standing: Standing
     Keyword::new(Place::SyncGroup, name, arguments, "", standing)
 }
 
+const fn group_notified(
+    name: &'static str,
+    read: fn(&mut Draft, &mut Line<'_>),
+    show: fn(&NotifyScripts) -> Value,
+) -> Keyword {
+    grouped(name, "COMMAND [USER [GROUP]]", ActedOn).reads(read).shows(Show::GroupNotify(show))
+}
+
 const fn shown(row: Keyword, show: fn(&GroupConfig) -> Value) -> Keyword {
     row.shows(Show::Group(show))
 }
@@ -277,12 +296,14 @@ pub(super) const SYNC_GROUP: &[Keyword] = &[
         |g| show_tracks(&g.tracks, true),
     ),
     grouped("track_bfd", "{ BFD }", NotBuilt(Mastership)).lists(None),
-    grouped("notify_master", "COMMAND [USER [GROUP]]", NotBuilt(Aside)),
-    grouped("notify_backup", "COMMAND [USER [GROUP]]", NotBuilt(Aside)),
-    grouped("notify_fault", "COMMAND [USER [GROUP]]", NotBuilt(Aside)),
-    grouped("notify_stop", "COMMAND [USER [GROUP]]", NotBuilt(Aside)),
-    grouped("notify", "COMMAND [USER [GROUP]]", NotBuilt(Aside)),
-    grouped("notify_priority_changes", "[BOOL]", NotBuilt(Aside)),
+    group_notified("notify_master", notify::master, |n| notify::show(n.master.as_ref())),
+    group_notified("notify_backup", notify::backup, |n| notify::show(n.backup.as_ref())),
+    group_notified("notify_fault", notify::fault, |n| notify::show(n.fault.as_ref())),
+    group_notified("notify_stop", notify::stop, |n| notify::show(n.stop.as_ref())),
+    group_notified("notify", notify::any, |n| notify::show(n.any.as_ref())),
+    grouped("notify_priority_changes", "[BOOL]", ActedOn)
+        .reads(notify::priority_changes)
+        .shows(Show::GroupNotify(|n| json!(n.priority_changes))),
     grouped("smtp_alert", "[BOOL]", NotBuilt(Aside)),
     shown(grouped("sync_group_tracking_weight", "", ActedOn).reads(group::tracking_weight), |g| {
         json!(g.tracking_weight)

@@ -17,6 +17,7 @@ use vipd_engine::config::{GroupConfig, Peer, VirtualAddress};
 
 use crate::director::{RealServer, TcpCheck, VirtualServer};
 use crate::meaning::{Draft, Globals, Instance, Line, TrackDraft};
+use crate::notify::NotifyScripts;
 use crate::trackers::{Script, TrackedFile, TrackedProcess};
 
 pub use page::page;
@@ -405,6 +406,7 @@ pub(crate) enum Show {
     Globals(fn(&Globals) -> Value),
     Instance(fn(&Instance) -> Value),
     Group(fn(&GroupConfig) -> Value),
+    GroupNotify(fn(&NotifyScripts) -> Value),
     Script(fn(&Script) -> Value),
     File(fn(&TrackedFile) -> Value),
     Process(fn(&TrackedProcess) -> Value),

@@ -13,7 +13,7 @@ use super::track::TrackDraft;
 use crate::diagnostics::Span;
 use crate::director::{Mail, VirtualServer};
 use crate::keywords::Place;
-use crate::notify::NotifyScripts;
+use crate::notify::{Fifo, NotifyScripts};
 use crate::process::Process;
 use crate::trackers::{Script, ScriptUser, TrackedFile, TrackedProcess, Trackers};
 
@@ -114,6 +114,20 @@ impl Draft {
         }
     }
 
+    /// The notify scripts of the open instance or sync group.
+    pub fn notify(&mut self, place: Place) -> &mut NotifyScripts {
+        if place == Place::SyncGroup {
+            &mut self.group().notify
+        } else {
+            &mut self.instance().notify
+        }
+    }
+
+    /// The named pipe that this keyword is about.
+    pub fn fifo(&mut self, keyword: &str) -> &mut Fifo {
+        &mut self.globals.fifos[usize::from(keyword.starts_with("vrrp_"))]
+    }
+
     /// The settings that `global_defs` and an instance have in common.
     pub fn shared(&mut self, place: Place) -> &mut Shared {
         if place == Place::GlobalDefs {
@@ -181,6 +195,10 @@ pub(crate) struct Globals {
     pub startup_delay: Duration,
     pub vmac_prefix: Option<String>,
     pub process: Process,
+    /// `notify_fifo` and `vrrp_notify_fifo`.
+    pub fifos: [Fifo; 2],
+    pub states_on_reload: bool,
+    pub priority_changes: bool,
 }
 
 impl Globals {
@@ -289,6 +307,7 @@ pub(crate) struct InstanceDraft {
 pub(crate) struct GroupDraft {
     pub config: GroupConfig,
     pub tracks: Vec<TrackDraft>,
+    pub notify: NotifyScripts,
 }
 
 impl GroupDraft {
@@ -299,7 +318,7 @@ impl GroupDraft {
             tracks: Vec::new(),
             tracking_weight: false,
         };
-        Self { config, tracks: Vec::new() }
+        Self { config, tracks: Vec::new(), notify: NotifyScripts::default() }
     }
 }
 

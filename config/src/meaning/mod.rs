@@ -25,7 +25,7 @@ mod transport;
 mod value;
 mod walk;
 
-pub(crate) use draft::{Draft, Globals, Origins, Placed, RealDraft, ServerDraft};
+pub(crate) use draft::{Draft, Globals, GroupDraft, Origins, Placed, RealDraft, ServerDraft};
 pub(crate) use line::{Line, MOST_FINDINGS};
 pub(crate) use settle::{Instance, Settled, settle};
 pub(crate) use show::{seconds, show_addresses, show_peers, show_tracks, show_weight};

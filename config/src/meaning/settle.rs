@@ -12,9 +12,9 @@ use vipd_engine::{
 use super::draft::{AuthType, Draft, GroupDraft, InstanceDraft, Origins, Placed, State};
 use super::line::adjusted_severity;
 use super::transport::{at, family, transport};
-use super::{advice, notes};
+use super::{advice, notes, notify};
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::notify::NotifyScripts;
+use crate::notify::{Notify, NotifyScripts};
 
 /// An instance as the engine has it, and what only the file says.
 #[derive(Clone, Debug)]
@@ -35,6 +35,7 @@ pub(crate) struct Settled {
     pub config: Option<Config>,
     pub instances: Vec<Instance>,
     pub groups: Vec<Placed<GroupConfig>>,
+    pub notify: Notify,
 }
 
 /// Fills in every default and asks the engine for its rules.
@@ -54,6 +55,7 @@ pub(crate) fn settle(draft: &mut Draft, profile: Profile, found: &mut Diagnostic
         })
         .collect();
     notes::checked_only(draft, found);
+    notify::check(draft, found);
     let configs = instances.iter().map(|instance| instance.config.clone()).collect();
     let group_configs = groups.iter().map(|group| group.value.clone()).collect();
     let config = Config::new(configs, group_configs, draft.globals.startup_delay);
@@ -62,7 +64,8 @@ pub(crate) fn settle(draft: &mut Draft, profile: Profile, found: &mut Diagnostic
             found.push(advice::diagnostic(error, draft));
         }
     });
-    Settled { config: config.ok(), instances, groups }
+    let notify = notify::settled(draft, &instances);
+    Settled { config: config.ok(), instances, groups, notify }
 }
 
 /// Whether an error only follows from an instance that was left out for its own mistakes.
@@ -143,12 +146,15 @@ impl Settling<'_> {
         if let Some(accept) = instance.accept {
             config.rules.accept = accept;
         }
+        let notify = notify::of_instance(draft, instance);
+        let fifos = globals.fifos.iter().any(|fifo| !fifo.path.is_empty());
+        config.tells_lower_priority = fifos || notify.lower_priority.is_some();
         notes::open_unicast(&config, &self.placed.origins, self.found);
         let origins = self.origins(family);
         Some(Instance {
             state: instance.state.unwrap_or_default(),
             strict,
-            notify: instance.notify.clone(),
+            notify,
             skip_check: instance
                 .shared
                 .skip_check
