@@ -64,6 +64,12 @@ impl NotifyScripts {
         let Self { master, backup, fault, stop, deleted, lower_priority, any, .. } = self;
         [master, backup, fault, stop, deleted, lower_priority, any].into_iter().flatten()
     }
+
+    /// The same, to be changed.
+    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut NotifyScript> {
+        let Self { master, backup, fault, stop, deleted, lower_priority, any, .. } = self;
+        [master, backup, fault, stop, deleted, lower_priority, any].into_iter().flatten()
+    }
 }
 
 /// A command and who runs it.

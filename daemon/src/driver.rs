@@ -386,10 +386,10 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
         let status = self.engine.status();
         let mut instances = status.instances();
         let whose = instances.find(|instance| instance.config().name == event.instance);
-        if let Some(priority) = whose.map(|instance| instance.priority()) {
-            // It ends only after us.
-            let _ = listener.send(notify::Told::Event(event, priority));
-        }
+        // One that was stopped and held nothing is gone already.
+        let priority = whose.map(|instance| instance.priority());
+        // It ends only after us.
+        let _ = listener.send(notify::Told::Event(event, priority));
     }
 
     fn ended(&self) -> Option<Ended> {

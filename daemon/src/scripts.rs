@@ -4,6 +4,8 @@
 //!
 //! A question is a line, an answer is a line, both JSON. What the helper does is in `helper`.
 
+mod command;
+mod fifos;
 mod helper;
 mod permitted;
 
@@ -11,20 +13,20 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::{mpsc, oneshot};
-use tracing::error;
+use tracing::{error, warn};
 use vipd_config::Loaded;
 use vipd_config::trackers::ScriptUser;
 
 use crate::systemd::VARIABLES;
 
 pub use helper::serve;
-use permitted::Permitted;
 
 use crate::reload::Source;
 
@@ -114,7 +116,7 @@ impl Helper {
             answered.askers.clear();
             answered.over = true;
         });
-        Ok(Scripts { questions, waiting, used: false, _child: Arc::new(self.0) })
+        Ok(Scripts { questions, waiting, used: Arc::default(), _child: Arc::new(self.0) })
     }
 }
 
@@ -133,24 +135,48 @@ pub struct Scripts {
     questions: mpsc::Sender<String>,
     waiting: Waiting,
     /// The helper was told of scripts.
-    used: bool,
+    used: Arc<AtomicBool>,
     /// Its pipe is closed with the last of us, and then it ends.
     _child: Arc<Child>,
 }
 
 impl Scripts {
-    /// The file has these scripts from now on: the helper is told to read it. As long as there was
-    /// none, it is left alone.
+    /// The file has these scripts and named pipes from now on: the helper is told to read it. As long
+    /// as there were none, it is left alone.
     pub async fn configure(&mut self, loaded: &Loaded) {
-        self.used |= !Permitted::of(loaded).is_empty();
-        if self.used {
-            // If it cannot be told, it has ended, and that is said elsewhere.
-            let _ = self.questions.send(format!("{}\n", json!({ "configure": true }))).await;
+        if permitted::are_needed(loaded) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+        if self.used.load(Ordering::Relaxed) {
+            self.tell(&json!({ "configure": true })).await;
+        }
+    }
+
+    /// Writes a line to every named pipe, behind what was written before.
+    pub async fn write(&self, line: &str) {
+        self.tell(&json!({ "line": format!("{line}\n") })).await;
+    }
+
+    /// Closes the named pipes and ends what reads them. Nothing is written any more.
+    pub async fn finish(&self) {
+        if self.used.load(Ordering::Relaxed) {
+            self.ask(json!({ "finish": true })).await;
         }
     }
 
     /// Runs one and waits for its end. If the helper is gone, that is a failure.
     pub async fn run(&self, script: &Script) -> Outcome {
+        let question = json!({
+            "command": script.command,
+            "arguments": script.arguments,
+            "user": script.user.as_ref().map(|user| &user.user),
+            "group": script.user.as_ref().and_then(|user| user.group.as_ref()),
+            "timeout_ms": u64::try_from(script.timeout.as_millis()).unwrap_or(u64::MAX),
+        });
+        self.ask(question).await
+    }
+
+    async fn ask(&self, mut question: Value) -> Outcome {
         let (asker, outcome) = oneshot::channel();
         let number = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -161,24 +187,24 @@ impl Scripts {
             }
             number
         };
-        let question = json!({
-            "number": number,
-            "command": script.command,
-            "arguments": script.arguments,
-            "user": script.user.as_ref().map(|user| &user.user),
-            "group": script.user.as_ref().and_then(|user| user.group.as_ref()),
-            "timeout_ms": u64::try_from(script.timeout.as_millis()).unwrap_or(u64::MAX),
-        });
-        // If it cannot be asked, nobody answers.
-        let _ = self.questions.send(format!("{question}\n")).await;
+        question["number"] = json!(number);
+        self.tell(&question).await;
         let gone = || Outcome { good: false, said: "nobody runs scripts any more".to_string() };
         outcome.await.unwrap_or_else(|_| gone())
+    }
+
+    async fn tell(&self, question: &Value) {
+        // If it cannot be told, it has ended, and that is said elsewhere.
+        let _ = self.questions.send(format!("{question}\n")).await;
     }
 }
 
 fn answer(waiting: &Waiting, line: &str) {
     let Ok(answer) = serde_json::from_str::<Value>(line) else { return };
-    let Some(number) = answer["number"].as_u64() else { return };
+    let Some(number) = answer["number"].as_u64() else {
+        warn!("{}", answer["said"].as_str().unwrap_or_default());
+        return;
+    };
     let asker = waiting.lock().unwrap_or_else(PoisonError::into_inner).askers.remove(&number);
     let good = answer["good"].as_bool().unwrap_or(false);
     let said = answer["said"].as_str().unwrap_or_default().to_string();

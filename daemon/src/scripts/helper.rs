@@ -1,16 +1,12 @@
-//! The helper's side: it runs what it is asked to if the file has it, each script in a process
-//! group of its own with a time limit, as the account that it is to have.
+//! The helper's side: it runs what it is asked to if the file has it, each script in a process group
+//! of its own with a time limit, and writes lines into named pipes.
 //!
-//! Until it is told of a file with scripts it only waits for its pipe: no runtime, hardly
-//! any memory. Accounts are looked up in /etc/passwd and /etc/group alone: a static program has no
-//! other way.
+//! Until it is told of a file with any of these it waits for its pipe, without a runtime and with
+//! hardly any memory.
 
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal, killpg};
@@ -18,19 +14,21 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
-use tokio::process::Command;
 use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use vipd_config::trackers::ScriptUser;
 
+use super::command;
+use super::fifos::Fifos;
 use super::permitted::Permitted;
 use crate::reload::Source;
 
-/// Who runs a script that names nobody, if there is such a user; else whoever we are.
-const DEFAULT_USER: &str = "keepalived_script";
 /// Answers that wait to be written.
 const WAITING_ANSWERS: usize = 64;
-
 /// Octets of the first question that are read before there is a runtime.
 const FIRST_READ: usize = 4096;
+/// How often a pipe that is full is tried again.
+const TRY_EVERY: Duration = Duration::from_millis(250);
 
 /// Serves standard input until it ends.
 ///
@@ -60,59 +58,90 @@ pub fn serve(source: &Source) -> io::Result<()> {
         });
         let input = pipe::Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?;
         let mut questions = BufReader::new(AsyncReadExt::chain(&begun[..], input)).lines();
-        let mut permitted = Permitted::default();
-        while let Some(line) = questions.next_line().await? {
-            let Ok(question) = serde_json::from_str::<Value>(&line) else { continue };
-            if question["configure"].as_bool() == Some(true) {
-                // One that cannot be used any more changes nothing.
-                permitted = source.load().map_or(permitted, |loaded| Permitted::of(&loaded));
-                continue;
+        let (permitted, fifos) = (Permitted::default(), Fifos::new(answers.clone()));
+        let mut serving = Serving { source, answers, permitted, fifos };
+        loop {
+            tokio::select! {
+                line = questions.next_line() => {
+                    let Some(line) = line? else { break };
+                    if let Ok(question) = serde_json::from_str::<Value>(&line) {
+                        serving.on_question(question).await;
+                    }
+                }
+                () = sleep(TRY_EVERY), if serving.fifos.is_full() => serving.fifos.try_again(),
             }
-            let safety = permitted.safety(&question);
-            let answers = answers.clone();
-            tokio::spawn(async move {
-                let ended = match safety {
-                    Some(only_safe) => run(&question, only_safe).await,
-                    None => Ok("not run: the file does not have it".to_string()),
-                };
-                let (good, said) = match ended {
-                    Ok(status) => (status.is_empty(), status),
-                    Err(error) => (false, error.to_string()),
-                };
-                let answer = json!({ "number": question["number"], "good": good, "said": said });
-                let _ = answers.send(answer).await;
-            });
         }
+        serving.fifos.close().await;
         // Nobody is left to answer. Scripts that run are killed as their tasks are dropped.
         Ok(())
     })
 }
 
+struct Serving<'a> {
+    source: &'a Source,
+    answers: mpsc::Sender<Value>,
+    permitted: Permitted,
+    fifos: Fifos,
+}
+
+impl Serving<'_> {
+    async fn on_question(&mut self, question: Value) {
+        if question["configure"].as_bool() == Some(true) {
+            // A file that cannot be used any more changes nothing.
+            if let Ok(loaded) = self.source.load() {
+                self.permitted.follow(&loaded);
+                self.fifos.configure(&loaded).await;
+            }
+        } else if let Some(line) = question["line"].as_str() {
+            self.fifos.write(line);
+        } else if question["finish"].as_bool() == Some(true) {
+            self.fifos.close().await;
+            self.answer(&question["number"], Ok(String::new())).await;
+        } else {
+            self.run(question);
+        }
+    }
+
+    fn run(&self, question: Value) {
+        let user = question["user"].as_str().map(|user| ScriptUser {
+            user: user.to_string(),
+            group: question["group"].as_str().map(str::to_string),
+        });
+        let safety = question["command"]
+            .as_str()
+            .and_then(|command| self.permitted.safety(command, user.as_ref()));
+        let (answers, number) = (self.answers.clone(), question["number"].clone());
+        tokio::spawn(async move {
+            let ended = match safety {
+                Some(only_safe) => run(&question, user.as_ref(), only_safe).await,
+                None => Ok("not run: the file does not have it".to_string()),
+            };
+            let _ = answers.send(answer(&number, ended)).await;
+        });
+    }
+
+    async fn answer(&self, number: &Value, ended: io::Result<String>) {
+        let _ = self.answers.send(answer(number, ended)).await;
+    }
+}
+
+fn answer(number: &Value, ended: io::Result<String>) -> Value {
+    let (good, said) = match ended {
+        Ok(status) => (status.is_empty(), status),
+        Err(error) => (false, error.to_string()),
+    };
+    json!({ "number": number, "good": good, "said": said })
+}
+
 /// Runs a script to its end. Answers with what was wrong, nothing if nothing was.
-async fn run(question: &Value, only_safe: bool) -> io::Result<String> {
-    let words = words(question["command"].as_str().unwrap_or_default());
-    let Some((program, arguments)) = words.split_first() else {
-        return Ok("there is no command".to_string());
-    };
-    let account = match question["user"].as_str() {
-        Some(user) => Some(account(user, question["group"].as_str())?),
-        None => account(DEFAULT_USER, None).ok(),
-    };
-    let is_root = account.is_none_or(|(user, _)| user == 0);
-    if only_safe && is_root {
-        others_cannot_replace(Path::new(program))?;
-    }
-    let mut command = Command::new(program);
+async fn run(question: &Value, user: Option<&ScriptUser>, only_safe: bool) -> io::Result<String> {
+    let line = question["command"].as_str().unwrap_or_default();
+    let mut command = command::prepare(line, user, only_safe)?;
     let more = question["arguments"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    command.args(arguments).args(more).process_group(0).kill_on_drop(true);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    if let Some((user, group)) = account {
-        command.uid(user).gid(group);
-    }
-    let mut running = command.spawn()?;
+    let mut running = command.args(more).spawn()?;
     let group = running.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
     let limit = Duration::from_millis(question["timeout_ms"].as_u64().unwrap_or_default());
-    let Ok(ended) = tokio::time::timeout(limit, running.wait()).await else {
+    let Ok(ended) = timeout(limit, running.wait()).await else {
         // Its children too, or a pipe of theirs would keep them.
         let _ = group.map(|group| killpg(group, Signal::SIGKILL));
         running.wait().await?;
@@ -120,84 +149,4 @@ async fn run(question: &Value, only_safe: bool) -> io::Result<String> {
     };
     let ended = ended?;
     Ok(if ended.success() { String::new() } else { ended.to_string() })
-}
-
-/// A command as a shell would split it, without anything else that a shell does.
-fn words(command: &str) -> Vec<String> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    let mut letters = command.chars();
-    while let Some(letter) = letters.next() {
-        match (letter, quote) {
-            ('\\', None | Some('"')) => {
-                word.get_or_insert_default().extend(letters.next());
-            }
-            (_, Some(open)) if letter == open => quote = None,
-            ('"' | '\'', None) => {
-                quote = Some(letter);
-                word.get_or_insert_default();
-            }
-            (_, None) if letter.is_whitespace() => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(letter),
-        }
-    }
-    words.extend(word);
-    words
-}
-
-/// The numbers of a user and a group; the user's own group unless one is named.
-fn account(user: &str, group: Option<&str>) -> io::Result<(u32, u32)> {
-    let unknown = |what, name| io::Error::other(format!("there is no {what} {name}"));
-    let passwd = fs::read_to_string("/etc/passwd")?;
-    let (id, own) = numbers(&passwd, user).ok_or_else(|| unknown("user", user))?;
-    match group {
-        None => Ok((id, own.ok_or_else(|| unknown("group of", user))?)),
-        Some(group) => {
-            let groups = fs::read_to_string("/etc/group")?;
-            let (group, _) = numbers(&groups, group).ok_or_else(|| unknown("group", group))?;
-            Ok((id, group))
-        }
-    }
-}
-
-/// The third and the fourth field of the line that begins with this name.
-fn numbers(table: &str, name: &str) -> Option<(u32, Option<u32>)> {
-    let mut rows = table.lines().map(|line| line.split(':'));
-    let mut fields = rows.find_map(|mut row| (row.next() == Some(name)).then_some(row))?;
-    let first = fields.nth(1)?.parse().ok()?;
-    Some((first, fields.next().and_then(|field| field.parse().ok())))
-}
-
-/// `enable_script_security`: what root runs, and every folder above it, is root's and nobody else
-/// may write to it.
-fn others_cannot_replace(program: &Path) -> io::Result<()> {
-    let real = fs::canonicalize(program)?;
-    for place in real.ancestors() {
-        let facts = fs::metadata(place)?;
-        let sticky = facts.is_dir() && facts.mode() & 0o1000 != 0;
-        if facts.uid() != 0 || (facts.mode() & 0o022 != 0 && !sticky) {
-            let place = place.display();
-            return Err(io::Error::other(format!("not run as root: others may change {place}")));
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_is_split_as_a_shell_would() {
-        assert_eq!(words("/usr/bin/killall -0  haproxy"), ["/usr/bin/killall", "-0", "haproxy"]);
-        assert_eq!(words(r#"a "b c" 'd "e' f\ g "" h"i""#), ["a", "b c", "d \"e", "f g", "", "hi"]);
-        assert_eq!(words("  "), [""; 0]);
-    }
-
-    #[test]
-    fn accounts_are_lines_of_two_tables() {
-        let passwd = "root:x:0:0:root:/root:/bin/sh\nwww:x:33:34::/:/bin/false\n";
-        assert_eq!(numbers(passwd, "www"), Some((33, Some(34))));
-        assert_eq!(numbers("adm:x:4:syslog\n", "adm"), Some((4, None)));
-        assert_eq!(numbers(passwd, "ww"), None);
-    }
 }

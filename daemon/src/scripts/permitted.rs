@@ -2,80 +2,96 @@
 //! that reads the network is not to be a way to run anything as anybody.
 
 use std::collections::BTreeSet;
+use std::mem;
 
-use serde_json::Value;
 use vipd_config::Loaded;
-use vipd_config::notify::NotifyScripts;
 use vipd_config::trackers::ScriptUser;
 
 /// A command as it stands in the file, its user and its group.
 type Entry = (String, Option<String>, Option<String>);
 
-/// The scripts of one file.
+/// The scripts of one file, and of the one before it: what a reload takes away is told of its end
+/// afterwards.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Permitted {
     entries: BTreeSet<Entry>,
+    before: BTreeSet<Entry>,
     /// None that somebody else may change is run as root (`enable_script_security`).
     only_safe: bool,
 }
 
 impl Permitted {
-    /// Those of this one.
-    #[must_use]
-    pub fn of(loaded: &Loaded) -> Self {
+    /// Those of this one from now on.
+    pub fn follow(&mut self, loaded: &Loaded) {
         let trackers = &loaded.trackers;
         let tracked = trackers.scripts.iter().map(|script| (&script.command, &script.user));
-        let notified = loaded.notify.values().flat_map(NotifyScripts::all);
-        let notified = notified.map(|script| (&script.command, &script.user));
+        let notified = loaded.notify.scripts().map(|script| (&script.command, &script.user));
         let entry = |(command, user): (&String, &Option<ScriptUser>)| {
-            let user = user.as_ref().or(trackers.script_user.as_ref());
-            let group = user.and_then(|user| user.group.clone());
-            (command.clone(), user.map(|user| user.user.clone()), group)
+            entry(command, user.as_ref().or(trackers.script_user.as_ref()))
         };
         let entries = tracked.chain(notified).map(entry).collect();
-        Self { entries, only_safe: trackers.script_security }
+        self.before = mem::replace(&mut self.entries, entries);
+        self.only_safe = trackers.script_security;
     }
 
-    /// Whether there is none.
+    /// Whether it must be safe from others; `None` if it is not to be run at all.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    pub fn safety(&self, command: &str, user: Option<&ScriptUser>) -> Option<bool> {
+        let entry = entry(command, user);
+        let known = self.entries.contains(&entry) || self.before.contains(&entry);
+        known.then_some(self.only_safe)
     }
+}
 
-    /// Whether what is asked for must be safe from others; `None` if it is not to be run at all.
-    #[must_use]
-    pub fn safety(&self, question: &Value) -> Option<bool> {
-        let text = |key: &str| question[key].as_str().map(str::to_string);
-        let entry = (text("command")?, text("user"), text("group"));
-        self.entries.contains(&entry).then_some(self.only_safe)
-    }
+/// Whether a file needs somebody who runs scripts or writes to named pipes.
+#[must_use]
+pub fn are_needed(loaded: &Loaded) -> bool {
+    let notify = &loaded.notify;
+    let scripts = !loaded.trackers.scripts.is_empty() || notify.scripts().next().is_some();
+    scripts || !notify.fifos.is_empty()
+}
+
+fn entry(command: &str, user: Option<&ScriptUser>) -> Entry {
+    let group = user.and_then(|user| user.group.clone());
+    (command.to_string(), user.map(|user| user.user.clone()), group)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
     use std::path::Path;
     use vipd_config::text::InMemory;
     use vipd_config::{Options, load_from};
+
+    fn load(text: &str) -> Loaded {
+        let files = InMemory::new().with("/k.conf", text);
+        load_from(&files, Path::new("/k.conf"), &Options::default()).expect("it is usable")
+    }
+
+    fn account(user: &str, group: Option<&str>) -> ScriptUser {
+        ScriptUser { user: user.to_string(), group: group.map(str::to_string) }
+    }
 
     #[test]
     fn a_script_is_run_as_the_file_has_it_and_not_as_anybody_else() {
         let text = "global_defs {\nscript_user one\n}\nvrrp_script s {\nscript \"/bin/a b\"\n}\n\
                     vrrp_instance VI_1 {\ninterface eth0\nvirtual_router_id 7\n\
                     notify \"/bin/n x\" two three\nvirtual_ipaddress {\n10.0.0.9\n}\n}\n";
-        let files = InMemory::new().with("/k.conf", text);
-        let options = Options::default();
-        let loaded = load_from(&files, Path::new("/k.conf"), &options).expect("it is usable");
-        let permitted = Permitted::of(&loaded);
-        let ask = |command: &str, user: Value, group: Value| {
-            permitted.safety(&json!({ "command": command, "user": user, "group": group }))
-        };
-        assert_eq!(ask("/bin/a b", json!("one"), Value::Null), Some(false));
-        assert_eq!(ask("/bin/n x", json!("two"), json!("three")), Some(false));
-        assert_eq!(ask("/bin/a b", json!("two"), Value::Null), None, "another account");
-        assert_eq!(ask("/bin/a b", Value::Null, Value::Null), None, "no account");
-        assert_eq!(ask("/bin/a c", json!("one"), Value::Null), None, "another argument");
-        assert!(!permitted.is_empty());
+        let mut permitted = Permitted::default();
+        let loaded = load(text);
+        assert!(are_needed(&loaded));
+        permitted.follow(&loaded);
+        let (one, two) = (account("one", None), account("two", Some("three")));
+        assert_eq!(permitted.safety("/bin/a b", Some(&one)), Some(false));
+        assert_eq!(permitted.safety("/bin/n x", Some(&two)), Some(false));
+        assert_eq!(permitted.safety("/bin/a b", Some(&two)), None, "another account");
+        assert_eq!(permitted.safety("/bin/a b", None), None, "no account");
+        assert_eq!(permitted.safety("/bin/a c", Some(&one)), None, "another argument");
+        let empty = load("global_defs {\nenable_script_security\n}\n");
+        assert!(!are_needed(&empty));
+        permitted.follow(&empty);
+        assert_eq!(permitted.safety("/bin/n x", Some(&two)), Some(true), "until the next reload");
+        permitted.follow(&empty);
+        assert_eq!(permitted.safety("/bin/n x", Some(&two)), None);
     }
 }
