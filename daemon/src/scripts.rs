@@ -141,8 +141,8 @@ pub struct Scripts {
 }
 
 impl Scripts {
-    /// The file has these scripts and named pipes from now on: the helper is told to read it. As long
-    /// as there were none, it is left alone.
+    /// The file has these scripts and named pipes from now on: the helper is told to read it. As
+    /// long as there were none, it is left alone.
     pub async fn configure(&mut self, loaded: &Loaded) {
         if permitted::are_needed(loaded) {
             self.used.store(true, Ordering::Relaxed);

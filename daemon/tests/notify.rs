@@ -1,5 +1,5 @@
-//! Notification for real: sync groups, named pipes and what reads them, what a reload takes away, and
-//! that scripts of one object do not overtake each other.
+//! Notification for real: sync groups, named pipes and what reads them, what a reload takes away,
+//! and that scripts of one object do not overtake each other.
 
 mod netns;
 

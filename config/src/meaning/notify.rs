@@ -115,8 +115,8 @@ pub(super) fn check(draft: &Draft, found: &mut Diagnostics) {
     }
 }
 
-/// What an instance wants to be run. Of priorities it says what its group says unless it does itself,
-/// and that says what all do.
+/// What an instance wants to be run. Of priorities it says what its group says unless it does so
+/// itself, and that says what all do.
 pub(super) fn of_instance(draft: &Draft, instance: &InstanceDraft) -> NotifyScripts {
     let name = InstanceName::new(&instance.name);
     let mut groups = draft.groups.iter().map(|group| &group.value);

@@ -1,5 +1,5 @@
-//! The helper's side: it runs what it is asked to if the file has it, each script in a process group
-//! of its own with a time limit, and writes lines into named pipes.
+//! The helper's side: it runs what it is asked to if the file has it, each script in a process
+//! group of its own with a time limit, and writes lines into named pipes.
 //!
 //! Until it is told of a file with any of these it waits for its pipe, without a runtime and with
 //! hardly any memory.
