@@ -1,8 +1,8 @@
 //! Named pipes that are told of every change, a line each, and the scripts that read them.
 //!
 //! A pipe is opened for reading too, so that lines wait in it for a reader who is not there yet,
-//! and nothing blocks. Once it is full the last line of each object is kept and written when there is
-//! room again: a reader that wakes up learns how things are, if not all that was.
+//! and nothing blocks. Once it is full the last line of each object is kept and written when there
+//! is room again: a reader that wakes up learns how things are, if not all that was.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
