@@ -64,6 +64,8 @@ struct Machine {
     hearing_takes: u64,
     /// The kernel answers these.
     answered: fn(&KernelCommand) -> bool,
+    /// Adverts are refused until this time.
+    refuses_until: u64,
     done: Vec<(u64, String)>,
     supervisor: Supervisor,
 }
@@ -165,7 +167,8 @@ impl Socket for FakeSocket {
         let mut machine = self.0.borrow_mut();
         let now = machine.now;
         machine.done.push((now, what));
-        Ok(())
+        let refused = now < machine.refuses_until && matches!(frame, Frame::Advert(_));
+        if refused { Err(EffectError::Refused) } else { Ok(()) }
     }
 
     fn unreadable(&self) -> u64 {
@@ -249,6 +252,7 @@ fn run(prepare: impl FnOnce(&mut Machine)) -> (Vec<(u64, String)>, Ended) {
         news: VecDeque::from([Told::Link(link), Told::Address(own)]),
         hearing_takes: 0,
         answered: |_| true,
+        refuses_until: 0,
         done: Vec::new(),
         supervisor: Supervisor::default(),
     };
@@ -397,4 +401,30 @@ fn signs_of_life(paused_until: u64) -> usize {
 fn a_watchdog_hears_of_the_loop_twice_in_its_time_and_of_one_that_hangs_nothing() {
     assert_eq!(signs_of_life(0), 4, "at once, and after 5, 10 and 15 s");
     assert_eq!(signs_of_life(12_000_000_000), 3, "at once, and after 12 and 17 s");
+}
+
+#[test]
+fn three_adverts_in_a_row_that_the_kernel_refuses_put_it_in_fault_until_a_new_try() {
+    let second = 1_000_000_000;
+    let (third, retry) = (1 + MASTER_DOWN + 2 * second, 1 + MASTER_DOWN + 2 * second + MASTER_DOWN);
+    let (in_fault, mut of_fault) = oneshot::channel();
+    let (in_backup, mut of_backup) = oneshot::channel();
+    let (done, _) = run(|machine| {
+        machine.refuses_until = third + 1;
+        machine.events.insert(third + second, Event::Ask(Request::Status(in_fault)));
+        machine.events.insert(retry + second, Event::Ask(Request::Status(in_backup)));
+        machine.events.insert(retry + 2 * second, Event::Ask(Request::Stop));
+    });
+    let status = of_fault.try_recv().expect("it was answered");
+    let instance = &status["instances"][0];
+    assert_eq!((instance["state"].as_str(), &instance["fault"]), (Some("fault"), &instance["why"]));
+    assert_eq!(instance["why"], "adverts are refused");
+    let at = |wanted: &str| {
+        let found = done.iter().filter(|(_, what)| what == wanted).map(|(at, _)| *at);
+        found.collect::<Vec<_>>()
+    };
+    assert_eq!(at("advert 99"), [third - 2 * second, third - second, third]);
+    assert_eq!(at("remove address 10.0.0.9/32 on eth0"), [third], "nobody hears that it has it");
+    let status = of_backup.try_recv().expect("it was answered");
+    assert_eq!(status["instances"][0]["state"], "backup", "it tries again");
 }
