@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::pair::{Pair, Router, Side, master_down, of, virtual_address};
 use crate::recorder::Record;
-use crate::running::Daemon;
+use crate::running::{Daemon, Running};
 use crate::takeover::apart;
 
 /// Every VRID that there is.
@@ -39,7 +39,7 @@ pub struct Crowd {
     pub adverts: Vec<i64>,
     /// The part of the interval in which the adverts of all virtual routers begin.
     pub phases: Duration,
-    /// Processor time of the master per second.
+    /// Processor time of the master per second, while nobody else is on the cable.
     pub processor: Duration,
     /// Resident memory of the master, in octets.
     pub resident: u64,
@@ -50,7 +50,7 @@ pub struct Crowd {
 /// # Errors
 /// What did not happen.
 pub fn measure(daemon: &Daemon, phases: Phases, watch: Duration) -> Result<Crowd, String> {
-    let pair = Pair::new()?;
+    let mut pair = Pair::new()?;
     let master = |vrid: u8| match phases {
         Phases::Together => 200,
         // From 99.6 ms to 0.8 ms of skew.
@@ -64,21 +64,21 @@ pub fn measure(daemon: &Daemon, phases: Phases, watch: Duration) -> Result<Crowd
     pair.wait("an advert of each", |record| {
         (lasts(record).len() == usize::from(ROUTERS)).then_some(())
     })?;
+    sleep(SETTLES);
+    let processor = processor_time(&mut pair, &first, watch / 2)?;
     // It must not take over from those that are worse.
     let second = pair.start(Side::Backup, daemon, &routers(&|_| BACKUP, false))?;
     sleep(SETTLES);
     if !first.runs() || !second.runs() {
         return Err(format!("{daemon} has ended"));
     }
-    pair.recorder.forget();
-    let before = first.processor_time();
+    pair.record()?;
     sleep(watch);
-    let processor = (first.processor_time() - before).div_f64(watch.as_secs_f64());
     let resident = first.resident();
-    let (adverts, spread) = regularity(&pair.recorder.lock())?;
+    let (adverts, spread) = pair.recorded(regularity)?;
     first.kill();
     let addresses = addresses(&pair)?;
-    let (lasts, mut found) = (lasts(&pair.recorder.lock()), Vec::new());
+    let (lasts, mut found) = (pair.recorded(lasts), Vec::new());
     for (vrid, last) in lasts {
         let exact = last + master_down(BACKUP, INTERVAL);
         found.push(apart(addresses[&IpAddr::from(virtual_address(vrid))], exact));
@@ -86,6 +86,16 @@ pub fn measure(daemon: &Daemon, phases: Phases, watch: Duration) -> Result<Crowd
     let (first, last) = (addresses.values().min(), addresses.values().max());
     let first_to_last = last.zip(first).map(|(last, first)| *last - *first).unwrap_or_default();
     Ok(Crowd { addresses: found, first_to_last, adverts, phases: spread, processor, resident })
+}
+
+/// What the master takes per second while nobody hears it.
+fn processor_time(pair: &mut Pair, master: &Running, watch: Duration) -> Result<Duration, String> {
+    pair.be_deaf();
+    let before = master.processor_time();
+    sleep(watch);
+    let taken = master.processor_time() - before;
+    pair.record()?;
+    Ok(taken.div_f64(watch.as_secs_f64()))
 }
 
 /// The master's last advert of each virtual router.

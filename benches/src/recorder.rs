@@ -73,11 +73,6 @@ impl Recorder {
         Ok(Self { record, stop, thread: Some(thread) })
     }
 
-    /// Forgets everything so far.
-    pub fn forget(&self) {
-        *self.lock() = Record::default();
-    }
-
     /// Waits for what `find` looks for; `None` if it does not come within `patience`.
     pub fn wait<T>(&self, patience: Duration, find: impl Fn(&Record) -> Option<T>) -> Option<T> {
         let until = Instant::now() + patience;

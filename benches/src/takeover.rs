@@ -32,11 +32,10 @@ pub struct Takeovers {
 /// # Errors
 /// What did not happen.
 pub fn measure(daemon: &Daemon, runs: u32, interval: Duration) -> Result<Takeovers, String> {
-    let pair = Pair::new()?;
+    let mut pair = Pair::new()?;
     let router = |priority| Router { vrid: VRID, priority, interval, preempt: true };
     let mut found = Takeovers::default();
-    let start = || pair.start(Side::Master, daemon, &[router(MASTER)]);
-    let mut master = start()?;
+    let mut master = pair.start(Side::Master, daemon, &[router(MASTER)])?;
     let backup = pair.start(Side::Backup, daemon, &[router(BACKUP)])?;
     // One that has just started knows no master yet.
     sleep(STARTS + master_down(BACKUP, interval));
@@ -44,7 +43,7 @@ pub fn measure(daemon: &Daemon, runs: u32, interval: Duration) -> Result<Takeove
         return Err(format!("{daemon} has ended"));
     }
     for run in 0..2 * runs {
-        settle(&pair, interval)?;
+        settle(&mut pair, interval)?;
         found.resident = found.resident.max(master.resident());
         // Somewhere else between two adverts each time.
         sleep(interval * (run % runs) / runs);
@@ -65,7 +64,7 @@ pub fn measure(daemon: &Daemon, runs: u32, interval: Duration) -> Result<Takeove
             found.after_resignation.push(apart(first.at, exact));
         }
         master.stop();
-        master = start()?;
+        master = pair.start(Side::Master, daemon, &[router(MASTER)])?;
     }
     Ok(found)
 }
@@ -78,8 +77,8 @@ pub fn apart(one: Duration, other: Duration) -> i64 {
 }
 
 /// The master is master, and the backup has heard it: three adverts without one of the backup.
-fn settle(pair: &Pair, interval: Duration) -> Result<(), String> {
-    pair.recorder.forget();
+fn settle(pair: &mut Pair, interval: Duration) -> Result<(), String> {
+    pair.record()?;
     pair.wait("a master that is alone", |record| {
         let last = record.adverts.iter().rev().take(3);
         let alone = last.clone().all(|seen| seen.src == Side::Master.address());
