@@ -19,8 +19,10 @@ use crate::names::{
 use crate::rules::Rules;
 
 mod check;
+pub mod fib;
 
 pub use check::{ConfigError, ConfigPath, ConfigRule};
+pub use fib::{FibConfig, FibEntry};
 
 /// The IPv4 group of VRRP (RFC 3768 section 5.2.2).
 pub const MULTICAST_GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
@@ -225,6 +227,9 @@ pub struct InstanceConfig {
     pub addresses: Vec<VirtualAddress>,
     /// Addresses that do not (`virtual_ipaddress_excluded`), of any family.
     pub excluded: Vec<VirtualAddress>,
+    /// Routes, then rules (`virtual_routes`, `virtual_rules`). They come after the addresses.
+    #[serde(default)]
+    pub fib: Vec<FibConfig>,
     /// Preempt_Mode. The owner always preempts.
     pub preempt: bool,
     /// How long a lower master is left alone after its first advert was heard.
@@ -268,6 +273,7 @@ impl InstanceConfig {
             password: None,
             addresses: Vec::new(),
             excluded: Vec::new(),
+            fib: Vec::new(),
             preempt: true,
             preempt_delay: Duration::ZERO,
             down_timer_adverts: 3,
@@ -321,6 +327,16 @@ pub struct GroupConfig {
     pub tracking_weight: bool,
 }
 
+/// What stands as long as the configuration says so, whoever is master (`static_ipaddress`,
+/// `static_routes`, `static_rules`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaticConfig {
+    /// Addresses, each with its interface.
+    pub addresses: Vec<(InterfaceName, VirtualAddress)>,
+    /// Routes, then rules.
+    pub fib: Vec<FibConfig>,
+}
+
 /// A configuration in which every rule across fields holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Unchecked")]
@@ -328,6 +344,7 @@ pub struct Config {
     instances: Vec<Arc<InstanceConfig>>,
     groups: Vec<GroupConfig>,
     startup_delay: Duration,
+    statics: StaticConfig,
 }
 
 /// A configuration as it was written down, by whomever.
@@ -336,6 +353,8 @@ struct Unchecked {
     instances: Vec<InstanceConfig>,
     groups: Vec<GroupConfig>,
     startup_delay: Duration,
+    #[serde(default)]
+    statics: StaticConfig,
 }
 
 impl TryFrom<Unchecked> for Config {
@@ -343,8 +362,10 @@ impl TryFrom<Unchecked> for Config {
 
     /// The first of the broken rules is the error.
     fn try_from(read: Unchecked) -> Result<Self, ConfigError> {
-        let Unchecked { instances, groups, startup_delay } = read;
-        Self::new(instances, groups, startup_delay).map_err(|mut errors| errors.remove(0))
+        let Unchecked { instances, groups, startup_delay, statics } = read;
+        let config = Self::new(instances, groups, startup_delay);
+        let config = config.and_then(|config| config.with_static(statics));
+        config.map_err(|mut errors| errors.remove(0))
     }
 }
 
@@ -368,10 +389,31 @@ impl Config {
         let errors = check::all(&instances, &groups);
         if errors.is_empty() {
             let instances = instances.into_iter().map(Arc::new).collect();
-            Ok(Self { instances, groups, startup_delay })
+            Ok(Self { instances, groups, startup_delay, statics: StaticConfig::default() })
         } else {
             Err(errors)
         }
+    }
+
+    /// The same with what stands whoever is master.
+    ///
+    /// # Errors
+    /// All the broken rules, in the order of the lists.
+    pub fn with_static(self, statics: StaticConfig) -> Result<Self, Vec<ConfigError>> {
+        let errors = check::statics(&statics);
+        if errors.is_empty() { Ok(Self { statics, ..self }) } else { Err(errors) }
+    }
+
+    /// What stands whoever is master.
+    #[must_use]
+    pub const fn statics(&self) -> &StaticConfig {
+        &self.statics
+    }
+
+    /// Every route and rule of it.
+    pub fn fib(&self) -> impl Iterator<Item = &FibEntry> {
+        let instances = self.instances.iter().flat_map(|instance| &instance.fib);
+        self.statics.fib.iter().chain(instances).map(|configured| &configured.entry)
     }
 
     /// The virtual routers, in the order of the file.

@@ -14,13 +14,14 @@ use core::net::IpAddr;
 
 use crate::config::{Config, GroupConfig, InstanceConfig, Tracked};
 use crate::event::{StateKind, Why};
-use crate::input::{Input, Link, LocalAddress, Order};
+use crate::input::{FibChange, Input, Link, LocalAddress, Order};
 use crate::names::{InstanceName, TrackerName};
 use crate::observed::Observed;
 use crate::output::{InstanceId, Outputs};
 use crate::policy::Group;
 use crate::routing::Routing;
 use crate::schedule::Schedule;
+use crate::statics::Statics;
 use crate::status::Status;
 use crate::time::Timestamp;
 use crate::vrrp::drop_reason::DropCounters;
@@ -33,7 +34,7 @@ use crate::vrrp::operator::Standing;
 pub struct Deadline {
     /// No later than this. It may be too early: then the call does nothing.
     pub at: Timestamp,
-    /// The instance that asked for it.
+    /// The instance that asked for it, or [`InstanceId::STATIC`].
     pub instance: InstanceId,
 }
 
@@ -48,6 +49,7 @@ pub struct Engine {
     /// By [`InstanceId`]; the place of one that is gone is never used again.
     pub(crate) instances: Vec<Option<Instance>>,
     pub(crate) observed: Observed,
+    pub(crate) statics: Statics,
     pub(crate) groups: Vec<Group>,
     /// Place in `groups` of each instance that is in one.
     pub(crate) group_of: BTreeMap<InstanceId, usize>,
@@ -79,9 +81,15 @@ impl Engine {
             Input::Advert(received) => self.on_advert(now, &received, out),
             Input::Link(link) => self.on_link(now, link, out),
             Input::LocalAddress(address) => self.on_local_address(now, address, out),
+            Input::Fib(change) => self.on_fib(now, change, out),
             Input::Tracker { id, value } => {
                 self.observed.on_tracker(id.clone(), value);
                 self.evaluate_watchers(now, &Tracked::Tracker(id), out);
+            }
+            Input::Done { id, result } if id.instance == InstanceId::STATIC => {
+                self.with_statics(now, out, |statics, ctx| {
+                    statics.on_done(ctx, id.number, result);
+                });
             }
             Input::Done { id, result } => {
                 self.with(id.instance, now, out, |instance, ctx| {
@@ -103,7 +111,8 @@ impl Engine {
     /// A read-only view.
     #[must_use]
     pub fn status(&self) -> Status<'_> {
-        Status { instances: &self.instances, unclaimed: &self.unclaimed }
+        let (statics, unclaimed) = (&self.statics, &self.unclaimed);
+        Status { instances: &self.instances, statics, unclaimed }
     }
 
     /// Folds what decides: protocol state, every time as its distance from `now`, books left out.
@@ -113,6 +122,7 @@ impl Engine {
     pub fn fingerprint(&self, now: Timestamp, hasher: &mut impl Hasher) {
         self.is_configured.hash(hasher);
         self.observed.fold(hasher);
+        self.statics.fold(now, hasher);
         for instance in self.instances.iter().flatten() {
             instance.fold(now, hasher);
         }
@@ -128,6 +138,10 @@ impl Engine {
     /// # Panics
     /// If something does not hold.
     pub fn check_invariants(&self) {
+        if let Some(at) = self.statics.deadline() {
+            let filed = self.schedule.filed(InstanceId::STATIC);
+            assert!(filed.is_some_and(|filed| filed <= at), "what stands is not filed");
+        }
         for instance in self.instances.iter().flatten() {
             let filed = self.schedule.filed(instance.id);
             if let Some((at, what)) = instance.deadline() {
@@ -173,6 +187,17 @@ impl Engine {
         }
     }
 
+    /// Lets what stands whoever is master act.
+    fn with_statics(
+        &mut self,
+        now: Timestamp,
+        out: &mut Outputs,
+        act: impl FnOnce(&mut Statics, &mut Context<'_>),
+    ) {
+        act(&mut self.statics, &mut Context { now, observed: &self.observed, out });
+        self.schedule.file(InstanceId::STATIC, self.statics.deadline());
+    }
+
     /// Brings the members of a group together.
     fn settle(&mut self, place: usize, now: Timestamp, out: &mut Outputs) {
         let group = &mut self.groups[place];
@@ -198,6 +223,10 @@ impl Engine {
     /// anew first, or a book would decide the order.
     fn on_tick(&mut self, now: Timestamp, out: &mut Outputs) {
         while let Some((filed, id)) = self.schedule.pop_due(now) {
+            if id == InstanceId::STATIC {
+                self.with_statics(now, out, Statics::on_tick);
+                continue;
+            }
             let instance = self.instances.get(id.0 as usize).and_then(Option::as_ref);
             let deadline = instance.and_then(Instance::deadline).map(|(at, _)| at);
             if deadline == Some(filed) {
@@ -220,6 +249,10 @@ impl Engine {
         for id in self.routing.with_macvlan(&name) {
             self.with(id, now, out, |instance, ctx| instance.on_link(ctx, &name, state));
         }
+        self.with_statics(now, out, Statics::on_link);
+        for id in self.routing.with_next_hop(&name) {
+            self.with(id, now, out, Instance::on_next_hop);
+        }
         for name in renamed.filter(|old| *old != name).into_iter().chain([name]) {
             self.evaluate_watchers(now, &Tracked::Interface(name), out);
         }
@@ -233,6 +266,9 @@ impl Engine {
         let Some(name) = self.observed.interface(interface).map(|known| known.name.clone()) else {
             return;
         };
+        self.with_statics(now, out, |statics, ctx| {
+            statics.on_address(ctx, &name, changed, present);
+        });
         for id in self.routing.with_address(changed) {
             self.with(id, now, out, |instance, ctx| {
                 instance.on_address(ctx, &name, changed, present);
@@ -248,6 +284,17 @@ impl Engine {
         concerned.dedup();
         for id in concerned {
             self.with(id, now, out, Instance::evaluate);
+        }
+    }
+
+    fn on_fib(&mut self, now: Timestamp, change: FibChange, out: &mut Outputs) {
+        if !self.observed.on_fib(change.clone()) {
+            return;
+        }
+        let FibChange { entry, present } = change;
+        self.with_statics(now, out, |statics, ctx| statics.on_fib(ctx, &entry, present));
+        for id in self.routing.with_fib(&entry) {
+            self.with(id, now, out, |instance, ctx| instance.on_fib(ctx, &entry, present));
         }
     }
 
@@ -286,6 +333,7 @@ impl Engine {
             let mut ctx = Context { now, observed: &self.observed, out };
             group.tell_state(StateKind::Initialize, &mut ctx);
         }
+        self.with_statics(now, out, Statics::stop);
     }
 
     /// Start-up is a reload from nothing. The same identity is changed in place, with its state and
@@ -296,6 +344,7 @@ impl Engine {
             (first && !config.startup_delay().is_zero()).then(|| now + config.startup_delay());
         self.config = Arc::clone(config);
         self.observed.set_virtual(virtual_addresses(config));
+        self.with_statics(now, out, |statics, ctx| statics.configure(ctx, config.statics()));
         let groups = self.ungroup();
         let mut known: BTreeMap<_, _> = self
             .instances
@@ -358,8 +407,14 @@ impl Engine {
         id
     }
 
-    /// Virtual addresses that are on the machine already: removed before the election.
+    /// Virtual addresses, routes and rules that are there already: removed before the election.
     fn claim_leftovers(&mut self, now: Timestamp, out: &mut Outputs) {
+        // Rules stand behind routes in that order, and routes need addresses.
+        for entry in self.observed.fib().into_iter().rev() {
+            for id in self.routing.with_fib(&entry) {
+                self.with(id, now, out, |instance, ctx| instance.on_fib(ctx, &entry, true));
+            }
+        }
         for (name, address) in self.observed.addresses() {
             for id in self.routing.with_address(address) {
                 self.with(id, now, out, |instance, ctx| {

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Tracked;
+use crate::config::{FibEntry, Tracked};
 use crate::input::{EffectError, Order};
 use crate::names::{GroupName, InstanceName, Interval, Priority, Vrid};
 use crate::output::KernelCommand;
@@ -269,10 +269,13 @@ impl Mismatch {
     }
 }
 
+/// What events of no instance carry as its name: those of what stands whoever is master.
+pub const STATIC_NAME: &str = "static";
+
 /// News of one instance.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Event {
-    /// Whose.
+    /// Whose; [`STATIC_NAME`] if no instance's.
     pub instance: InstanceName,
     /// What.
     pub news: News,
@@ -360,6 +363,15 @@ pub enum News {
     LeftoverAddress(IpAddr),
     /// Somebody removed an address that we hold. It is added again.
     AddressLost(IpAddr),
+    /// A route or a rule was on the machine before the election: it is ours, and removed.
+    LeftoverEntry(FibEntry),
+    /// Somebody removed a route or a rule that we hold.
+    EntryLost {
+        /// Which.
+        entry: FibEntry,
+        /// It is not added again, as `no_track` says.
+        let_go: bool,
+    },
     /// A kernel command failed; it is tried again.
     CommandFailed {
         /// The command.
@@ -416,6 +428,8 @@ impl News {
             Self::Flapping { .. } => "flapping",
             Self::LeftoverAddress(_) => "leftover-address",
             Self::AddressLost(_) => "address-lost",
+            Self::LeftoverEntry(_) => "leftover-entry",
+            Self::EntryLost { .. } => "entry-lost",
             Self::CommandFailed { .. } => "command-failed",
             Self::SendRefused { .. } => "send-refused",
             Self::Ordered(_) => "ordered",
@@ -466,6 +480,15 @@ impl fmt::Display for News {
             }
             Self::AddressLost(address) => {
                 write!(f, "{address} was removed behind our back, added again")
+            }
+            Self::LeftoverEntry(entry) => {
+                write!(f, "{entry} was on this machine before the election, removed")
+            }
+            Self::EntryLost { entry, let_go: false } => {
+                write!(f, "{entry} was removed behind our back, added again")
+            }
+            Self::EntryLost { entry, let_go: true } => {
+                write!(f, "{entry} was removed behind our back, left so (no_track)")
             }
             Self::CommandFailed { command, error } => write!(f, "{command}: {error}, tried again"),
             Self::SendRefused { error, in_a_row } => {

@@ -6,7 +6,7 @@ use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::config::{Config, FibEntry};
 use crate::names::{Ifindex, InstanceName, InterfaceName, MacAddress, TrackerName};
 use crate::output::CommandId;
 
@@ -23,6 +23,9 @@ pub enum Input<'a> {
     Link(Link),
     /// An address of this machine appeared or went away, whoever did it.
     LocalAddress(LocalAddress),
+    /// A route or a rule of this machine appeared or went away, whoever did it. One that no
+    /// configuration names need not be told.
+    Fib(FibChange),
     /// A tracked script, file or process has a new value.
     Tracker {
         /// Which one.
@@ -127,6 +130,15 @@ pub struct LocalAddress {
     pub interface: Ifindex,
     /// The address.
     pub address: IpAddr,
+    /// Whether it is there now.
+    pub present: bool,
+}
+
+/// A route or a rule of this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FibChange {
+    /// As the kernel has it: every value that it reports is filled in.
+    pub entry: FibEntry,
     /// Whether it is there now.
     pub present: bool,
 }

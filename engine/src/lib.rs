@@ -27,6 +27,7 @@ mod routing;
 pub mod rules;
 mod schedule;
 mod snapshot;
+mod statics;
 mod status;
 mod time;
 pub mod vrrp;
@@ -34,7 +35,9 @@ pub mod vrrp;
 pub use config::{Config, Identity, InstanceConfig};
 pub use engine::{Deadline, Engine};
 pub use event::{Event, Fault, Mismatch, News, StateKind, Why};
-pub use input::{EffectError, Input, Link, LinkState, LocalAddress, Order, Received, TrackerValue};
+pub use input::{
+    EffectError, FibChange, Input, Link, LinkState, LocalAddress, Order, Received, TrackerValue,
+};
 pub use names::{
     Family, GroupName, Ifindex, InstanceName, InterfaceName, Interval, MacAddress, Password,
     Priority, TrackerName, Version, Vrid,

@@ -9,9 +9,9 @@ use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Track, Tracked};
+use crate::config::{FibEntry, Track, Tracked};
 use crate::event::Fault;
-use crate::input::{Link, LinkState, LocalAddress, TrackerValue};
+use crate::input::{FibChange, Link, LinkState, LocalAddress, TrackerValue};
 use crate::names::{Family, Ifindex, InterfaceName, MacAddress, TrackerName};
 
 /// An interface as last reported.
@@ -32,6 +32,7 @@ pub(crate) type Reports = (BTreeMap<Ifindex, Interface>, BTreeMap<TrackerName, T
 pub(crate) struct Observed {
     interfaces: BTreeMap<Ifindex, Interface>,
     by_name: BTreeMap<InterfaceName, Ifindex>,
+    fib: BTreeSet<FibEntry>,
     trackers: BTreeMap<TrackerName, TrackerValue>,
     /// Configured virtual addresses of non-owners: never the source of an advert.
     virtual_addresses: BTreeSet<IpAddr>,
@@ -49,8 +50,8 @@ impl Observed {
         let by_name: BTreeMap<_, _> =
             interfaces.iter().map(|(index, interface)| (interface.name.clone(), *index)).collect();
         let distinct = by_name.len() == interfaces.len();
-        let virtual_addresses = BTreeSet::new();
-        distinct.then_some(Self { interfaces, by_name, trackers, virtual_addresses })
+        let (fib, virtual_addresses) = (BTreeSet::new(), BTreeSet::new());
+        distinct.then_some(Self { interfaces, by_name, fib, trackers, virtual_addresses })
     }
 
     /// Takes in a link report. A name that comes back under another index is a new interface; an
@@ -95,6 +96,11 @@ impl Observed {
         true
     }
 
+    /// Takes in a route or a rule. Returns whether it changed anything.
+    pub(crate) fn on_fib(&mut self, change: FibChange) -> bool {
+        if change.present { self.fib.insert(change.entry) } else { self.fib.remove(&change.entry) }
+    }
+
     /// Takes in a tracker's value.
     pub(crate) fn on_tracker(&mut self, id: TrackerName, value: TrackerValue) {
         self.trackers.insert(id, value);
@@ -116,6 +122,21 @@ impl Observed {
             interface.addresses.iter().map(|address| (interface.name.clone(), *address))
         });
         listed.collect()
+    }
+
+    /// These routes and rules were told.
+    pub(crate) fn set_fib(&mut self, fib: BTreeSet<FibEntry>) {
+        self.fib = fib;
+    }
+
+    /// Every route and rule that was told.
+    pub(crate) fn fib(&self) -> Vec<FibEntry> {
+        self.fib.iter().cloned().collect()
+    }
+
+    /// Whether an interface passes frames.
+    pub(crate) fn is_up(&self, name: &InterfaceName) -> bool {
+        self.by_name(name).is_some_and(|(_, interface)| interface.up)
     }
 
     /// Whether any interface has this address.
@@ -174,6 +195,7 @@ impl Observed {
             (index, &interface.name, interface.mac, interface.up).hash(hasher);
             interface.addresses.hash(hasher);
         }
+        self.fib.hash(hasher);
         self.trackers.len().hash(hasher);
         for (name, value) in &self.trackers {
             name.hash(hasher);

@@ -10,6 +10,7 @@ use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::FibEntry;
 use crate::event::Event;
 use crate::names::{Ifindex, InterfaceName, MacAddress};
 use crate::rules::ChecksumForm;
@@ -27,6 +28,11 @@ pub struct CommandId {
 /// An instance's place in the engine. Never used again after the instance is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct InstanceId(pub u32);
+
+impl InstanceId {
+    /// No instance: what stands whoever is master (`static_routes` and its like).
+    pub const STATIC: Self = Self(u32::MAX);
+}
 
 /// One effect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -126,6 +132,10 @@ pub enum KernelCommand {
         /// Name of the macvlan.
         name: InterfaceName,
     },
+    /// Add a route or a rule. One that is there already by another way stays beside it.
+    AddFib(FibEntry),
+    /// Remove a route or a rule, and no other one to the same destination.
+    RemoveFib(FibEntry),
 }
 
 /// An address as the kernel is to hold it.
@@ -212,6 +222,8 @@ impl fmt::Display for KernelCommand {
                 write!(f, "set macvlan {name} on {parent} with {mac} {state}")
             }
             Self::RemoveVirtualMac { name } => write!(f, "remove macvlan {name}"),
+            Self::AddFib(entry) => write!(f, "add {entry}"),
+            Self::RemoveFib(entry) => write!(f, "remove {entry}"),
         }
     }
 }

@@ -6,7 +6,8 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::config::{Config, Transport};
+use crate::config::fib::FibPlace;
+use crate::config::{Config, FibEntry, Transport};
 use crate::engine::Engine;
 use crate::event::{Event, News};
 use crate::input::Received;
@@ -30,6 +31,9 @@ pub(crate) struct Routing {
     tables: BTreeMap<Ifindex, [ByVrid; 2]>,
     by_address: BTreeMap<IpAddr, Vec<InstanceId>>,
     by_macvlan: BTreeMap<InterfaceName, Vec<InstanceId>>,
+    by_fib: BTreeMap<FibPlace, Vec<InstanceId>>,
+    /// Interfaces that routes need.
+    by_next_hop: BTreeMap<InterfaceName, Vec<InstanceId>>,
     /// By the configured source of adverts.
     by_source: BTreeMap<IpAddr, Vec<InstanceId>>,
     /// Configured unicast peers, and the instance that names them.
@@ -60,6 +64,13 @@ impl Routing {
             let addresses = settings.addresses.iter().chain(&settings.excluded);
             for address in addresses {
                 self.by_address.entry(address.address).or_default().push(instance.id);
+            }
+            for configured in &settings.fib {
+                let places = self.by_fib.entry(configured.entry.place()).or_default();
+                push_once(places, instance.id);
+                for interface in configured.entry.interfaces() {
+                    push_once(self.by_next_hop.entry(interface.clone()).or_default(), instance.id);
+                }
             }
             if let Some(source) = settings.source() {
                 self.by_source.entry(source).or_default().push(instance.id);
@@ -105,10 +116,25 @@ impl Routing {
         self.by_macvlan.get(name).cloned().unwrap_or_default()
     }
 
+    pub(crate) fn with_fib(&self, entry: &FibEntry) -> Vec<InstanceId> {
+        self.by_fib.get(&entry.place()).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn with_next_hop(&self, name: &InterfaceName) -> Vec<InstanceId> {
+        self.by_next_hop.get(name).cloned().unwrap_or_default()
+    }
+
     fn with_vrid(&self, interface: Ifindex, family: Family, vrid: u8) -> &[InstanceId] {
         self.tables
             .get(&interface)
             .map_or(&[], |tables| &tables[family_index(family)][usize::from(vrid)])
+    }
+}
+
+/// An instance's entries come one after the other.
+fn push_once(ids: &mut Vec<InstanceId>, id: InstanceId) {
+    if ids.last() != Some(&id) {
+        ids.push(id);
     }
 }
 

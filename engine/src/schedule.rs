@@ -21,7 +21,7 @@ pub(crate) struct Schedule {
 impl Schedule {
     /// Files `deadline` for an instance unless an earlier one is filed already.
     pub(crate) fn file(&mut self, id: InstanceId, deadline: Option<Timestamp>) {
-        let slot = id.0 as usize;
+        let slot = slot(id);
         if self.filed.len() <= slot {
             self.filed.resize(slot + 1, None);
         }
@@ -45,7 +45,7 @@ impl Schedule {
             return None;
         }
         self.heap.pop();
-        self.filed[id.0 as usize] = None;
+        self.filed[slot(id)] = None;
         self.drop_void();
         Some((at, id))
     }
@@ -53,7 +53,7 @@ impl Schedule {
     /// Keeps the first entry of the heap a valid one.
     fn drop_void(&mut self) {
         while let Some(&Reverse((at, id))) = self.heap.peek() {
-            if self.filed[id.0 as usize] == Some(at) {
+            if self.filed[slot(id)] == Some(at) {
                 return;
             }
             self.heap.pop();
@@ -62,8 +62,13 @@ impl Schedule {
 
     /// What is filed for an instance.
     pub(crate) fn filed(&self, id: InstanceId) -> Option<Timestamp> {
-        self.filed.get(id.0 as usize).copied().flatten()
+        self.filed.get(slot(id)).copied().flatten()
     }
+}
+
+/// The first place is that of [`InstanceId::STATIC`], whose number is the last one.
+const fn slot(id: InstanceId) -> usize {
+    id.0.wrapping_add(1) as usize
 }
 
 #[cfg(test)]

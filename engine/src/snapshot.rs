@@ -4,7 +4,7 @@
 //! again. A snapshot may have been edited by anybody, so it is checked: no engine that comes out of
 //! here panics or hangs, whatever is fed to it.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,7 +12,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, FibEntry};
 use crate::engine::{Engine, virtual_addresses};
 use crate::names::{GroupName, InstanceName};
 use crate::observed::{Observed, Reports};
@@ -20,6 +20,7 @@ use crate::output::InstanceId;
 use crate::policy::Group;
 use crate::routing::Routing;
 use crate::schedule::Schedule;
+use crate::statics::Statics;
 use crate::status::MOST_COUNTED;
 use crate::vrrp::drop_reason::DropCounters;
 use crate::vrrp::instance::Instance;
@@ -33,6 +34,10 @@ pub struct Snapshot {
     is_configured: bool,
     instances: Vec<Option<Instance>>,
     observed: Reports,
+    #[serde(default)]
+    fib: BTreeSet<FibEntry>,
+    #[serde(default)]
+    statics: Statics,
     groups: Vec<Group>,
     /// Instances that are being stopped and still hear adverts.
     hears_to_the_end: Vec<InstanceId>,
@@ -57,6 +62,8 @@ pub enum SnapshotError {
     Invariant(String),
     /// What an instance never does.
     Unsound(InstanceName, &'static str),
+    /// Commands for what is static count too far.
+    Statics,
     /// Datagrams that no instance claimed are counted or named too far.
     Unclaimed,
 }
@@ -71,6 +78,7 @@ impl fmt::Display for SnapshotError {
             Self::Grouped(name) => write!(f, "{name} and its group do not agree"),
             Self::Invariant(what) => f.write_str(what),
             Self::Unsound(name, what) => write!(f, "{name} {what}"),
+            Self::Statics => f.write_str("commands for what is static count too far"),
             Self::Unclaimed => f.write_str("unclaimed datagrams are counted too far"),
         }
     }
@@ -95,6 +103,8 @@ impl Engine {
             hears_to_the_end: stopping.map(|instance| instance.id).collect(),
             named: self.named.clone(),
             unclaimed: self.unclaimed.clone(),
+            fib: self.observed.fib().into_iter().collect(),
+            statics: self.statics.clone(),
         }
     }
 }
@@ -107,6 +117,10 @@ impl TryFrom<Snapshot> for Engine {
         let mut observed =
             Observed::from_reports(read.observed).ok_or(SnapshotError::SameInterface)?;
         observed.set_virtual(virtual_addresses(&config));
+        observed.set_fib(read.fib);
+        if !read.statics.fits() {
+            return Err(SnapshotError::Statics);
+        }
         let group_of = members(&groups, &instances)?;
         for (place, instance) in instances.iter_mut().enumerate() {
             let Some(instance) = instance else { continue };
@@ -117,6 +131,7 @@ impl TryFrom<Snapshot> for Engine {
             return Err(SnapshotError::Unclaimed);
         }
         let mut schedule = Schedule::default();
+        schedule.file(InstanceId::STATIC, read.statics.deadline());
         for instance in instances.iter().flatten() {
             schedule.file(instance.id, instance.deadline().map(|(at, _)| at));
         }
@@ -129,6 +144,7 @@ impl TryFrom<Snapshot> for Engine {
             is_configured,
             instances,
             observed,
+            statics: read.statics,
             groups,
             group_of,
             routing,

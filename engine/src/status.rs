@@ -4,10 +4,11 @@ use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::InstanceConfig;
+use crate::config::{FibEntry, InstanceConfig};
 use crate::event::{Fault, StateKind, Why};
 use crate::names::Priority;
 use crate::output::{AddressSpec, InstanceId};
+use crate::statics::Statics;
 use crate::time::Timestamp;
 use crate::vrrp::drop_reason::DropCounters;
 use crate::vrrp::instance::Instance;
@@ -49,6 +50,7 @@ impl Counters {
 #[derive(Clone, Copy, Debug)]
 pub struct Status<'a> {
     pub(crate) instances: &'a [Option<Instance>],
+    pub(crate) statics: &'a Statics,
     pub(crate) unclaimed: &'a DropCounters,
 }
 
@@ -56,6 +58,16 @@ impl<'a> Status<'a> {
     /// The virtual routers, in the order in which they were first configured.
     pub fn instances(&self) -> impl Iterator<Item = InstanceStatus<'a>> + use<'a> {
         self.instances.iter().flatten().map(|instance| InstanceStatus { instance })
+    }
+
+    /// The static addresses that the kernel has.
+    pub fn static_addresses(&self) -> impl Iterator<Item = &'a AddressSpec> + use<'a> {
+        self.statics.holdings().present()
+    }
+
+    /// The static routes and rules that the kernel has.
+    pub fn static_fib(&self) -> impl Iterator<Item = &'a FibEntry> + use<'a> {
+        self.statics.holdings().fib.present()
     }
 
     /// Datagrams that no virtual router here claimed.
@@ -67,7 +79,8 @@ impl<'a> Status<'a> {
     /// Whether something waits for the kernel: a stopped engine may end when this is false.
     #[must_use]
     pub fn is_releasing(&self) -> bool {
-        self.instances.iter().flatten().any(|instance| !instance.is_gone())
+        self.statics.holdings().is_busy()
+            || self.instances.iter().flatten().any(|instance| !instance.is_gone())
     }
 }
 
@@ -147,6 +160,11 @@ impl<'a> InstanceStatus<'a> {
     /// The virtual addresses that the kernel has.
     pub fn addresses(&self) -> impl Iterator<Item = &'a AddressSpec> + use<'a> {
         self.instance.holdings.present()
+    }
+
+    /// The routes and rules that the kernel has.
+    pub fn fib(&self) -> impl Iterator<Item = &'a FibEntry> + use<'a> {
+        self.instance.holdings.fib.present()
     }
 
     /// When it wants to be called next, and for what.

@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use vipd_engine::{
-    CommandId, Config, EffectError, Ifindex, Input, InstanceName, Link, LocalAddress, Order,
-    Output, Received, Snapshot, Timestamp, TrackerName, TrackerValue,
+    CommandId, Config, EffectError, FibChange, Ifindex, Input, InstanceId, InstanceName, Link,
+    LocalAddress, Order, Output, Received, Snapshot, Timestamp, TrackerName, TrackerValue,
 };
 
 pub mod read;
@@ -123,6 +123,8 @@ pub enum OwnedInput {
     Link(Link),
     /// See [`Input::LocalAddress`].
     LocalAddress(LocalAddress),
+    /// See [`Input::Fib`].
+    Fib(FibChange),
     /// See [`Input::Tracker`].
     Tracker {
         /// Which one.
@@ -162,6 +164,7 @@ impl From<&Input<'_>> for OwnedInput {
             },
             Input::Link(link) => Self::Link(link.clone()),
             Input::LocalAddress(address) => Self::LocalAddress(*address),
+            Input::Fib(change) => Self::Fib(change.clone()),
             Input::Tracker { id, value } => Self::Tracker { id: id.clone(), value: *value },
             Input::Done { id, result } => Self::Done { id: *id, result: *result },
             Input::Shutdown => Self::Shutdown,
@@ -188,6 +191,7 @@ impl OwnedInput {
             }),
             Self::Link(link) => Input::Link(link.clone()),
             Self::LocalAddress(address) => Input::LocalAddress(*address),
+            Self::Fib(change) => Input::Fib(change.clone()),
             Self::Tracker { id, value } => Input::Tracker { id: id.clone(), value: *value },
             Self::Done { id, result } => Input::Done { id: *id, result: *result },
             Self::Shutdown => Input::Shutdown,
@@ -213,9 +217,18 @@ impl fmt::Display for OwnedInput {
                 let state = if *present { "present" } else { "gone" };
                 write!(f, "address {address} is {state}")
             }
+            Self::Fib(FibChange { entry, present }) => {
+                let state = if *present { "present" } else { "gone" };
+                write!(f, "{entry} is {state}")
+            }
             Self::Tracker { id, value } => write!(f, "tracker {id} is {value:?}"),
             Self::Done { id, result } => {
-                write!(f, "effect {} of instance {}: ", id.number, id.instance.0)?;
+                match id.instance {
+                    InstanceId::STATIC => write!(f, "effect {} of what is static: ", id.number)?,
+                    InstanceId(instance) => {
+                        write!(f, "effect {} of instance {instance}: ", id.number)?;
+                    }
+                }
                 match result {
                     Ok(()) => f.write_str("done"),
                     Err(error) => error.fmt(f),

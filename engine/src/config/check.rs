@@ -6,9 +6,10 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
+use super::fib::RouteKind;
 use super::{
-    GroupConfig, InstanceConfig, MAX_ADDRESSES_V4, MAX_ADDRESSES_V6, MAX_PEERS, Transport,
-    VirtualAddress,
+    FibConfig, FibEntry, GroupConfig, InstanceConfig, MAX_ADDRESSES_V4, MAX_ADDRESSES_V6,
+    MAX_PEERS, StaticConfig, Transport, VirtualAddress,
 };
 use crate::names::{Family, GroupName, InstanceName, Version};
 use crate::rules::Profile;
@@ -70,6 +71,22 @@ pub enum ConfigRule {
     InTwoGroups(GroupName),
     /// The first IPv6 address is not link-local, under rules that demand it.
     FirstAddressNotLinkLocal(IpAddr),
+    /// A router, source or prefix of a route is not of its destination's family.
+    RouteFamilyDiffers(IpAddr),
+    /// A prefix of a rule is not of its family.
+    RuleFamilyDiffers(IpAddr),
+    /// A route leads nowhere.
+    NoNextHop,
+    /// A route that drops packets leads somewhere.
+    NextHopOfRefusal(RouteKind),
+    /// A word that routes of IPv4 do not have.
+    Ipv6Only(&'static str),
+    /// A word that routes of IPv6 do not have.
+    Ipv4Only(&'static str),
+    /// A rule goes on at one that was asked before.
+    GotoBackwards(u32),
+    /// The same route or rule twice.
+    SameEntry,
 }
 
 impl fmt::Display for ConfigRule {
@@ -104,6 +121,22 @@ impl fmt::Display for ConfigRule {
             Self::FirstAddressNotLinkLocal(address) => {
                 write!(f, "{address} is not link-local, and the first IPv6 address must be")
             }
+            Self::RouteFamilyDiffers(address) => {
+                write!(f, "{address} is not of the family of the route's destination")
+            }
+            Self::RuleFamilyDiffers(address) => {
+                write!(f, "{address} is not of the family of the rule")
+            }
+            Self::NoNextHop => f.write_str("the route leads nowhere: it needs `via` or `dev`"),
+            Self::NextHopOfRefusal(kind) => {
+                write!(f, "a route of type {} has neither `via` nor `dev`", kind.name())
+            }
+            Self::Ipv6Only(word) => write!(f, "an IPv4 route has no `{word}`"),
+            Self::Ipv4Only(word) => write!(f, "an IPv6 route has no `{word}`"),
+            Self::GotoBackwards(priority) => {
+                write!(f, "`goto` leads forwards only, and rule {priority} is asked before")
+            }
+            Self::SameEntry => f.write_str("stands here twice"),
         }
     }
 }
@@ -141,6 +174,7 @@ pub(super) fn all(instances: &[InstanceConfig], groups: &[GroupConfig]) -> Vec<C
         check.protocol(instance);
         check.transport(instance);
         check.addresses(instance);
+        check.fib(["virtual_routes", "virtual_rules"], &instance.fib);
     }
     let mut grouped = BTreeMap::new();
     for group in groups {
@@ -154,6 +188,21 @@ pub(super) fn all(instances: &[InstanceConfig], groups: &[GroupConfig]) -> Vec<C
             }
         }
     }
+    errors
+}
+
+/// The broken rules of what stands whoever is master.
+pub(super) fn statics(statics: &StaticConfig) -> Vec<ConfigError> {
+    let mut errors = Vec::new();
+    let mut check = Check { block: ("static_ipaddress", String::new()), errors: &mut errors };
+    let mut seen = BTreeSet::new();
+    for (index, (interface, address)) in statics.addresses.iter().enumerate() {
+        if !seen.insert((interface, address.address)) {
+            check.broken("static_ipaddress", Some(index), ConfigRule::SameAddress(address.address));
+        }
+        check.prefix("static_ipaddress", index, address);
+    }
+    check.fib(["static_routes", "static_rules"], &statics.fib);
     errors
 }
 
@@ -247,10 +296,7 @@ impl Check<'_> {
             if !seen.insert(address.address) {
                 self.broken(field, Some(index), ConfigRule::SameAddress(address.address));
             }
-            let longest = Family::of(address.address).address_len() as u8 * 8;
-            if address.prefix_len > longest {
-                self.broken(field, Some(index), ConfigRule::PrefixTooLong(longest));
-            }
+            self.prefix(field, index, address);
         }
         let strict = instance.rules.profile != Profile::DropIn;
         if let Some(VirtualAddress { address: IpAddr::V6(first), .. }) = instance.addresses.first()
@@ -259,6 +305,35 @@ impl Check<'_> {
         {
             let rule = ConfigRule::FirstAddressNotLinkLocal(IpAddr::V6(*first));
             self.broken("virtual_ipaddress", Some(0), rule);
+        }
+    }
+
+    fn prefix(&mut self, field: &'static str, index: usize, address: &VirtualAddress) {
+        let longest = Family::of(address.address).address_len() as u8 * 8;
+        if address.prefix_len > longest {
+            self.broken(field, Some(index), ConfigRule::PrefixTooLong(longest));
+        }
+    }
+
+    /// `fields` are those of routes and of rules; each list has its own indexes.
+    fn fib(&mut self, fields: [&'static str; 2], listed: &[FibConfig]) {
+        let mut counts = [0; 2];
+        let mut seen = BTreeMap::<_, Vec<&FibEntry>>::new();
+        for FibConfig { entry, .. } in listed {
+            let which = match entry {
+                FibEntry::Route(_) => 0,
+                FibEntry::Rule(_) => 1,
+            };
+            let index = Some(counts[which]);
+            counts[which] += 1;
+            if let Some(mistake) = entry.mistake() {
+                self.broken(fields[which], index, mistake);
+            }
+            let alike = seen.entry(entry.place()).or_default();
+            if alike.iter().any(|earlier| earlier.names(entry) || entry.names(earlier)) {
+                self.broken(fields[which], index, ConfigRule::SameEntry);
+            }
+            alike.push(entry);
         }
     }
 }

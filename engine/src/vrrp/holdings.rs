@@ -1,4 +1,5 @@
-//! What an instance holds in the kernel: desired minus observed, command by command.
+//! What is held in the kernel: desired minus observed, command by command. Routes and rules are in
+//! [`super::fib`].
 //!
 //! An address goes up in steps (its filter, if packets to it are not accepted, then the address)
 //! and down in the reverse order. The virtual-MAC interface is up before the first address comes
@@ -12,11 +13,12 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::VirtualAddress;
+use crate::config::{FibConfig, FibEntry, VirtualAddress};
 use crate::input::{EffectError, LinkState};
 use crate::names::{InterfaceName, MacAddress};
 use crate::output::{AddressSpec, KernelCommand};
 use crate::time::Timestamp;
+use crate::vrrp::fib::Fib;
 
 /// A command without an answer for this long counts as failed.
 pub const COMMAND_LIMIT: Duration = Duration::from_secs(1);
@@ -25,10 +27,10 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A command that waits for its answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Pending {
-    number: u64,
-    command: KernelCommand,
-    limit: Timestamp,
+pub(crate) struct Pending {
+    pub(crate) number: u64,
+    pub(crate) command: KernelCommand,
+    pub(crate) limit: Timestamp,
 }
 
 /// One address, and what the kernel has of it.
@@ -72,6 +74,14 @@ pub(crate) enum Change {
     Lost(IpAddr),
     /// This address was there although we do not want it.
     Leftover(IpAddr),
+    /// Somebody removed this route or rule although we want it.
+    LostEntry {
+        entry: FibEntry,
+        /// It stays away.
+        let_go: bool,
+    },
+    /// This route or rule was there although we do not want it.
+    LeftoverEntry(FibEntry),
     /// A command failed.
     Failed(KernelCommand, EffectError),
 }
@@ -93,6 +103,8 @@ pub(crate) struct Holdings {
     addresses: Vec<Holding>,
     /// The one of the configuration, and those of earlier ones until they are removed.
     macvlans: Vec<Macvlan>,
+    #[serde(default)]
+    pub(crate) fib: Fib,
 }
 
 impl Holdings {
@@ -101,7 +113,9 @@ impl Holdings {
         &mut self,
         wanted: impl Iterator<Item = (VirtualAddress, InterfaceName, bool)>,
         macvlan: Option<(InterfaceName, InterfaceName, MacAddress)>,
+        fib: &[FibConfig],
     ) {
+        self.fib.configure(fib);
         for holding in &mut self.addresses {
             holding.retired = true;
         }
@@ -156,8 +170,10 @@ impl Holdings {
         now: Timestamp,
         want: Want,
         source: Option<IpAddr>,
+        is_up: impl Fn(&InterfaceName) -> bool,
         mut number: impl FnMut(&KernelCommand) -> u64,
     ) {
+        self.fib.take_back(now, want, &mut number);
         for macvlan in &mut self.macvlans {
             let on_it = |holding: &Holding| holding.spec.interface == macvlan.name;
             let used = self.addresses.iter().any(|holding| holding.present && on_it(holding));
@@ -180,6 +196,9 @@ impl Holdings {
             }
         }
         self.addresses.retain(|holding| !holding.retired || holding.is_busy());
+        if want == Want::Held && self.addresses.iter().all(Holding::is_settled) {
+            self.fib.put(now, is_up, &mut number);
+        }
     }
 
     /// A command was answered.
@@ -195,6 +214,9 @@ impl Holdings {
         if let Some(macvlan) = self.macvlans.iter_mut().find(|macvlan| is_it(&macvlan.pending)) {
             return macvlan.answered(now, result);
         }
+        if let Some(change) = self.fib.done(now, number, result) {
+            return change;
+        }
         let holding = self.addresses.iter_mut().find(|holding| is_it(&holding.pending));
         holding.map_or(Change::None, |holding| holding.answered(now, result))
     }
@@ -207,6 +229,9 @@ impl Holdings {
         let result = Err(EffectError::TimedOut);
         if let Some(macvlan) = self.macvlans.iter_mut().find(|macvlan| is_over(&macvlan.pending)) {
             return Some(macvlan.answered(now, result));
+        }
+        if let Some(change) = self.fib.overdue(now) {
+            return Some(change);
         }
         let holding = self.addresses.iter_mut().find(|holding| is_over(&holding.pending))?;
         Some(holding.answered(now, result))
@@ -260,7 +285,8 @@ impl Holdings {
 
     /// Whether a command waits for its answer or its next try, or something of ours is there.
     pub(crate) fn is_busy(&self) -> bool {
-        self.addresses.iter().any(Holding::is_busy) || self.macvlans.iter().any(Macvlan::is_busy)
+        let macvlans = self.macvlans.iter().any(Macvlan::is_busy);
+        macvlans || self.addresses.iter().any(Holding::is_busy) || self.fib.is_busy()
     }
 
     /// The next time limit or retry.
@@ -272,6 +298,7 @@ impl Holdings {
             .filter_map(|(waiting, retry_at)| {
                 waiting.as_ref().map(|waiting| waiting.limit).or(retry_at)
             })
+            .chain(self.fib.deadline())
             .min()
     }
 
@@ -279,7 +306,7 @@ impl Holdings {
     pub(crate) fn fits(&self, next: u64) -> bool {
         let macvlans = self.macvlans.iter().filter_map(|macvlan| macvlan.pending.as_ref());
         let addresses = self.addresses.iter().filter_map(|holding| holding.pending.as_ref());
-        macvlans.chain(addresses).all(|waiting| waiting.number < next)
+        macvlans.chain(addresses).all(|waiting| waiting.number < next) && self.fib.fits(next)
     }
 
     pub(crate) fn fold(&self, now: Timestamp, first: u64, hasher: &mut impl Hasher) {
@@ -296,22 +323,28 @@ impl Holdings {
             (&macvlan.name, macvlan.retired, macvlan.exists, macvlan.up).hash(hasher);
             (waiting(&macvlan.pending), macvlan.retry_at.map(|at| at - now)).hash(hasher);
         }
+        self.fib.fold(now, first, hasher);
     }
 
     /// The lowest number that a waiting command has, so that ids fold by order of appearance.
     pub(crate) fn first_waiting(&self) -> Option<u64> {
         let macvlans = self.macvlans.iter().filter_map(|macvlan| macvlan.pending.as_ref());
         let addresses = self.addresses.iter().filter_map(|holding| holding.pending.as_ref());
-        macvlans.chain(addresses).map(|waiting| waiting.number).min()
+        let numbers = macvlans.chain(addresses).map(|waiting| waiting.number);
+        numbers.chain(self.fib.first_waiting()).min()
     }
 }
 
-fn pending(now: Timestamp, number: u64, command: KernelCommand) -> Pending {
+pub(crate) fn pending(now: Timestamp, number: u64, command: KernelCommand) -> Pending {
     Pending { number, command, limit: now + COMMAND_LIMIT }
 }
 
 /// Whether a command may be given. A retry that is due is over, also where nothing is left to do.
-fn ready(waiting: &Option<Pending>, retry_at: &mut Option<Timestamp>, now: Timestamp) -> bool {
+pub(crate) fn ready(
+    waiting: &Option<Pending>,
+    retry_at: &mut Option<Timestamp>,
+    now: Timestamp,
+) -> bool {
     *retry_at = retry_at.filter(|at| *at > now);
     waiting.is_none() && retry_at.is_none()
 }
@@ -362,10 +395,16 @@ impl Holding {
                 self.filtered = false;
                 Change::None
             }
-            KernelCommand::SetVirtualMac { .. } | KernelCommand::RemoveVirtualMac { .. } => {
-                Change::None
-            }
+            KernelCommand::SetVirtualMac { .. }
+            | KernelCommand::RemoveVirtualMac { .. }
+            | KernelCommand::AddFib(_)
+            | KernelCommand::RemoveFib(_) => Change::None,
         }
+    }
+
+    /// A route may need it, and no longer waits for it.
+    const fn is_settled(&self) -> bool {
+        self.retired || self.present || self.retry_at.is_some()
     }
 
     fn is_busy(&self) -> bool {

@@ -136,7 +136,7 @@ impl Instance {
         let mac = MacAddress::virtual_router(config.family, config.vrid);
         let macvlan =
             macvlan.map(|macvlan| (macvlan.interface.clone(), config.interface.clone(), mac));
-        self.holdings.configure(wanted, macvlan);
+        self.holdings.configure(wanted, macvlan, &config.fib);
         if !config.priority.is_owner() {
             self.holdings.claim();
         }
@@ -423,7 +423,8 @@ impl Instance {
     pub(crate) fn reconcile(&mut self, ctx: &mut Context<'_>) {
         let (want, id, source) = (self.want(), self.id, self.port.map(|port| port.source));
         let Self { holdings, next_number, .. } = self;
-        holdings.reconcile(ctx.now, want, source, |command: &KernelCommand| {
+        let is_up = |name: &InterfaceName| ctx.observed.is_up(name);
+        holdings.reconcile(ctx.now, want, source, is_up, |command: &KernelCommand| {
             let number = *next_number;
             *next_number += 1;
             let id = CommandId { instance: id, number };
@@ -432,7 +433,7 @@ impl Instance {
         });
     }
 
-    fn want(&self) -> Want {
+    pub(crate) fn want(&self) -> Want {
         let state = self.state.kind();
         match (policy::owns(state), self.stopping, self.config.priority.is_owner()) {
             (true, _, _) => Want::Held,
@@ -487,7 +488,7 @@ impl Instance {
         self.reconcile(ctx);
     }
 
-    fn on_change(&mut self, ctx: &mut Context<'_>, change: Change) {
+    pub(crate) fn on_change(&mut self, ctx: &mut Context<'_>, change: Change) {
         match change {
             Change::None => {}
             Change::Present(address) => {
@@ -499,6 +500,10 @@ impl Instance {
             }
             Change::Lost(address) => self.notify(ctx, News::AddressLost(address)),
             Change::Leftover(address) => self.notify(ctx, News::LeftoverAddress(address)),
+            Change::LostEntry { entry, let_go } => {
+                self.notify(ctx, News::EntryLost { entry, let_go });
+            }
+            Change::LeftoverEntry(entry) => self.notify(ctx, News::LeftoverEntry(entry)),
             Change::Failed(command, error) => {
                 self.notify(ctx, News::CommandFailed { command, error });
             }

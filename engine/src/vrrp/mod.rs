@@ -6,6 +6,7 @@ pub(crate) mod announce;
 pub mod checksum;
 pub mod drop_reason;
 pub mod election;
+pub mod fib;
 pub mod flapping;
 mod hearing;
 pub mod holdings;

@@ -8,10 +8,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vipd_engine::config::{GroupConfig, VirtualAddress};
+use vipd_engine::config::{FibEntry, GroupConfig, VirtualAddress};
 use vipd_engine::rules::ChecksumForm;
 use vipd_engine::{
-    Advert, Config, EffectError, Engine, Family, Frame, Ifindex, Input, InstanceConfig,
+    Advert, Config, EffectError, Engine, Family, FibChange, Frame, Ifindex, Input, InstanceConfig,
     InstanceName, InterfaceName, Interval, KernelCommand, Link, LinkState, LocalAddress,
     MacAddress, Order, Output, Outputs, Priority, Profile, Received, Rules, StateKind, Timestamp,
     TrackerName, TrackerValue, Version, Vrid,
@@ -138,6 +138,11 @@ impl Driver {
     pub fn address(&mut self, address: &str, present: bool) {
         let address = LocalAddress { interface: ETH0, address: ip(address), present };
         self.handle(Input::LocalAddress(address));
+    }
+
+    /// Somebody adds or removes a route or a rule.
+    pub fn fib(&mut self, entry: &FibEntry, present: bool) {
+        self.handle(Input::Fib(FibChange { entry: entry.clone(), present }));
     }
 
     pub fn tracker(&mut self, name: &str, value: TrackerValue) {

@@ -12,13 +12,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use vipd_engine::config::fib::{NextHop, Prefix, Route, Rule, RuleAction};
 use vipd_engine::config::{
-    GroupConfig, MULTICAST_GROUP_V4, MULTICAST_GROUP_V6, Peer, Track, Tracked, Transport,
-    VirtualAddress, VirtualMac, Weight,
+    FibConfig, FibEntry, GroupConfig, MULTICAST_GROUP_V4, MULTICAST_GROUP_V6, Peer, StaticConfig,
+    Track, Tracked, Transport, VirtualAddress, VirtualMac, Weight,
 };
 use vipd_engine::rules::ChecksumForm;
 use vipd_engine::{
-    Advert, CommandId, Config, EffectError, Engine, Family, GroupName, Ifindex, Input,
+    Advert, CommandId, Config, EffectError, Engine, Family, FibChange, GroupName, Ifindex, Input,
     InstanceConfig, InstanceName, InterfaceName, Interval, Link, LinkState, LocalAddress,
     MacAddress, Order, Output, Outputs, Password, Priority, Profile, Received, Rules, Timestamp,
     TrackerName, TrackerValue, Version, Vrid,
@@ -41,6 +42,8 @@ pub enum Op {
     Link { interface: u8, state: LinkState },
     /// An address comes or goes.
     Address { interface: u8, address: u8, present: bool },
+    /// A route or a rule comes or goes.
+    Fib { entry: u8, present: bool },
     /// A tracker reports.
     Tracker { name: u8, value: TrackerValue },
     /// Effects are answered like this from now on, or left waiting.
@@ -130,6 +133,22 @@ fn listed(vrid: u8, family: Family) -> IpAddr {
     }
 }
 
+/// Two routes of which the second needs eth1, and a rule.
+fn fib(which: u8) -> FibConfig {
+    let by = |name| NextHop { interface: Some(InterfaceName::new(name)), ..NextHop::default() };
+    let route = |octet, name| {
+        let destination = Prefix::new(IpAddr::from([10, octet, 0, 0]), 16).unwrap();
+        Route { next_hops: vec![by(name)], ..Route::new(destination) }
+    };
+    let action = RuleAction::Table(100);
+    let entry = match which % 3 {
+        0 => FibEntry::Route(Box::new(route(1, "eth0"))),
+        1 => FibEntry::Route(Box::new(route(2, "eth1"))),
+        _ => FibEntry::Rule(Box::new(Rule { action, ..Rule::new(Family::Ipv4, 16384) })),
+    };
+    FibConfig { entry, untracked: which % 3 == 1 }
+}
+
 /// How many configurations there are.
 pub const CONFIGS: u8 = 6;
 
@@ -155,7 +174,10 @@ pub fn config(which: u8) -> Arc<Config> {
     let name = GroupName::new("VG");
     let group = GroupConfig { name, members, tracks: vec![track("a", 0)], tracking_weight: true };
     let (instances, groups, delay) = match which % CONFIGS {
-        0 => (vec![one, delayed], vec![], 0),
+        0 => {
+            let fib = vec![fib(0), fib(1), fib(2)];
+            (vec![InstanceConfig { fib, ..one }, delayed], vec![], 0)
+        }
         1 => (vec![one, delayed], vec![group], 0),
         2 => {
             let mut more =
@@ -180,7 +202,16 @@ pub fn config(which: u8) -> Arc<Config> {
         }
         _ => (vec![], vec![], 0),
     };
-    Arc::new(Config::new(instances, groups, Duration::from_secs(delay)).expect("valid"))
+    let config = Config::new(instances, groups, Duration::from_secs(delay)).expect("valid");
+    let standing = StaticConfig {
+        addresses: vec![(InterfaceName::new("eth1"), VirtualAddress::new(ip("10.0.0.3")))],
+        fib: vec![fib(1), fib(2)],
+    };
+    Arc::new(if which % CONFIGS == 1 {
+        config.with_static(standing).expect("valid")
+    } else {
+        config
+    })
 }
 
 fn peers() -> Vec<Peer> {
@@ -254,6 +285,7 @@ pub fn op() -> impl Strategy<Value = Op> {
         3 => (0..3_u8, 0..6_u8, prop::bool::weighted(0.7)).prop_map(
             |(interface, address, present)| Op::Address { interface, address, present }
         ),
+        2 => (0..3_u8, any::<bool>()).prop_map(|(entry, present)| Op::Fib { entry, present }),
         2 => (0..2_u8, value()).prop_map(|(name, value)| Op::Tracker { name, value }),
         2 => prop::option::of(result()).prop_map(Op::Answers),
         3 => (any::<u8>(), result()).prop_map(|(place, result)| Op::Answer { place, result }),
@@ -315,6 +347,10 @@ impl World {
                 let address = ip(ADDRESSES[usize::from(*address) % ADDRESSES.len()]);
                 let report = LocalAddress { interface, address, present: *present };
                 self.handle(Input::LocalAddress(report));
+            }
+            Op::Fib { entry, present } => {
+                let entry = fib(*entry).entry;
+                self.handle(Input::Fib(FibChange { entry, present: *present }));
             }
             Op::Tracker { name, value } => {
                 let id = TrackerName::new(["a", "b"][usize::from(*name) % 2]);
