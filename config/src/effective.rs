@@ -8,7 +8,7 @@ use vipd_engine::config::GroupConfig;
 
 use crate::diagnostics::{Sources, Span};
 use crate::keywords::{Keyword, Place, Show};
-use crate::meaning::{Draft, GroupDraft, Origins, Placed, Settled};
+use crate::meaning::{Draft, GroupDraft, Origins, Placed, Settled, show_fib, show_static};
 
 /// Every value of a configuration and where it comes from; serialises to one JSON object.
 ///
@@ -35,6 +35,10 @@ impl Effective {
             "track_file": page.files(),
             "vrrp_track_process": page.processes(),
             "virtual_server": page.virtual_servers(),
+            "static_ipaddress": page.stands("static_ipaddress", &show_static(&settled.statics)),
+            "static_routes":
+                page.stands("static_routes", &show_fib(&settled.statics.fib, false)),
+            "static_rules": page.stands("static_rules", &show_fib(&settled.statics.fib, true)),
         }))
     }
 
@@ -162,6 +166,13 @@ impl Page<'_> {
         });
         values.insert("TCP_CHECK".to_owned(), checks.collect());
         self.block(&format!("{} {}", real.address, real.port), &placed.origins, values)
+    }
+
+    /// A list that stands outside any block.
+    fn stands(&self, keyword: &str, value: &Value) -> Value {
+        let place = self.draft.root.given.get(keyword);
+        let origin = place.map_or_else(|| "default".to_owned(), |place| self.place(*place));
+        json!({ "value": value, "origin": origin })
     }
 
     /// A block with its name and its place.

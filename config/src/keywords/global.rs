@@ -160,7 +160,9 @@ pub(super) const GLOBAL_DEFS: &[Keyword] = &[
     acted("dynamic_interfaces", "[allow_if_changes]", "always on", global::dynamic, |_| {
         json!(true)
     }),
-    unbuilt("default_interface", "IF", Kernel),
+    acted("default_interface", "IF", "eth0", global::default_interface, |g| {
+        json!(g.default_interface().as_str())
+    }),
     unbuilt("disable_local_igmp", "", Kernel),
     unbuilt("vrrp_iptables", "[IN [OUT]]", Kernel).deprecated("write `nftables`"),
     unbuilt("vrrp_ipsets", "[NAME ...]", Kernel).deprecated("write `nftables`"),

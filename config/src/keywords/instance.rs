@@ -8,8 +8,8 @@ use super::Effect::{Aside, Kernel, Mastership};
 use super::Standing::{ActedOn, NoEffect, NotBuilt};
 use super::{Effect, Keyword, Place, Show, Since, Standing};
 use crate::meaning::{
-    Draft, Instance, Line, group, instance, notify, seconds, shared, show_addresses, show_peers,
-    show_tracks,
+    Draft, Instance, Line, group, instance, notify, seconds, shared, show_addresses, show_fib,
+    show_peers, show_tracks,
 };
 use crate::notify::NotifyScripts;
 
@@ -155,8 +155,12 @@ pub(super) const VRRP_INSTANCE: &[Keyword] = &[
     }),
     unbuilt("use_vmac_addr", "", Kernel),
     unbuilt("use_ipvlan", "[[NAME] IF] [ADDRESS] [bridge|private|vepa] [group N]", Kernel),
-    unbuilt("virtual_routes", "{ ROUTE }", Kernel).lists(Some(Place::RouteLine)),
-    unbuilt("virtual_rules", "{ RULE }", Kernel).lists(Some(Place::RuleLine)),
+    acted("virtual_routes", "{ ROUTE }", "none", instance::routes, |i| {
+        show_fib(&i.config.fib, false)
+    })
+    .lists(Some(Place::RouteLine)),
+    acted("virtual_rules", "{ RULE }", "none", instance::rules, |i| show_fib(&i.config.fib, true))
+        .lists(Some(Place::RuleLine)),
     acted("version", "2|3", "2, and 3 for IPv6", shared::version, |i| {
         json!(i.config.version.number())
     })

@@ -5,6 +5,7 @@
 //! per part of the language. No keyword is compared as a string anywhere else.
 
 mod director;
+mod fib;
 mod global;
 mod instance;
 mod lines;
@@ -16,7 +17,7 @@ use serde_json::Value;
 use vipd_engine::config::{GroupConfig, Peer, VirtualAddress};
 
 use crate::director::{RealServer, TcpCheck, VirtualServer};
-use crate::meaning::{Draft, Globals, Instance, Line, TrackDraft};
+use crate::meaning::{Draft, Globals, Instance, Line, RouteDraft, RuleDraft, TrackDraft};
 use crate::notify::NotifyScripts;
 use crate::trackers::{Script, TrackedFile, TrackedProcess};
 
@@ -170,8 +171,8 @@ impl Place {
             Self::AddressLine => lines::ADDRESS,
             Self::PeerLine => lines::PEER,
             Self::TrackLine => lines::TRACK,
-            Self::RouteLine => lines::ROUTE,
-            Self::RuleLine => lines::RULE,
+            Self::RouteLine => fib::ROUTE,
+            Self::RuleLine => fib::RULE,
             Self::SyncGroup => instance::SYNC_GROUP,
             Self::VrrpScript => trackers::VRRP_SCRIPT,
             Self::TrackFile => trackers::TRACK_FILE,
@@ -397,6 +398,10 @@ pub(crate) enum Read {
     Peer(fn(&mut Peer, &mut Line<'_>)),
     /// A word after a tracked name.
     Track(fn(&mut TrackDraft, &mut Line<'_>)),
+    /// A word in the line of a route.
+    Route(fn(&mut RouteDraft, &mut Line<'_>)),
+    /// A word in the line of a rule.
+    Rule(fn(&mut RuleDraft, &mut Line<'_>)),
 }
 
 /// The value of a keyword in the effective configuration.

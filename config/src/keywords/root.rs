@@ -3,10 +3,10 @@
 use super::Effect::{Aside, Kernel, Mastership};
 use super::Standing::{ActedOn, Checked, NotBuilt};
 use super::{Effect, Keyword, Place, Since, Standing};
-use crate::meaning::{director, group, instance, tracker};
+use crate::meaning::{director, group, instance, statics, tracker};
 
-const fn row(name: &'static str, arguments: &'static str, standing: Standing) -> Keyword {
-    Keyword::new(Place::Root, name, arguments, "", standing)
+const fn row(name: &'static str, arguments: &'static str, statics: Standing) -> Keyword {
+    Keyword::new(Place::Root, name, arguments, "", statics)
 }
 
 const fn unbuilt(name: &'static str, arguments: &'static str, effect: Effect) -> Keyword {
@@ -62,9 +62,11 @@ pub(super) const ROOT: &[Keyword] = &[
     unbuilt("linkbeat_interfaces", "{ IF [MII|ETHTOOL|IOCTL] }", Mastership).lists(None),
     unbuilt("child_wait_time", "SECONDS", Aside),
     unbuilt("interface_up_down_delays", "{ IF DOWN [UP] }", Mastership).lists(None),
-    unbuilt("static_ipaddress", "{ ADDRESS ... }", Kernel).lists(Some(Place::AddressLine)),
-    unbuilt("static_routes", "{ ROUTE }", Kernel).lists(Some(Place::RouteLine)),
-    unbuilt("static_rules", "{ RULE }", Kernel).lists(Some(Place::RuleLine)),
+    row("static_ipaddress", "{ ADDRESS[/LENGTH] ... }", ActedOn)
+        .lists(Some(Place::AddressLine))
+        .reads(statics::addresses),
+    row("static_routes", "{ ROUTE }", ActedOn).lists(Some(Place::RouteLine)).reads(statics::routes),
+    row("static_rules", "{ RULE }", ActedOn).lists(Some(Place::RuleLine)).reads(statics::rules),
     unbuilt("track_group", "NAME { ... }", Mastership).opens(Place::TrackGroup).many(),
     row("local_address_group", "NAME { ... }", Standing::Dead)
         .lists(None)

@@ -47,7 +47,12 @@ pub(super) fn list(line: &mut Line<'_>) -> Listed<VirtualAddress> {
         let mut address = parse(line, word)?;
         options(line, Place::AddressLine, |read, line| match read {
             Read::Address(read) => read(&mut address, line),
-            Read::Nothing | Read::Statement(_) | Read::Peer(_) | Read::Track(_) => {}
+            Read::Nothing
+            | Read::Statement(_)
+            | Read::Peer(_)
+            | Read::Track(_)
+            | Read::Route(_)
+            | Read::Rule(_) => {}
         });
         Some(address)
     })
@@ -106,7 +111,7 @@ pub(crate) fn broadcast(address: &mut VirtualAddress, line: &mut Line<'_>) {
 }
 
 /// Scope numbers of the kernel (linux/rtnetlink.h, RT_SCOPE).
-const SCOPES: [(&str, u8); 5] =
+pub(super) const SCOPES: [(&str, u8); 5] =
     [("global", 0), ("site", 200), ("link", 253), ("host", 254), ("nowhere", 255)];
 
 pub(crate) fn scope(address: &mut VirtualAddress, line: &mut Line<'_>) {

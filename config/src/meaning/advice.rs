@@ -12,7 +12,8 @@ use crate::text::did_you_mean;
 pub(super) fn diagnostic(error: &ConfigError, draft: &Draft) -> Diagnostic {
     let path = &error.path;
     let origins = block(error, draft);
-    let field = if path.field == path.block.0 { "" } else { path.field };
+    let stands = path.block.1.is_empty();
+    let field = if path.field == path.block.0 && !stands { "" } else { path.field };
     let message = match Place::Root.find(path.block.0) {
         Some(_) if !field.is_empty() => format!("`{field}`: {}", error.rule),
         _ => error.rule.to_string(),
@@ -34,6 +35,9 @@ pub(super) fn diagnostic(error: &ConfigError, draft: &Draft) -> Diagnostic {
 /// The block of an error. Of two blocks of one name the second is the mistaken one.
 fn block<'a>(error: &ConfigError, draft: &'a Draft) -> Option<&'a Origins> {
     let (keyword, name) = &error.path.block;
+    if name.is_empty() {
+        return Some(&draft.root);
+    }
     let instances = draft.instances.iter().map(|one| (one.value.name.as_str(), &one.origins));
     let groups = draft.groups.iter();
     let groups = groups.map(|one| (one.value.config.name.as_str(), &one.origins));
@@ -80,7 +84,15 @@ fn other(error: &ConfigError, draft: &Draft) -> Option<(Span, &'static str)> {
         | ConfigRule::NotAGroup(_)
         | ConfigRule::NoDownTimer
         | ConfigRule::UnknownMember(_)
-        | ConfigRule::FirstAddressNotLinkLocal(_) => None,
+        | ConfigRule::FirstAddressNotLinkLocal(_)
+        | ConfigRule::RouteFamilyDiffers(_)
+        | ConfigRule::RuleFamilyDiffers(_)
+        | ConfigRule::NoNextHop
+        | ConfigRule::NextHopOfRefusal(_)
+        | ConfigRule::Ipv6Only(_)
+        | ConfigRule::Ipv4Only(_)
+        | ConfigRule::GotoBackwards(_)
+        | ConfigRule::SameEntry => None,
     }
 }
 
@@ -93,7 +105,8 @@ fn help(rule: &ConfigRule, draft: &Draft) -> Option<String> {
              instance of their own"
         }
         ConfigRule::TooManyAddresses(_) => "put the rest into `virtual_ipaddress_excluded`",
-        ConfigRule::SameAddress(_) => "remove one of the two lines",
+        ConfigRule::SameAddress(_) | ConfigRule::SameEntry => "remove one of the two lines",
+        ConfigRule::NextHopOfRefusal(_) => "remove `via`, `dev` and `nexthop` from the line",
         ConfigRule::VersionNeedsIpv4 => "write `version 3`, or leave the line out",
         ConfigRule::IntervalDoesNotFit(Version::V2) => "`version 3` carries fractions of a second",
         ConfigRule::PeerIsSelf(_) => "list the other routers only",
@@ -111,7 +124,13 @@ fn help(rule: &ConfigRule, draft: &Draft) -> Option<String> {
         | ConfigRule::NotAGroup(_)
         | ConfigRule::NoDownTimer
         | ConfigRule::TooManyPeers(_)
-        | ConfigRule::InTwoGroups(_) => return None,
+        | ConfigRule::InTwoGroups(_)
+        | ConfigRule::RouteFamilyDiffers(_)
+        | ConfigRule::RuleFamilyDiffers(_)
+        | ConfigRule::NoNextHop
+        | ConfigRule::Ipv6Only(_)
+        | ConfigRule::Ipv4Only(_)
+        | ConfigRule::GotoBackwards(_) => return None,
     };
     Some(text.to_owned())
 }

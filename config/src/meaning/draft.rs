@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use vipd_engine::config::{Announcements, MULTICAST_GROUP_V4, MULTICAST_GROUP_V6, Peer};
-use vipd_engine::config::{GroupConfig, VirtualAddress};
+use vipd_engine::config::{FibConfig, GroupConfig, VirtualAddress};
 use vipd_engine::{GroupName, InterfaceName, Password, Priority, Profile, Rules, Version, Vrid};
 
+use super::rule::RuleDraft;
 use super::shared::Shared;
 use super::track::TrackDraft;
 use crate::diagnostics::Span;
@@ -59,6 +60,9 @@ pub(crate) struct Draft {
     /// Nothing is said of what is not built of virtual servers.
     pub vrrp_only: bool,
     pub globals: Globals,
+    /// Where what stands outside any block was given.
+    pub root: Origins,
+    pub statics: StaticDraft,
     pub instances: Vec<Placed<InstanceDraft>>,
     pub groups: Vec<Placed<GroupDraft>>,
     pub scripts: Vec<Placed<Script>>,
@@ -143,6 +147,7 @@ impl Draft {
             blocks.last_mut().map(|block| &mut block.origins)
         }
         match place {
+            Place::Root => Some(&mut self.root),
             Place::GlobalDefs => Some(&mut self.globals.origins),
             Place::VrrpInstance | Place::Authentication => last(&mut self.instances),
             Place::SyncGroup => last(&mut self.groups),
@@ -155,8 +160,7 @@ impl Draft {
                 let real = self.virtual_servers.last_mut()?.value.real_servers.last_mut()?;
                 real.value.checks.last_mut()
             }
-            Place::Root
-            | Place::AuthHmac
+            Place::AuthHmac
             | Place::AddressLine
             | Place::PeerLine
             | Place::TrackLine
@@ -199,6 +203,7 @@ pub(crate) struct Globals {
     pub fifos: [Fifo; 2],
     pub states_on_reload: bool,
     pub priority_changes: bool,
+    pub default_interface: Option<InterfaceName>,
 }
 
 impl Globals {
@@ -213,6 +218,11 @@ impl Globals {
     /// What the interface of a virtual router MAC is called: this and the VRID.
     pub fn vmac_prefix(&self) -> &str {
         self.vmac_prefix.as_deref().unwrap_or("vrrp")
+    }
+
+    /// The interface of static addresses that name none.
+    pub fn default_interface(&self) -> InterfaceName {
+        self.default_interface.clone().unwrap_or_else(|| InterfaceName::new("eth0"))
     }
 
     /// `HOST:PORT`, as it would be used.
@@ -235,6 +245,14 @@ impl Globals {
     pub fn version(&self) -> Version {
         self.shared.version.unwrap_or(Version::V2)
     }
+}
+
+/// `static_ipaddress`, `static_routes` and `static_rules` as they were written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StaticDraft {
+    pub addresses: Vec<VirtualAddress>,
+    pub routes: Vec<FibConfig>,
+    pub rules: Vec<RuleDraft>,
 }
 
 /// What `state` says.
@@ -283,6 +301,8 @@ pub(crate) struct InstanceDraft {
     pub auth_pass: Option<Password>,
     pub addresses: Vec<VirtualAddress>,
     pub excluded: Vec<VirtualAddress>,
+    pub routes: Vec<FibConfig>,
+    pub rules: Vec<RuleDraft>,
     pub no_address: bool,
     pub source: Option<IpAddr>,
     pub group: Option<IpAddr>,

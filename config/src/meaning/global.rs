@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::instance::interface_name;
 use super::{Draft, Line};
 use crate::process;
 use crate::trackers::ScriptUser;
@@ -94,6 +95,11 @@ pub(crate) fn startup_delay(draft: &mut Draft, line: &mut Line<'_>) {
 
 pub(crate) fn vmac_prefix(draft: &mut Draft, line: &mut Line<'_>) {
     draft.globals.vmac_prefix = line.word().map(|word| word.text.clone());
+}
+
+/// Of static addresses that name none.
+pub(crate) fn default_interface(draft: &mut Draft, line: &mut Line<'_>) {
+    draft.globals.default_interface = interface_name(line);
 }
 
 /// An interface may come and go in any case: its name is the identity.

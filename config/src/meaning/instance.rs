@@ -4,7 +4,7 @@ use vipd_engine::{InterfaceName, Password, Priority, Vrid};
 
 use super::draft::{AuthType, InstanceDraft, Placed, State};
 use super::track::Kind;
-use super::{Draft, Line, address, peer, track};
+use super::{Draft, Line, address, peer, route, rule, track};
 use crate::diagnostics::Diagnostic;
 
 pub(crate) fn block(draft: &mut Draft, line: &mut Line<'_>) {
@@ -67,7 +67,23 @@ pub(crate) fn excluded(draft: &mut Draft, line: &mut Line<'_>) {
     note_items(draft, line, read.places);
 }
 
-fn note_items(draft: &mut Draft, line: &Line<'_>, places: Vec<crate::diagnostics::Span>) {
+pub(crate) fn routes(draft: &mut Draft, line: &mut Line<'_>) {
+    let read = route::list(line);
+    draft.instance().routes.extend(read.values);
+    note_items(draft, line, read.places);
+}
+
+pub(crate) fn rules(draft: &mut Draft, line: &mut Line<'_>) {
+    let read = rule::list(line);
+    draft.instance().rules.extend(read.values);
+    note_items(draft, line, read.places);
+}
+
+pub(super) fn note_items(
+    draft: &mut Draft,
+    line: &Line<'_>,
+    places: Vec<crate::diagnostics::Span>,
+) {
     if let Some(origins) = draft.origins(line.keyword.place) {
         origins.items.entry(line.keyword.name).or_default().extend(places);
     }

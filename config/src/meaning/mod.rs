@@ -9,6 +9,7 @@ mod advice;
 mod declared;
 pub(crate) mod director;
 mod draft;
+mod fib;
 pub(crate) mod global;
 pub(crate) mod group;
 pub(crate) mod instance;
@@ -16,9 +17,12 @@ mod line;
 mod notes;
 pub(crate) mod notify;
 pub(crate) mod peer;
+pub(crate) mod route;
+pub(crate) mod rule;
 mod settle;
 pub(crate) mod shared;
 mod show;
+pub(crate) mod statics;
 pub(crate) mod track;
 pub(crate) mod tracker;
 mod transport;
@@ -27,7 +31,11 @@ mod walk;
 
 pub(crate) use draft::{Draft, Globals, GroupDraft, Origins, Placed, RealDraft, ServerDraft};
 pub(crate) use line::{Line, MOST_FINDINGS};
+pub(crate) use route::RouteDraft;
+pub(crate) use rule::RuleDraft;
 pub(crate) use settle::{Instance, Settled, settle};
-pub(crate) use show::{seconds, show_addresses, show_peers, show_tracks, show_weight};
+pub(crate) use show::{
+    seconds, show_addresses, show_fib, show_peers, show_static, show_tracks, show_weight,
+};
 pub(crate) use track::TrackDraft;
 pub(crate) use walk::walk;

@@ -13,7 +13,12 @@ pub(super) fn list(line: &mut Line<'_>) -> Listed<Peer> {
         let mut peer = Peer::new(address);
         options(line, Place::PeerLine, |read, line| match read {
             Read::Peer(read) => read(&mut peer, line),
-            Read::Nothing | Read::Statement(_) | Read::Address(_) | Read::Track(_) => {}
+            Read::Nothing
+            | Read::Statement(_)
+            | Read::Address(_)
+            | Read::Track(_)
+            | Read::Route(_)
+            | Read::Rule(_) => {}
         });
         Some(peer)
     })

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use vipd_engine::config::{ConfigError, GroupConfig, VirtualMac};
+use vipd_engine::config::{ConfigError, GroupConfig, StaticConfig, VirtualMac};
 use vipd_engine::names::OutOfRange;
 use vipd_engine::{
     Config, Family, InstanceConfig, InterfaceName, Interval, Priority, Profile, Version,
@@ -11,6 +11,7 @@ use vipd_engine::{
 
 use super::draft::{AuthType, Draft, GroupDraft, InstanceDraft, Origins, Placed, State};
 use super::line::adjusted_severity;
+use super::rule::Numbering;
 use super::transport::{at, family, transport};
 use super::{advice, notes, notify};
 use crate::diagnostics::{Diagnostic, Diagnostics};
@@ -36,15 +37,23 @@ pub(crate) struct Settled {
     pub instances: Vec<Instance>,
     pub groups: Vec<Placed<GroupConfig>>,
     pub notify: Notify,
+    pub statics: StaticConfig,
 }
 
 /// Fills in every default and asks the engine for its rules.
 pub(crate) fn settle(draft: &mut Draft, profile: Profile, found: &mut Diagnostics) -> Settled {
     super::declared::check(draft, found);
+    let mut numbering = Numbering::default();
+    let statics = super::statics::settle(draft, &mut numbering);
     let mut instances = Vec::new();
     for placed in &draft.instances {
+        let rules = placed.value.rules.iter().map(|rule| numbering.settle(rule));
+        let fib = placed.value.routes.iter().cloned().chain(rules).collect();
         let mut settling = Settling { draft, placed, profile, found };
-        instances.extend(settling.instance());
+        instances.extend(settling.instance().map(|mut instance| {
+            instance.config.fib = fib;
+            instance
+        }));
     }
     let groups: Vec<_> = draft
         .groups
@@ -59,13 +68,15 @@ pub(crate) fn settle(draft: &mut Draft, profile: Profile, found: &mut Diagnostic
     let configs = instances.iter().map(|instance| instance.config.clone()).collect();
     let group_configs = groups.iter().map(|group| group.value.clone()).collect();
     let config = Config::new(configs, group_configs, draft.globals.startup_delay);
-    let config = config.map_err(|errors| {
-        for error in errors.iter().filter(|error| !follows(error, draft)) {
-            found.push(advice::diagnostic(error, draft));
-        }
-    });
+    // Both are asked: mistakes of the one would hide those of the other.
+    let alone = Config::default().with_static(statics.clone()).err();
+    let broken = config.as_ref().err().into_iter().chain(&alone).flatten();
+    for error in broken.filter(|error| !follows(error, draft)) {
+        found.push(advice::diagnostic(error, draft));
+    }
+    let config = config.and_then(|config| config.with_static(statics.clone()));
     let notify = notify::settled(draft, &instances);
-    Settled { config: config.ok(), instances, groups, notify }
+    Settled { config: config.ok(), instances, groups, notify, statics }
 }
 
 /// Whether an error only follows from an instance that was left out for its own mistakes.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vipd_engine::config::{Track, Tracked, Transport, VirtualAddress, Weight};
+use vipd_engine::config::{
+    FibConfig, FibEntry, StaticConfig, Track, Tracked, Transport, VirtualAddress, Weight,
+};
 
 /// A time in seconds: whole ones as an integer.
 pub(crate) fn seconds(time: Duration) -> Value {
@@ -25,6 +27,28 @@ pub(crate) fn show_addresses(addresses: &[VirtualAddress]) -> Value {
         })
     };
     addresses.iter().map(show).collect()
+}
+
+/// Static addresses, each with its interface.
+pub(crate) fn show_static(statics: &StaticConfig) -> Value {
+    let with_interface = statics.addresses.iter().map(|(interface, address)| VirtualAddress {
+        interface: Some(interface.clone()),
+        ..address.clone()
+    });
+    show_addresses(&with_interface.collect::<Vec<_>>())
+}
+
+/// The rules among routes and rules, or the routes.
+pub(crate) fn show_fib(fib: &[FibConfig], rules: bool) -> Value {
+    let show = |config: &FibConfig| {
+        let text = match &config.entry {
+            FibEntry::Route(route) if !rules => route.to_string(),
+            FibEntry::Rule(rule) if rules => rule.to_string(),
+            FibEntry::Route(_) | FibEntry::Rule(_) => return None,
+        };
+        Some(json!({ "entry": text, "no_track": config.untracked }))
+    };
+    fib.iter().filter_map(show).collect()
 }
 
 /// Of multicast there is nothing to show.

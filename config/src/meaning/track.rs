@@ -42,7 +42,12 @@ pub(super) fn list(line: &mut Line<'_>, kind: Kind) -> Vec<TrackDraft> {
         let mut track = TrackDraft { kind, name, weight: None, reverse: None, place };
         options(line, Place::TrackLine, |read, line| match read {
             Read::Track(read) => read(&mut track, line),
-            Read::Nothing | Read::Statement(_) | Read::Address(_) | Read::Peer(_) => {}
+            Read::Nothing
+            | Read::Statement(_)
+            | Read::Address(_)
+            | Read::Peer(_)
+            | Read::Route(_)
+            | Read::Rule(_) => {}
         });
         tracks.push(track);
     });

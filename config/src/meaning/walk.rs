@@ -209,19 +209,36 @@ pub(super) fn options(
             line.rest();
             return;
         };
-        if let Standing::NotBuilt(effect) = row.standing {
-            line.report(not_built(row, effect, word.span));
-            // How many of the words that follow are its own is not known.
-            line.rest();
+        if !option(line, row, word, &mut apply) {
             return;
         }
-        line.keyword = row;
-        apply(row.read, line);
-        line.keyword = list;
     }
 }
 
-fn unknown_option(word: &Word, list: &Keyword, place: Place) -> Diagnostic {
+/// Reads one word of a line and what belongs to it. Returns whether the line goes on: how many
+/// words belong to one that is not built is not known.
+pub(super) fn option(
+    line: &mut Line<'_>,
+    row: &'static Keyword,
+    word: &Word,
+    apply: &mut impl FnMut(Read, &mut Line<'_>),
+) -> bool {
+    if let Standing::NotBuilt(effect) = row.standing {
+        line.report(not_built(row, effect, word.span));
+        line.rest();
+        return false;
+    }
+    if let Some(way_out) = row.deprecated {
+        let message = format!("`{}` is deprecated", row.name);
+        line.report(Diagnostic::warning("deprecated", message).at_word(word).help(way_out));
+    }
+    let list = std::mem::replace(&mut line.keyword, row);
+    apply(row.read, line);
+    line.keyword = list;
+    true
+}
+
+pub(super) fn unknown_option(word: &Word, list: &Keyword, place: Place) -> Diagnostic {
     let message = format!("`{}` is not an option in a line of `{}`", word.text, list.name);
     let found = Diagnostic::error("unknown-keyword", message).at_word(word);
     let near = did_you_mean(&word.text, names(place)).map(|near| format!("did you mean `{near}`?"));
