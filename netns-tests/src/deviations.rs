@@ -156,6 +156,7 @@ impl Run<'_> {
             Expect::Enters { host, state: StateKind::Master, .. } => std::slice::from_ref(host),
             Expect::Masters { hosts, .. } | Expect::Owners { hosts, .. } => hosts,
             Expect::Enters { .. }
+            | Expect::Holders { .. }
             | Expect::Event { .. }
             | Expect::ClientGap { .. }
             | Expect::AnsweredBy { .. } => return false,

@@ -25,6 +25,7 @@ pub(crate) fn lacks(step: &Step, kind: impl Fn(HostId) -> Kind) -> Result<(), St
         Step::Tracker { .. } => "trackers run in the process, nobody sets their value",
         Step::KernelFails { .. } => "a real kernel does not fail at will",
         Step::KernelLate { .. } => "a real kernel takes the time that it takes",
+        Step::RemoveEntry { .. } => "routes and rules of the hosts are not watched here",
         Step::Reload { host, refused: true, .. } if kind(*host) == Kind::Keepalived => {
             "keepalived takes of a file with errors what it can"
         }
@@ -124,7 +125,8 @@ impl Lab {
             | Step::Late { .. }
             | Step::Tracker { .. }
             | Step::KernelFails { .. }
-            | Step::KernelLate { .. } => {}
+            | Step::KernelLate { .. }
+            | Step::RemoveEntry { .. } => {}
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ mod unheard;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use vipd_engine::event::Seconds;
@@ -70,6 +71,9 @@ pub struct Witness {
     terms: Vec<(HostId, RouterKey, Span)>,
     owning: BTreeMap<(IpAddr, HostId), WorldTime>,
     owned: Vec<(IpAddr, HostId, Span)>,
+    /// Routes and rules that are held, since when, and those that were.
+    holding: BTreeMap<(Arc<str>, HostId), WorldTime>,
+    held: Vec<(Arc<str>, HostId, Span)>,
     instances: BTreeMap<(HostId, String), (Family, u8)>,
     claims: BTreeMap<(HostId, (Family, u8)), Claim>,
     claimed: Vec<(HostId, (Family, u8), Span)>,
@@ -89,6 +93,7 @@ impl Recorder for Witness {
             Seen::AdvertSent(advert) => self.on_advert(*at, *host, advert),
             Seen::AdvertDelivered(_) | Seen::AdvertLost(..) | Seen::Dropped(_) => {}
             Seen::Owns { address, owns, .. } => self.on_owns(*at, *host, *address, *owns),
+            Seen::Fib { entry, present } => self.on_fib(*at, *host, entry, *present),
             Seen::Process(change) => match change {
                 ProcessChange::Stopped | ProcessChange::Killed => self.on_end(*at, *host),
                 ProcessChange::Paused => self.suspend_claims(*at, *host),
@@ -208,6 +213,15 @@ impl Witness {
         }
     }
 
+    fn on_fib(&mut self, at: WorldTime, host: HostId, entry: &Arc<str>, present: bool) {
+        let key = (Arc::clone(entry), host);
+        if present {
+            self.holding.entry(key).or_insert(at);
+        } else if let Some(from) = self.holding.remove(&key) {
+            self.held.push((key.0, host, (from, at)));
+        }
+    }
+
     fn on_event(&mut self, at: WorldTime, host: HostId, event: &Event) {
         match &event.news {
             News::State { to, .. } => {
@@ -275,6 +289,9 @@ impl Witness {
         for ((address, host), from) in std::mem::take(&mut self.owning) {
             self.owned.push((address, host, (from, end)));
         }
+        for ((entry, host), from) in std::mem::take(&mut self.holding) {
+            self.held.push((entry, host, (from, end)));
+        }
     }
 
     fn put(
@@ -290,6 +307,10 @@ impl Witness {
             Expect::Owners { address, hosts } => {
                 let of_address = self.owned.iter().filter(|(known, _, _)| known == address);
                 all_through(of_address.map(|(_, host, span)| (*host, *span)), hosts, inner, names)
+            }
+            Expect::Holders { entry, hosts } => {
+                let of_entry = self.held.iter().filter(|(known, _, _)| known == entry);
+                all_through(of_entry.map(|(_, host, span)| (*host, *span)), hosts, inner, names)
             }
             Expect::Enters { host, router, state } => {
                 if router.is_none() && self.routers_of(Some(*host)).len() > 1 {
@@ -387,6 +408,7 @@ impl Expectation {
         let what = match &self.expect {
             Expect::Masters { router, hosts } => format!("masters{} {}", vrid(router), list(hosts)),
             Expect::Owners { address, hosts } => format!("owners of {address} {}", list(hosts)),
+            Expect::Holders { entry, hosts } => format!("holders of {entry} {}", list(hosts)),
             Expect::Enters { host, router, state } => {
                 format!("{} enters {state}{}", name(host), vrid(router))
             }

@@ -134,6 +134,13 @@ pub enum Seen {
         /// Whether it is there.
         present: bool,
     },
+    /// The kernel of this host has this route or rule now, or has it no longer.
+    Fib {
+        /// As the engine prints it.
+        entry: Arc<str>,
+        /// Whether it is there.
+        present: bool,
+    },
     /// The data plane of this host owns a virtual address now, or no longer: it would answer ARP
     /// or ND for it or accept its traffic (present, link up, machine on and not frozen).
     Owns {

@@ -202,6 +202,13 @@ pub enum Step {
         /// Which.
         address: IpAddr,
     },
+    /// Somebody else removes a route or a rule.
+    RemoveEntry {
+        /// From where.
+        host: HostId,
+        /// Which, as the engine prints it: `route 10.1.0.0/16 via 10.0.0.254`.
+        entry: Arc<str>,
+    },
     /// SIGHUP with another file in place.
     Reload {
         /// Whose.
@@ -351,6 +358,13 @@ pub enum Expect {
     Owners {
         /// The virtual address.
         address: IpAddr,
+        /// The hosts.
+        hosts: Vec<HostId>,
+    },
+    /// All through the window the kernels of exactly these hosts have the route or rule.
+    Holders {
+        /// As the engine prints it.
+        entry: Arc<str>,
         /// The hosts.
         hosts: Vec<HostId>,
     },

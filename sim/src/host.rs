@@ -271,6 +271,10 @@ impl Host {
                     let (address, present) = (change.address, change.present);
                     self.see(Seen::Address { address, present }, out);
                 }
+                Change::Fib(change) => {
+                    let (entry, present) = (change.entry.to_string().into(), change.present);
+                    self.see(Seen::Fib { entry, present }, out);
+                }
             }
         }
         if !changes.is_empty() {

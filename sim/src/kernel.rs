@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use vipd_engine::config::FibEntry;
 use vipd_engine::{
-    CommandId, EffectError, Ifindex, InterfaceName, KernelCommand, Link, LinkState, LocalAddress,
-    MacAddress,
+    CommandId, EffectError, FibChange, Ifindex, InterfaceName, KernelCommand, Link, LinkState,
+    LocalAddress, MacAddress,
 };
 use vipd_scenarios::record::WorldTime;
 
@@ -47,6 +48,8 @@ pub enum Change {
     Link(Link),
     /// Of an address.
     Address(LocalAddress),
+    /// Of a route or a rule.
+    Fib(FibChange),
 }
 
 /// A command that is not done yet.
@@ -74,6 +77,7 @@ pub struct Kernel {
     interfaces: Vec<Interface>,
     next_index: u32,
     filters: BTreeSet<IpAddr>,
+    fib: BTreeSet<FibEntry>,
     neighbours: BTreeMap<(Ifindex, IpAddr), MacAddress>,
     commands: VecDeque<Submitted>,
     delay: Duration,
@@ -86,6 +90,7 @@ impl Default for Kernel {
             interfaces: Vec::new(),
             next_index: FIRST_INDEX,
             filters: BTreeSet::new(),
+            fib: BTreeSet::new(),
             neighbours: BTreeMap::new(),
             commands: VecDeque::new(),
             delay: Duration::ZERO,
@@ -168,6 +173,11 @@ impl Kernel {
                 self.remove_virtual_mac(name, changes);
                 Ok(())
             }
+            KernelCommand::AddFib(entry) => self.add_fib(entry, changes),
+            KernelCommand::RemoveFib(entry) => {
+                self.remove_fib(|held| held == entry, changes);
+                Ok(())
+            }
         }
     }
 
@@ -197,8 +207,14 @@ impl Kernel {
             if concerned && interface.carrier != carrier {
                 interface.carrier = carrier;
                 changes.push(self.link_change(place));
+                self.drop_fib(place, changes);
             }
         }
+    }
+
+    /// Somebody else removes every route or rule that is printed so.
+    pub fn remove_entry(&mut self, printed: &str, changes: &mut Vec<Change>) {
+        self.remove_fib(|held| held.to_string() == printed, changes);
     }
 
     /// An interface is switched on by somebody else.
@@ -242,6 +258,7 @@ impl Kernel {
             interface.up = true;
         }
         self.filters.clear();
+        self.remove_fib(|_| true, changes);
         self.neighbours.clear();
         self.commands.clear();
     }
@@ -257,7 +274,8 @@ impl Kernel {
         self.neighbours.get(&(interface, address)).copied()
     }
 
-    /// Everything that a process which starts now is told: interfaces, then their addresses.
+    /// Everything that a process which starts now is told: interfaces, then their addresses, then
+    /// routes and rules.
     #[must_use]
     pub fn report(&self) -> Vec<Change> {
         let links = (0..self.interfaces.len()).map(|place| self.link_change(place));
@@ -267,7 +285,9 @@ impl Kernel {
                 Change::Address(LocalAddress { interface, address, present: true })
             })
         });
-        links.chain(addresses).collect()
+        let fib = self.fib.iter().cloned();
+        let fib = fib.map(|entry| Change::Fib(FibChange { entry, present: true }));
+        links.chain(addresses).chain(fib).collect()
     }
 
     /// An interface by its index.
@@ -369,6 +389,39 @@ impl Kernel {
         Ok(())
     }
 
+    /// An interface that passes nothing takes no route.
+    fn add_fib(&mut self, entry: &FibEntry, changes: &mut Vec<Change>) -> Result<(), EffectError> {
+        let passes = |name: &InterfaceName| {
+            self.by_name(name.as_str()).is_some_and(|one| self.state(one) == LinkState::Up)
+        };
+        if !next_hops(entry).all(passes) {
+            return Err(EffectError::NoInterface);
+        }
+        if self.fib.insert(entry.clone()) {
+            changes.push(Change::Fib(FibChange { entry: entry.clone(), present: true }));
+        }
+        Ok(())
+    }
+
+    fn remove_fib(&mut self, which: impl Fn(&FibEntry) -> bool, changes: &mut Vec<Change>) {
+        self.fib.retain(|entry| {
+            let goes = which(entry);
+            if goes {
+                changes.push(Change::Fib(FibChange { entry: entry.clone(), present: false }));
+            }
+            !goes
+        });
+    }
+
+    /// Routes by an interface that passes nothing any more go.
+    fn drop_fib(&mut self, place: usize, changes: &mut Vec<Change>) {
+        let interface = &self.interfaces[place];
+        if self.state(interface) != LinkState::Up {
+            let name = interface.name.clone();
+            self.remove_fib(|entry| next_hops(entry).any(|hop| *hop == name), changes);
+        }
+    }
+
     fn set_virtual_mac(
         &mut self,
         name: &InterfaceName,
@@ -382,6 +435,7 @@ impl Kernel {
             if (known.mac, known.up) != (mac, up) {
                 (known.mac, known.up) = (mac, up);
                 changes.push(self.link_change(place));
+                self.drop_fib(place, changes);
             }
             return Ok(());
         }
@@ -411,6 +465,7 @@ impl Kernel {
         for address in addresses {
             changes.push(Change::Address(LocalAddress { interface, address, present: false }));
         }
+        self.remove_fib(|entry| next_hops(entry).any(|hop| *hop == name), changes);
         changes.push(Change::Link(Link { interface, name, mac, state: LinkState::Absent }));
     }
 
@@ -419,6 +474,14 @@ impl Kernel {
         self.next_index += 1;
         Ifindex(index)
     }
+}
+
+fn next_hops(entry: &FibEntry) -> impl Iterator<Item = &InterfaceName> {
+    let hops = match entry {
+        FibEntry::Route(route) => &route.next_hops[..],
+        FibEntry::Rule(_) => &[],
+    };
+    hops.iter().filter_map(|hop| hop.interface.as_ref())
 }
 
 #[cfg(test)]

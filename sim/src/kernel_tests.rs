@@ -3,7 +3,8 @@
 use std::net::Ipv4Addr;
 
 use vipd_engine::config::VirtualAddress;
-use vipd_engine::{AddressSpec, InstanceId};
+use vipd_engine::config::fib::{NextHop, Prefix, Route};
+use vipd_engine::{AddressSpec, Family, InstanceId};
 
 use super::*;
 
@@ -133,9 +134,38 @@ fn a_macvlan_follows_the_carrier_of_its_parent_and_takes_its_addresses_along_whe
     let gone = |change: &Change| match change {
         Change::Address(address) => !address.present,
         Change::Link(link) => link.state == LinkState::Absent,
+        Change::Fib(change) => !change.present,
     };
     assert!(changes.len() == 2 && changes.iter().all(gone));
     assert!(kernel.answers(eth0, VIP).is_none() && kernel.answers(eth0, OWN).is_some());
+}
+
+#[test]
+fn a_route_needs_its_interface_goes_with_it_and_is_gone_after_a_boot() {
+    let (mut kernel, _) = kernel();
+    let by = |name| {
+        let interface = Some(InterfaceName::new(name));
+        let next_hops = vec![NextHop { interface, ..NextHop::default() }];
+        let route = Route { next_hops, ..Route::new(Prefix::all(Family::Ipv4)) };
+        FibEntry::Route(Box::new(route))
+    };
+    let change = |present| Change::Fib(FibChange { entry: by("eth0"), present });
+    let absent = perform(&mut kernel, &KernelCommand::AddFib(by("eth9")));
+    assert_eq!(absent, (Err(EffectError::NoInterface), vec![]));
+    let add = KernelCommand::AddFib(by("eth0"));
+    assert_eq!(perform(&mut kernel, &add), (Ok(()), vec![change(true)]));
+    assert_eq!(perform(&mut kernel, &add), (Ok(()), vec![]), "it is there");
+    let mut changes = Vec::new();
+    kernel.remove_entry("route default dev eth0", &mut changes);
+    assert_eq!(changes, [change(false)]);
+    perform(&mut kernel, &add).0.unwrap();
+    changes.clear();
+    kernel.set_carrier("eth0", false, &mut changes);
+    assert!(changes.contains(&change(false)), "{changes:?}");
+    kernel.set_carrier("eth0", true, &mut changes);
+    perform(&mut kernel, &add).0.unwrap();
+    kernel.reboot(&mut changes);
+    assert!(!kernel.report().contains(&change(true)));
 }
 
 #[test]

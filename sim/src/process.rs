@@ -304,6 +304,7 @@ impl Host {
             Told::Done { id, result } => Input::Done { id, result },
             Told::Change(Change::Link(link)) => Input::Link(link),
             Told::Change(Change::Address(address)) => Input::LocalAddress(address),
+            Told::Change(Change::Fib(change)) => Input::Fib(change),
             Told::Tracker { id, value } => Input::Tracker { id, value },
             Told::Order { instance, order } => Input::Operator { instance, order },
             Told::Configure(config) => {

@@ -56,6 +56,9 @@ impl Simulation {
                     kernel.remove_address(*address, changes);
                 });
             }),
+            Step::RemoveEntry { host, entry } => self.with(*host, record, |host, out| {
+                host.change_kernel(out, |kernel, changes| kernel.remove_entry(entry, changes));
+            }),
             Step::Reload { .. }
             | Step::ClockDrift { .. }
             | Step::WallClockJump { .. }

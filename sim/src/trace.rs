@@ -64,6 +64,11 @@ impl Trace {
                 self.address(address.address);
                 self.write_u8(u8::from(address.present));
             }
+            Input::Fib(change) => {
+                self.write_u8(9);
+                change.entry.hash(self);
+                self.write_u8(u8::from(change.present));
+            }
             Input::Tracker { id, value } => {
                 self.write_u8(5);
                 id.hash(self);

@@ -425,6 +425,10 @@ impl Host {
                     let (address, present) = (address.address, address.present);
                     self.see(at, Seen::Address { address, present });
                 }
+                Change::Fib(change) => {
+                    let (entry, present) = (change.entry.to_string().into(), change.present);
+                    self.see(at, Seen::Fib { entry, present });
+                }
             }
             self.tell(told(change));
         }
@@ -450,6 +454,7 @@ fn told(change: Change) -> Told {
     match change {
         Change::Link(link) => Told::Link(link),
         Change::Address(address) => Told::Address(address),
+        Change::Fib(change) => Told::Fib(change),
     }
 }
 

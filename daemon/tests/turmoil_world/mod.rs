@@ -222,6 +222,9 @@ impl TurmoilWorld {
             Step::RemoveAddress { address, .. } => host.change_kernel(at, |kernel, changes| {
                 kernel.remove_address(*address, changes);
             }),
+            Step::RemoveEntry { entry, .. } => host.change_kernel(at, |kernel, changes| {
+                kernel.remove_entry(entry, changes);
+            }),
             Step::Tracker { name, value, .. } => host.track(at, name, *value),
             Step::Operator { instance, order, .. } => host.order(at, instance, *order),
             Step::KernelFails { count, .. } => {
@@ -259,6 +262,7 @@ impl World for TurmoilWorld {
             | Step::LinkDown { .. }
             | Step::LinkUp { .. }
             | Step::RemoveAddress { .. }
+            | Step::RemoveEntry { .. }
             | Step::Reload { .. }
             | Step::Tracker { .. }
             | Step::Operator { .. }

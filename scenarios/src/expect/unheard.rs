@@ -97,6 +97,11 @@ impl Unheard {
         names: &dyn Fn(HostId) -> String,
     ) -> Option<String> {
         let (host, what) = match expect {
+            // Of a real host no more than its wire and its addresses are watched.
+            Expect::Holders { .. } => {
+                let watched = self.hosts.is_empty();
+                return (!watched).then(|| "routes and rules are not watched here".to_string());
+            }
             Expect::Event { host, .. } => (*host, "what it reports"),
             Expect::Enters { host, router, state } if *state != StateKind::Master => {
                 if self.was_master(*host, *router, window) {

@@ -11,9 +11,10 @@ use crate::record::{HostId, WorldTime};
 use crate::scenario::{Expect, Expectation};
 
 /// What may be expected, and whether it holds all through its window.
-const KINDS: [(&str, bool); 6] = [
+const KINDS: [(&str, bool); 7] = [
     ("masters", true),
     ("owners", true),
+    ("holders", true),
     ("enters", false),
     ("event", false),
     ("gap_at_most", false),
@@ -47,6 +48,8 @@ pub(super) const EVENTS: [&str; 30] = [
     "flapping",
     "leftover-address",
     "address-lost",
+    "leftover-entry",
+    "entry-lost",
     "command-failed",
     "send-refused",
     "ordered",
@@ -68,7 +71,8 @@ pub(super) fn expectation<'t>(
     });
     let words: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
     let Some(((kind, lasts), first)) = kinds.next() else {
-        let known = ["during", "within", "at", "host", "client", "vrid", "family", "address"];
+        let known =
+            ["during", "within", "at", "host", "client", "vrid", "family", "address", "entry"];
         for key in known {
             fields.optional(key);
         }
@@ -96,6 +100,7 @@ pub(super) fn expectation<'t>(
     let expect = match *kind {
         "masters" => masters(&mut fields, value, names, m),
         "owners" => owners(&mut fields, value, names, m),
+        "holders" => holders(&mut fields, value, names, m),
         "enters" => enters(&mut fields, value, names, m),
         "event" => event(&mut fields, value, names, m),
         "gap_at_most" => {
@@ -196,6 +201,17 @@ fn owners<'t>(
     let address = fields.required("address", m).and_then(|value| values::address(value, m));
     let hosts = directors(value, names, m);
     Some(Expect::Owners { address: address?, hosts: hosts? })
+}
+
+fn holders<'t>(
+    fields: &mut Fields<'t>,
+    value: &'t Value<'t>,
+    names: &Names,
+    m: &mut Mistakes,
+) -> Option<Expect> {
+    let entry = fields.required("entry", m).and_then(|value| values::text(value, m));
+    let hosts = directors(value, names, m);
+    Some(Expect::Holders { entry: entry?.into(), hosts: hosts? })
 }
 
 fn enters<'t>(

@@ -45,6 +45,10 @@ pub(super) const ACTIONS: &[(&str, Read)] = &[
         Some(Step::LinkUp { host: host?, interface: interface? })
     }),
     ("remove_address", remove_address),
+    ("remove_entry", |r, v| {
+        let (host, entry) = (r.host(v), r.text("entry"));
+        Some(Step::RemoveEntry { host: host?, entry: entry? })
+    }),
     ("reload", reload),
     ("clock_drift", clock_drift),
     ("wall_clock_jump", wall_clock_jump),

@@ -106,6 +106,7 @@ fn each_action_is_a_step_of_the_same_name() {
         ("link_down", "\"a\"", "interface = \"ens192\""),
         ("link_up", "\"a\"", "interface = \"ens192\""),
         ("remove_address", "\"a\"", "address = \"200.222.0.113\""),
+        ("remove_entry", "\"a\"", "entry = \"route default via 200.222.0.1\""),
         ("reload", "\"a\"", "config = \"../seed/director-2.conf\""),
         ("clock_drift", "\"a\"", "ppm = 100"),
         ("wall_clock_jump", "\"a\"", "by = \"1h\""),

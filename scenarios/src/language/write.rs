@@ -33,6 +33,7 @@ impl Step {
             Self::LinkDown { .. } => "link_down",
             Self::LinkUp { .. } => "link_up",
             Self::RemoveAddress { .. } => "remove_address",
+            Self::RemoveEntry { .. } => "remove_entry",
             Self::Reload { .. } => "reload",
             Self::ClockDrift { .. } => "clock_drift",
             Self::WallClockJump { .. } => "wall_clock_jump",
@@ -63,6 +64,7 @@ impl Step {
             | Self::LinkDown { host, .. }
             | Self::LinkUp { host, .. }
             | Self::RemoveAddress { host, .. }
+            | Self::RemoveEntry { host, .. }
             | Self::Reload { host, .. }
             | Self::ClockDrift { host, .. }
             | Self::WallClockJump { host, .. }
@@ -165,6 +167,7 @@ impl fmt::Display for StepLine<'_> {
             | Step::FlapVirtualMac { host, interface } => {
                 write!(f, " {} {interface}", self.host(*host))
             }
+            Step::RemoveEntry { host, entry } => write!(f, " {} {entry}", self.host(*host)),
             Step::RemoveAddress { host, address } => write!(f, " {} {address}", self.host(*host)),
             Step::Reload { host, config, refused } => {
                 let name = config.file_name().unwrap_or_default();

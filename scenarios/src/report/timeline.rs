@@ -47,6 +47,8 @@ pub enum What {
     LostAdvert(SeenAdvert),
     /// The data plane took or gave up an address.
     Owns(IpAddr, bool),
+    /// The kernel has a route or a rule, or has it no longer.
+    Fib(Arc<str>, bool),
     /// A burst of announcements of one address, and how many frames it had.
     Announced(IpAddr, u32),
     /// From here on a client's probes are answered by this host, or by nobody.
@@ -136,6 +138,8 @@ impl Timeline {
             What::LostAdvert(advert) => format!("advert of {} lost", advert.src),
             What::Owns(address, true) => format!("owns {address}"),
             What::Owns(address, false) => format!("no longer owns {address}"),
+            What::Fib(entry, true) => format!("holds {entry}"),
+            What::Fib(entry, false) => format!("no longer holds {entry}"),
             What::Announced(address, 1) => format!("announces {address}"),
             What::Announced(address, frames) => format!("announces {address} {frames} times"),
             What::AnsweredBy(Some(host)) => {
@@ -169,6 +173,10 @@ impl Timeline {
             }
             What::Announced(address, frames) => {
                 json!({ "what": "announces", "address": address.to_string(), "frames": frames })
+            }
+            What::Fib(entry, present) => {
+                let what = if *present { "holds" } else { "drops" };
+                json!({ "what": what, "entry": &**entry })
             }
             What::AnsweredBy(host) => {
                 let host = host.map(|host| self.hosts[usize::from(host.0)].to_string());
@@ -234,8 +242,8 @@ const fn mark(what: &What) -> char {
         What::Engine(_) => '*',
         What::Resigned(_) => '0',
         What::LostAdvert(_) => 'x',
-        What::Owns(_, true) => '+',
-        What::Owns(_, false) => '-',
+        What::Owns(_, true) | What::Fib(_, true) => '+',
+        What::Owns(_, false) | What::Fib(_, false) => '-',
         What::Announced(..) => '=',
         What::AnsweredBy(_) => '?',
     }
@@ -259,6 +267,9 @@ impl Recorder for Timeline {
             Seen::Engine(event) => self.push(*at, Some(*host), What::Engine(event.clone())),
             Seen::Owns { address, owns, .. } => {
                 self.push(*at, Some(*host), What::Owns(*address, *owns));
+            }
+            Seen::Fib { entry, present } => {
+                self.push(*at, Some(*host), What::Fib(Arc::clone(entry), *present));
             }
             Seen::Announced { address, .. } => self.on_announced(*at, *host, *address),
             Seen::Probe { answered_by, .. } => {

@@ -77,7 +77,7 @@ impl Listener {
             Seen::AdvertSent(advert) => self.sent(at, host, advert),
             Seen::AdvertDelivered(advert) => self.delivered(at, host, advert),
             Seen::AdvertLost(advert, reason) => self.lost(at, host, advert, *reason),
-            Seen::Dropped(_) | Seen::Address { .. } => {}
+            Seen::Dropped(_) | Seen::Address { .. } | Seen::Fib { .. } => {}
             Seen::Configured(config) => self.configured(at, host, config),
             Seen::Engine(event) => self.engine(at, host, event),
             Seen::Process(change) => self.process(at, host, *change),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vipd_engine::{Family, InstanceConfig, News, Order, StateKind};
+use vipd_engine::{Family, InstanceConfig, KernelCommand, News, Order, StateKind};
 
 use super::{Host, LOSSES_KEPT, Member, Path, Process, Router, View};
 use crate::judge::change::{Change, Ending, Pair, Place, What};
@@ -48,6 +48,7 @@ impl View {
                 | Seen::AdvertDelivered(_)
                 | Seen::AdvertLost(..)
                 | Seen::Address { .. }
+                | Seen::Fib { .. }
                 | Seen::Announced { .. }
                 | Seen::Answered { .. }
                 | Seen::Neighbour { .. }
@@ -278,6 +279,11 @@ impl View {
         let now = self.now;
         match news {
             News::PriorityChanged { to, .. } => self.member_mut(place).priority = to.get(),
+            // A route that the kernel refuses excuses nothing of what addresses promise.
+            News::CommandFailed {
+                command: KernelCommand::AddFib(_) | KernelCommand::RemoveFib(_),
+                ..
+            } => {}
             News::CommandFailed { .. } | News::SendRefused { .. } => {
                 let host = self.member(place).host;
                 self.hosts[usize::from(host.0)].refused_at = Some(now);
@@ -299,6 +305,8 @@ impl View {
             | News::Flapping { .. }
             | News::LeftoverAddress(_)
             | News::AddressLost(_)
+            | News::LeftoverEntry(_)
+            | News::EntryLost { .. }
             | News::Ordered(_)
             | News::YieldOver
             | News::GroupState { .. }
@@ -368,6 +376,7 @@ impl View {
             | Seen::AdvertDelivered(_)
             | Seen::AdvertLost(..)
             | Seen::Address { .. }
+            | Seen::Fib { .. }
             | Seen::Announced { .. }
             | Seen::Answered { .. }
             | Seen::Configured(_)
