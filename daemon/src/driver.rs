@@ -244,6 +244,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
 
     fn configure(&mut self, config: &Arc<Config>) {
         self.socket.configure(config);
+        self.kernel.configure(config);
         self.handle(Input::Configure(Arc::clone(config)));
         self.supervisor.ready(&self.summary());
     }
@@ -354,6 +355,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
                     Input::Link(link)
                 }
                 Told::Address(address) => Input::LocalAddress(address),
+                Told::Fib(change) => Input::Fib(change),
                 Told::Done { id, result } => Input::Done { id, result },
             };
             self.decide(self.clock.now(), input);
@@ -414,6 +416,8 @@ fn log(event: &Event) {
         | News::Flapping { .. }
         | News::LeftoverAddress(_)
         | News::AddressLost(_)
+        | News::LeftoverEntry(_)
+        | News::EntryLost { .. }
         | News::CommandFailed { .. }
         | News::SendRefused { .. } => warn!("{event}"),
         News::State { .. }

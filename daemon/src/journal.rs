@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use std::{fmt, thread};
 
 use serde_json::{Value, json};
+use vipd_engine::config::fib::Route;
 use vipd_engine::{Engine, Input, Output, Outputs, Snapshot, Timestamp};
 use vipd_frames::journal::{Entry, OwnedInput};
 
@@ -213,6 +214,7 @@ pub fn handle(
 fn weight(entry: &Entry) -> usize {
     let datagram = match &entry.input {
         OwnedInput::Advert { bytes, .. } => bytes.0.len(),
+        OwnedInput::Fib(_) => size_of::<Route>(),
         OwnedInput::Tick
         | OwnedInput::Configure(_)
         | OwnedInput::Link(_)

@@ -8,22 +8,26 @@
 //! has the number of our request, and on the asking connection it would be taken for its answer.
 
 mod commands;
+mod fib;
+mod rules;
 mod table;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{BoxStream, TryStreamExt};
 use futures_util::{FutureExt, StreamExt};
-use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_core::{NLM_F_REPLACE, NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::route::RouteMessage;
 use rtnetlink::sys::SocketAddr;
-use rtnetlink::{Handle, MulticastGroup};
+use rtnetlink::{Handle, IpVersion, MulticastGroup};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tracing::{error, warn};
-use vipd_engine::{CommandId, EffectError, KernelCommand};
+use vipd_engine::{CommandId, Config, EffectError, Family, KernelCommand};
 
 use crate::filter::Filter;
 use crate::seam::{Kernel, Told};
@@ -41,7 +45,7 @@ enum Finished {
         id: CommandId,
         result: Result<(), EffectError>,
     },
-    Dump(Result<Dump, rtnetlink::Error>),
+    Dump(io::Result<Dump>),
     /// It is time to connect anew.
     Connect,
 }
@@ -58,19 +62,22 @@ pub struct Netlink {
     table: Table,
     news: VecDeque<Told>,
     /// Messages that came while the whole state is read anew. They are heard after it.
-    held: Option<Vec<RouteNetlinkMessage>>,
+    held: Option<Vec<(RouteNetlinkMessage, bool)>>,
     /// Messages were lost while the state was read: once more.
     dump_again: bool,
 }
 
 impl Netlink {
-    /// Subscribes to changes, then reads the state: no change is missed between the two. Must be
-    /// called inside a runtime.
+    /// Subscribes to changes, then reads the state: no change is missed between the two. Routes and
+    /// rules are followed only if the configuration names some, and only those that are marked as
+    /// they would be: a router may have millions of others. Must be called inside a runtime.
     ///
     /// # Errors
     /// Those of netlink(7), and of the dump.
-    pub async fn follow() -> io::Result<Self> {
-        let (handle, unasked) = connect()?;
+    pub async fn follow(config: &Config) -> io::Result<Self> {
+        let mut table = Table::default();
+        table.follow(&protocols(config));
+        let (handle, unasked) = (ask()?, listen(table.protocols())?);
         let (finish, finished) = mpsc::unbounded_channel();
         let mut netlink = Self {
             filter: Filter::start(finish_filter(finish.clone())),
@@ -78,21 +85,22 @@ impl Netlink {
             unasked: Some(unasked),
             finished,
             finish,
-            table: Table::default(),
+            table,
             news: VecDeque::new(),
             held: None,
             dump_again: false,
         };
-        let dump = dump(netlink.handle.clone()).await.map_err(io::Error::other)?;
+        let dump = dump(netlink.handle.clone(), netlink.table.protocols().clone()).await?;
         netlink.table.replace(&dump, &mut netlink.news);
         Ok(netlink)
     }
 
     fn on_message(&mut self, message: NetlinkMessage<RouteNetlinkMessage>) {
+        let replaces = message.header.flags & NLM_F_REPLACE != 0;
         match message.payload {
             NetlinkPayload::InnerMessage(message) => match &mut self.held {
-                Some(held) => held.push(message),
-                None => self.table.apply(message, &mut self.news),
+                Some(held) => held.push((message, replaces)),
+                None => self.apply(&message, replaces),
             },
             NetlinkPayload::Overrun(_) => {
                 warn!("the kernel lost messages for us, its state is read anew");
@@ -103,16 +111,22 @@ impl Netlink {
         }
     }
 
+    fn apply(&mut self, message: &RouteNetlinkMessage, replaces: bool) {
+        if self.table.apply(message, replaces, &mut self.news) {
+            self.read_anew(Duration::ZERO);
+        }
+    }
+
     fn read_anew(&mut self, after: Duration) {
         if self.held.is_some() {
             self.dump_again = true;
             return;
         }
         self.held = Some(Vec::new());
-        let handle = self.handle.clone();
+        let (handle, protocols) = (self.handle.clone(), self.table.protocols().clone());
         self.later(async move {
             sleep(after).await;
-            Finished::Dump(dump(handle).await)
+            Finished::Dump(dump(handle, protocols).await)
         });
     }
 
@@ -148,28 +162,43 @@ impl Netlink {
                         after = Some(RETRY_AFTER);
                     }
                 }
-                for message in held {
-                    self.table.apply(message, &mut self.news);
-                }
                 if let Some(after) = after {
                     self.read_anew(after);
                 }
+                for (message, replaces) in held {
+                    self.apply(&message, replaces);
+                }
             }
-            Finished::Connect => match connect() {
-                Ok((handle, unasked)) => {
-                    (self.handle, self.unasked) = (handle, Some(unasked));
-                    self.read_anew(Duration::ZERO);
-                }
-                Err(error) => {
-                    error!("cannot connect to the kernel: {error}");
-                    self.on_silence();
-                }
-            },
+            Finished::Connect => self.connect(),
+        }
+    }
+
+    fn connect(&mut self) {
+        match (ask(), listen(self.table.protocols())) {
+            (Ok(handle), Ok(unasked)) => {
+                (self.handle, self.unasked) = (handle, Some(unasked));
+                self.read_anew(Duration::ZERO);
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                error!("cannot connect to the kernel: {error}");
+                self.on_silence();
+            }
         }
     }
 }
 
 impl Kernel for Netlink {
+    fn configure(&mut self, config: &Arc<Config>) {
+        let followed = !self.table.protocols().is_empty();
+        if self.table.follow(&protocols(config)) {
+            if followed {
+                self.read_anew(Duration::ZERO);
+            } else {
+                self.connect();
+            }
+        }
+    }
+
     fn submit(&mut self, id: CommandId, command: KernelCommand) {
         match command {
             KernelCommand::AddFilter(address) => self.filter.add(id, address),
@@ -177,7 +206,9 @@ impl Kernel for Netlink {
             KernelCommand::AddAddress(_)
             | KernelCommand::RemoveAddress(_)
             | KernelCommand::SetVirtualMac { .. }
-            | KernelCommand::RemoveVirtualMac { .. } => {
+            | KernelCommand::RemoveVirtualMac { .. }
+            | KernelCommand::AddFib(_)
+            | KernelCommand::RemoveFib(_) => {
                 let steps = commands::steps(&command, &self.table);
                 let handle = self.handle.clone();
                 self.later(async move {
@@ -236,18 +267,57 @@ fn finish_filter(
     }
 }
 
-/// Subscribes first, so that a dump after it misses nothing.
-fn connect() -> io::Result<(Handle, Unasked)> {
-    let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
-    let (listening, _, unasked) = rtnetlink::new_multicast_connection(&groups)?;
-    tokio::spawn(listening);
-    let (asking, handle, _) = rtnetlink::new_connection()?;
-    tokio::spawn(asking);
-    Ok((handle, unasked.map(|(message, _): (_, SocketAddr)| message).boxed()))
+/// Who is said to have added what the configuration names.
+fn protocols(config: &Config) -> BTreeSet<u8> {
+    config.fib().map(vipd_engine::config::FibEntry::protocol).collect()
 }
 
-async fn dump(handle: Handle) -> Result<Dump, rtnetlink::Error> {
-    let links = handle.link().get().execute().try_collect().await?;
-    let addresses = handle.address().get().execute().try_collect().await?;
-    Ok(Dump { links, addresses })
+/// The connection that listens, to routes and rules only if some protocol of theirs is followed.
+fn listen(protocols: &BTreeSet<u8>) -> io::Result<Unasked> {
+    use MulticastGroup::{Ipv4Ifaddr, Ipv4Route, Ipv4Rule, Ipv6Ifaddr, Ipv6Route, Ipv6Rule, Link};
+    let all = [Link, Ipv4Ifaddr, Ipv6Ifaddr, Ipv4Route, Ipv6Route, Ipv4Rule, Ipv6Rule];
+    let groups = if protocols.is_empty() { &all[..3] } else { &all[..] };
+    let (listening, _, unasked) = rtnetlink::new_multicast_connection(groups)?;
+    tokio::spawn(listening);
+    Ok(unasked.map(|(message, _): (_, SocketAddr)| message).boxed())
+}
+
+/// The connection that asks.
+fn ask() -> io::Result<Handle> {
+    let (asking, handle, _) = rtnetlink::new_connection()?;
+    tokio::spawn(asking);
+    Ok(handle)
+}
+
+/// Must be made after the subscription, or it misses something.
+async fn dump(handle: Handle, protocols: BTreeSet<u8>) -> io::Result<Dump> {
+    let read = async {
+        let links = handle.link().get().execute().try_collect().await?;
+        let addresses = handle.address().get().execute().try_collect().await?;
+        Ok(Dump { links, addresses, routes: Vec::new(), rules: Vec::new() })
+    };
+    let mut dump = read.await.map_err(|error: rtnetlink::Error| io::Error::other(error))?;
+    if protocols.is_empty() {
+        return Ok(dump);
+    }
+    // On this connection the kernel picks the routes of a protocol itself.
+    let (asking, strict, _) = rtnetlink::new_connection_with_strict_check()?;
+    let asking = tokio::spawn(asking);
+    let read = async {
+        for (family, version) in [(Family::Ipv4, IpVersion::V4), (Family::Ipv6, IpVersion::V6)] {
+            for protocol in &protocols {
+                let mut filter = RouteMessage::default();
+                filter.header.address_family = fib::family_of(family);
+                filter.header.protocol = (*protocol).into();
+                let routes = strict.route().get(filter).execute();
+                dump.routes.extend(routes.try_collect::<Vec<_>>().await?);
+            }
+            let rules = strict.rule().get(version).execute();
+            dump.rules.extend(rules.try_collect::<Vec<_>>().await?);
+        }
+        Ok(())
+    };
+    let result = read.await.map_err(|error: rtnetlink::Error| io::Error::other(error));
+    asking.abort();
+    result.map(|()| dump)
 }

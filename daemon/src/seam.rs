@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use vipd_engine::{
-    CommandId, Config, EffectError, Frame, KernelCommand, Link, LocalAddress, Received, Timestamp,
+    CommandId, Config, EffectError, FibChange, Frame, KernelCommand, Link, LocalAddress, Received,
+    Timestamp,
 };
 
 /// Where datagrams of IP protocol 112 come from and where frames go.
@@ -47,6 +48,9 @@ pub trait Clock {
 
 /// Performs kernel commands and tells what changes in the kernel, whoever did it.
 pub trait Kernel {
+    /// Another configuration is about to be in force: what it names is told from now on.
+    fn configure(&mut self, _config: &Arc<Config>) {}
+
     /// Begins a command. It is answered by one [`Told::Done`].
     fn submit(&mut self, id: CommandId, command: KernelCommand);
 
@@ -64,6 +68,8 @@ pub enum Told {
     Link(Link),
     /// An address came or went.
     Address(LocalAddress),
+    /// A route or a rule came or went.
+    Fib(FibChange),
     /// An effect ended.
     Done {
         /// Which one.

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use vipd_engine::{DropCounters, Engine, InstanceStatus, Timestamp};
+use vipd_engine::config::FibEntry;
+use vipd_engine::{DropCounters, Engine, InstanceStatus, Status, Timestamp};
 
 use crate::driver::Lateness;
 use crate::journal::Journal;
@@ -25,12 +26,32 @@ pub fn report(
         "version": env!("CARGO_PKG_VERSION"),
         "now_ns": now.as_nanos(),
         "instances": instances,
+        "static": statics(status),
         "unclaimed": drops(status.unclaimed()),
         "unreadable": unreadable,
         "journal": journal.map(Journal::report),
         "late_timers": { "count": late.count, "worst_ns": nanos(late.worst) },
         "process": urgency.report(),
     })
+}
+
+/// What stands whoever is master.
+fn statics(status: Status<'_>) -> Value {
+    let addresses: Vec<_> = status.static_addresses().map(ToString::to_string).collect();
+    let [routes, rules] = by_kind(status.static_fib());
+    json!({ "addresses": addresses, "routes": routes, "rules": rules })
+}
+
+/// Routes, then rules.
+fn by_kind<'a>(entries: impl Iterator<Item = &'a FibEntry>) -> [Vec<String>; 2] {
+    let mut lists = [Vec::new(), Vec::new()];
+    for entry in entries {
+        match entry {
+            FibEntry::Route(route) => lists[0].push(route.to_string()),
+            FibEntry::Rule(rule) => lists[1].push(rule.to_string()),
+        }
+    }
+    lists
 }
 
 fn instance(status: InstanceStatus<'_>, now: Timestamp) -> Value {
@@ -42,6 +63,7 @@ fn instance(status: InstanceStatus<'_>, now: Timestamp) -> Value {
     let deadline =
         status.deadline().map(|(at, what)| json!({ "what": what, "in_ns": nanos(at.since(now)) }));
     let addresses: Vec<_> = status.addresses().map(ToString::to_string).collect();
+    let [routes, rules] = by_kind(status.fib());
     json!({
         "name": config.name.as_str(),
         "vrid": config.vrid.get(),
@@ -55,6 +77,8 @@ fn instance(status: InstanceStatus<'_>, now: Timestamp) -> Value {
         "configured_priority": config.priority.get(),
         "last_heard": last_heard,
         "addresses": addresses,
+        "routes": routes,
+        "rules": rules,
         "deadline": deadline,
         "counters": {
             "sent": counters.sent,
@@ -83,6 +107,12 @@ pub fn text(report: &Value) -> String {
     let mut text = String::new();
     for instance in report["instances"].as_array().into_iter().flatten() {
         describe(instance, &mut text);
+    }
+    let mut statics = String::new();
+    holds(&report["static"], &mut statics);
+    if !statics.is_empty() {
+        line(&mut text, "static:");
+        text.push_str(&statics);
     }
     let late = &report["late_timers"];
     if late["count"] != json!(0) {
@@ -113,6 +143,14 @@ fn describe_process(process: &Value) -> String {
     words
 }
 
+fn holds(held: &Value, text: &mut String) {
+    for (list, word) in [("addresses", ""), ("routes", "route "), ("rules", "rule ")] {
+        for one in held[list].as_array().into_iter().flatten() {
+            line(text, &format!("  holds {word}{}", one.as_str().unwrap_or_default()));
+        }
+    }
+}
+
 fn describe(instance: &Value, text: &mut String) {
     let word = |key: &str| instance[key].as_str().unwrap_or_default();
     let [name, state, interface] = ["name", "state", "interface"].map(word);
@@ -127,9 +165,7 @@ fn describe(instance: &Value, text: &mut String) {
     if let Some(fault) = instance["fault"].as_str() {
         line(text, &format!("  needs: {fault}"));
     }
-    for address in instance["addresses"].as_array().into_iter().flatten() {
-        line(text, &format!("  holds {}", address.as_str().unwrap_or_default()));
-    }
+    holds(instance, text);
     let heard = &instance["last_heard"];
     if let Some(source) = heard["source"].as_str() {
         let (priority, ago) = (&heard["priority"], seconds(&heard["ago_ns"]));

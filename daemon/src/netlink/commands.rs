@@ -3,17 +3,27 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use futures_util::StreamExt;
 use nix::errno::Errno;
+use rtnetlink::packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+};
+use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage,
 };
 use rtnetlink::packet_route::link::{LinkMessage, MacVlanMode};
+use rtnetlink::packet_route::route::RouteMessage;
+use rtnetlink::packet_route::rule::RuleMessage;
 use rtnetlink::{AddressMessageBuilder, Error, Handle, LinkMacVlan, LinkUnspec};
 use tracing::{info, warn};
-use vipd_engine::config::VirtualAddress;
-use vipd_engine::{AddressSpec, EffectError, Ifindex, InterfaceName, KernelCommand, MacAddress};
+use vipd_engine::config::{FibEntry, VirtualAddress};
+use vipd_engine::{
+    AddressSpec, EffectError, Family, Ifindex, InterfaceName, KernelCommand, MacAddress,
+};
 
 use super::table::Table;
+use super::{fib, rules};
 use crate::sysctl;
 
 /// One thing to ask the kernel for, in order.
@@ -23,6 +33,14 @@ pub enum Step {
     AddLink(LinkMessage),
     ChangeLink(LinkMessage),
     RemoveLink(LinkMessage),
+    /// Beside those that are there, if `exclusive` does not say that there must be none.
+    AddRoute {
+        message: RouteMessage,
+        exclusive: bool,
+    },
+    RemoveRoute(RouteMessage),
+    AddRule(RuleMessage),
+    RemoveRule(RuleMessage),
     /// How an interface answers for addresses that it does not hold.
     AnswerForOwnAddressesOnly {
         macvlan: InterfaceName,
@@ -55,6 +73,24 @@ pub fn steps(command: &KernelCommand, table: &Table) -> Result<Vec<Step>, Effect
             let link = LinkUnspec::new_with_name(name.as_str()).build();
             Ok(if ours { vec![Step::RemoveLink(link)] } else { Vec::new() })
         }
+        KernelCommand::AddFib(entry) if table.has(entry) => Ok(Vec::new()),
+        KernelCommand::AddFib(FibEntry::Route(route)) => {
+            // IPv6 would share the packets among this one and whatever is there.
+            let exclusive = route.destination.family() == Family::Ipv6;
+            let message = fib::addition(route, table)?;
+            Ok(vec![Step::AddRoute { message, exclusive }])
+        }
+        KernelCommand::AddFib(FibEntry::Rule(rule)) => {
+            Ok(vec![Step::AddRule(rules::message(rule))])
+        }
+        KernelCommand::RemoveFib(FibEntry::Route(route)) => {
+            // A route cannot be where no interface is.
+            let message = fib::removal(route, table).ok();
+            Ok(message.into_iter().map(Step::RemoveRoute).collect())
+        }
+        KernelCommand::RemoveFib(FibEntry::Rule(rule)) => {
+            Ok(vec![Step::RemoveRule(rules::message(rule))])
+        }
         // Filters are not netlink's business here.
         KernelCommand::AddFilter(_) | KernelCommand::RemoveFilter(_) => Err(EffectError::Refused),
     }
@@ -86,6 +122,22 @@ pub async fn perform(
             Step::RemoveLink(message) => {
                 (handle.link().del_with_message(message).execute().await, Errno::ENODEV)
             }
+            Step::AddRoute { message, exclusive } => {
+                let flags = NLM_F_CREATE | if exclusive { NLM_F_EXCL } else { 0 };
+                let fine = if exclusive { Errno::UnknownErrno } else { Errno::EEXIST };
+                (ask(handle, RouteNetlinkMessage::NewRoute(message), flags).await, fine)
+            }
+            Step::RemoveRoute(message) => {
+                (ask(handle, RouteNetlinkMessage::DelRoute(message), 0).await, Errno::ESRCH)
+            }
+            Step::AddRule(message) => {
+                let flags = NLM_F_CREATE | NLM_F_EXCL;
+                let asked = RouteNetlinkMessage::NewRule(message);
+                (ask(handle, asked, flags).await, Errno::UnknownErrno)
+            }
+            Step::RemoveRule(message) => {
+                (ask(handle, RouteNetlinkMessage::DelRule(message), 0).await, Errno::ENOENT)
+            }
             Step::AnswerForOwnAddressesOnly { macvlan, parent } => {
                 sysctl::answer_for_own_addresses_only(&macvlan, &parent);
                 continue;
@@ -104,6 +156,19 @@ pub async fn perform(
     Ok(())
 }
 
+/// What rtnetlink has no request for: with these flags and no others.
+async fn ask(handle: &Handle, message: RouteNetlinkMessage, flags: u16) -> Result<(), Error> {
+    let mut request = NetlinkMessage::from(message);
+    request.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+    let mut answers = handle.clone().request(request)?;
+    while let Some(answer) = answers.next().await {
+        if let NetlinkPayload::Error(error) = answer.payload {
+            return Err(Error::NetlinkError(error));
+        }
+    }
+    Ok(())
+}
+
 fn errno(error: &Error) -> Option<Errno> {
     match error {
         Error::NetlinkError(message) => message.code.map(|code| Errno::from_raw(-code.get())),
@@ -113,7 +178,7 @@ fn errno(error: &Error) -> Option<Errno> {
 
 const fn effect_error(errno: Option<Errno>) -> EffectError {
     match errno {
-        Some(Errno::ENODEV) => EffectError::NoInterface,
+        Some(Errno::ENODEV | Errno::ENETDOWN) => EffectError::NoInterface,
         Some(_) | None => EffectError::Refused,
     }
 }

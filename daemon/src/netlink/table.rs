@@ -1,4 +1,5 @@
-//! Interfaces and addresses as the kernel told them, and the difference that a message makes.
+//! Interfaces, addresses, routes and rules as the kernel told them, and the difference that a
+//! message makes.
 //!
 //! The kernel holds an address once per prefix length, the engine knows it once per interface: it
 //! hears of the first to come and of the last to go.
@@ -8,15 +9,22 @@ use std::net::IpAddr;
 
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
+use rtnetlink::packet_route::route::RouteMessage;
+use rtnetlink::packet_route::rule::RuleMessage;
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
-use vipd_engine::{Ifindex, InterfaceName, Link, LinkState, LocalAddress, MacAddress};
+use vipd_engine::config::FibEntry;
+use vipd_engine::config::fib::Route;
+use vipd_engine::{FibChange, Ifindex, InterfaceName, Link, LinkState, LocalAddress, MacAddress};
 
+use super::{fib, rules};
 use crate::seam::Told;
 
 /// The whole state at one time.
 pub struct Dump {
     pub links: Vec<LinkMessage>,
     pub addresses: Vec<AddressMessage>,
+    pub routes: Vec<RouteMessage>,
+    pub rules: Vec<RuleMessage>,
 }
 
 /// An address of an interface with its prefix length.
@@ -27,6 +35,9 @@ type Entry = (Ifindex, IpAddr, u8);
 pub struct Table {
     links: BTreeMap<Ifindex, Interface>,
     addresses: BTreeSet<Entry>,
+    fib: BTreeSet<FibEntry>,
+    /// Routes and rules of these protocols are followed, those of others are not.
+    protocols: BTreeSet<u8>,
 }
 
 /// An interface, and what the engine does not ask about it.
@@ -38,20 +49,40 @@ struct Interface {
 }
 
 impl Table {
-    /// Takes in one message and appends what changed to `news`.
-    pub fn apply(&mut self, message: RouteNetlinkMessage, news: &mut VecDeque<Told>) {
+    /// Takes in one message and appends what changed to `news`. `replaces`: what it tells stands in
+    /// the place of another one. Returns whether the kernel did more than it tells, so that its
+    /// state must be read anew.
+    pub fn apply(
+        &mut self,
+        message: &RouteNetlinkMessage,
+        replaces: bool,
+        news: &mut VecDeque<Told>,
+    ) -> bool {
         match message {
+            RouteNetlinkMessage::NewRoute(message) => {
+                return self.on_route(message, true, replaces, news);
+            }
+            RouteNetlinkMessage::DelRoute(message) => {
+                return self.on_route(message, false, false, news);
+            }
+            RouteNetlinkMessage::NewRule(message) => self.on_rule(message, true, news),
+            RouteNetlinkMessage::DelRule(message) => self.on_rule(message, false, news),
             RouteNetlinkMessage::NewLink(message) => {
-                if let Some(interface) = interface(&message) {
+                if let Some(interface) = interface(message) {
+                    let changes_routes = self.changes_routes(&interface);
                     self.put_link(interface, news);
+                    return changes_routes;
                 }
             }
-            RouteNetlinkMessage::DelLink(message) if is_of_an_interface(&message) => {
-                self.remove_link(Ifindex(message.header.index), news);
+            RouteNetlinkMessage::DelLink(message) if is_of_an_interface(message) => {
+                let index = Ifindex(message.header.index);
+                let had_routes = self.has_route_by(index);
+                self.remove_link(index, news);
+                return had_routes;
             }
             RouteNetlinkMessage::NewAddress(message) => {
-                if let Some(entry) = entry(&message) {
-                    if can_be_used(&message) {
+                if let Some(entry) = entry(message) {
+                    if can_be_used(message) {
                         self.put_address(entry, news);
                     } else {
                         self.remove_address(entry, news);
@@ -59,13 +90,33 @@ impl Table {
                 }
             }
             RouteNetlinkMessage::DelAddress(message) => {
-                if let Some(entry) = entry(&message) {
+                if let Some(entry) = entry(message) {
                     self.remove_address(entry, news);
+                    return self.needed_by_route(entry);
                 }
             }
             // Other groups are not subscribed to.
             _ => {}
         }
+        false
+    }
+
+    /// Follows routes and rules of these protocols too. Returns whether that is more than before:
+    /// then the state must be read anew.
+    pub fn follow(&mut self, protocols: &BTreeSet<u8>) -> bool {
+        let more = !protocols.is_subset(&self.protocols);
+        self.protocols.extend(protocols);
+        more
+    }
+
+    /// The protocols whose routes and rules are followed.
+    pub const fn protocols(&self) -> &BTreeSet<u8> {
+        &self.protocols
+    }
+
+    /// Whether the kernel has this configured route or rule.
+    pub fn has(&self, entry: &FibEntry) -> bool {
+        self.fib.iter().any(|told| entry.names(told))
     }
 
     /// The state is this. Appends the difference to `news`: what went first, then interfaces, then
@@ -89,11 +140,25 @@ impl Table {
         for address in addresses {
             self.put_address(address, news);
         }
+        let routes = dump.routes.iter().filter_map(|message| fib::route(message, self));
+        let rules = dump.rules.iter().filter_map(rules::rule);
+        let there: BTreeSet<_> = routes.chain(rules).filter(|one| self.follows(one)).collect();
+        for gone in self.fib.difference(&there).cloned().collect::<Vec<_>>() {
+            self.set_fib(gone, false, news);
+        }
+        for entry in there {
+            self.set_fib(entry, true, news);
+        }
     }
 
     /// The index of the interface of this name.
     pub fn index_of(&self, name: &InterfaceName) -> Option<Ifindex> {
         self.named(name).map(|interface| interface.link.interface)
+    }
+
+    /// The name of the interface with this index.
+    pub fn name_of(&self, index: Ifindex) -> Option<InterfaceName> {
+        self.links.get(&index).map(|interface| interface.link.name.clone())
     }
 
     /// The interface below the macvlan of this name; `None` if it is no macvlan.
@@ -110,6 +175,74 @@ impl Table {
     pub fn prefixes(&self, interface: Ifindex, address: IpAddr) -> impl Iterator<Item = u8> + '_ {
         let all = (interface, address, 0)..=(interface, address, u8::MAX);
         self.addresses.range(all).map(|(_, _, prefix_len)| *prefix_len)
+    }
+
+    fn follows(&self, entry: &FibEntry) -> bool {
+        self.protocols.contains(&entry.protocol())
+    }
+
+    /// A route that stands in the place of ours is told, that ours is gone is not.
+    fn on_route(
+        &mut self,
+        message: &RouteMessage,
+        present: bool,
+        replaces: bool,
+        news: &mut VecDeque<Told>,
+    ) -> bool {
+        let is_followed = self.protocols.contains(&message.header.protocol.into());
+        if !is_followed && !replaces {
+            return false;
+        }
+        let Some(entry) = fib::route(message, self) else { return false };
+        let took_a_place = replaces && self.routes().any(|held| stands_in_place_of(&entry, held));
+        if is_followed {
+            self.set_fib(entry, present, news);
+        }
+        took_a_place
+    }
+
+    fn on_rule(&mut self, message: &RuleMessage, present: bool, news: &mut VecDeque<Told>) {
+        if let Some(entry) = rules::rule(message).filter(|entry| self.follows(entry)) {
+            self.set_fib(entry, present, news);
+        }
+    }
+
+    fn set_fib(&mut self, entry: FibEntry, present: bool, news: &mut VecDeque<Told>) {
+        let changed =
+            if present { self.fib.insert(entry.clone()) } else { self.fib.remove(&entry) };
+        if changed {
+            news.push_back(Told::Fib(FibChange { entry, present }));
+        }
+    }
+
+    fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.fib.iter().filter_map(|entry| match entry {
+            FibEntry::Route(route) => Some(&**route),
+            FibEntry::Rule(_) => None,
+        })
+    }
+
+    /// IPv4 routes by an interface that goes down go without a word, and names are ours to keep.
+    fn changes_routes(&self, now: &Interface) -> bool {
+        let index = now.link.interface;
+        let before = self.links.get(&index).map(|interface| &interface.link);
+        before.is_some_and(|before| {
+            let down = now.link.state != LinkState::Up && before.state == LinkState::Up;
+            (down || before.name != now.link.name) && self.has_route_by(index)
+        })
+    }
+
+    fn has_route_by(&self, index: Ifindex) -> bool {
+        let Some(name) = self.name_of(index) else { return false };
+        self.routes()
+            .any(|route| route.next_hops.iter().any(|hop| hop.interface.as_ref() == Some(&name)))
+    }
+
+    /// Routes go with their source address, and with the last address of their interface.
+    fn needed_by_route(&self, (interface, address, _): Entry) -> bool {
+        let last = !self.addresses.iter().any(|one| one.0 == interface);
+        self.routes().any(|route| route.source == Some(address))
+            || (last && self.has_route_by(interface))
     }
 
     fn named(&self, name: &InterfaceName) -> Option<&Interface> {
@@ -145,6 +278,13 @@ impl Table {
             news.push_back(told_address(entry, false));
         }
     }
+}
+
+/// Whether the kernel puts the one where the other was: it is not the other.
+fn stands_in_place_of(entry: &FibEntry, held: &Route) -> bool {
+    let FibEntry::Route(new) = entry else { return false };
+    let place = |route: &Route| (route.destination, route.tos, route.table, route.metric);
+    place(new) == place(held) && **new != *held
 }
 
 const fn told_address((interface, address, _): Entry, present: bool) -> Told {
@@ -236,13 +376,15 @@ mod tests {
             Told::Address(LocalAddress { interface, address, present }) => {
                 format!("{address} on {} {present}", interface.0)
             }
+            Told::Fib(FibChange { entry, present }) => format!("{entry} {present}"),
             Told::Done { .. } => "done".to_string(),
         };
         news.drain(..).map(line).collect()
     }
 
     fn dump(links: &[LinkMessage], addresses: &[AddressMessage]) -> Dump {
-        Dump { links: links.to_vec(), addresses: addresses.to_vec() }
+        let (links, addresses) = (links.to_vec(), addresses.to_vec());
+        Dump { links, addresses, routes: Vec::new(), rules: Vec::new() }
     }
 
     #[test]
@@ -266,14 +408,18 @@ mod tests {
         table.replace(&dump(&[link(2, "eth0", true)], &[]), &mut news);
         news.clear();
         for prefix_len in [24, 32] {
-            table.apply(RouteNetlinkMessage::NewAddress(address(2, 9, prefix_len)), &mut news);
+            table.apply(
+                &RouteNetlinkMessage::NewAddress(address(2, 9, prefix_len)),
+                false,
+                &mut news,
+            );
         }
         assert_eq!(lines(&mut news), ["10.0.0.9 on 2 true"]);
         let held = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9));
         assert_eq!(table.prefixes(Ifindex(2), held).collect::<Vec<_>>(), [24, 32]);
-        table.apply(RouteNetlinkMessage::DelAddress(address(2, 9, 24)), &mut news);
+        table.apply(&RouteNetlinkMessage::DelAddress(address(2, 9, 24)), false, &mut news);
         assert!(news.is_empty());
-        table.apply(RouteNetlinkMessage::DelAddress(address(2, 9, 32)), &mut news);
+        table.apply(&RouteNetlinkMessage::DelAddress(address(2, 9, 32)), false, &mut news);
         assert_eq!(lines(&mut news), ["10.0.0.9 on 2 false"]);
     }
 
@@ -286,11 +432,11 @@ mod tests {
             message.attributes.push(AddressAttribute::Flags(flags));
             RouteNetlinkMessage::NewAddress(message)
         };
-        table.apply(with(AddressFlags::Tentative), &mut news);
+        table.apply(&with(AddressFlags::Tentative), false, &mut news);
         assert!(news.is_empty());
-        table.apply(with(AddressFlags::Permanent), &mut news);
+        table.apply(&with(AddressFlags::Permanent), false, &mut news);
         assert_eq!(lines(&mut news), ["::1 on 2 true"]);
-        table.apply(with(AddressFlags::Tentative | AddressFlags::Permanent), &mut news);
+        table.apply(&with(AddressFlags::Tentative | AddressFlags::Permanent), false, &mut news);
         assert_eq!(lines(&mut news), ["::1 on 2 false"]);
     }
 
@@ -301,9 +447,9 @@ mod tests {
         news.clear();
         let mut of_the_bridge = link(2, "eth0", true);
         of_the_bridge.header.interface_family = AddressFamily::Bridge;
-        table.apply(RouteNetlinkMessage::DelLink(of_the_bridge), &mut news);
+        table.apply(&RouteNetlinkMessage::DelLink(of_the_bridge), false, &mut news);
         assert!(news.is_empty());
-        table.apply(RouteNetlinkMessage::DelLink(link(2, "eth0", true)), &mut news);
+        table.apply(&RouteNetlinkMessage::DelLink(link(2, "eth0", true)), false, &mut news);
         assert_eq!(lines(&mut news), ["eth0 Absent"]);
     }
 }

@@ -93,6 +93,8 @@ impl Book {
             | News::Flapping { .. }
             | News::LeftoverAddress(_)
             | News::AddressLost(_)
+            | News::LeftoverEntry(_)
+            | News::EntryLost { .. }
             | News::CommandFailed { .. }
             | News::SendRefused { .. }
             | News::Ordered(_)

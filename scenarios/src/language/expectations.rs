@@ -23,7 +23,7 @@ const KINDS: [(&str, bool); 7] = [
 
 /// Names of [`vipd_engine::News`] and, after `mismatch/`, of [`vipd_engine::Mismatch`]. A change of
 /// state is expected by `enters`.
-pub(super) const EVENTS: [&str; 30] = [
+pub(super) const EVENTS: [&str; 32] = [
     "mismatch/version",
     "mismatch/interval",
     "mismatch/authentication-type",
