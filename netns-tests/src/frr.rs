@@ -158,8 +158,9 @@ impl Macvlan {
     /// The virtual router's MAC (RFC 9568 section 7.3), by which vrrpd finds the interface.
     fn of(instance: &InstanceConfig, place: usize) -> Self {
         let held = instance.addresses.iter();
+        let named = instance.virtual_mac.as_ref().map(|mac| mac.interface.to_string());
         Self {
-            name: format!("vrrp{place}-{}", instance.vrid.get()),
+            name: named.unwrap_or_else(|| format!("vrrp{place}-{}", instance.vrid.get())),
             parent: instance.interface.clone(),
             mac: MacAddress::virtual_router(instance.family, instance.vrid),
             family: instance.family,

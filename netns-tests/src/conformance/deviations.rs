@@ -70,12 +70,17 @@ const FRR: &[Known] = &[
     k(
         "R1",
         "Addresses stay configured in every state, on a macvlan that the operator makes.",
-        &[("V2-6.4.3-SHUTORDER", "address-stays"), ("TRANS-OLDMASTER", "address-stays")],
+        &[
+            ("V2-6.4.3-SHUTORDER", "address-stays"),
+            ("TRANS-OLDMASTER", "address-stays"),
+            ("V3-6.4.3-SNM", "member"),
+            ("ND-SNM-4291", "member"),
+        ],
     ),
     k(
         "R2",
         "Without `arp_ignore` the parent interface answers ARP too, with its own MAC, as a Backup \
-         and before the Master's macvlan does.",
+         and before the Master's macvlan does; a Master asks by the virtual address and that MAC.",
         &[
             ("V2-6.4.2-NOARP", "answered"),
             ("V3-6.4.2-NOARP", "answered"),
@@ -84,6 +89,8 @@ const FRR: &[Known] = &[
             ("ARP-8.2-VMAC", "physical-mac"),
             ("ARP-8.1.2-NOPHYS", "physical-mac"),
             ("TRANS-OLDMASTER", "answered"),
+            ("ARP-8.1.2-NOLEAK", "leak"),
+            ("ND-NS-SLLA", "physical-mac"),
         ],
     ),
     k(
@@ -153,6 +160,8 @@ const FRR: &[Known] = &[
             ("V3-6.4.3-HIGHER", "rounded-down"),
             ("V3-6.4.3-TIESRC", "rounded-down"),
             ("V3-7.1-INT", "rounded-down"),
+            ("V3-5.2.7-SLOWHIGH", "rounded-down"),
+            ("V2-6.4.1-WAIT", "rounded-down"),
             ("SEC-SPOOF255", "rounded-down"),
         ],
     ),
@@ -192,6 +201,7 @@ const FRR: &[Known] = &[
             ("V3-6.4.3-HIGHER", "an-interval-late"),
             ("V3-6.4.3-TIESRC", "an-interval-late"),
             ("V3-7.1-INT", "an-interval-late"),
+            ("V3-5.2.7-SLOWHIGH", "an-interval-late"),
             ("SEC-SPOOF255", "an-interval-late"),
         ],
     ),
@@ -201,6 +211,8 @@ const FRR: &[Known] = &[
          chosen, and who wins a tie is left to chance.",
         &[
             ("V3-5.1.2.1-SRC6", "source"),
+            ("V3-5.1.2.1-SRC6-MISSING", "source"),
+            ("V3-7.4-IID-9568", "identifier"),
             ("V3-6.4.3-TIECMP", "untried"),
             ("V3-6.4.3-TIESRC", "untried"),
             ("V3-6.4.3-TIESRC", "no-yield"),
@@ -210,6 +222,18 @@ const FRR: &[Known] = &[
         "R14",
         "One announcement per address, never repeated, to the hardware address ff:ff:ff:ff:ff:ff.",
         &[("GARP-9568-THA", "target-address")],
+    ),
+    k(
+        "R15",
+        "Link state is ignored: started without a carrier it is Master as soon as that comes, and \
+         one that loses it goes on as Master when it is back.",
+        &[("X-6.4.1-STARTCOND", "early"), ("LINK-DOWN", "early")],
+    ),
+    k(
+        "R16",
+        "After SIGKILL the macvlan stays up with the address and the virtual MAC, until somebody \
+         removes it.",
+        &[("CRASH-VIP", "address-stays")],
     ),
     k(
         "R18",

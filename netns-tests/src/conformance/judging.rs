@@ -64,8 +64,7 @@ pub fn judge(request: &Request) -> Result<Judged, String> {
 fn leave_out(stages: &mut [Stage], terms: &Terms) -> BTreeMap<&'static str, String> {
     let mut lacking = BTreeMap::new();
     for stage in stages {
-        let own_file = stage.configuration.is_some() && terms.target == Kind::Frr;
-        let made = own_file.then(|| "its file is made by the suite, without mistakes".to_owned());
+        let made = target::lacks_stage(stage, terms).map(str::to_owned);
         stage.experiments.retain(|experiment| {
             let found = made.clone().or_else(|| target::lacks(experiment, terms));
             if let Some(reason) = &found {

@@ -44,6 +44,12 @@ impl Terms {
         }
     }
 
+    /// A takeover of a virtual router whose interval is 1 s, until its first advert shows it, where
+    /// it takes so many microseconds by the RFC. As [`Self::skew`].
+    pub(super) fn down(&self, flavour: Flavour, micros: u64) -> u64 {
+        self.skew(micros) + if self.is_silent_at_first(flavour) { 1_000_000 } else { 0 }
+    }
+
     /// Whether the first advert of a takeover comes an interval after it.
     pub(super) fn is_silent_at_first(&self, flavour: Flavour) -> bool {
         match self.target {

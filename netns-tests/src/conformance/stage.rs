@@ -413,6 +413,7 @@ impl Playing<'_> {
                 Mark::Killed
             }
             Act::Start => {
+                target::tidy(self.stage, self.terms, &self.target)?;
                 self.node.start().map_err(|error| error.to_string())?;
                 Mark::Started
             }

@@ -9,7 +9,7 @@ use vipd_config::text::InMemory;
 use vipd_config::{Options, load_from};
 use vipd_engine::{Config, Profile};
 
-use super::experiment::{Experiment, Stage};
+use super::experiment::{Act, Experiment, Stage};
 use super::site::Terms;
 use crate::frr::{self, Macvlan};
 use crate::namespaces::Namespace;
@@ -46,6 +46,33 @@ pub(super) fn write(
         }
     };
     fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// What somebody has to do by hand before the target starts again after a crash.
+///
+/// # Errors
+/// What `ip` says.
+pub(super) fn tidy(stage: &Stage, terms: &Terms, target: &Namespace) -> Result<(), String> {
+    match terms.target {
+        Kind::Vipd | Kind::Keepalived => Ok(()),
+        Kind::Frr => {
+            let equivalent = frr::equivalent(&*read(&stage.text(terms, false))?)?;
+            target.ip(&equivalent.macvlans.iter().map(Macvlan::muting).collect::<String>())
+        }
+    }
+}
+
+/// What the target lacks for a whole stage, if it does.
+pub(super) fn lacks_stage(stage: &Stage, terms: &Terms) -> Option<&'static str> {
+    let reloads = stage.acts.iter().any(|(_, act)| *act == Act::Reload);
+    match terms.target {
+        Kind::Vipd | Kind::Keepalived => None,
+        Kind::Frr if stage.configuration.is_some() => {
+            Some("its file is made by the suite, without mistakes")
+        }
+        Kind::Frr if reloads => Some("FRR only adds what a file says anew"),
+        Kind::Frr => None,
+    }
 }
 
 /// What the target lacks for an experiment, if it does.

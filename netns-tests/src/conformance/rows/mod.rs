@@ -21,6 +21,7 @@ mod vectors;
 use super::experiment::{Stage, ms};
 use super::octets::Sum;
 use super::site::{Flavour, Terms};
+use crate::node::Kind;
 
 /// Every stage.
 pub(super) fn catalogue(terms: &Terms) -> Vec<Stage> {
@@ -62,7 +63,8 @@ pub(super) fn catalogue(terms: &Terms) -> Vec<Stage> {
     neighbours(terms, &mut main);
     let mut many = Stage::new("many", 2, ms(13_500));
     // The making of 510 interfaces would take longer than the experiment.
-    let most = if terms.virtual_mac() { 60 } else { 255 };
+    let macvlans = terms.virtual_mac() || terms.target == Kind::Frr;
+    let most = if macvlans { 60 } else { 255 };
     many.add(|site| several::every_vrid(terms, site, most));
     let lives = [lives::reload(terms, 0), lives::crash(terms, 0), injected(terms)];
     let mut stages = vec![main];

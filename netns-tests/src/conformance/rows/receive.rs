@@ -23,12 +23,12 @@ fn held(terms: &Terms, site: Site, name: String, router: Router, frame: Vec<u8>)
 }
 
 /// It was silent as long as the variants came, and takes over when they end.
-fn accepted(view: &View<'_>) -> Verdict {
+fn accepted(view: &View<'_>, terms: &Terms) -> Verdict {
     let (first, last) = (view.time("variant")?, view.last("variant")?);
     if let Some(early) = view.between(Duration::ZERO, last).first() {
         return wrong("discarded", format!("took over at {} s", seconds(early.at)));
     }
-    let then = takes("variant", DOWN)(view)?;
+    let then = takes("variant", terms.down(view.router().flavour, DOWN))(view)?;
     Ok(format!("silent for {} s of them, then {then}", seconds(last - first)))
 }
 
@@ -53,10 +53,10 @@ pub(super) fn variants(
     let padded = frame.len() == 60 && 14 + 20 + message.len() < 60;
     let name = format!("{}-{}", row.trim_start_matches("X-").to_lowercase(), flavour.name());
     let name = name.replace("7.1-", "");
-    let it = held(terms, site, name, router, frame);
+    let (it, terms) = (held(terms, site, name, router, frame), *terms);
     it.judge(row, move |view| {
         hold(row != "X-7.1-ETHPAD" || padded, "untried", "the frame has no padding")?;
-        accepted(view)
+        accepted(view, &terms)
     })
 }
 
@@ -73,11 +73,12 @@ pub(super) fn sums(terms: &Terms, site: Site, sum: Sum) -> Experiment {
     let other =
         Message { sum: if sum == Sum::Message { Sum::Pseudo } else { Sum::Message }, ..message };
     let other = router.frame(site.own(Flavour::V3, HIGHER), &other);
+    let terms = *terms;
     Experiment::new(format!("sum-{name}"), site, vec![router])
         .every((50, 9_000, 400), "variant", frame)
         .every((14_000, 14_500, 100), "other", other)
-        .judge("X-CSUM4-DUAL", |view| {
-            let told = accepted(view)?;
+        .judge("X-CSUM4-DUAL", move |view| {
+            let told = accepted(view, &terms)?;
             let from = view.time("other")?;
             let next = view.between(from, from + ms(3_000)).len();
             hold(next >= 2, "accepted", "the form that is not configured counts too")?;
@@ -92,15 +93,16 @@ pub(super) fn elsewhere(terms: &Terms, site: Site, flavour: Flavour) -> Experime
     let mut it = Experiment::new(format!("elsewhere-{}", flavour.name()), site, vec![router]);
     it.ground.far = true;
     let when = When::Every { from: ms(50), until: ms(12_000), period: ms(500) };
+    let down = terms.down(flavour, DOWN);
     it.cue("elsewhere", when, Deed::SendFar(good.clone())).between(9_000, "here", good).judge(
         "X-7.1-IF",
-        |view| {
+        move |view| {
             let first = view.first_after(Duration::ZERO)?;
-            let told = super::alone::started(first.at, DOWN, view)?;
+            let told = super::alone::started(first.at, down, view)?;
             let here = view.time("here")?;
             hold(first.at < here, "late", "it took over late")?;
             let back = view.first_after(here + ms(100))?;
-            if exact(back.at - here, Duration::from_micros(DOWN), view.late).is_err() {
+            if exact(back.at - here, Duration::from_micros(down), view.late).is_err() {
                 return untried("it does not follow the same advert on its own interface");
             }
             Ok(format!("{told}, though a better router spoke on another interface"))
