@@ -63,8 +63,12 @@ pub(super) fn catalogue(terms: &Terms) -> Vec<Stage> {
     neighbours(terms, &mut main);
     let mut many = Stage::new("many", 2, ms(13_500));
     // The making of 510 interfaces would take longer than the experiment.
-    let macvlans = terms.virtual_mac() || terms.target == Kind::Frr;
-    let most = if macvlans { 60 } else { 255 };
+    let most = match terms.target {
+        // Each of its own starts after all interfaces have been read, one by one.
+        Kind::Frr => 24,
+        Kind::Vipd | Kind::Keepalived if terms.virtual_mac() => 60,
+        Kind::Vipd | Kind::Keepalived => 255,
+    };
     many.add(|site| several::every_vrid(terms, site, most));
     let lives = [lives::reload(terms, 0), lives::crash(terms, 0), injected(terms)];
     let mut stages = vec![main];
