@@ -1,7 +1,7 @@
 //! `viplab agree`: scenarios simulated and real, and whether the same happened in the same order at
 //! the same times, and the judge finds the real run as expected too.
 //!
-//! Several are played at a time ([`crate::batch`]). What is compared is in [`crate::marks`].
+//! Several are played at a time (`batch.rs`). What is compared is in [`crate::marks`].
 
 use std::fmt::Write as _;
 use std::io::{self, Write};

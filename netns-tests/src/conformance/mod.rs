@@ -1,10 +1,10 @@
 //! `viplab conformance`: judges an implementation of VRRP by the requirements of the RFCs, from
 //! packets and kernel state alone.
 //!
-//! An [`experiment`] is a virtual router on a LAN of its own, with what is put on the wire when and
-//! what each requirement makes of what was seen; [`rows`] has them all. A [`stage`] plays many of
-//! them with one process of the target. [`judging`] makes a [`Row`] per requirement of it, which
-//! [`report`] prints. [`requirement`] is what `requirements.toml` says.
+//! An `experiment` is a virtual router on a LAN of its own, with what is put on the wire when and
+//! what each requirement makes of what was seen; `rows` has them all. A `stage` plays many of
+//! them with one process of the target. `judging` makes a [`Row`] per requirement of it, which
+//! `report` prints. [`requirement`] is what `requirements.toml` says.
 
 mod deviations;
 mod experiment;

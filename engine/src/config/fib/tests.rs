@@ -1,8 +1,8 @@
 //! Which entries are the same one.
 
-use std::net::IpAddr;
-use std::string::ToString;
-use std::vec;
+use alloc::string::ToString;
+use alloc::vec;
+use core::net::IpAddr;
 
 use super::*;
 
