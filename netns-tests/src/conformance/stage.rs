@@ -75,8 +75,6 @@ struct Playing<'a> {
     watch: Watch,
     /// Which LAN an interface of the target is on.
     links: BTreeMap<u32, usize>,
-    /// The interface above that of a LAN.
-    upper: BTreeMap<usize, String>,
     file: PathBuf,
     begun: Instant,
     numbers: usize,
@@ -120,7 +118,6 @@ pub(super) fn play(
         wires,
         watch,
         links: BTreeMap::new(),
-        upper: BTreeMap::new(),
         file,
         begun: Instant::now(),
         numbers: 0,
@@ -317,7 +314,7 @@ impl Playing<'_> {
                         self.links.insert(index, lan);
                     }
                     if let (None, Some(lan)) = (lan, above) {
-                        self.upper.insert(lan, name);
+                        self.lans[lan].notes.upper = Some(name);
                     }
                 }
                 Word::Address { index, address, present } => {
@@ -372,7 +369,7 @@ impl Playing<'_> {
             Deed::Ip(lines) => self.target.ip(lines)?,
             Deed::Proxy(address) => {
                 let own = experiment.site.interface();
-                let device = self.upper.get(&place).unwrap_or(&own);
+                let device = lan.notes.upper.as_ref().unwrap_or(&own);
                 self.target.ip(&format!("neighbour add proxy {address} dev {device}\n"))?;
             }
             Deed::Read(reading) => {

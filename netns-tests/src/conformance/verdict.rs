@@ -74,6 +74,11 @@ pub(super) fn symptom(
     }
 }
 
+/// Whether a takeover follows what was heard at all, by whatever arithmetic: a control.
+pub(super) fn follows(measured: Duration, expected: Duration, late: Duration) -> bool {
+    !matches!(symptom(measured, expected, late), Some("early" | "late"))
+}
+
 pub(super) fn seconds(time: Duration) -> String {
     format!("{:.4}", time.as_secs_f64())
 }

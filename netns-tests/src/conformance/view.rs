@@ -44,6 +44,8 @@ pub(super) struct Notes {
     pub changes: Vec<Change>,
     pub sent: Vec<(&'static str, Duration)>,
     pub readings: Vec<(Duration, Reading, String)>,
+    /// The interface of the virtual router above that of the LAN.
+    pub upper: Option<String>,
 }
 
 /// One experiment, seen from outside.

@@ -309,6 +309,9 @@ fn announced(view: &View<'_>, since: Duration) -> Result<Duration, Wrong> {
         let mut found = view.announcements().into_iter();
         match found.find(|it| it.address == *address && it.at >= since) {
             Some(it) => last = last.max(it.at),
+            None if view.announcements().iter().any(|it| it.address == *address) => {
+                return wrong("announced-before", format!("{address} announced before the advert"));
+            }
             None => return wrong("missing", format!("{address} was not announced")),
         }
     }
@@ -443,8 +446,8 @@ pub(super) fn paced(view: &View<'_>, interval: Duration) -> Verdict {
     // One that was late makes the next gap shorter, by as much.
     let jitter = view.late / count;
     hold(mean + EARLY / count >= interval, "early", shown.clone())?;
-    hold(mean <= interval + interval * 13 / 1000 + jitter, "late", shown.clone())?;
     hold(longest <= interval + view.late, "late", shown.clone())?;
+    hold(mean <= interval + interval * 13 / 1000 + jitter, "drift", shown.clone())?;
     hold(shortest + view.late >= interval, "early", shown.clone())?;
     Ok(shown)
 }

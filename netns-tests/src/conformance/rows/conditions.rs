@@ -57,8 +57,8 @@ pub(super) fn no_link_local(terms: &Terms, site: Site) -> Experiment {
     let router = Router::new(site, Flavour::V6, 51);
     let address = format!("{}/64 dev {}", Site::link_local(u16::from(TARGET)), site.interface());
     let it = Experiment::new("no-link-local-v3-ipv6", site, vec![router]).apart(terms);
-    it.cue("gone", When::At(ms(8_000)), Deed::Ip(format!("address del {address}\n")))
-        .cue("back", When::At(ms(12_000)), Deed::Ip(format!("address add {address} nodad\n")))
+    it.cue("gone", When::At(ms(10_000)), Deed::Ip(format!("address del {address}\n")))
+        .cue("back", When::At(ms(14_000)), Deed::Ip(format!("address add {address} nodad\n")))
         .judge("V3-5.1.2.1-SRC6-MISSING", |view| {
             let (gone, back) = (view.time("gone")?, view.time("back")?);
             let own = view.site().own(Flavour::V6, TARGET);
@@ -87,8 +87,8 @@ pub(super) fn unplugged(terms: &Terms, site: Site, flavour: Flavour) -> Experime
     let router = Router::new(site, flavour, 51);
     Experiment::new(format!("unplugged-{}", flavour.name()), site, vec![router])
         .apart(terms)
-        .cue("out", When::At(ms(8_000)), Deed::Carrier(false))
-        .cue("in", When::At(ms(11_000)), Deed::Carrier(true))
+        .cue("out", When::At(ms(10_000)), Deed::Carrier(false))
+        .cue("in", When::At(ms(13_000)), Deed::Carrier(true))
         .judge("LINK-DOWN", |view| {
             let (out, back) = (view.time("out")?, view.time("in")?);
             let before = view.between(Duration::ZERO, out).len();

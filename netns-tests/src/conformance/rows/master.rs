@@ -172,7 +172,7 @@ pub(super) fn compared(
         let own: IpAddr = own.parse().unwrap_or(other);
         let before = view.between(Duration::ZERO, at);
         let sends = before.last().is_some_and(|advert| advert.ip.src == own);
-        hold(sends, "untried", format!("it does not send from {own}"))?;
+        hold(sends, "other-source", format!("it does not send from {own}"))?;
         let told = if greater { yields(view, "equal") } else { stays(view, "equal") }?;
         Ok(format!("{other} against {own}: {told}"))
     };

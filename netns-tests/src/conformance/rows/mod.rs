@@ -62,12 +62,12 @@ pub(super) fn catalogue(terms: &Terms) -> Vec<Stage> {
     special(terms, &mut main);
     neighbours(terms, &mut main);
     let mut many = Stage::new("many", 2, ms(13_500));
-    // The making of 510 interfaces would take longer than the experiment.
     let most = match terms.target {
-        // Each of its own starts after all interfaces have been read, one by one.
-        Kind::Frr => 24,
-        Kind::Vipd | Kind::Keepalived if terms.virtual_mac() => 60,
-        Kind::Vipd | Kind::Keepalived => 255,
+        // The making of 510 interfaces would take longer than the experiment.
+        Kind::Vipd if terms.virtual_mac() => 60,
+        Kind::Vipd => 255,
+        // As many as they are known to serve at once.
+        Kind::Keepalived | Kind::Frr => 24,
     };
     many.add(|site| several::every_vrid(terms, site, most));
     let lives = [lives::reload(terms, 0), lives::crash(terms, 0), injected(terms)];

@@ -81,7 +81,8 @@ fn of_device<'a>(said: &'a str, device: &'a str) -> impl Iterator<Item = &'a str
 fn joined(view: &View<'_>) -> Verdict {
     let [before, after] = [view.reading(Reading::Groups, 0)?, view.reading(Reading::Groups, 1)?];
     let site = view.site();
-    let own = [site.interface(), format!("x{}.51", site.0)];
+    let upper = view.notes.upper.clone().unwrap_or_default();
+    let own = [site.interface(), upper];
     for address in &view.router().addresses {
         let IpAddr::V6(address) = address else { return untried("no IPv6 address") };
         let IpAddr::V6(group) = octets::solicited_node(*address) else {

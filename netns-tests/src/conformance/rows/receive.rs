@@ -6,7 +6,7 @@ use super::seat::takes;
 use crate::conformance::experiment::{Deed, Experiment, When, ms};
 use crate::conformance::octets::{self, Header, Message, Sum, VRRP};
 use crate::conformance::site::{Flavour, HIGHER, Router, Site, Terms};
-use crate::conformance::verdict::{Verdict, exact, hold, seconds, untried, wrong};
+use crate::conformance::verdict::{Verdict, exact, follows, hold, seconds, untried, wrong};
 use crate::conformance::view::View;
 
 /// `Master_Down_Interval` at priority 100 and 1 s.
@@ -102,7 +102,7 @@ pub(super) fn elsewhere(terms: &Terms, site: Site, flavour: Flavour) -> Experime
             let here = view.time("here")?;
             hold(first.at < here, "late", "it took over late")?;
             let back = view.first_after(here + ms(100))?;
-            if exact(back.at - here, Duration::from_micros(down), view.late).is_err() {
+            if !follows(back.at - here, Duration::from_micros(down), view.late) {
                 return untried("it does not follow the same advert on its own interface");
             }
             Ok(format!("{told}, though a better router spoke on another interface"))

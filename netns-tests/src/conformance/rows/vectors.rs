@@ -261,12 +261,13 @@ fn judged(view: &View<'_>, vector: &Vector, terms: &Terms, row: &str) -> Verdict
     if row == "V2-7.1-LIST" {
         return Ok(format!("{made:?}"));
     }
-    // What no RFC says is the table's to say, and only of vipd.
-    let table = row == "SEC-MALFORM" && terms.target == Kind::Vipd;
-    let good = if table {
-        vector.table == "process"
-    } else {
-        vector.is_good() && !vector.is_of_the_other_form(terms)
+    let good = match (row, terms.target) {
+        // What no RFC says is the table's to say, and only of vipd.
+        ("SEC-MALFORM", Kind::Vipd) => vector.table == "process",
+        ("SEC-MALFORM", Kind::Keepalived | Kind::Frr) => {
+            return Ok(format!("{made:?} ({shown}), then a good advert followed"));
+        }
+        _ => vector.is_good() && !vector.is_of_the_other_form(terms),
     };
     match (good, made) {
         (true, Made::Accepted) => Ok(format!("accepted ({shown})")),
