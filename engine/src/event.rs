@@ -11,6 +11,7 @@ use crate::input::{EffectError, Order};
 use crate::names::{GroupName, InstanceName, Interval, Priority, Vrid};
 use crate::output::KernelCommand;
 use crate::vrrp::drop_reason::DropReason;
+use crate::vrrp::vanishing::{LOSSES, WITHIN};
 
 /// The states of RFC 3768 section 6.4, and FAULT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,6 +75,9 @@ pub enum Fault {
     TrackerPending(Watched),
     /// Three adverts in a row were refused.
     SendsRefused,
+    /// As Master it lost this address [`LOSSES`] times within [`WITHIN`]: somebody removes it again
+    /// and again. It is tried again after [`QUIET`](crate::vrrp::vanishing::QUIET).
+    AddressVanishes(IpAddr),
     /// Another member of the sync group is in FAULT.
     Group(GroupName),
 }
@@ -100,6 +104,10 @@ impl fmt::Display for Fault {
             Self::Tracked(name) => write!(f, "{} is down", name.0),
             Self::TrackerPending(name) => write!(f, "{} has not reported yet", name.0),
             Self::SendsRefused => f.write_str("adverts are refused"),
+            Self::AddressVanishes(address) => {
+                let within = Seconds(WITHIN);
+                write!(f, "{address} keeps vanishing, removed {LOSSES} times within {within} s")
+            }
             Self::Group(name) => write!(f, "a member of {name} is in fault"),
         }
     }
@@ -361,7 +369,8 @@ pub enum News {
     },
     /// A virtual address was on the machine before the election: it is ours, and removed.
     LeftoverAddress(IpAddr),
-    /// Somebody removed an address that we hold. It is added again.
+    /// Somebody removed an address that we hold. It is added again. The loss that is once too often
+    /// is told by [`Fault::AddressVanishes`] instead.
     AddressLost(IpAddr),
     /// A route or a rule was on the machine before the election: it is ours, and removed.
     LeftoverEntry(FibEntry),

@@ -31,6 +31,7 @@ use crate::vrrp::resigned::Resignations;
 use crate::vrrp::sending::Sending;
 use crate::vrrp::state::{Backup, Heard, Hold, Master, State};
 use crate::vrrp::timers;
+use crate::vrrp::vanishing::{self, Vanishing};
 
 /// What an instance may see and where its effects go.
 pub(crate) struct Context<'a> {
@@ -72,6 +73,7 @@ pub(crate) struct Instance {
     pub(crate) named: Named,
     flapping: Flapping,
     pub(crate) sending: Sending,
+    pub(crate) vanishing: Vanishing,
     pub(crate) holdings: Holdings,
     /// It is being stopped: nothing starts it again.
     pub(crate) stopping: bool,
@@ -109,6 +111,7 @@ impl Instance {
             named: Named::default(),
             flapping: Flapping::default(),
             sending: Sending::default(),
+            vanishing: Vanishing::default(),
             holdings: Holdings::default(),
             stopping: false,
             next_number: 0,
@@ -200,7 +203,8 @@ impl Instance {
                 Some(Fault::LinkDown)
             }
             Some(_) if self.port.is_none() => Some(Fault::NoPrimaryAddress),
-            Some(_) => self.sends_refused.then_some(Fault::SendsRefused),
+            Some(_) if self.sends_refused => Some(Fault::SendsRefused),
+            Some(_) => self.vanishing.fault(),
         }
     }
 
@@ -288,8 +292,12 @@ impl Instance {
 
     fn enter_fault(&mut self, ctx: &mut Context<'_>, fault: Fault) {
         self.resign(ctx);
-        let refused = fault == Fault::SendsRefused;
-        let retry_at = refused.then(|| ctx.now + self.master_down_interval(self.config.interval));
+        let retry_at = match &fault {
+            Fault::SendsRefused => Some(ctx.now + self.master_down_interval(self.config.interval)),
+            Fault::AddressVanishes(_) => Some(ctx.now + vanishing::QUIET),
+            Fault::InterfaceMissing | Fault::LinkDown | Fault::NoPrimaryAddress => None,
+            Fault::Tracked(_) | Fault::TrackerPending(_) | Fault::Group(_) => None,
+        };
         self.resignations.clear();
         self.change_state(ctx, State::Fault { retry_at }, Why::Fault(fault));
     }
@@ -398,6 +406,7 @@ impl Instance {
             State::Fault { retry_at: Some(at) } if *at <= ctx.now => {
                 self.sends_refused = false;
                 self.sending.forget();
+                self.vanishing.forget();
                 self.state = State::Fault { retry_at: None };
                 self.evaluate(ctx);
             }
@@ -498,7 +507,7 @@ impl Instance {
                 master.announcing.repeat(now, &announcements);
                 self.announce_address(ctx, address, announcements.repeat);
             }
-            Change::Lost(address) => self.notify(ctx, News::AddressLost(address)),
+            Change::Lost(address) => self.on_lost(ctx, address),
             Change::Leftover(address) => self.notify(ctx, News::LeftoverAddress(address)),
             Change::LostEntry { entry, let_go } => {
                 self.notify(ctx, News::EntryLost { entry, let_go });
@@ -575,6 +584,7 @@ impl Instance {
         self.named.fold(hasher);
         self.flapping.fold(now, hasher);
         self.sending.fold(now, hasher);
+        self.vanishing.fold(now, hasher);
         let first = self.holdings.first_waiting().unwrap_or(0);
         self.holdings.fold(now, first, hasher);
     }

@@ -22,3 +22,4 @@ mod soundness;
 pub(crate) mod state;
 pub mod timers;
 mod transmit;
+pub mod vanishing;

@@ -19,12 +19,14 @@ impl Instance {
         let waits = self.grouped || self.is_held();
         let masters = self.state.kind() == StateKind::Master;
         let owner = self.config.priority.is_owner();
+        let tries_again = matches!(self.state, State::Fault { retry_at: Some(_) }) || self.stopping;
         let rules = [
             (!(runs && faulty), "runs in spite of a fault"),
             (!(runs && self.port.is_none()), "runs without a source"),
             (!(self.stopping && runs), "runs after its stop"),
             (waits || !self.wants_master(), "waits for a group it is not in"),
             (!masters || self.standing == Standing::Free, "is master against an order"),
+            (tries_again || self.vanishing.fault().is_none(), "never tries an address again"),
             (owner == self.priority.is_owner(), "has an owner's priority that trackers changed"),
         ];
         rules.into_iter().find(|(holds, _)| !holds).map(|(_, what)| what)
@@ -49,6 +51,7 @@ impl Instance {
             (self.resignations.fits(), "remembers too many resignations"),
             (self.named.fits(), "remembers too many names"),
             (self.sending.fits(self.next_number), "sends adverts without a number"),
+            (self.vanishing.fits(), "remembers too many losses"),
             (self.holdings.fits(self.next_number), "gave commands without a number"),
             (self.counters.fit() && self.next_number <= MOST_COUNTED, "counts too far"),
         ];

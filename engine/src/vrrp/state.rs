@@ -22,7 +22,8 @@ pub(crate) enum State {
     },
     Backup(Backup),
     Master(Master),
-    /// With a time at which refused sends are tried again.
+    /// With a time at which what went wrong as Master is tried again: sends that were refused, an
+    /// address that vanished.
     Fault {
         retry_at: Option<Timestamp>,
     },
@@ -90,7 +91,7 @@ impl State {
                 let announce = master.announcing.deadline().map(|at| (at, "announcement"));
                 Some(announce.filter(|announce| announce.0 < advert.0).unwrap_or(advert))
             }
-            Self::Fault { retry_at } => retry_at.map(|at| (at, "retry of refused adverts")),
+            Self::Fault { retry_at } => retry_at.map(|at| (at, "end of the fault")),
         }
     }
 
