@@ -4,6 +4,7 @@
 //! How a change moves it is in `update`; it decides nothing. The arithmetic on it is in
 //! [`super::terms`].
 
+mod removed;
 mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use vipd_engine::{InstanceConfig, Order, StateKind};
 
 use super::change::{Change, Ending, Pair, Place, What};
 use crate::record::{HostId, RouterKey, SegmentId, Setting, WorldTime};
+use removed::Removed;
 
 /// Longest history of lost adverts that is kept for one path.
 const LOSSES_KEPT: usize = 16;
@@ -61,6 +63,7 @@ pub(super) struct Host {
     links: BTreeMap<SegmentId, (bool, WorldTime)>,
     /// The last time that the kernel refused a command or an advert.
     pub refused_at: Option<WorldTime>,
+    removed: Removed,
 }
 
 /// What a process does.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use vipd_engine::{Family, InstanceConfig, KernelCommand, News, Order, StateKind};
 
+use super::removed::QUIET;
 use super::{Host, LOSSES_KEPT, Member, Path, Process, Router, View};
 use crate::judge::change::{Change, Ending, Pair, Place, What};
 use crate::judge::terms::plus;
@@ -262,6 +263,12 @@ impl View {
 
     fn engine_state(&mut self, place: Place, from: StateKind, to: StateKind) {
         let now = self.now;
+        // It hears of the removal late, acts late, and its clock has a rate of its own.
+        let slack = self.late() * 2 + self.tolerance() + self.up(QUIET).saturating_sub(QUIET);
+        let host = &self.hosts[usize::from(self.member(place).host.0)];
+        if from == StateKind::Fault && host.removed.is_quiet_again(now, slack) {
+            self.disturbed_at = now;
+        }
         let member = self.member_mut(place);
         member.state = Some(to);
         if from == StateKind::Master && to != StateKind::Master {
@@ -365,6 +372,9 @@ impl View {
                 }
                 if let Step::Operator { host, instance, order } = &step.step {
                     self.order(*host, instance, *order);
+                }
+                if let Step::RemoveAddress { host, address } = &step.step {
+                    self.hosts[usize::from(host.0)].removed.add(*address, now);
                 }
                 if let Step::Late { host, by } = &step.step
                     && *by > self.setting.lateness
