@@ -4,8 +4,9 @@
 mod netns;
 
 use std::io::ErrorKind;
+use std::time::{Duration, Instant};
 
-use netns::{INTERFACE, network};
+use netns::{INTERFACE, TOLERANCE, network};
 use nix::sys::signal::Signal;
 
 const OWN: &str = "192.0.2.1/24";
@@ -65,6 +66,46 @@ fn a_bad_file_changes_nothing_a_good_one_does_and_a_deleted_address_comes_back()
     vipd.wait_for("add address 192.0.2.9/32 on ens192: done");
     capture.announcement(mark, 0, VIP);
     assert!(host.holds(VIP));
+}
+
+#[test]
+fn an_address_that_is_deleted_again_and_again_makes_the_master_step_down_until_it_is_quiet() {
+    let Some(network) = network(&[&[OWN], &["192.0.2.2/24"]]) else { return };
+    let (capture, hosts) = (&network.capture, &network.hosts);
+    let text = instance(VIP, "version 3\n advert_int 0.1");
+    let vipd = hosts[0].start(&hosts[0].file(&text));
+    capture.announcement(0, 0, VIP);
+    let peer = hosts[1].start(&hosts[1].file(&priority_of(&text, 99)));
+    let delete = || hosts[0].ip(&["address", "del", &format!("{VIP}/32"), "dev", INTERFACE]);
+    vipd.forget();
+    for _ in 0..4 {
+        delete();
+        vipd.wait_for("192.0.2.9 was removed behind our back, added again");
+        vipd.wait_for("add address 192.0.2.9/32 on ens192: done");
+        assert!(hosts[0].holds(VIP));
+    }
+    let mark = capture.mark();
+    delete();
+    vipd.wait_for("master -> fault: 192.0.2.9 keeps vanishing, removed 5 times within 10 s");
+    let fault = Instant::now();
+    // Its peer takes over a skew of 157/2560 s after the resignation.
+    let resigned = capture.advert(mark, 0, 0);
+    let taken = capture.advert(mark, 1, 99);
+    let took = taken.at.duration_since(resigned.at).expect("the resignation comes first");
+    assert!(took < Duration::from_micros(61_328) + TOLERANCE, "{took:?}");
+    peer.wait_for("add address 192.0.2.9/32 on ens192: done");
+    assert!(!hosts[0].holds(VIP) && hosts[1].holds(VIP));
+    let fault_told = hosts[0].status()["instances"][0]["fault"].clone();
+    assert_eq!(fault_told, "192.0.2.9 keeps vanishing, removed 5 times within 10 s");
+
+    // Half a minute later it is as before.
+    vipd.wait_for_within("fault -> backup: recovered", Duration::from_secs(40));
+    let quiet = fault.elapsed();
+    assert!(quiet.abs_diff(Duration::from_secs(30)) < Duration::from_secs(1), "{quiet:?}");
+    vipd.wait_for("backup -> master: preempts 192.0.2.2 with priority 99");
+    vipd.wait_for("add address 192.0.2.9/32 on ens192: done");
+    peer.wait_for("remove address 192.0.2.9/32 on ens192: done");
+    assert!(hosts[0].holds(VIP) && !hosts[1].holds(VIP));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -71,7 +71,12 @@ impl Process {
 
     /// Waits until it says a line with these words, behind the last one that was waited for.
     pub fn wait_for(&self, words: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        self.wait_for_within(words, PATIENCE)
+    }
+
+    /// The same for what takes longer than [`PATIENCE`].
+    pub fn wait_for_within(&self, words: &str, patience: Duration) -> String {
+        let deadline = Instant::now() + patience;
         let mut said = self.said.0.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let lines = said.0.iter().enumerate().skip(self.heard.get());
