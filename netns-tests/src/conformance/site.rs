@@ -156,6 +156,11 @@ impl Site {
         Ipv6Addr::new(0xfd00, 0x99, self.0 as u16, 0, 0, 0, 0, host as u16)
     }
 
+    /// The prefix of these.
+    pub(super) fn global_prefix(self) -> String {
+        format!("{}/64", Ipv6Addr::new(0xfd00, 0x99, u16::from(self.0), 0, 0, 0, 0, 0))
+    }
+
     pub(super) const fn far_v6(self, host: u8) -> Ipv6Addr {
         Ipv6Addr::new(0xfd00, 0x98, self.0 as u16, 0, 0, 0, 0, host as u16)
     }
@@ -293,6 +298,13 @@ impl Router {
         octets::packet(to, from, &header, &message.octets(src, dst))
     }
 
+    /// The name of its macvlan, if it has one.
+    pub(super) fn macvlan(&self, terms: &Terms, site: Site) -> Option<String> {
+        let leg = if self.far { "f" } else { "" };
+        let six = if self.flavour.is_v6() { "x" } else { "v" };
+        self.uses_mac(terms).then(|| format!("{six}{}{leg}.{}", site.0, self.vrid))
+    }
+
     /// Its block of keepalived's language.
     pub(super) fn block(&self, terms: &Terms, site: Site, out: &mut String) {
         let leg = if self.far { "f" } else { "" };
@@ -316,9 +328,8 @@ impl Router {
             Some(false) => out.push_str("  no_accept\n"),
             None => {}
         }
-        if self.uses_mac(terms) {
-            let six = if self.flavour.is_v6() { "x" } else { "v" };
-            let _ = writeln!(out, "  use_vmac {six}{}{leg}.{}", site.0, self.vrid);
+        if let Some(macvlan) = self.macvlan(terms, site) {
+            let _ = writeln!(out, "  use_vmac {macvlan}");
         }
         if let Some(password) = &self.password {
             let _ = writeln!(

@@ -126,9 +126,16 @@ pub(super) fn stranger(terms: &Terms, site: Site, flavour: Flavour) -> Experimen
     })
 }
 
-/// The router resolves a host for what it forwards.
+/// The router resolves a host for what it forwards. Linux asks by the interface that its route
+/// names: whoever is to ask with the virtual MAC leads the link's prefix over its macvlan, for as
+/// long as he is master (docs/daemon.md).
 pub(super) fn resolves(terms: &Terms, site: Site) -> Experiment {
-    let router = Router::new(site, Flavour::V6, 51);
+    let mut router = Router::new(site, Flavour::V6, 51);
+    if let Some(macvlan) = router.macvlan(terms, site) {
+        let prefix = site.global_prefix();
+        router.lines =
+            format!("  virtual_routes {{\n    {prefix} dev {macvlan} metric 100\n  }}\n");
+    }
     let (beyond, host) = (site.far(Flavour::V6, HOST), site.host(Flavour::V6, STRANGER));
     let through = octets::datagram(site.far_mac(TARGET), site.far_mac(HOST), beyond, host);
     let mut it = Experiment::new("resolves-v3-ipv6", site, vec![router]).apart(terms);
