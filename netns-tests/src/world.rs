@@ -110,6 +110,7 @@ impl Lab {
         wait_for(&hosts)?;
         let mut setting = topology::setting(scenario);
         setting.tolerance = tolerance;
+        setting.routes_seen = false;
         if hosts.iter().any(Host::is_frr) {
             setting.release = setting.release.max(observer::LATE);
         }

@@ -283,6 +283,8 @@ pub struct Setting {
     /// What a real world may be late by; zero in a simulated one. Widens windows, never
     /// expectations.
     pub tolerance: Duration,
+    /// Whether the Record has the routes and rules of kernels.
+    pub routes_seen: bool,
 }
 
 /// One host.

@@ -49,6 +49,7 @@ impl World for Scripted {
             rate_error_ppb: 0,
             release: Duration::ZERO,
             tolerance: self.tolerance,
+            routes_seen: true,
         }
     }
 

@@ -194,5 +194,6 @@ pub fn setting(scenario: &Scenario) -> Setting {
         rate_error_ppb: ppm.saturating_mul(1000),
         release,
         tolerance: Duration::ZERO,
+        routes_seen: true,
     }
 }

@@ -265,6 +265,7 @@ fn unheard() -> Witness {
         rate_error_ppb: 0,
         release: none,
         tolerance: none,
+        routes_seen: false,
     };
     let mut witness = Witness::new(&setting);
     let address: IpAddr = "10.0.0.100".parse().unwrap();
@@ -321,4 +322,7 @@ fn what_only_an_unheard_engine_could_tell_is_not_judged_and_says_so() {
     let reason = "what it reports is the own word of a, not heard here";
     assert_eq!(not_judged(event, 4).as_deref(), Some(reason));
     assert_eq!(not_judged(masters(&[A]), 2), None);
+    let holders = Expect::Holders { entry: "10.1.0.0/16".into(), hosts: vec![A] };
+    let reason = "routes and rules are not watched here";
+    assert_eq!(not_judged(holders, 4).as_deref(), Some(reason));
 }

@@ -25,6 +25,8 @@ pub(super) struct Unheard {
     masters: BTreeMap<(HostId, Router), WorldTime>,
     /// When each was master before.
     terms: Vec<(HostId, Router, WorldTime, WorldTime)>,
+    /// The Record has no routes and rules.
+    routes_unseen: bool,
     stopping: BTreeSet<HostId>,
     link_down: BTreeSet<HostId>,
 }
@@ -32,7 +34,8 @@ pub(super) struct Unheard {
 impl Unheard {
     pub(super) fn new(setting: &Setting) -> Self {
         let hosts = setting.hosts.iter().zip(0..).filter(|(host, _)| !host.speaks);
-        Self { hosts: hosts.map(|(_, id)| HostId(id)).collect(), ..Self::default() }
+        let hosts = hosts.map(|(_, id)| HostId(id)).collect();
+        Self { hosts, routes_unseen: !setting.routes_seen, ..Self::default() }
     }
 
     /// The state that a virtual router of the host shows to enter now.
@@ -99,8 +102,8 @@ impl Unheard {
         let (host, what) = match expect {
             // Of a real host no more than its wire and its addresses are watched.
             Expect::Holders { .. } => {
-                let watched = self.hosts.is_empty();
-                return (!watched).then(|| "routes and rules are not watched here".to_string());
+                let unseen = "routes and rules are not watched here".to_string();
+                return self.routes_unseen.then_some(unseen);
             }
             Expect::Event { host, .. } => (*host, "what it reports"),
             Expect::Enters { host, router, state } if *state != StateKind::Master => {

@@ -86,6 +86,7 @@ impl Run {
                 rate_error_ppb: 0,
                 release: Duration::from_nanos(RELEASE),
                 tolerance: Duration::ZERO,
+                routes_seen: true,
             },
             configs: priorities.iter().map(config).collect(),
             seen: Vec::new(),
