@@ -51,7 +51,7 @@ Examples:
       The same with keepalived as one of the two.
 
   viplab agree
-      Every scenario of the folder scenarios, eight at a time, in about ten minutes.
+      Every scenario of the folder scenarios, four at a time, in about a quarter of an hour.
 
 Exit status:
   0  the same happened in the same order, each within the tolerance, in all that can be compared
@@ -148,7 +148,7 @@ struct MatrixArguments {
     #[arg(long, value_name = "DIR", default_value = "scenarios")]
     folder: PathBuf,
     /// How many to play at a time.
-    #[arg(long, value_name = "J", default_value = "8")]
+    #[arg(long, value_name = "J", default_value = "4")]
     jobs: NonZeroUsize,
     /// Print one JSON object instead of text.
     #[arg(long)]
@@ -169,7 +169,7 @@ struct AgreeArguments {
     #[arg(long, value_name = "DIR", default_value = "scenarios")]
     folder: PathBuf,
     /// How many to play at a time.
-    #[arg(long, value_name = "J", default_value = "8")]
+    #[arg(long, value_name = "J", default_value = "4")]
     jobs: NonZeroUsize,
     /// Print one JSON object instead of text.
     #[arg(long)]
