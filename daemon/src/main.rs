@@ -359,18 +359,15 @@ fn status(reaching: &Reaching, json: bool) -> io::Result<u8> {
 
 fn events(reaching: &Reaching, json: bool) -> io::Result<u8> {
     let mut out = io::stdout().lock();
-    let mut unwritable = None;
+    let mut unwritable = false;
     let followed = control::follow(&reaching.socket, |told| {
         let line = if json { told.to_string() } else { events::text(&told) };
-        writeln!(out, "{line}").map_err(|error| {
-            unwritable = Some(error.kind());
-            error
-        })
+        writeln!(out, "{line}").inspect_err(|_| unwritable = true)
     });
-    match (followed, unwritable) {
-        (Ok(()), _) => Ok(0),
-        (Err(error), Some(_)) => Err(error),
-        (Err(error), None) => {
+    match followed {
+        Ok(()) => Ok(0),
+        Err(error) if unwritable => Err(error),
+        Err(error) => {
             eprintln!("error: {}: {error}", reaching.socket.display());
             Ok(FAILED)
         }

@@ -100,6 +100,8 @@ pub fn agree(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io:
     Ok(match tally {
         Tally { unusable: 1.., .. } => Ended::Unusable,
         Tally { disagree: 1.., .. } => Ended::Failed,
+        // What was not played is not known to agree.
+        Tally { .. } if (request.how.stop)() => Ended::Failed,
         Tally { agree: 0, .. } => Ended::Skipped,
         Tally { .. } => Ended::Passed,
     })
@@ -157,7 +159,8 @@ fn compare(how: &One, one: &Playable, lab: &mut Lab) -> Compared {
     let mut found = disagreements(&pairs, how.tolerance);
     found.extend(lab.trouble().iter().map(|trouble| format!("trouble: {trouble}")));
     found.extend(lab.late().iter().map(|late| format!("this machine was too busy: {late}")));
-    found.extend(lab.differences().iter().cloned());
+    let differences = lab.differences().iter();
+    found.extend(differences.map(|told| format!("kernel and wire differ: {told}")));
     if !outcome.interrupted {
         found.extend(suite::remarks(scenario, &outcome));
     }
