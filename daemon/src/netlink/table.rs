@@ -120,7 +120,8 @@ impl Table {
     }
 
     /// The state is this. Appends the difference to `news`: what went first, then interfaces, then
-    /// addresses in the kernel's order, whose first one is the primary one.
+    /// addresses in the kernel's order, whose first one is the primary one. A route that went with
+    /// an interface which is back by now is so told while its interface is still said to be down.
     pub fn replace(&mut self, dump: &Dump, news: &mut VecDeque<Told>) {
         let links: Vec<_> = dump.links.iter().filter_map(interface).collect();
         let usable = dump.addresses.iter().filter(|message| can_be_used(message));
@@ -134,11 +135,12 @@ impl Table {
         for gone in before.into_iter().filter(|index| !known.contains(index)) {
             self.remove_link(gone, news);
         }
+        let mut came = VecDeque::new();
         for link in links {
-            self.put_link(link, news);
+            self.put_link(link, &mut came);
         }
         for address in addresses {
-            self.put_address(address, news);
+            self.put_address(address, &mut came);
         }
         let routes = dump.routes.iter().filter_map(|message| fib::route(message, self));
         let rules = dump.rules.iter().filter_map(rules::rule);
@@ -146,6 +148,7 @@ impl Table {
         for gone in self.fib.difference(&there).cloned().collect::<Vec<_>>() {
             self.set_fib(gone, false, news);
         }
+        news.append(&mut came);
         for entry in there {
             self.set_fib(entry, true, news);
         }
@@ -351,7 +354,8 @@ fn can_be_used(message: &AddressMessage) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rtnetlink::AddressMessageBuilder;
+    use rtnetlink::packet_route::route::RouteProtocol;
+    use rtnetlink::{AddressMessageBuilder, RouteMessageBuilder};
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     fn link(index: u32, name: &str, up: bool) -> LinkMessage {
@@ -400,6 +404,24 @@ mod tests {
         table.replace(&dump(&left, &[address(2, 1, 24), address(2, 9, 32)]), &mut news);
         let difference = ["10.0.0.2 on 3 false", "eth1 Absent", "eth0 Down", "10.0.0.9 on 2 true"];
         assert_eq!(lines(&mut news), difference);
+    }
+
+    #[test]
+    fn a_route_that_went_with_its_interface_is_told_before_that_one_is_back() {
+        let (mut table, mut news) = (Table::default(), VecDeque::new());
+        table.follow(&BTreeSet::from([RouteProtocol::Static.into()]));
+        let route = RouteMessageBuilder::<Ipv4Addr>::new()
+            .destination_prefix(Ipv4Addr::new(10, 8, 0, 0), 16)
+            .output_interface(2)
+            .build();
+        let up = dump(&[link(2, "eth0", true)], &[]);
+        table.replace(&Dump { routes: vec![route], ..up }, &mut news);
+        news.clear();
+        let down = RouteNetlinkMessage::NewLink(link(2, "eth0", false));
+        assert!(table.apply(&down, false, &mut news), "its routes are asked for");
+        table.replace(&dump(&[link(2, "eth0", true)], &[]), &mut news);
+        let told = ["eth0 Down", "route 10.8.0.0/16 dev eth0 proto 4 false", "eth0 Up"];
+        assert_eq!(lines(&mut news), told);
     }
 
     #[test]
