@@ -19,7 +19,9 @@ use crate::names::{
 use crate::rules::Rules;
 
 mod check;
+pub mod director;
 pub mod fib;
+pub mod health;
 
 pub use check::{ConfigError, ConfigPath, ConfigRule};
 pub use fib::{FibConfig, FibEntry};
