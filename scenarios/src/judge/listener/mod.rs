@@ -197,6 +197,7 @@ impl Listener {
             return;
         }
         let silence = self.silence_of(advert.interval);
+        let slack = self.slack;
         let sender = self.sender(place);
         if !matches!(sender.state, None | Some(StateKind::Master)) {
             sender.unexplained.get_or_insert(at);
@@ -207,7 +208,9 @@ impl Listener {
         }
         let (priority, interval) = (advert.priority, advert.interval);
         let began = !sender.master;
-        let resumed = sender.state == Some(StateKind::Master) && sender.state_since < at;
+        // Where time is real, the first advert of a master leaves later than its engine's word.
+        let resumed =
+            sender.state == Some(StateKind::Master) && plus(sender.state_since, slack) < at;
         let changed = sender.priority != priority || sender.advertised != interval;
         sender.master = true;
         sender.last = at;

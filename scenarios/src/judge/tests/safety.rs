@@ -241,13 +241,18 @@ fn s3_is_not_provided_while_the_master_is_paused() {
 
 /// b is master, a comes back and takes over; b lets the address go so much later.
 fn preemption(overlap: u64) -> Run {
+    late_preemption(overlap, 0)
+}
+
+/// The same; the engine of a says that it is master so long before its first advert.
+fn late_preemption(overlap: u64, late: u64) -> Run {
     let mut run = Run::new(&[200, 100]);
     run.start(0, 1);
     run.takes_over(B_MASTER, 1);
     let taken = 20 * SECOND + A_MASTER;
     run.adverts(B_MASTER, taken, 1);
     run.start(20 * SECOND, 0);
-    run.takes_over(taken, 0);
+    run.takes_over(taken - late, 0);
     run.adverts(taken, 100 * SECOND, 0);
     run.state(taken + DELAY, 1, StateKind::Master, StateKind::Backup);
     run.owns(taken + overlap, 1, false);
@@ -260,6 +265,21 @@ fn s5_a_preemption_overlaps_for_d_and_r_and_a_handler_at_most() {
     at_the_bound(PropertyId::S5, bound, |extra| {
         preemption(bound + extra).judged(PropertyId::S5, 30 * SECOND)
     });
+}
+
+#[test]
+fn s5_counts_from_a_first_advert_that_comes_within_the_tolerance_after_the_engines_word() {
+    let judged = |late| {
+        let mut run = late_preemption(DELAY, late);
+        run.setting.tolerance = Duration::from_millis(50);
+        run.judged(PropertyId::S5, 30 * SECOND)
+    };
+    let slack = LATE + 50 * MS;
+    for late in [0, 1, MS, slack] {
+        is(&judged(late), Verdict::Held, "");
+    }
+    // It was master already, and its first advert is no takeover.
+    is(&judged(slack + 1), Verdict::NotExercised, "no better node took over");
 }
 
 #[test]
