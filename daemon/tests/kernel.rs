@@ -207,6 +207,8 @@ fn a_renumbered_interface_sends_from_its_new_address_and_waits_while_it_has_none
     // Another network, or the kernel would take the new one for a secondary of the old one.
     host.ip(&["address", "add", "192.0.2.77/25", "dev", INTERFACE]);
     host.ip(&["address", "del", OWN, "dev", INTERFACE]);
+    // One may have been on its way while the kernel told of it.
+    capture.wait(0, "an advert from the new address", |one| one.source() == new);
     let mark = capture.mark();
     for _ in 0..3 {
         let seen = capture.mark();

@@ -123,20 +123,33 @@ fn what_a_reload_takes_away_is_told_of_its_end_by_the_file_before() {
 fn while_a_script_runs_only_the_last_state_waits_for_it() {
     let Some(network) = network(&[&[OWN]]) else { return };
     let host = &network.hosts[0];
-    let text = "echo \"begin $3\" >>'HEARD'; test \"$3\" = MASTER && sleep 1.5; \
-                echo \"end $3\" >>'HEARD'";
-    let (slow, heard) = script(&network, "slow", text);
+    // As a master it goes on until there is this file.
+    let enough = network.folder.join("enough");
+    let text = format!(
+        "echo \"begin $3\" >>'HEARD'; while test \"$3\" = MASTER && ! test -e '{}'; do sleep 0.02; \
+         done; echo \"end $3\" >>'HEARD'",
+        enough.display()
+    );
+    let (slow, heard) = script(&network, "slow", &text);
     let text = format!(
         "global_defs {{\n script_user root\n}}\n{}",
         instance(1, &format!("notify {slow}"))
     );
     let mut vipd = host.start(&host.file(&text));
-    vipd.wait_for("VI_1: backup -> master");
+    vipd.wait_for_all(&[
+        "VI_1: backup -> master",
+        &format!("notify script {slow} INSTANCE VI_1 BACKUP 100: done"),
+    ]);
     network.cable(0, false);
     vipd.wait_for("VI_1: master -> fault");
     network.cable(0, true);
-    vipd.wait_for("VI_1: fault -> backup");
-    vipd.wait_for("FAULT is passed over");
+    vipd.wait_for_all(&[
+        "FAULT is passed over",
+        "VI_1: fault -> backup",
+        "BACKUP is passed over",
+        "VI_1: backup -> master",
+    ]);
+    fs::write(&enough, "").expect("a file of ours");
     vipd.wait_for(&format!("notify script {slow} INSTANCE VI_1 MASTER 100: done"));
     vipd.wait_for(&format!("notify script {slow} INSTANCE VI_1 MASTER 100: done"));
     let heard = lines(&heard);

@@ -49,7 +49,6 @@ fn routes_and_rules_come_with_the_address_and_go_with_it() {
     let Some(network) = network(&[&[OWN]]) else { return };
     let host = &network.hosts[0];
     let mut vipd = host.start(&host.file(&routed()));
-    assert!(routes(host, "-4").is_empty() && rules(host, "-4").is_empty(), "a backup has none");
     for done in [
         "add address 192.0.2.9/32 on ens192: done",
         "add route 10.1.0.0/16 via 192.0.2.254 dev ens192 src 192.0.2.9: done",
@@ -87,6 +86,9 @@ fn routes_and_rules_come_with_the_address_and_go_with_it() {
     assert!(routes(host, "-4").is_empty() && rules(host, "-4").is_empty());
     let said = vipd.said();
     let at = |words: &str| said.find(words).unwrap_or_else(|| panic!("no {words}:\n{said}"));
+    for added in ["add route", "add rule"] {
+        assert!(at("backup -> master") < at(added), "a backup has none:\n{said}");
+    }
     assert!(at("remove rule 900") < at("remove route 10.1.0.0/16"));
     assert!(at("remove route 10.1.0.0/16") < at("remove address 192.0.2.9/32"));
 }
