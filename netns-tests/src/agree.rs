@@ -1,7 +1,8 @@
 //! `viplab agree`: scenarios simulated and real, and whether the same happened in the same order at
 //! the same times, and the judge finds the real run as expected too.
 //!
-//! Several are played at a time (`batch.rs`). What is compared is in [`crate::marks`].
+//! Several are played at a time, and what does not agree once more alone (`batch.rs`). What is
+//! compared is in [`crate::marks`].
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -19,7 +20,7 @@ use vipd_sim::run::{Ended, Read, read};
 use vipd_sim::suite;
 use vipd_sim::world::Simulation;
 
-use crate::batch::side_by_side;
+use crate::batch::{Tries, play_all, side_by_side};
 use crate::marks::{Marks, Pair, disagreements, largest_difference, pair};
 use crate::run::{Request as One, programs};
 use crate::world::Lab;
@@ -39,7 +40,7 @@ pub struct Request {
 /// What came of a scenario.
 struct Row {
     name: String,
-    came: Came,
+    came: Tries<Came>,
 }
 
 enum Came {
@@ -79,11 +80,10 @@ pub fn agree(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io:
     }
     // Those that take equally long are played together.
     playable.sort_by_key(|one| one.scenario.until);
-    while !playable.is_empty() && !(request.how.stop)() {
-        let rest = playable.split_off(request.jobs.get().min(playable.len()));
-        for (place, came) in play_batch(&request.how, std::mem::replace(&mut playable, rest)) {
-            rows[place].came = came;
-        }
+    let how = &request.how;
+    let play = |batch| play_batch(how, batch);
+    for (one, came) in play_all(playable, request.jobs, how.stop, play, Came::disagrees) {
+        rows[one.place].came = came;
     }
     let tally = Tally::of(&rows);
     if request.how.json {
@@ -92,7 +92,7 @@ pub fn agree(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io:
         out.write_all(text(&rows, &tally).as_bytes())?;
     }
     for Row { name, came } in &rows {
-        if let Came::Unusable(reason) = came {
+        if let Came::Unusable(reason) = &came.last {
             writeln!(err, "error: {name}: {reason}")?;
         }
     }
@@ -121,20 +121,21 @@ fn prepare(
     }
     let Some(Read { scenario, configurations, .. }) = read else {
         let name = file.display().to_string();
-        return Ok((Row { name, came: Came::Unusable("not readable, see above".into()) }, None));
+        let came = Tries::one(Came::Unusable("not readable, see above".into()));
+        return Ok((Row { name, came }, None));
     };
     let name = scenario.name.clone();
     let mut reasons = steps::lacking(&scenario, &request.how.nodes);
     reasons.extend(skips::reason(&scenario.name).map(str::to_string));
     if !reasons.is_empty() {
-        return Ok((Row { name, came: Came::Skipped(reasons) }, None));
+        return Ok((Row { name, came: Tries::one(Came::Skipped(reasons)) }, None));
     }
     // What an interrupted command has not played stays this.
-    let came = Came::Skipped(vec!["interrupted".to_string()]);
+    let came = Tries::one(Came::Skipped(vec!["interrupted".to_string()]));
     Ok((Row { name, came }, Some(Playable { place, scenario, configurations })))
 }
 
-fn play_batch(how: &One, batch: Vec<Playable>) -> Vec<(usize, Came)> {
+fn play_batch(how: &One, batch: Vec<Playable>) -> Vec<(Playable, Came)> {
     let build = |one: &Playable| {
         let programs = programs(how, &one.scenario)?;
         Lab::new(&one.scenario, one.configurations.clone(), &programs, how.tolerance)
@@ -142,8 +143,8 @@ fn play_batch(how: &One, batch: Vec<Playable>) -> Vec<(usize, Came)> {
     let play = |one: &Playable, lab: &mut Lab| compare(how, one, lab);
     let played = side_by_side(batch, build, play).into_iter();
     let came = played.map(|(one, came)| match came {
-        Ok(compared) => (one.place, Came::Compared(Box::new(compared))),
-        Err(reason) => (one.place, Came::Unusable(reason)),
+        Ok(compared) => (one, Came::Compared(Box::new(compared))),
+        Err(reason) => (one, Came::Unusable(reason)),
     });
     came.collect()
 }
@@ -181,7 +182,7 @@ impl Tally {
     fn of(rows: &[Row]) -> Self {
         let mut tally = Self::default();
         for row in rows {
-            match &row.came {
+            match &row.came.last {
                 Came::Unusable(_) => tally.unusable += 1,
                 Came::Skipped(_) => tally.skipped += 1,
                 Came::Compared(compared) => {
@@ -198,16 +199,21 @@ impl Tally {
 fn text(rows: &[Row], tally: &Tally) -> String {
     let mut text = String::new();
     for row in rows {
-        if let Came::Compared(compared) = &row.came
+        if let Came::Compared(compared) = &row.came.last
             && (rows.len() == 1 || !compared.found.is_empty())
         {
             let _ = writeln!(text, "{}", details(compared));
         }
     }
+    for Row { name, came } in rows {
+        for told in came.first.iter().flat_map(Came::complaints) {
+            let _ = writeln!(text, "{name}, first try: {told}");
+        }
+    }
     let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0).max("scenario".len());
     let _ = writeln!(text, "{:width$}  compared  largest difference  verdict", "scenario");
     for Row { name, came } in rows {
-        let (compared, largest) = match came {
+        let (compared, largest) = match &came.last {
             Came::Compared(compared) => (
                 compared.pairs.len().to_string(),
                 largest_difference(&compared.pairs)
@@ -216,7 +222,9 @@ fn text(rows: &[Row], tally: &Tally) -> String {
             Came::Skipped(_) | Came::Unusable(_) => ("-".to_string(), None),
         };
         let largest = largest.unwrap_or_else(|| "-".to_string());
-        let _ = writeln!(text, "{name:width$}  {compared:>8}  {largest:>18}  {}", came.words());
+        let again = if came.first.is_some() { " (second try)" } else { "" };
+        let words = came.last.words();
+        let _ = writeln!(text, "{name:width$}  {compared:>8}  {largest:>18}  {words}{again}");
     }
     let Tally { agree, disagree, skipped, unusable, largest } = tally;
     let _ = write!(text, "{agree} agree, {disagree} disagree, {skipped} skipped");
@@ -231,6 +239,18 @@ fn text(rows: &[Row], tally: &Tally) -> String {
 }
 
 impl Came {
+    fn disagrees(&self) -> bool {
+        !self.complaints().is_empty()
+    }
+
+    /// What does not agree.
+    fn complaints(&self) -> Vec<String> {
+        match self {
+            Self::Compared(compared) => compared.found.clone(),
+            Self::Skipped(_) | Self::Unusable(_) => Vec::new(),
+        }
+    }
+
     const fn verdict(&self) -> &'static str {
         match self {
             Self::Unusable(_) => "unusable",
@@ -275,22 +295,24 @@ fn details(Compared { scenario, pairs, found }: &Compared) -> String {
 fn object(rows: &[Row], tally: &Tally, wall: Duration) -> Value {
     let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
     let scenarios = rows.iter().map(|row| {
-        let compared = match &row.came {
+        let compared = match &row.came.last {
             Came::Compared(compared) => Some(compared),
             Came::Skipped(_) | Came::Unusable(_) => None,
         };
-        let reasons = match &row.came {
+        let reasons = match &row.came.last {
             Came::Compared(compared) => compared.found.clone(),
             Came::Skipped(reasons) => reasons.clone(),
             Came::Unusable(reason) => vec![reason.clone()],
         };
         json!({
             "scenario": row.name,
-            "verdict": row.came.verdict(),
+            "verdict": row.came.last.verdict(),
             "compared": compared.map(|compared| compared.pairs.len()),
             "largest_difference_seconds":
                 compared.and_then(|compared| seconds(largest_difference(&compared.pairs))),
             "reasons": reasons,
+            "tries": if row.came.first.is_some() { 2 } else { 1 },
+            "first_try": row.came.first.iter().flat_map(Came::complaints).collect::<Vec<_>>(),
         })
     });
     json!({

@@ -20,7 +20,7 @@ use vipd_scenarios::scenario::{Scenario, Step};
 use vipd_sim::configurations::Configurations;
 use vipd_sim::run::{Ended, Read, read};
 
-use crate::batch::side_by_side;
+use crate::batch::{Tries, play_all, side_by_side};
 use crate::deviations::{Evidence, Fact, Run};
 use crate::frr;
 use crate::node::Kind;
@@ -134,9 +134,7 @@ impl fmt::Display for Pairing {
 struct Cell {
     pairing: Pairing,
     mode: Mode,
-    came: Came,
-    /// It was played twice.
-    again: bool,
+    came: Tries<Came>,
 }
 
 /// What came of it.
@@ -182,8 +180,6 @@ struct Playable<'a> {
     place: usize,
     prepared: &'a Prepared,
     one: One,
-    /// It was played once before.
-    again: bool,
 }
 
 /// Plays what is asked for and prints one table.
@@ -216,32 +212,20 @@ pub fn matrix(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io
                 Some(reason) => Came::NotApplicable(reason),
                 None => {
                     let one = request.one(pairing, &prepared.scenario);
-                    playable.push(Playable { place: cells.len(), prepared, one, again: false });
+                    playable.push(Playable { place: cells.len(), prepared, one });
                     Came::Interrupted
                 }
             };
-            cells.push(Cell { pairing, mode, came, again: false });
+            cells.push(Cell { pairing, mode, came: Tries::one(came) });
         }
     }
-    let mut again = Vec::new();
-    while !playable.is_empty() && !(request.how.stop)() {
-        let rest = playable.split_off(request.jobs.get().min(playable.len()));
-        for (cell, came) in play_batch(std::mem::replace(&mut playable, rest)) {
-            let once_more = !cell.again && came.may_be_chance();
-            cells[cell.place].came = came;
-            cells[cell.place].again = cell.again;
-            if once_more {
-                again.push(Playable { again: true, ..cell });
-            }
-        }
-        // A machine that was too busy may be so no longer when all others have been played.
-        if playable.is_empty() {
-            playable.append(&mut again);
-        }
+    let stop = request.how.stop;
+    for (cell, came) in play_all(playable, request.jobs, stop, play_batch, Came::may_be_chance) {
+        cells[cell.place].came = came;
     }
     table::print(&cells, request.how.json, began.elapsed(), out)?;
     for Cell { pairing, mode, came, .. } in &cells {
-        if let Came::Unusable(reason) | Came::Late(reason) = came {
+        if let Came::Unusable(reason) | Came::Late(reason) = &came.last {
             writeln!(err, "error: {pairing} {}: {reason}", mode.name())?;
         }
     }
@@ -250,7 +234,7 @@ pub fn matrix(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io
 }
 
 fn ended(cells: &[Cell]) -> Ended {
-    let any = |is: fn(&Came) -> bool| cells.iter().any(|cell| is(&cell.came));
+    let any = |is: fn(&Came) -> bool| cells.iter().any(|cell| is(&cell.came.last));
     if any(|came| matches!(came, Came::Unusable(_) | Came::Late(_))) {
         Ended::Unusable
     } else if any(|came| matches!(came, Came::Interrupted))
@@ -290,13 +274,21 @@ impl Prepared {
 }
 
 impl Came {
-    /// Real time: what fails by a moment in which this machine was busy passes when it is played
-    /// again, and what fails by a fault fails again.
+    /// Real time: a moment in which this machine was busy may be behind it.
     fn may_be_chance(&self) -> bool {
         match self {
             Self::NotApplicable(_) | Self::Unusable(_) | Self::Interrupted => false,
             Self::Late(_) => true,
             Self::Played(played) => !played.failures.is_empty(),
+        }
+    }
+
+    /// What was wrong, in words.
+    fn complaints(&self) -> Vec<String> {
+        match self {
+            Self::Played(played) => played.failures.clone(),
+            Self::Unusable(reason) | Self::Late(reason) => vec![reason.clone()],
+            Self::NotApplicable(_) | Self::Interrupted => Vec::new(),
         }
     }
 
@@ -446,7 +438,8 @@ mod tests {
 
     #[test]
     fn the_worst_cell_decides_how_it_ends() {
-        let cell = |came| Cell { pairing: Pairing::all()[0], mode: Mode::V2, came, again: false };
+        let cell =
+            |came| Cell { pairing: Pairing::all()[0], mode: Mode::V2, came: Tries::one(came) };
         let played = |deviates: bool, fails: bool| {
             let told = "not met".to_string();
             Came::Played(Played {
@@ -464,7 +457,7 @@ mod tests {
         assert_eq!(ended(&cells), Ended::Failed);
         cells.push(cell(Came::Unusable(reason())));
         assert_eq!(ended(&cells), Ended::Unusable);
-        let verdicts: Vec<_> = cells.iter().map(|cell| cell.came.verdict()).collect();
+        let verdicts: Vec<_> = cells.iter().map(|cell| cell.came.last.verdict()).collect();
         assert_eq!(verdicts, ["not_applicable", "deviation", "fail", "unusable"]);
     }
 }

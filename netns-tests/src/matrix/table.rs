@@ -35,11 +35,12 @@ fn text(cells: &[Cell]) -> String {
     for cell in cells {
         let mut line = format!("{:23} {:16}", cell.pairing.to_string(), cell.mode.name());
         for cause in CAUSES {
-            let time = cell.came.takeover(cause).map(|time| format!("{:.4}", time.as_secs_f64()));
+            let time =
+                cell.came.last.takeover(cause).map(|time| format!("{:.4}", time.as_secs_f64()));
             let _ = write!(line, " {:>9}", time.as_deref().unwrap_or("-"));
         }
-        let again = if cell.again { " (second try)" } else { "" };
-        let _ = writeln!(text, "{line}  {}{again}", cell.came.words());
+        let again = if cell.came.first.is_some() { " (second try)" } else { "" };
+        let _ = writeln!(text, "{line}  {}{again}", cell.came.last.words());
     }
     text.push_str(
         "seconds from the last advert that the backup heard (stop: the one with priority 0) to its \
@@ -48,14 +49,18 @@ fn text(cells: &[Cell]) -> String {
     for fact in facts(cells) {
         let _ = writeln!(text, "{fact}: {}", fact.words());
     }
-    for cell in cells {
-        if let Came::Played(played) = &cell.came {
+    for Cell { pairing, mode, came } in cells {
+        let name = mode.name();
+        for told in came.first.iter().flat_map(Came::complaints) {
+            let _ = writeln!(text, "{pairing} {name}, first try: {told}");
+        }
+        if let Came::Played(played) = &came.last {
             for failure in &played.failures {
-                let _ = writeln!(text, "{} {}: {failure}", cell.pairing, cell.mode.name());
+                let _ = writeln!(text, "{pairing} {name}: {failure}");
             }
         }
     }
-    let count = |verdict| cells.iter().filter(|cell| cell.came.verdict() == verdict).count();
+    let count = |verdict| cells.iter().filter(|cell| cell.came.last.verdict() == verdict).count();
     let _ = writeln!(
         text,
         "{} pass, {} deviate as is known, {} fail, {} not applicable",
@@ -68,7 +73,7 @@ fn text(cells: &[Cell]) -> String {
 }
 
 fn facts(cells: &[Cell]) -> BTreeSet<Fact> {
-    let played = cells.iter().filter_map(|cell| match &cell.came {
+    let played = cells.iter().filter_map(|cell| match &cell.came.last {
         Came::Played(played) => Some(played),
         Came::NotApplicable(_) | Came::Unusable(_) | Came::Late(_) | Came::Interrupted => None,
     });
@@ -77,7 +82,7 @@ fn facts(cells: &[Cell]) -> BTreeSet<Fact> {
 
 fn object(cells: &[Cell], wall: Duration) -> Value {
     let rows = cells.iter().map(|cell| {
-        let (deviations, failures, reason) = match &cell.came {
+        let (deviations, failures, reason) = match &cell.came.last {
             Came::Played(played) => (played.deviations.clone(), played.failures.clone(), None),
             Came::NotApplicable(reason) | Came::Unusable(reason) | Came::Late(reason) => {
                 (Vec::new(), Vec::new(), Some(reason))
@@ -88,18 +93,19 @@ fn object(cells: &[Cell], wall: Duration) -> Value {
             json!({ "name": fact.to_string(), "fact": fact.words(), "explains": told })
         });
         let takeovers = CAUSES.map(|cause| {
-            let seconds = cell.came.takeover(cause).map(|time| time.as_secs_f64());
+            let seconds = cell.came.last.takeover(cause).map(|time| time.as_secs_f64());
             (cause.name().to_string(), json!(seconds))
         });
         json!({
             "master": cell.pairing.master.to_string(),
             "backup": cell.pairing.backup.to_string(),
             "mode": cell.mode.name(),
-            "verdict": cell.came.verdict(),
+            "verdict": cell.came.last.verdict(),
             "takeover_seconds": Value::Object(takeovers.into_iter().collect()),
             "deviations": deviations.collect::<Vec<_>>(),
             "failures": failures,
-            "tries": if cell.again { 2 } else { 1 },
+            "tries": if cell.came.first.is_some() { 2 } else { 1 },
+            "first_try": cell.came.first.iter().flat_map(Came::complaints).collect::<Vec<_>>(),
             "reason": reason,
         })
     });
