@@ -142,7 +142,7 @@ fn unexplained(
     names
 }
 
-/// What was wrong is as the second try says.
+/// What was wrong is as the second try says; what holds only then says so.
 fn replace(verdicts: &mut Verdicts, mut second: Verdicts, again: &BTreeSet<String>) {
     for (row, verdicts) in verdicts {
         let mut second = second.remove(row).unwrap_or_default();
@@ -150,8 +150,9 @@ fn replace(verdicts: &mut Verdicts, mut second: Verdicts, again: &BTreeSet<Strin
             let place = second.iter().position(|(other, _)| other == name);
             let Some(place) = place.filter(|_| again.contains(name)) else { continue };
             let (_, newer) = second.remove(place);
-            if verdict.is_err() {
-                *verdict = newer;
+            if let Err(Wrong { measured, .. }) = verdict {
+                let told = |newer| format!("{newer} (second try; first: {measured})");
+                *verdict = newer.map(told);
             }
         }
     }
@@ -281,7 +282,7 @@ mod tests {
         let mut first = Verdicts::from([("A", of(late.clone())), ("B", of(Ok("first".into())))]);
         let second = Verdicts::from([("A", of(Ok("second".into()))), ("B", of(late))]);
         replace(&mut first, second, &BTreeSet::from(["one".to_owned()]));
-        assert_eq!(first["A"], of(Ok("second".into())));
+        assert_eq!(first["A"], of(Ok("second (second try; first: later than exact)".into())));
         assert_eq!(first["B"], of(Ok("first".into())));
     }
 }
