@@ -23,7 +23,8 @@ pub mod director;
 pub mod fib;
 pub mod health;
 
-pub use check::{ConfigError, ConfigPath, ConfigRule};
+pub use check::{CheckRule, ConfigError, ConfigPath, ConfigRule, ServerRule};
+pub use director::DirectorConfig;
 pub use fib::{FibConfig, FibEntry};
 
 /// The IPv4 group of VRRP (RFC 3768 section 5.2.2).
@@ -347,6 +348,7 @@ pub struct Config {
     groups: Vec<GroupConfig>,
     startup_delay: Duration,
     statics: StaticConfig,
+    director: DirectorConfig,
 }
 
 /// A configuration as it was written down, by whomever.
@@ -357,6 +359,8 @@ struct Unchecked {
     startup_delay: Duration,
     #[serde(default)]
     statics: StaticConfig,
+    #[serde(default)]
+    director: DirectorConfig,
 }
 
 impl TryFrom<Unchecked> for Config {
@@ -364,9 +368,10 @@ impl TryFrom<Unchecked> for Config {
 
     /// The first of the broken rules is the error.
     fn try_from(read: Unchecked) -> Result<Self, ConfigError> {
-        let Unchecked { instances, groups, startup_delay, statics } = read;
+        let Unchecked { instances, groups, startup_delay, statics, director } = read;
         let config = Self::new(instances, groups, startup_delay);
         let config = config.and_then(|config| config.with_static(statics));
+        let config = config.and_then(|config| config.with_director(director));
         config.map_err(|mut errors| errors.remove(0))
     }
 }
@@ -391,7 +396,7 @@ impl Config {
         let errors = check::all(&instances, &groups);
         if errors.is_empty() {
             let instances = instances.into_iter().map(Arc::new).collect();
-            Ok(Self { instances, groups, startup_delay, statics: StaticConfig::default() })
+            Ok(Self { instances, groups, startup_delay, ..Self::default() })
         } else {
             Err(errors)
         }
@@ -404,6 +409,21 @@ impl Config {
     pub fn with_static(self, statics: StaticConfig) -> Result<Self, Vec<ConfigError>> {
         let errors = check::statics(&statics);
         if errors.is_empty() { Ok(Self { statics, ..self }) } else { Err(errors) }
+    }
+
+    /// The same with virtual servers.
+    ///
+    /// # Errors
+    /// All the broken rules, in the order of the blocks.
+    pub fn with_director(self, director: DirectorConfig) -> Result<Self, Vec<ConfigError>> {
+        let errors = check::director(&director, &self.instances);
+        if errors.is_empty() { Ok(Self { director, ..self }) } else { Err(errors) }
+    }
+
+    /// Virtual servers and what concerns IPVS as a whole.
+    #[must_use]
+    pub const fn director(&self) -> &DirectorConfig {
+        &self.director
     }
 
     /// What stands whoever is master.

@@ -92,7 +92,8 @@ fn other(error: &ConfigError, draft: &Draft) -> Option<(Span, &'static str)> {
         | ConfigRule::Ipv6Only(_)
         | ConfigRule::Ipv4Only(_)
         | ConfigRule::GotoBackwards(_)
-        | ConfigRule::SameEntry => None,
+        | ConfigRule::SameEntry
+        | ConfigRule::Server(_) => None,
     }
 }
 
@@ -130,7 +131,8 @@ fn help(rule: &ConfigRule, draft: &Draft) -> Option<String> {
         | ConfigRule::NoNextHop
         | ConfigRule::Ipv6Only(_)
         | ConfigRule::Ipv4Only(_)
-        | ConfigRule::GotoBackwards(_) => return None,
+        | ConfigRule::GotoBackwards(_)
+        | ConfigRule::Server(_) => return None,
     };
     Some(text.to_owned())
 }

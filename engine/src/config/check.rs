@@ -6,6 +6,11 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
+mod director;
+
+pub(super) use director::director;
+pub use director::{CheckRule, ServerRule};
+
 use super::fib::RouteKind;
 use super::{
     FibConfig, FibEntry, GroupConfig, InstanceConfig, MAX_ADDRESSES_V4, MAX_ADDRESSES_V6,
@@ -27,7 +32,9 @@ pub struct ConfigPath {
 
 impl fmt::Display for ConfigPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} / {}", self.block.0, self.block.1, self.field)?;
+        let (block, name) = &self.block;
+        let blank = if name.is_empty() { "" } else { " " };
+        write!(f, "{block}{blank}{name} / {}", self.field)?;
         self.index.map_or(Ok(()), |index| write!(f, " / {}", index + 1))
     }
 }
@@ -87,6 +94,8 @@ pub enum ConfigRule {
     GotoBackwards(u32),
     /// The same route or rule twice.
     SameEntry,
+    /// A rule of virtual servers.
+    Server(ServerRule),
 }
 
 impl fmt::Display for ConfigRule {
@@ -137,6 +146,7 @@ impl fmt::Display for ConfigRule {
                 write!(f, "`goto` leads forwards only, and rule {priority} is asked before")
             }
             Self::SameEntry => f.write_str("stands here twice"),
+            Self::Server(rule) => rule.fmt(f),
         }
     }
 }

@@ -14,6 +14,17 @@ use serde::{Deserialize, Serialize};
 use super::health::Check;
 use crate::names::{Family, InterfaceName};
 
+/// Most services of one virtual server, ranges of its group written out: those of a /16.
+pub const MAX_SERVICES: usize = 1 << 16;
+/// Greatest weight of a real server: the kernel's is a signed number (`ip_vs_add_dest`).
+pub const MAX_WEIGHT: u32 = i32::MAX as u32;
+/// Longest persistence of the kernel (`IP_VS_PERSISTENCE_MAX_TIMEOUT` in ip_vs.h): 31 days.
+pub const MAX_PERSISTENCE: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+/// Longest time limit of connections: more overflows the kernel's number of ticks at 1000 Hz.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(i32::MAX as u64 / 1000);
+/// Most octets of a datagram of the synchronisation.
+pub const MAX_SYNC_LEN: u16 = 65507;
+
 /// Everything that concerns IPVS.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DirectorConfig {
@@ -180,7 +191,7 @@ pub struct Persistence {
     pub timeout: Duration,
     /// Clients of one network of this prefix length are one client: 32 or 128 unless configured.
     pub prefix_len: u8,
-    /// Persistence engine of the kernel (`sip`).
+    /// Persistence engine of the kernel (`sip`), at most 15 octets.
     pub engine: Option<String>,
 }
 
@@ -189,9 +200,10 @@ pub struct Persistence {
 pub struct RealServer {
     /// Its address.
     pub address: IpAddr,
-    /// Its port as the kernel is to have it: with a fwmark 0, with DR and TUN the service's.
+    /// Its port: with a fwmark 0, with DR and TUN the service's. Where a group has services of
+    /// several ports see [`RealServer::port_at`].
     pub port: u16,
-    /// Share of the connections, 0 to 65535. 0: no new ones.
+    /// Share of the connections, 0 to [`MAX_WEIGHT`]. 0: no new ones.
     pub weight: u32,
     /// How packets reach it.
     pub forwarding: Forwarding,
@@ -205,17 +217,42 @@ pub struct RealServer {
     pub checks: Vec<Arc<Check>>,
 }
 
+impl RealServer {
+    /// Its port behind one of the services, as the kernel is to have it.
+    #[must_use]
+    pub const fn port_at(&self, service: Service) -> u16 {
+        port_at(self.port, self.forwarding, service)
+    }
+}
+
 /// Gets the connections when the quorum is lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SorryServer {
     /// Its address.
     pub address: IpAddr,
-    /// Its port as the kernel is to have it.
+    /// Its port, as that of a real server.
     pub port: u16,
     /// How packets reach it.
     pub forwarding: Forwarding,
     /// It stays in the table with weight 0 while it is not needed (`sorry_server_inhibit`).
     pub inhibit: bool,
+}
+
+impl SorryServer {
+    /// Its port behind one of the services, as the kernel is to have it.
+    #[must_use]
+    pub const fn port_at(&self, service: Service) -> u16 {
+        port_at(self.port, self.forwarding, service)
+    }
+}
+
+/// Only NAT writes another port into a packet, and a mark stands for any.
+const fn port_at(own: u16, forwarding: Forwarding, service: Service) -> u16 {
+    match (service, forwarding) {
+        (Service::Fwmark { .. }, _) => 0,
+        (Service::Address { .. }, Forwarding::Nat) => own,
+        (Service::Address { port, .. }, Forwarding::DirectRouting | Forwarding::Tunnel(_)) => port,
+    }
 }
 
 /// Transport protocol.

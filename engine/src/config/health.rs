@@ -1,6 +1,7 @@
 //! How real servers are checked. What runs a check is a driver; when it runs and what its outcome
 //! means is the engine's.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -17,7 +18,7 @@ pub struct Check {
     pub kind: CheckKind,
     /// Where it goes: `connect_ip`, or the real server's address.
     pub address: IpAddr,
-    /// `connect_port`, or the real server's port.
+    /// `connect_port`, or the real server's port as the file has it. 0 where none is needed.
     pub port: u16,
     /// Where it comes from.
     pub bind: Bind,
@@ -50,13 +51,40 @@ pub struct Bind {
     pub fwmark: u32,
 }
 
+impl CheckKind {
+    /// Its keyword.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP_CHECK",
+            Self::Http(http) if http.tls.is_some() => "SSL_GET",
+            Self::Http(_) => "HTTP_GET",
+            Self::Smtp { .. } => "SMTP_CHECK",
+            Self::Dns { .. } => "DNS_CHECK",
+            Self::Ping => "PING_CHECK",
+            Self::Udp(_) => "UDP_CHECK",
+            Self::Script { .. } => "MISC_CHECK",
+            Self::File { .. } => "FILE_CHECK",
+        }
+    }
+
+    /// Whether it sends to a port.
+    #[must_use]
+    pub const fn needs_port(&self) -> bool {
+        match self {
+            Self::Tcp | Self::Http(_) | Self::Smtp { .. } | Self::Dns { .. } | Self::Udp(_) => true,
+            Self::Ping | Self::Script { .. } | Self::File { .. } => false,
+        }
+    }
+}
+
 /// What is done, and what must come back.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum CheckKind {
     /// A connection comes about (`TCP_CHECK`).
     Tcp,
     /// A page is as it must be (`HTTP_GET`, `SSL_GET`).
-    Http(HttpCheck),
+    Http(Box<HttpCheck>),
     /// A mail server greets (`SMTP_CHECK`).
     Smtp {
         /// Name in HELO.
@@ -72,7 +100,7 @@ pub enum CheckKind {
     /// An echo comes back (`PING_CHECK`).
     Ping,
     /// A datagram is answered, or at least not refused (`UDP_CHECK`).
-    Udp(UdpCheck),
+    Udp(Box<UdpCheck>),
     /// A script ends with 0 (`MISC_CHECK`).
     Script {
         /// Name of the script among those of the configuration.
@@ -122,6 +150,22 @@ pub struct Tls {
     pub certificate: Option<String>,
     /// File of its key.
     pub key: Option<String>,
+}
+
+impl HttpProtocol {
+    /// All of them by name.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("1.0", Self::V1_0), ("1.0C", Self::V1_0Close), ("1.1", Self::V1_1)];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::V1_0 => "1.0",
+            Self::V1_0Close => "1.0C",
+            Self::V1_1 => "1.1",
+        }
+    }
 }
 
 /// What a request says it speaks.
@@ -215,4 +259,11 @@ impl DnsRecord {
         ("RRSIG", Self::Rrsig),
         ("DNSKEY", Self::Dnskey),
     ];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let known = Self::NAMES.iter().find(|(_, one)| *one == self);
+        known.map_or("", |(name, _)| name)
+    }
 }
