@@ -18,6 +18,7 @@ extern crate std;
 pub mod config;
 mod engine;
 pub mod event;
+pub mod health;
 pub mod input;
 pub mod names;
 mod observed;
