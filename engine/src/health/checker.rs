@@ -22,7 +22,7 @@ use crate::input::TrackerValue;
 use crate::status::MOST_COUNTED;
 use crate::time::Timestamp;
 
-/// Attempts of one check never begin in turn more often than this.
+/// From one attempt to the next in turn, or to one that tries again, it is no less than this.
 pub const SHORTEST_LOOP: Duration = Duration::from_millis(1);
 /// An attempt that could not be made is not made again earlier than after this.
 pub const LOCAL_PAUSE: Duration = Duration::from_secs(1);
@@ -204,7 +204,7 @@ impl Checker {
                 self.local_is_told = false;
                 if self.verdict == Verdict::Good && self.tolerated < self.check.retry {
                     self.tolerated += 1;
-                    start_at = now + self.check.delay_before_retry;
+                    start_at = now + self.check.delay_before_retry.max(SHORTEST_LOOP);
                     if self.check.tells_all_failures {
                         self.tell_failure(failure, true, out);
                     }

@@ -175,7 +175,6 @@ impl Health {
         let mut checks = if again { before.clone() } else { Vec::new() };
         if !again {
             server.configured_weight = real.weight;
-            server.is_doubted = server.is_told() && !server.is_up();
         }
         for check in &real.checks {
             let made = self.subscribe(now, id, check, &before);
@@ -187,6 +186,9 @@ impl Health {
             self.unsubscribe(id, *gone, out);
         }
         if let Some(server) = self.servers.get_mut(id.0) {
+            if checks != before {
+                server.is_doubted = server.is_down();
+            }
             server.checks = checks;
             server.evaluate(now, &self.checks, out);
         }

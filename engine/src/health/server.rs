@@ -72,6 +72,7 @@ impl Server {
         checks: &Arena<Checker>,
         out: &mut Vec<Output>,
     ) {
+        self.is_doubted &= !self.is_tested(checks);
         let weight = self.wished_weight(checks);
         if weight != self.told_weight {
             self.told_weight = weight;
@@ -131,8 +132,9 @@ impl Server {
         self.told == Some(true)
     }
 
-    pub(crate) const fn is_told(&self) -> bool {
-        self.told.is_some()
+    /// Whether it was told to be down.
+    pub(crate) fn is_down(&self) -> bool {
+        self.told == Some(false)
     }
 
     pub(crate) const fn weight(&self) -> u32 {
