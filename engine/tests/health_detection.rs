@@ -9,7 +9,7 @@ use health::{
 };
 use std::time::Duration;
 use vipd_engine::config::director::DirectorConfig;
-use vipd_engine::config::health::{Check, CheckKind, HttpCheck, HttpProtocol, Url};
+use vipd_engine::config::health::{Check, CheckKind, HttpCheck, HttpProtocol, UdpCheck, Url};
 use vipd_engine::health::{Failure, LocalError, Outcome};
 
 const NEVER: Duration = Duration::from_secs(1000);
@@ -79,7 +79,7 @@ fn a_server_that_drips_fails_at_the_one_limit_of_the_attempt() {
     assert_eq!(
         world.put_out(),
         [
-            "0.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up: not checked yet",
+            "0.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up with weight 1: not checked yet",
             "0.000000000 start attempt 0: TCP_CHECK 192.168.0.1:80",
             "5.000000000 cancel attempt 0",
             "5.000000000 TCP_CHECK 192.168.0.1:80 failed: no complete answer in time",
@@ -207,6 +207,25 @@ fn a_late_answer_is_ignored() {
     assert_eq!(world.health.status().counters().stray, 1);
 }
 
+#[test]
+fn a_datagram_that_need_not_be_answered_is_good_unless_it_is_refused() {
+    let udp = |requires_reply| {
+        let udp = UdpCheck { requires_reply, ..UdpCheck::default() };
+        only(Check { kind: CheckKind::Udp(udp), ..tcp(1) })
+    };
+    for (requires_reply, dead, up) in [
+        (false, Behaviour::Silent, true),
+        (true, Behaviour::Silent, false),
+        (false, REFUSES, false),
+        (true, ANSWERS, true),
+    ] {
+        let mut world = World::new(udp(requires_reply));
+        world.set(1, dead);
+        world.run(seconds(20));
+        assert_eq!(world.is_up(1), up, "{requires_reply} {dead:?}");
+    }
+}
+
 fn http(urls: usize) -> Check {
     let url = |number| Url {
         path: format!("/{number}"),
@@ -236,7 +255,7 @@ fn urls_are_visited_one_in_each_attempt_and_a_failed_one_is_visited_again() {
     assert_eq!(
         world.put_out(),
         [
-            "0.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up: not checked yet",
+            "0.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up with weight 1: not checked yet",
             "0.000000000 start attempt 0: HTTP_GET 192.168.0.1:80, url 1",
             "6.000000000 start attempt 1: HTTP_GET 192.168.0.1:80, url 2",
             "12.000000000 start attempt 2: HTTP_GET 192.168.0.1:80, url 1",
@@ -246,7 +265,7 @@ fn urls_are_visited_one_in_each_attempt_and_a_failed_one_is_visited_again() {
             "18.000000000 start attempt 4: HTTP_GET 192.168.0.1:80, url 1",
             "24.000000000 start attempt 5: HTTP_GET 192.168.0.1:80, url 2",
             "24.000000000 HTTP_GET 192.168.0.1:80 is good again",
-            "24.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up: good again",
+            "24.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up with weight 1: good again",
         ]
     );
 }

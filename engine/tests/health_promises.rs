@@ -171,7 +171,7 @@ proptest! {
             for world in [&mut slow, &mut fast] {
                 world.configure(draft.config());
                 while world.health.is_taking() {
-                    world.act(|health, now, out| health.tick(now, out));
+                    world.tick();
                 }
             }
         }
@@ -199,37 +199,37 @@ proptest! {
         ops in ops(60),
     ) {
         let mut world = World::quiet(0, &draft, limits);
-        let mut heard: BTreeMap<String, (Option<bool>, Option<u32>)> = BTreeMap::new();
+        // Up with a weight, or down.
+        let mut heard: BTreeMap<String, Option<u32>> = BTreeMap::new();
         for op in &ops {
             world.apply(op);
             for (_, output) in world.log.drain(..) {
                 let Output::News(news) = output else { continue };
                 match news {
-                    News::ServerUp { server, .. } => {
-                        let before = heard.entry(server.to_string()).or_default();
-                        prop_assert!(before.0 != Some(true), "told twice: {}", server);
-                        before.0 = Some(true);
+                    News::ServerUp { server, weight, .. } => {
+                        let before = heard.insert(server.to_string(), Some(weight));
+                        prop_assert!(!matches!(before, Some(Some(_))), "told twice: {}", server);
                     }
                     News::ServerDown { server, .. } => {
-                        let before = heard.entry(server.to_string()).or_default();
-                        prop_assert!(before.0 != Some(false), "told twice: {}", server);
-                        before.0 = Some(false);
+                        let before = heard.insert(server.to_string(), None);
+                        prop_assert!(before != Some(None), "told twice: {}", server);
                     }
                     News::Weight { server, weight } => {
-                        heard.entry(server.to_string()).or_default().1 = Some(weight);
+                        let before = heard.insert(server.to_string(), Some(weight)).flatten();
+                        prop_assert!(before.is_some_and(|before| before != weight));
                     }
                     News::CheckFailed { .. }
                     | News::CheckPassed { .. }
                     | News::CheckNotMade { .. } => {}
                 }
             }
-            let standing = world.standing();
-            heard.retain(|name, _| standing.iter().any(|(known, ..)| known == name));
-            for (name, up, weight) in standing {
-                let told = heard.get(&name).copied().unwrap_or_default();
-                prop_assert_eq!(told.0, Some(up), "{}", &name);
-                prop_assert!(told.1.is_none_or(|told| told == weight), "{}", &name);
-            }
+            let standing: BTreeMap<_, _> = world
+                .standing()
+                .into_iter()
+                .map(|(name, up, weight)| (name, up.then_some(weight)))
+                .collect();
+            heard.retain(|name, _| standing.contains_key(name));
+            prop_assert_eq!(&heard, &standing, "after {:?}", op);
         }
     }
 

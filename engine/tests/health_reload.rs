@@ -35,7 +35,7 @@ fn a_reload_that_changes_nothing_does_nothing() {
     other.log.clear();
     other.configure(config());
     while other.health.is_taking() {
-        other.act(|health, now, out| health.tick(now, out));
+        other.tick();
     }
     assert!(other.log.is_empty(), "{:?}", other.put_out());
     assert_eq!(world.fingerprint(), other.fingerprint());
@@ -115,7 +115,7 @@ fn a_server_that_is_down_is_not_up_until_a_check_of_another_kind_was_good() {
         [
             "1.000000000 PING_CHECK 192.168.0.1 failed: connection refused",
             "7.000000000 PING_CHECK 192.168.0.1 is good again",
-            "7.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up: good again",
+            "7.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up with weight 1: good again",
         ]
     );
 }
@@ -139,7 +139,7 @@ fn a_server_that_loses_its_failed_check_is_up() {
     world.configure(one(vec![server(1, &[])]));
     assert_eq!(
         world.told(),
-        ["1.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up: it has no check"]
+        ["1.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up with weight 1: it has no check"]
     );
 }
 

@@ -52,7 +52,7 @@ fn a_server_is_up_only_if_none_of_its_checks_has_failed() {
             "12.000000000 MISC_CHECK check-12 failed: exit status 1",
             "18.000000000 MISC_CHECK check-11 is good again",
             "24.000000000 MISC_CHECK check-12 is good again",
-            "24.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up: good again",
+            "24.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up with weight 1: good again",
         ]
     );
 }
@@ -62,7 +62,7 @@ fn a_server_without_a_check_is_up() {
     let mut world = World::new(one(vec![server(1, &[])]));
     assert_eq!(
         world.told(),
-        ["0.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up: it has no check"]
+        ["0.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up with weight 1: it has no check"]
     );
     assert_eq!(world.health.next_deadline(), None);
 }
@@ -82,7 +82,7 @@ fn an_alpha_server_is_down_until_every_check_was_good_once() {
             "0.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is down: not good yet",
             "0.000000000 MISC_CHECK check-11 failed: connection refused",
             "6.000000000 MISC_CHECK check-11 is good again",
-            "6.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up: good again",
+            "6.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up with weight 1: good again",
         ]
     );
 }
@@ -124,6 +124,8 @@ fn a_script_sets_the_weight_by_its_exit_status() {
     world.run(seconds(6));
     world.set(11, REFUSES);
     world.run(seconds(6));
+    world.set(11, exits(Some(5)));
+    world.run(seconds(6));
     world.set(11, exits(None));
     world.run(seconds(6));
     assert_eq!(
@@ -134,8 +136,8 @@ fn a_script_sets_the_weight_by_its_exit_status() {
             "12.000000000 MISC_CHECK check-11 failed: connection refused",
             "12.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is down: connection refused",
             "18.000000000 MISC_CHECK check-11 is good again",
-            "18.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 has weight 1",
-            "18.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up: good again",
+            "18.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up with weight 5: good again",
+            "24.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 has weight 1",
         ]
     );
 }
@@ -350,7 +352,7 @@ fn what_is_left_over_of_a_call_is_due_again_at_once() {
     let mut starts = Vec::new();
     while world.health.next_deadline() == Some(Timestamp::ZERO) {
         world.log.clear();
-        world.act(|health, now, out| health.tick(now, out));
+        world.tick();
         starts.push(world.log.iter().filter(|(_, output)| is_start(output)).count());
     }
     assert_eq!(starts.iter().sum::<usize>(), 5);

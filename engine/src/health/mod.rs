@@ -276,7 +276,8 @@ impl Health {
     fn expire(&mut self, now: Timestamp, id: CheckId, out: &mut Vec<Output>) {
         self.cancel(id, out);
         self.counters.timed_out += 1;
-        self.conclude(now, id, Outcome::Bad(Failure::TimedOut), out);
+        let silence = self.checks.get(id.0).map(|checker| checker.check.silence());
+        self.conclude(now, id, silence.unwrap_or(Outcome::Bad(Failure::TimedOut)), out);
     }
 
     /// Has the attempt dropped that is under way.

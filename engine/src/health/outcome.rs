@@ -24,6 +24,17 @@ pub enum Outcome {
 impl Outcome {
     /// Good, with no wish for a weight.
     pub const GOOD: Self = Self::Good { weight: None };
+
+    /// What the exit status of a script means. With `dynamic`, 2 to 255 is good and asks for the
+    /// weight 0 to 253.
+    #[must_use]
+    pub const fn of_exit(status: u8, dynamic: bool) -> Self {
+        match status {
+            0 => Self::GOOD,
+            2.. if dynamic => Self::Good { weight: Some(status as u32 - 2) },
+            _ => Self::Bad(Failure::Exit(status)),
+        }
+    }
 }
 
 /// What was wrong with a server. One for each fault that somebody would mend differently.
@@ -35,8 +46,10 @@ pub enum Failure {
     Unreachable,
     /// No answer, or none that was complete, within the limit. The engine finds this one by itself.
     TimedOut,
-    /// It closed or reset the connection before the answer was complete.
+    /// It closed the connection before the answer was complete.
     Closed,
+    /// It reset the connection.
+    Reset,
     /// What came is not of the protocol.
     Malformed,
     /// The answer is longer than a check reads.
@@ -55,6 +68,8 @@ pub enum Failure {
     DnsCode(u8),
     /// DNS: no record in the answer.
     DnsEmpty,
+    /// DNS: the answer does not fit into a datagram.
+    DnsTruncated,
     /// UDP: the answer does not begin as it must.
     ReplyDiffers,
     /// UDP: an answer of so many octets is too short or too long.
@@ -125,6 +140,7 @@ impl fmt::Display for Failure {
             Self::Unreachable => f.write_str("unreachable"),
             Self::TimedOut => f.write_str("no complete answer in time"),
             Self::Closed => f.write_str("closed before the answer was complete"),
+            Self::Reset => f.write_str("connection reset"),
             Self::Malformed => f.write_str("the answer is not of the protocol"),
             Self::TooLong => f.write_str("the answer is too long"),
             Self::Status(status) => write!(f, "HTTP status {status}"),
@@ -134,6 +150,7 @@ impl fmt::Display for Failure {
             Self::SmtpReply(code) => write!(f, "SMTP reply {code}"),
             Self::DnsCode(code) => write!(f, "DNS response code {code}"),
             Self::DnsEmpty => f.write_str("DNS answer without a record"),
+            Self::DnsTruncated => f.write_str("the DNS answer does not fit into a datagram"),
             Self::ReplyDiffers => f.write_str("the reply does not begin as it must"),
             Self::ReplyLength(octets) => write!(f, "a reply of {octets} octets"),
             Self::Tls(failure) => failure.fmt(f),
@@ -169,5 +186,26 @@ impl fmt::Display for LocalError {
             Self::File => "a file of ours cannot be read",
             Self::Unsupported => "no such check here",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_status_means_what_keepalived_says_it_means() {
+        let table = [
+            (0, false, Outcome::GOOD),
+            (0, true, Outcome::GOOD),
+            (1, false, Outcome::Bad(Failure::Exit(1))),
+            (1, true, Outcome::Bad(Failure::Exit(1))),
+            (2, false, Outcome::Bad(Failure::Exit(2))),
+            (2, true, Outcome::Good { weight: Some(0) }),
+            (255, true, Outcome::Good { weight: Some(253) }),
+        ];
+        for (status, dynamic, outcome) in table {
+            assert_eq!(Outcome::of_exit(status, dynamic), outcome, "{status} {dynamic}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::outcome::{Failure, LocalError};
+use super::outcome::{Failure, LocalError, Outcome};
 use crate::config::director::{RealServer, VirtualServer, VirtualServerName};
 use crate::config::health::{Check, CheckKind};
 
@@ -82,6 +82,8 @@ pub enum News {
     ServerUp {
         /// Which one.
         server: Arc<ServerName>,
+        /// Its weight in force, 0 to 65535.
+        weight: u32,
         /// Why.
         why: WhyUp,
     },
@@ -92,12 +94,11 @@ pub enum News {
         /// Why.
         why: WhyDown,
     },
-    /// The weight in force of a real server, 0 to 65535. Until this is told the first time it is
-    /// the configured one; from then on a reload that changes it is told here too.
+    /// A real server that is up has another weight: a check wishes for it, or a reload.
     Weight {
         /// Which one.
         server: Arc<ServerName>,
-        /// Its weight.
+        /// Its weight in force, 0 to 65535.
         weight: u32,
     },
     /// A check failed.
@@ -174,7 +175,9 @@ impl fmt::Display for Probe {
 impl fmt::Display for News {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ServerUp { server, why } => write!(f, "{server} is up: {why}"),
+            Self::ServerUp { server, weight, why } => {
+                write!(f, "{server} is up with weight {weight}: {why}")
+            }
             Self::ServerDown { server, why } => write!(f, "{server} is down: {why}"),
             Self::Weight { server, weight } => write!(f, "{server} has weight {weight}"),
             Self::CheckFailed { check, failure, tolerated: true } => {
@@ -234,6 +237,22 @@ impl fmt::Display for Check {
 }
 
 impl Check {
+    /// What it means that an attempt ran out of time. A datagram that need not be answered was at
+    /// least not refused.
+    pub(crate) fn silence(&self) -> Outcome {
+        match &self.kind {
+            CheckKind::Udp(udp) if !udp.requires_reply => Outcome::GOOD,
+            CheckKind::Udp(_)
+            | CheckKind::Tcp
+            | CheckKind::Http(_)
+            | CheckKind::Smtp { .. }
+            | CheckKind::Dns { .. }
+            | CheckKind::Ping
+            | CheckKind::Script { .. }
+            | CheckKind::File { .. } => Outcome::Bad(Failure::TimedOut),
+        }
+    }
+
     /// How many attempts it takes to see all of it: the urls of an HTTP check, unless it visits
     /// them all in one attempt.
     pub(crate) fn urls(&self) -> u32 {

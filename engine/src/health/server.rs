@@ -5,6 +5,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
+use core::mem;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +38,8 @@ pub(crate) struct Server {
     pub(crate) is_doubted: bool,
     /// What was told last; `None`: nothing yet.
     told: Option<bool>,
-    told_weight: u32,
+    /// The one in force.
+    weight: u32,
     /// Which configuration named it last.
     pub(crate) generation: u64,
     /// Book: since when it is what was told.
@@ -59,7 +61,7 @@ impl Server {
             configured_weight: weight,
             is_doubted: false,
             told: None,
-            told_weight: weight.min(GREATEST_WEIGHT),
+            weight: weight.min(GREATEST_WEIGHT),
             generation: 0,
             since: now,
         }
@@ -73,27 +75,33 @@ impl Server {
         out: &mut Vec<Output>,
     ) {
         self.is_doubted &= !self.is_tested(checks);
-        let weight = self.wished_weight(checks);
-        if weight != self.told_weight {
-            self.told_weight = weight;
-            out.push(Output::News(News::Weight { server: Arc::clone(&self.name), weight }));
-        }
-        let fault = self.fault(checks);
-        if self.told == Some(fault.is_none()) {
+        let (weight, fault) = (self.wished_weight(checks), self.fault(checks));
+        let before = mem::replace(&mut self.weight, weight);
+        let is_up = fault.is_none();
+        let server = Arc::clone(&self.name);
+        if self.told == Some(is_up) {
+            if is_up && before != weight {
+                out.push(Output::News(News::Weight { server, weight }));
+            }
             return;
         }
-        let server = Arc::clone(&self.name);
         let news = match fault {
             Some(why) => News::ServerDown { server, why },
-            None if self.checks.is_empty() => News::ServerUp { server, why: WhyUp::Unchecked },
-            None if self.told.is_none() && !self.is_tested(checks) => {
-                News::ServerUp { server, why: WhyUp::Assumed }
-            }
-            None => News::ServerUp { server, why: WhyUp::Passed },
+            None => News::ServerUp { server, weight, why: self.why_up(checks) },
         };
         out.push(Output::News(news));
-        self.told = Some(fault.is_none());
+        self.told = Some(is_up);
         self.since = now;
+    }
+
+    fn why_up(&self, checks: &Arena<Checker>) -> WhyUp {
+        if self.checks.is_empty() {
+            WhyUp::Unchecked
+        } else if self.told.is_none() && !self.is_tested(checks) {
+            WhyUp::Assumed
+        } else {
+            WhyUp::Passed
+        }
     }
 
     /// Why it is down: the first of its checks that is reason enough.
@@ -138,7 +146,7 @@ impl Server {
     }
 
     pub(crate) const fn weight(&self) -> u32 {
-        self.told_weight
+        self.weight
     }
 
     pub(crate) const fn since(&self) -> Timestamp {
@@ -147,13 +155,12 @@ impl Server {
 
     /// What was told is what its checks say.
     pub(crate) fn is_told_truly(&self, checks: &Arena<Checker>) -> bool {
-        self.told == Some(self.fault(checks).is_none())
-            && self.told_weight == self.wished_weight(checks)
+        self.told == Some(self.fault(checks).is_none()) && self.weight == self.wished_weight(checks)
     }
 
     pub(crate) fn fold(&self, generation: u64, hasher: &mut impl Hasher) {
         (&self.name, self.virtual_server, &self.checks, self.configured_weight).hash(hasher);
-        (self.is_doubted, self.told, self.told_weight).hash(hasher);
+        (self.is_doubted, self.told, self.weight).hash(hasher);
         (self.generation == generation).hash(hasher);
     }
 }

@@ -170,6 +170,10 @@ impl World {
         self.act(|health, now, out| health.configure(now, Arc::new(config), out));
     }
 
+    pub fn tick(&mut self) {
+        self.act(Health::tick);
+    }
+
     /// The real server with this number does this from now on.
     pub fn set(&mut self, number: u16, behaviour: Behaviour) {
         self.behaviour.insert(real(number), behaviour);
@@ -214,7 +218,7 @@ impl World {
             self.answer(id, outcome);
         } else if let Some(at) = deadline {
             self.now = self.now.max(at);
-            self.act(|health, now, out| health.tick(now, out));
+            self.tick();
         } else {
             return false;
         }

@@ -32,9 +32,12 @@ pub enum Op {
     Configure(Draft),
 }
 
-/// What a configuration is made of.
+/// Number and weight of a real server, and which checks of the pool it has.
+type RealDraft = (u16, u32, Vec<usize>);
+
+/// What a configuration is made of: virtual servers, some with `ha_suspend`.
 #[derive(Clone, Debug, Default)]
-pub struct Draft(Vec<(bool, Vec<(u16, u32, Vec<usize>)>)>);
+pub struct Draft(Vec<(bool, Vec<RealDraft>)>);
 
 pub const FILE: &str = "load";
 /// Virtual servers of a configuration at most.
@@ -173,7 +176,7 @@ impl World {
         match op {
             Op::Wait(nanos) => self.run(Duration::from_nanos(*nanos)),
             Op::Stall(nanos) => self.now = self.now + Duration::from_nanos(*nanos),
-            Op::Tick => self.act(|health, now, out| health.tick(now, out)),
+            Op::Tick => self.tick(),
             Op::Answer { which, outcome } => {
                 let count = self.running.len().max(1);
                 if let Some(id) = self.running.iter().nth(which % count).copied() {
