@@ -211,7 +211,7 @@ fn a_late_answer_is_ignored() {
 fn a_datagram_that_need_not_be_answered_is_good_unless_it_is_refused() {
     let udp = |requires_reply| {
         let udp = UdpCheck { requires_reply, ..UdpCheck::default() };
-        only(Check { kind: CheckKind::Udp(udp), ..tcp(1) })
+        only(Check { kind: CheckKind::Udp(Box::new(udp)), ..tcp(1) })
     };
     for (requires_reply, dead, up) in [
         (false, Behaviour::Silent, true),
@@ -241,7 +241,7 @@ fn http(urls: usize) -> Check {
         fast_recovery: false,
         urls: (0..urls).map(url).collect(),
     };
-    Check { kind: CheckKind::Http(http), ..tcp(1) }
+    Check { kind: CheckKind::Http(Box::new(http)), ..tcp(1) }
 }
 
 #[test]

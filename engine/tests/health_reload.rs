@@ -193,6 +193,23 @@ fn a_check_stays_while_one_real_server_needs_it() {
 }
 
 #[test]
+fn a_check_that_moves_from_one_real_server_to_another_knows_what_it_knew() {
+    let with = |number, checks: &[Check]| virtual_server(number, vec![server(1, checks)]);
+    let mut world = World::new(director(vec![with(1, &[tcp(1)])]));
+    world.set(1, REFUSES);
+    world.run(seconds(1));
+    world.told();
+    world.configure(director(vec![with(1, &[]), with(2, &[tcp(1)])]));
+    assert_eq!(
+        world.told(),
+        [
+            "1.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up with weight 1: it has no check",
+            "1.000000000 192.168.0.1:80 of TCP 10.0.0.2:80 is down: connection refused",
+        ]
+    );
+}
+
+#[test]
 fn a_new_virtual_server_hears_at_once_what_an_equal_check_knows() {
     let first = || virtual_server(1, vec![server(1, &[tcp(1)])]);
     let mut world = World::new(director(vec![first()]));
@@ -218,14 +235,6 @@ fn a_changed_weight_is_told_and_what_a_script_wished_for_stays() {
     assert_eq!(world.server(1, 1).weight(), 7);
 }
 
-#[test]
-fn a_server_that_stands_twice_has_the_checks_of_both() {
-    let twice = vec![server(1, &[tcp(1)]), server(1, &[script(1, false), tcp(1)])];
-    let mut world = World::new(one(twice));
-    assert_eq!(world.server(1, 1).checks().count(), 2);
-    assert_eq!(world.told().len(), 1);
-}
-
 fn large(count: u16) -> Arc<DirectorConfig> {
     let servers = (0..count).map(|number| server(number, &[tcp(number)]));
     Arc::new(one(servers.collect()))
@@ -246,7 +255,7 @@ fn a_large_configuration_is_taken_a_little_in_each_call() {
         calls += 1;
     }
     health.check_invariants();
-    assert!((200..=205).contains(&calls), "as many to look for what went: {calls}");
+    assert!((300..=305).contains(&calls), "as many again to look for what went, twice: {calls}");
     assert_eq!(health.status().servers().count(), 1000);
 }
 

@@ -9,6 +9,7 @@ use health::{
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
+use vipd_engine::config::director::{DirectorConfig, MAX_WEIGHT, VirtualServer};
 use vipd_engine::config::health::{Check, CheckKind};
 use vipd_engine::health::{
     Failure, Limits, MOST_CONNECTIONS, MOST_PER_CALL, MOST_SCRIPTS, Now, Outcome, Verdict,
@@ -147,8 +148,13 @@ fn the_wishes_of_several_checks_add_up_within_what_the_kernel_takes() {
     let mut real = server(1, &[script_of(11, true), script_of(12, true)]);
     real.weight = 10;
     let mut world = World::new(one(vec![real]));
-    let cases =
-        [(12, 9, 11), (15, 15, 20), (1, 1, 0), (u32::MAX, 10, 65_535), (9, u32::MAX, 65_535)];
+    let cases = [
+        (12, 9, 11),
+        (15, 15, 20),
+        (1, 1, 0),
+        (u32::MAX, 10, MAX_WEIGHT),
+        (9, u32::MAX, MAX_WEIGHT),
+    ];
     for (one, other, weight) in cases {
         let exits = |weight| Outcome::Good { weight: Some(weight) };
         world.set(11, Behaviour::Answers(Duration::ZERO, exits(one)));
@@ -169,7 +175,7 @@ fn a_file_makes_a_server_good_bad_or_heavier() {
         (Number(5), 0, true, false, true, 1),
         (Number(5), 2, false, false, true, 11),
         (Number(5), 2, true, false, true, 0),
-        (Number(i32::MAX), i32::MAX, false, false, true, 65_535),
+        (Number(i32::MAX), i32::MAX, false, false, true, MAX_WEIGHT),
         (Number(i32::MIN), i32::MAX, false, false, true, 0),
         (Number(7), 0, false, true, true, 7),
         (Number(7), 3, false, true, true, 21),
@@ -199,7 +205,7 @@ fn what_a_file_said_before_is_known_at_once() {
     );
 }
 
-fn suspendable() -> vipd_engine::config::director::VirtualServer {
+fn suspendable() -> VirtualServer {
     let mut suspendable = virtual_server(1, vec![server(1, &[tcp(1)])]);
     suspendable.ha_suspend = true;
     suspendable
@@ -251,7 +257,7 @@ fn a_check_that_somebody_else_needs_does_not_rest() {
     assert!(!world.server(1, 1).is_up() && !world.server(2, 1).is_up());
 }
 
-fn many(count: u16, check: fn(u16) -> Check) -> vipd_engine::config::director::DirectorConfig {
+fn many(count: u16, check: fn(u16) -> Check) -> DirectorConfig {
     one((0..count).map(|number| server(number, &[check(number)])).collect())
 }
 

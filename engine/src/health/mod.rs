@@ -34,7 +34,6 @@ pub use outcome::{Failure, LocalError, Outcome, TlsFailure};
 pub use output::{
     AttemptId, CheckId, News, Output, Probe, ProbeCommand, ServerName, WhyDown, WhyUp,
 };
-pub use server::GREATEST_WEIGHT;
 pub use snapshot::{Snapshot, SnapshotError};
 pub use status::{CheckStatus, Now, ServerStatus, Status};
 

@@ -82,7 +82,7 @@ pub enum News {
     ServerUp {
         /// Which one.
         server: Arc<ServerName>,
-        /// Its weight in force, 0 to 65535.
+        /// Its weight in force, at most `MAX_WEIGHT` of the configuration.
         weight: u32,
         /// Why.
         why: WhyUp,
@@ -98,7 +98,7 @@ pub enum News {
     Weight {
         /// Which one.
         server: Arc<ServerName>,
-        /// Its weight in force, 0 to 65535.
+        /// Its weight in force, at most `MAX_WEIGHT` of the configuration.
         weight: u32,
     },
     /// A check failed.

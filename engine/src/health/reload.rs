@@ -38,6 +38,9 @@ enum Cursor {
     Servers(u32),
     /// This virtual server goes if it was not named.
     VirtualServers(u32),
+    /// This check goes if nobody needs it. Last, because it may have moved from one real server to
+    /// another.
+    Checks(u32),
 }
 
 impl Taking {
@@ -117,11 +120,13 @@ impl Health {
             Cursor::Servers(place) => {
                 let server = self.servers.get(place);
                 if server.is_some_and(|server| server.generation != self.generation) {
-                    self.remove_server(ServerId(place), out);
+                    self.remove_server(ServerId(place));
                 }
                 Some(Cursor::Servers(place + 1))
             }
-            Cursor::VirtualServers(place) if place >= self.virtual_servers.end() => None,
+            Cursor::VirtualServers(place) if place >= self.virtual_servers.end() => {
+                Some(Cursor::Checks(0))
+            }
             Cursor::VirtualServers(place) => {
                 let known = self.virtual_servers.get(place);
                 if known.is_some_and(|known| known.generation != self.generation)
@@ -130,6 +135,14 @@ impl Health {
                     self.by_name.remove(&gone.name);
                 }
                 Some(Cursor::VirtualServers(place + 1))
+            }
+            Cursor::Checks(place) if place >= self.checks.end() => None,
+            Cursor::Checks(place) => {
+                let checker = self.checks.get(place);
+                if checker.is_some_and(|checker| checker.subscribers.is_empty()) {
+                    self.remove(CheckId(place), out);
+                }
+                Some(Cursor::Checks(place + 1))
             }
         }
     }
@@ -150,8 +163,7 @@ impl Health {
         id
     }
 
-    /// The real server is named by the configuration. One that is named twice has the checks of
-    /// both, and the weight of the first.
+    /// The real server is named by the configuration.
     fn take_server(
         &mut self,
         now: Timestamp,
@@ -168,14 +180,10 @@ impl Health {
             self.by_server.insert(key, id);
             id
         });
-        let generation = self.generation;
         let Some(server) = self.servers.get_mut(id.0) else { return };
-        let again = mem::replace(&mut server.generation, generation) == generation;
+        (server.generation, server.configured_weight) = (self.generation, real.weight);
         let before = mem::take(&mut server.checks);
-        let mut checks = if again { before.clone() } else { Vec::new() };
-        if !again {
-            server.configured_weight = real.weight;
-        }
+        let mut checks = Vec::new();
         for check in &real.checks {
             let made = self.subscribe(now, id, check, &before);
             if !checks.contains(&made) {
@@ -183,7 +191,7 @@ impl Health {
             }
         }
         for gone in before.iter().filter(|old| !checks.contains(old)) {
-            self.unsubscribe(id, *gone, out);
+            self.unsubscribe(id, *gone);
         }
         if let Some(server) = self.servers.get_mut(id.0) {
             if checks != before {
@@ -217,19 +225,17 @@ impl Health {
         id
     }
 
-    fn unsubscribe(&mut self, server: ServerId, id: CheckId, out: &mut Vec<Output>) {
-        let Some(checker) = self.checks.get_mut(id.0) else { return };
-        checker.subscribers.remove(&server);
-        if checker.subscribers.is_empty() {
-            self.remove(id, out);
+    fn unsubscribe(&mut self, server: ServerId, id: CheckId) {
+        if let Some(checker) = self.checks.get_mut(id.0) {
+            checker.subscribers.remove(&server);
         }
     }
 
-    fn remove_server(&mut self, id: ServerId, out: &mut Vec<Output>) {
+    fn remove_server(&mut self, id: ServerId) {
         let Some(gone) = self.servers.remove(id.0) else { return };
         self.by_server.remove(&(gone.virtual_server, gone.name.address, gone.name.port));
         for check in gone.checks {
-            self.unsubscribe(id, check, out);
+            self.unsubscribe(id, check);
         }
     }
 }

@@ -12,10 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::arena::Arena;
 use super::checker::{Checker, Verdict, Wish};
 use super::output::{CheckId, News, Output, ServerName, WhyDown, WhyUp};
+use crate::config::director::MAX_WEIGHT;
 use crate::time::Timestamp;
-
-/// Greatest weight of a real server.
-pub const GREATEST_WEIGHT: u32 = 65_535;
 
 /// Place of a real server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -61,7 +59,7 @@ impl Server {
             configured_weight: weight,
             is_doubted: false,
             told: None,
-            weight: weight.min(GREATEST_WEIGHT),
+            weight: weight.min(MAX_WEIGHT),
             generation: 0,
             since: now,
         }
@@ -120,7 +118,7 @@ impl Server {
     /// The configured weight with what its checks wish. A check that wishes for a weight of its
     /// own shifts it by the difference, so that several of them add up.
     fn wished_weight(&self, checks: &Arena<Checker>) -> u32 {
-        let configured = i64::from(self.configured_weight.min(GREATEST_WEIGHT));
+        let configured = i64::from(self.configured_weight.min(MAX_WEIGHT));
         let wished = self.made(checks).fold(configured, |weight, checker| {
             weight.saturating_add(match checker.wish() {
                 Wish::None => 0,
@@ -128,7 +126,7 @@ impl Server {
                 Wish::Shift(shift) => shift,
             })
         });
-        wished.clamp(0, i64::from(GREATEST_WEIGHT)) as u32
+        wished.clamp(0, i64::from(MAX_WEIGHT)) as u32
     }
 
     fn made<'a>(&'a self, checks: &'a Arena<Checker>) -> impl Iterator<Item = &'a Checker> {

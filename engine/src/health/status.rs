@@ -112,7 +112,7 @@ impl<'a> ServerStatus<'a> {
         self.server.since()
     }
 
-    /// Its weight in force, 0 to 65535.
+    /// Its weight in force, at most `MAX_WEIGHT` of the configuration.
     #[must_use]
     pub const fn weight(&self) -> u32 {
         self.server.weight()

@@ -64,13 +64,13 @@ pub fn pooled(number: u16, which: usize) -> Check {
         pattern: None,
     };
     let http = |urls: &[&str], fast_recovery| {
-        CheckKind::Http(HttpCheck {
+        CheckKind::Http(Box::new(HttpCheck {
             tls: None,
             protocol: HttpProtocol::V1_0,
             virtualhost: None,
             fast_recovery,
             urls: urls.iter().map(|path| url(path)).collect(),
-        })
+        }))
     };
     match which {
         0 => quick,
@@ -90,7 +90,11 @@ impl Draft {
     pub fn config(&self) -> DirectorConfig {
         let drafts = (1..).zip(&self.0);
         let virtual_servers = drafts.map(|(name, (ha_suspend, servers))| {
-            let servers = servers.iter().map(|(number, weight, checks)| {
+            // No configuration has the same real server twice in a virtual one.
+            let servers = servers.iter().enumerate().filter(|(place, (number, ..))| {
+                servers[..*place].iter().all(|(other, ..)| other != number)
+            });
+            let servers = servers.map(|(_, (number, weight, checks))| {
                 let checks: Vec<_> = checks.iter().map(|which| pooled(*number, *which)).collect();
                 let mut real = server(*number, &checks);
                 real.weight = *weight;
