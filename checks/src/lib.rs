@@ -9,11 +9,11 @@
 //! 1. Once per configured check: [`Plan::new`]. What cannot be asked is refused there
 //!    ([`Unusable`]), so that nothing is left to fail while it runs.
 //! 2. Per attempt: [`Plan::begin`], and a socket of the kind that [`Plan::transport`] names. A
-//!    failure of our own (no descriptor, the source address cannot be bound) is no event: it is told
-//!    to the engine as such, and never counts against the server.
+//!    failure of our own (no descriptor, the source address cannot be bound) is no event: it is
+//!    told to the engine as such, and never counts against the server.
 //! 3. Each [`Event`] goes to [`Dialogue::on`]. What that appended to the buffer is sent, then its
-//!    [`Step`] is followed. With TLS, [`Event::Opened`] comes when the handshake is done, octets are
-//!    the plaintext, and a failed handshake is [`Event::Failed`].
+//!    [`Step`] is followed. With TLS, [`Event::Opened`] comes when the handshake is done, octets
+//!    are the plaintext, and a failed handshake is [`Event::Failed`].
 //! 4. When the engine ends the attempt, [`Dialogue::on_deadline`] says what that silence means.
 //!
 //! Of a stream, octets may come in any pieces, the outcome is the same. Of datagrams, each call has
@@ -62,7 +62,7 @@
 //! | reads until the server closes | a body ends where its length or its last chunk says |
 //! | a body shorter than its length is logged | it is bad: clients do not get the page either |
 //! | digest over chunks as they come | over the body, whatever chunks it came in |
-//! | the pattern sees the head if some of the body came with it | the body alone; offsets count from its start |
+//! | the pattern may see the head too | the body alone, and offsets count from its start |
 //! | a match longer than its buffer of 4096 is lost | no limit |
 //! | `100 Continue` is the status | the final status is |
 //! | the first line of a mail server's reply | the whole reply, and all its lines agree |

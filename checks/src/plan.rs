@@ -52,8 +52,8 @@ pub enum Family {
 /// What tells one attempt from another. There is no chance and no counter in here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attempt {
-    /// Counts attempts from 0. A check that visits one page per attempt takes the one at this place,
-    /// going round; who wants to stay at a page that failed does not count on.
+    /// Counts attempts from 0. A check that visits one page per attempt takes the one at this
+    /// place, going round; who wants to stay at a page that failed does not count on.
     pub turn: u32,
     /// Id of a DNS query (best one that nobody can guess), or of an echo request. Linux's own ping
     /// sockets write the port that they are bound to into each request: that is the id then.

@@ -2,12 +2,13 @@
 //!
 //! `fuzz/run` feeds them by libFuzzer with coverage; what is found stays in `fuzz/corpus` and is
 //! replayed by an ordinary test. [`advert`] is what the network may say, [`text`] what a file may,
-//! [`inputs`] what a driver may, in any order.
+//! [`inputs`] what a driver may, in any order, [`replies`] what a server may that is checked.
 
 #![forbid(unsafe_code)]
 
 pub mod advert;
 pub mod inputs;
+pub mod replies;
 pub mod text;
 #[allow(missing_docs, reason = "it is a module of the engine's tests")]
 #[path = "../../engine/tests/inputs/mod.rs"]
@@ -17,8 +18,12 @@ mod world;
 pub type Target = fn(&[u8]);
 
 /// All of them, with the names of their corpora.
-pub const TARGETS: [(&str, Target); 3] =
-    [("advert", advert::feed), ("text", text::feed), ("inputs", inputs::feed)];
+pub const TARGETS: [(&str, Target); 4] = [
+    ("advert", advert::feed),
+    ("text", text::feed),
+    ("inputs", inputs::feed),
+    ("replies", replies::feed),
+];
 
 /// Octets that are taken from the front. There is no end to them: behind the last come zeros.
 #[derive(Debug)]

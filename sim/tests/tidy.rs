@@ -19,8 +19,18 @@ fn root() -> PathBuf {
 /// Every file below the packages that ends in one of `extensions`, with its path from the root.
 fn files(extensions: &[&str]) -> Vec<(String, String)> {
     let root = root();
-    let packages =
-        ["engine", "config", "frames", "scenarios", "sim", "sys", "daemon", "netns-tests", "docs"];
+    let packages = [
+        "engine",
+        "checks",
+        "config",
+        "frames",
+        "scenarios",
+        "sim",
+        "sys",
+        "daemon",
+        "netns-tests",
+        "docs",
+    ];
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> = packages.iter().map(|package| root.join(package)).collect();
     for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
