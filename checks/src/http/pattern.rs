@@ -25,6 +25,8 @@ pub const PATTERN_SIZE_MAX: usize = 256 * 1024;
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
     automaton: NFA,
+    /// By octet: whether a match can begin with it. Most of a body is passed over by this alone.
+    begins_with: [bool; 256],
     min_offset: u64,
     /// A match begins before it.
     end_offset: Option<u64>,
@@ -49,11 +51,51 @@ impl Pattern {
             .build_from_hir(&syntax)
             .map_err(|_| Unusable::PatternTooLarge)?;
         Ok(Self {
+            begins_with: begins_with(&automaton),
             automaton,
             min_offset: u64::from(pattern.min_offset),
             end_offset: pattern.max_offset.map(u64::from),
             must_not_match: pattern.must_not_match,
         })
+    }
+}
+
+/// All octets, if there is a match that takes none. Assertions are taken to hold.
+fn begins_with(automaton: &NFA) -> [bool; 256] {
+    let mut visited = States::new(automaton.states().len());
+    let mut pending = alloc::vec![automaton.start_anchored()];
+    let mut begins_with = [false; 256];
+    while let Some(id) = pending.pop() {
+        if !visited.insert(id) {
+            continue;
+        }
+        let takes: &dyn Fn(u8) -> bool = match automaton.state(id) {
+            State::ByteRange { trans } => &|octet| trans.matches_byte(octet),
+            State::Sparse(ways) => &|octet| ways.matches_byte(octet).is_some(),
+            State::Dense(ways) => &|octet| ways.matches_byte(octet).is_some(),
+            State::Match { .. } => &|_| true,
+            epsilon => {
+                follow(epsilon, &mut pending, |_| true);
+                continue;
+            }
+        };
+        for octet in 0..=u8::MAX {
+            begins_with[usize::from(octet)] |= takes(octet);
+        }
+    }
+    begins_with
+}
+
+/// Puts where a state leads to that takes no octet.
+fn follow(state: &State, pending: &mut Vec<StateID>, holds: impl Fn(Look) -> bool) {
+    match state {
+        State::Look { look, next } if holds(*look) => pending.push(*next),
+        State::Union { alternates } => pending.extend_from_slice(alternates),
+        State::BinaryUnion { alt1, alt2 } => pending.extend_from_slice(&[*alt1, *alt2]),
+        State::Capture { next, .. } => pending.push(*next),
+        State::Look { .. } | State::Fail => {}
+        // These take one, or are the end.
+        State::ByteRange { .. } | State::Sparse(_) | State::Dense(_) | State::Match { .. } => {}
     }
 }
 
@@ -124,7 +166,10 @@ impl Search {
             if self.found || self.is_over() {
                 break;
             }
-            self.boundary(Some(*octet));
+            let idle = self.standing.members.is_empty();
+            if !idle || self.pattern.begins_with[usize::from(*octet)] {
+                self.boundary(Some(*octet));
+            }
             self.offset = self.offset.saturating_add(1);
             self.last = Some(*octet);
         }
@@ -171,37 +216,22 @@ impl Search {
             if !self.visited.insert(id) {
                 continue;
             }
-            let taken = |next: Option<StateID>| next.filter(|_| octet.is_some());
-            let octet = octet.unwrap_or(0);
-            let next = match automaton.state(id) {
-                State::ByteRange { trans } => trans.matches_byte(octet).then_some(trans.next),
-                State::Sparse(ways) => ways.matches_byte(octet),
-                State::Dense(ways) => ways.matches_byte(octet),
-                State::Look { look, next } => {
-                    if holds(*look) {
-                        pending.push(*next);
-                    }
-                    None
+            let next = match (automaton.state(id), octet) {
+                (State::ByteRange { trans }, Some(octet)) => {
+                    trans.matches_byte(octet).then_some(trans.next)
                 }
-                State::Union { alternates } => {
-                    pending.extend_from_slice(alternates);
-                    None
-                }
-                State::BinaryUnion { alt1, alt2 } => {
-                    pending.extend_from_slice(&[*alt1, *alt2]);
-                    None
-                }
-                State::Capture { next, .. } => {
-                    pending.push(*next);
-                    None
-                }
-                State::Fail => None,
-                State::Match { .. } => {
+                (State::Sparse(ways), Some(octet)) => ways.matches_byte(octet),
+                (State::Dense(ways), Some(octet)) => ways.matches_byte(octet),
+                (State::Match { .. }, _) => {
                     self.found = true;
                     return;
                 }
+                (other, _) => {
+                    follow(other, &mut pending, holds);
+                    None
+                }
             };
-            if let Some(next) = taken(next) {
+            if let Some(next) = next {
                 self.next.insert(next);
             }
         }
