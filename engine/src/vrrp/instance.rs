@@ -414,7 +414,7 @@ impl Instance {
         }
     }
 
-    fn on_master_tick(&mut self, ctx: &mut Context<'_>) {
+    pub(crate) fn on_master_tick(&mut self, ctx: &mut Context<'_>) {
         let interval = self.config.interval.duration();
         let State::Master(master) = &mut self.state else { return };
         let frames = master.announcing.due(ctx.now, &self.config.announcements);

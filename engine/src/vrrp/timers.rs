@@ -34,6 +34,16 @@ pub fn master_down_interval(
     interval.duration() * u32::from(adverts) + skew_time(version, priority, interval)
 }
 
+/// How early an advert may leave to go with another one of its interval, whose `Adver_Timer` has
+/// just fired: a tenth of the interval, and 10 ms at most.
+///
+/// DEVIATION: RFC 9568 section 6.4.3 sends it when its own timer fires. Early harms no backup,
+/// whose `Master_Down_Timer` begins anew; late would bring it nearer to its end.
+#[must_use]
+pub fn advert_slack(interval: Interval) -> Duration {
+    (interval.duration() / 10).min(Duration::from_millis(10))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +99,12 @@ mod tests {
     fn at_the_shortest_interval_neighbouring_priorities_still_differ() {
         let skew = |p| skew_time(Version::V3, priority(p), cs(1));
         assert_eq!(skew(253) - skew(254), Duration::from_nanos(39_062));
+    }
+
+    #[test]
+    fn an_advert_is_early_by_a_small_part_of_its_interval_and_never_by_more_than_10_ms() {
+        let micros = |interval| advert_slack(interval).as_micros();
+        assert_eq!([cs(1), cs(5), cs(10), cs(11)].map(micros), [1000, 5000, 10_000, 10_000]);
+        assert_eq!([seconds(1), seconds(255)].map(micros), [10_000, 10_000]);
     }
 }

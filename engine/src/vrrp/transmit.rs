@@ -6,10 +6,11 @@ use core::net::IpAddr;
 use crate::config::Transport;
 use crate::event::{Fault, News, StateKind};
 use crate::input::EffectError;
-use crate::names::{Family, InterfaceName, MacAddress};
+use crate::names::{Family, InterfaceName, Interval, MacAddress};
 use crate::output::{AdvertFrame, Announcement, CommandId, Frame, Output};
 use crate::policy;
 use crate::rules::NaBurst;
+use crate::time::Timestamp;
 use crate::vrrp::advert::Advert;
 use crate::vrrp::instance::{Context, Instance, Port};
 use crate::vrrp::sending::REFUSED_LIMIT;
@@ -47,6 +48,22 @@ impl Instance {
             ctx.out.push(Output::Send { id, frame: Frame::Advert(frame) });
         }
         unanswered
+    }
+
+    /// `Adver_Timer` and its interval.
+    pub(crate) fn adver_timer(&self) -> Option<(Interval, Timestamp)> {
+        match &self.state {
+            State::Master(master) => Some((self.config.interval, master.advert_at)),
+            State::Initialize { .. } | State::Backup(_) | State::Fault { .. } => None,
+        }
+    }
+
+    /// Its advert leaves with one whose `Adver_Timer` fired at this time, a little before its own.
+    pub(crate) fn advertise_with(&mut self, ctx: &mut Context<'_>, fired_at: Timestamp) {
+        if let State::Master(master) = &mut self.state {
+            master.advert_at = fired_at;
+        }
+        self.on_master_tick(ctx);
     }
 
     /// Announces every address that the kernel has, this many times.
