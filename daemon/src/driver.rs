@@ -13,8 +13,8 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, trace, warn};
 use vipd_engine::{
-    Config, Engine, Event, Input, InstanceName, News, Order, Output, Outputs, StateKind, Timestamp,
-    TrackerName, TrackerValue,
+    CommandId, Config, Engine, Event, Frame, Input, InstanceName, News, Order, Output, Outputs,
+    StateKind, Timestamp, TrackerName, TrackerValue,
 };
 
 use crate::events::Events;
@@ -92,6 +92,8 @@ pub struct Lateness {
 pub struct Driver<S, C, K> {
     engine: Engine,
     outputs: Outputs,
+    /// Frames that are to be sent before anything else is done.
+    leaving: Vec<(CommandId, Frame)>,
     /// What is told before the next input.
     told: VecDeque<Told>,
     socket: S,
@@ -118,6 +120,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
         Self {
             engine: Engine::new(),
             outputs: Outputs::new(),
+            leaving: Vec::new(),
             told: VecDeque::new(),
             socket,
             clock,
@@ -345,6 +348,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             for output in outputs.drain() {
                 self.perform(output);
             }
+            self.send();
             // Keeps the memory. Performing adds nothing to it.
             self.outputs = outputs;
             let Some(told) = self.told.pop_front() else { return };
@@ -362,17 +366,25 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
         }
     }
 
+    /// What follows each other leaves together: a call is a sixth of what an advert costs.
+    fn send(&mut self) {
+        for (_, frame) in &self.leaving {
+            trace!("{frame}");
+        }
+        self.socket.send_all(&self.leaving, &mut self.told);
+        self.leaving.clear();
+    }
+
     fn perform(&mut self, output: Output) {
         match output {
-            Output::Send { id, frame } => {
-                let result = self.socket.try_send(&frame);
-                self.told.push_back(Told::Done { id, result });
-            }
+            Output::Send { id, frame } => self.leaving.push((id, frame)),
             Output::Kernel { id, command } => {
+                self.send();
                 debug!("{command}");
                 self.kernel.submit(id, command);
             }
             Output::Notify(event) => {
+                self.send();
                 log(&event);
                 self.events.tell(self.clock.now(), &event);
                 if matches!(event.news, News::State { .. }) && self.stops_by.is_none() {

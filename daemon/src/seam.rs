@@ -4,6 +4,7 @@
 //! in [`crate::driver`]. Below it is the production machine ([`crate::sockets`],
 //! [`crate::clock`], [`crate::netlink`]) or that of a test.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use vipd_engine::{
@@ -26,6 +27,15 @@ pub trait Socket {
     /// [`EffectError::NoInterface`] if its interface is down or gone, else
     /// [`EffectError::Refused`].
     fn try_send(&mut self, frame: &Frame) -> Result<(), EffectError>;
+
+    /// Puts frames that follow each other on the wire, in their order, and tells of each what came
+    /// of it.
+    fn send_all(&mut self, frames: &[(CommandId, Frame)], told: &mut VecDeque<Told>) {
+        told.extend(frames.iter().map(|(id, frame)| {
+            let result = self.try_send(frame);
+            Told::Done { id: *id, result }
+        }));
+    }
 
     /// Datagrams so far that were none: their IP header cannot be read.
     fn unreadable(&self) -> u64;

@@ -5,21 +5,21 @@
 
 mod raw;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tracing::{debug, trace, warn};
+use tracing::{debug, warn};
 use vipd_engine::config::{MULTICAST_GROUP_V4, MULTICAST_GROUP_V6, Transport};
 use vipd_engine::{
-    AdvertFrame, Config, EffectError, Family, Frame, Ifindex, InterfaceName, Link, LinkState,
-    Received,
+    AdvertFrame, Announcement, CommandId, Config, EffectError, Family, Frame, Ifindex,
+    InterfaceName, Link, LinkState, Received,
 };
 use vipd_frames::Ethernet;
-use vipd_sys::PacketSocket;
+use vipd_sys::{BURST, PacketSocket, Path};
 
-use crate::seam::Socket;
+use crate::seam::{Socket, Told};
 use raw::{Raw, RawSocket};
 
 /// The sockets as they are opened at start-up, before the privileges for it are dropped.
@@ -107,23 +107,36 @@ impl Socket for Sockets {
     }
 
     fn try_send(&mut self, frame: &Frame) -> Result<(), EffectError> {
-        trace!("{frame}");
-        let sent = match frame {
-            Frame::Advert(advert) if is_too_late(&self.links, advert) => {
+        let sent = match (self.as_datagram(frame), frame) {
+            (Some((path, advert)), _) => self.send_datagrams(path, &[advert]).map(|_| ()),
+            (None, Frame::Advert(advert)) if is_too_late(&self.links, advert) => {
                 Err(nix::errno::Errno::ENETDOWN.into())
             }
-            Frame::Advert(advert) if !self.leaves_with_another_mac(advert) => {
-                self.send_datagram(advert)
-            }
-            Frame::Advert(AdvertFrame { interface, .. }) => self.send_frame(*interface, frame),
-            Frame::GratuitousArp(announced) | Frame::UnsolicitedNa(announced) => {
-                self.send_frame(announced.interface, frame)
+            (None, Frame::Advert(AdvertFrame { interface, .. }))
+            | (None, Frame::GratuitousArp(Announcement { interface, .. }))
+            | (None, Frame::UnsolicitedNa(Announcement { interface, .. })) => {
+                self.send_frame(*interface, frame)
             }
         };
-        sent.map_err(|error| {
-            debug!("{frame}: {error}");
-            effect_error(&error)
-        })
+        sent.map_err(|error| refused(frame, &error))
+    }
+
+    fn send_all(&mut self, frames: &[(CommandId, Frame)], told: &mut VecDeque<Told>) {
+        let mut rest = frames;
+        while let [(_, frame), ..] = rest {
+            let sent = match self.burst(rest) {
+                Some((path, burst)) => {
+                    let sent = self.send_datagrams(path, &burst);
+                    sent.map_err(|error| refused(frame, &error))
+                }
+                None => self.try_send(frame).map(|()| 1),
+            };
+            // One that is refused behind others is tried again as the first, and then it is told.
+            let (done, later) = rest.split_at(sent.unwrap_or(1).clamp(1, rest.len()));
+            let result = sent.map(|_| ());
+            told.extend(done.iter().map(|(id, _)| Told::Done { id: *id, result }));
+            rest = later;
+        }
     }
 
     fn unreadable(&self) -> u64 {
@@ -154,15 +167,39 @@ impl Sockets {
         advert.dst.is_multicast() && own.is_some_and(|own| own != advert.mac)
     }
 
-    fn send_datagram(&mut self, advert: &AdvertFrame) -> io::Result<()> {
+    /// An advert of which the kernel makes the packet, and how it leaves.
+    fn as_datagram<'a>(&self, frame: &'a Frame) -> Option<(Path, &'a AdvertFrame)> {
+        let Frame::Advert(advert) = frame else { return None };
+        let AdvertFrame { interface, src, dst, ttl, .. } = *advert;
+        let plain = !is_too_late(&self.links, advert) && !self.leaves_with_another_mac(advert);
+        plain.then_some((Path { interface: interface.0, src, dst, ttl }, advert))
+    }
+
+    /// The adverts at the front of these that leave by one path, several of them.
+    fn burst<'a>(&self, frames: &'a [(CommandId, Frame)]) -> Option<(Path, Vec<&'a AdvertFrame>)> {
+        let mut datagrams = frames.iter().map_while(|(_, frame)| self.as_datagram(frame));
+        let (path, first) = datagrams.next()?;
+        let alike = datagrams.take_while(|(other, _)| *other == path).map(|(_, advert)| advert);
+        let burst: Vec<_> = [first].into_iter().chain(alike).take(BURST).collect();
+        (burst.len() > 1).then_some((path, burst))
+    }
+
+    /// Says how many of them left.
+    fn send_datagrams(&mut self, path: Path, adverts: &[&AdvertFrame]) -> io::Result<usize> {
         self.frame.clear();
-        advert.emit(&mut self.frame);
-        let socket = match Family::of(advert.dst) {
+        let mut ends = Vec::with_capacity(adverts.len());
+        for advert in adverts {
+            advert.emit(&mut self.frame);
+            ends.push(self.frame.len());
+        }
+        let starts = [0].into_iter().chain(ends.iter().copied());
+        let messages: Vec<_> =
+            starts.zip(&ends).map(|(start, end)| &self.frame[start..*end]).collect();
+        let socket = match Family::of(path.dst) {
             Family::Ipv4 => Some(&self.ipv4),
             Family::Ipv6 => self.ipv6.as_ref(),
         };
-        let socket = socket.ok_or(io::ErrorKind::Unsupported)?;
-        socket.send(advert, &self.frame)
+        socket.ok_or(io::ErrorKind::Unsupported)?.send(path, &messages)
     }
 
     fn send_frame(&mut self, interface: Ifindex, frame: &Frame) -> io::Result<()> {
@@ -249,6 +286,11 @@ fn index_of(links: &BTreeMap<Ifindex, Link>, name: &InterfaceName) -> Option<Ifi
 fn is_too_late(links: &BTreeMap<Ifindex, Link>, frame: &AdvertFrame) -> bool {
     let is_up = links.get(&frame.interface).is_some_and(|link| link.state == LinkState::Up);
     frame.advert.priority == 0 && !is_up
+}
+
+fn refused(frame: &Frame, error: &io::Error) -> EffectError {
+    debug!("{frame}: {error}");
+    effect_error(error)
 }
 
 fn effect_error(error: &io::Error) -> EffectError {

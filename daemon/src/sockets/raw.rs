@@ -2,23 +2,23 @@
 //!
 //! The kernel makes the IP header of what is sent, from control messages: interface, source, TTL.
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::cmsg_space;
-use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
+use nix::libc::{in_pktinfo, in6_pktinfo};
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, SockaddrStorage, recvmsg, sendmsg,
-    setsockopt, sockopt,
+    ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
 };
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use vipd_engine::vrrp::advert::IP_PROTOCOL;
-use vipd_engine::{AdvertFrame, Family, Ifindex, Received};
+use vipd_engine::{Family, Ifindex, Received};
 use vipd_frames::{Payload, Vrrp, decode_ipv4};
+use vipd_sys::Path;
 
 /// More than the longest VRRP message with its IP header: 255 IPv6 addresses are 4,088 octets.
 const BUFFER: usize = 8192;
@@ -84,39 +84,6 @@ impl Raw {
             }
             IpAddr::V6(group) => self.socket.leave_multicast_v6(&group, interface.0),
         }
-    }
-
-    fn send(&self, advert: &AdvertFrame, message: &[u8]) -> io::Result<()> {
-        let (content, flags) = ([IoSlice::new(message)], MsgFlags::empty());
-        let (fd, ttl) = (self.socket.as_raw_fd(), i32::from(advert.ttl));
-        match (advert.src, advert.dst) {
-            (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                let info = in_pktinfo {
-                    ipi_ifindex: index(advert.interface)?,
-                    ipi_spec_dst: in_addr { s_addr: u32::from_ne_bytes(src.octets()) },
-                    ipi_addr: in_addr { s_addr: 0 },
-                };
-                let control =
-                    [ControlMessage::Ipv4PacketInfo(&info), ControlMessage::Ipv4Ttl(&ttl)];
-                let dst = SockaddrStorage::from(SocketAddr::from((dst, 0)));
-                sendmsg(fd, &content, &control, flags, Some(&dst))?;
-            }
-            (IpAddr::V6(src), IpAddr::V6(dst)) => {
-                let info = in6_pktinfo {
-                    ipi6_addr: in6_addr { s6_addr: src.octets() },
-                    ipi6_ifindex: advert.interface.0,
-                };
-                let control =
-                    [ControlMessage::Ipv6PacketInfo(&info), ControlMessage::Ipv6HopLimit(&ttl)];
-                let scope = if is_of_the_link(dst) { advert.interface.0 } else { 0 };
-                let dst = SocketAddrV6::new(dst, 0, 0, scope);
-                sendmsg(fd, &content, &control, flags, Some(&SockaddrIn6::from(dst)))?;
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {
-                return Err(io::ErrorKind::InvalidInput.into());
-            }
-        }
-        Ok(())
     }
 
     /// Reads one datagram into `buffer`. `WouldBlock`: nothing waits. `None`: it cannot be handed
@@ -217,8 +184,9 @@ impl RawSocket {
         self.unreadable
     }
 
-    pub fn send(&self, advert: &AdvertFrame, message: &[u8]) -> io::Result<()> {
-        self.raw.send(advert, message)
+    /// Sends as many of these as it can, and says how many.
+    pub fn send(&self, path: Path, messages: &[&[u8]]) -> io::Result<usize> {
+        vipd_sys::send_burst(&self.raw.socket, path, messages)
     }
 
     pub fn join(&self, interface: Ifindex, group: IpAddr) -> io::Result<()> {
@@ -228,13 +196,4 @@ impl RawSocket {
     pub fn leave(&self, interface: Ifindex, group: IpAddr) -> io::Result<()> {
         self.raw.leave(interface, group)
     }
-}
-
-/// Without an interface such an address means nothing.
-const fn is_of_the_link(dst: Ipv6Addr) -> bool {
-    dst.is_multicast() || dst.is_unicast_link_local()
-}
-
-fn index(interface: Ifindex) -> io::Result<i32> {
-    i32::try_from(interface.0).map_err(|_| nix::errno::Errno::ENODEV.into())
 }
