@@ -15,12 +15,18 @@ use vipd_benches::figures::{self, Figure};
 use vipd_benches::running::Daemon;
 use vipd_benches::takeover;
 
+/// Where `packaging/build` leaves it.
+const SHIPPED: &str = "target/x86_64-unknown-linux-gnu/release/vipd";
+
 const EXAMPLES: &str = "\
 Examples:
-  cargo build --release && sudo target/release/versus-keepalived
-      Everything, in about eight minutes. Nothing else should run on the machine.
+  cargo build --release && packaging/build && sudo target/release/versus-keepalived
+      Everything, in about eight minutes, of the static program, which is what is shipped. Nothing
+      else should run on the machine.
   sudo target/release/versus-keepalived --short
       The same in less than two, with intervals of 100 ms and less to go by.
+  sudo target/release/versus-keepalived --short --only spread --vipd target/release/vipd
+      A part of it, of the program with shared libraries.
 
 Exit status:
   0  vipd reaches everything that it must
@@ -42,9 +48,9 @@ struct Arguments {
     /// Only what is named: takeover, together, spread. May be repeated.
     #[arg(long = "only", value_name = "WHAT", value_parser = ["takeover", "together", "spread"])]
     only: Vec<String>,
-    /// The program vipd, instead of the one beside this program.
-    #[arg(long, value_name = "PATH")]
-    vipd: Option<PathBuf>,
+    /// The program vipd that is measured.
+    #[arg(long, value_name = "PATH", default_value = SHIPPED)]
+    vipd: PathBuf,
     /// The program keepalived, instead of the one that is installed.
     #[arg(long, value_name = "PATH", default_value = "/usr/sbin/keepalived")]
     keepalived: PathBuf,
@@ -52,11 +58,16 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match measure(&arguments) {
-        Ok(rows) => {
+    match daemons(&arguments).and_then(|daemons| Ok((measure(&arguments, &daemons)?, daemons))) {
+        Ok((rows, daemons)) => {
+            let [vipd, keepalived] = daemons.map(|daemon| daemon.program().display().to_string());
             if arguments.json {
-                println!("{:#}", figures::json(&rows));
+                let mut report = figures::json(&rows);
+                report["vipd"] = vipd.into();
+                report["keepalived"] = keepalived.into();
+                println!("{report:#}");
             } else {
+                println!("vipd is {vipd}\nkeepalived is {keepalived}\n");
                 print!("{}", figures::table(&rows));
             }
             ExitCode::from(u8::from(!figures::reached(&rows)))
@@ -68,8 +79,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(arguments: &Arguments) -> Result<Vec<Figure>, String> {
-    let daemons = daemons(arguments)?;
+fn measure(arguments: &Arguments, daemons: &[Daemon; 2]) -> Result<Vec<Figure>, String> {
     let wanted =
         |what: &str| arguments.only.is_empty() || arguments.only.iter().any(|one| one == what);
     // How often, between which adverts, and for how long a crowd is watched.
@@ -79,7 +89,7 @@ fn measure(arguments: &Arguments) -> Result<Vec<Figure>, String> {
     };
     let mut rows = Vec::new();
     if wanted("takeover") {
-        let found = each(&daemons, |daemon| {
+        let found = each(daemons, |daemon| {
             eprintln!("{daemon}: {} takeovers", 2 * runs);
             takeover::measure(daemon, runs, interval)
         })?;
@@ -87,7 +97,7 @@ fn measure(arguments: &Arguments) -> Result<Vec<Figure>, String> {
     }
     for (phases, name) in [(Phases::Together, "together"), (Phases::Spread, "spread")] {
         if wanted(name) {
-            let found = each(&daemons, |daemon| {
+            let found = each(daemons, |daemon| {
                 eprintln!("{daemon}: 255 virtual routers, adverts {name}");
                 crowd::measure(daemon, phases, watch)
             })?;
@@ -98,12 +108,11 @@ fn measure(arguments: &Arguments) -> Result<Vec<Figure>, String> {
 }
 
 fn daemons(arguments: &Arguments) -> Result<[Daemon; 2], String> {
-    let beside = || Some(std::env::current_exe().ok()?.parent()?.join("vipd"));
-    let vipd = arguments.vipd.clone().or_else(beside).filter(|path| path.is_file());
-    let vipd = vipd.ok_or(
-        "there is no vipd beside this program: build it with `cargo build --release`, or name it \
-         with --vipd PATH",
-    )?;
+    // Whole, for whoever reads what was measured.
+    let vipd = arguments.vipd.canonicalize().map_err(|error| {
+        let path = arguments.vipd.display();
+        format!("{path}: {error}: build it with `packaging/build`, or name a vipd with --vipd PATH")
+    })?;
     if !arguments.keepalived.is_file() {
         return Err("keepalived is not installed (Debian package keepalived)".to_string());
     }

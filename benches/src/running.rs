@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, SysconfVar, sysconf};
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
 use vipd_netns_tests::namespaces::Namespace;
 
 /// Longer than a daemon that was asked to stop may take.
@@ -21,6 +22,16 @@ pub enum Daemon {
     Vipd(PathBuf),
     /// keepalived, as it is installed.
     Keepalived(PathBuf),
+}
+
+impl Daemon {
+    /// Which program that is.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        match self {
+            Self::Vipd(program) | Self::Keepalived(program) => program,
+        }
+    }
 }
 
 impl fmt::Display for Daemon {
@@ -101,19 +112,12 @@ impl Running {
         let _ = self.child.wait();
     }
 
-    /// The time that its processes have spent on a processor so far, in the kernel's ticks.
+    /// The time that its processes have spent on a processor so far: the scheduler's count, not
+    /// that of ticks, which would be a fourth of what vipd takes in the time that it is watched.
     #[must_use]
     pub fn processor_time(&self) -> Duration {
-        // The name in parentheses may have spaces; utime and stime are fields 14 and 15 (proc(5)).
-        let ticks = |pid: &Pid| {
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            let (_, fields) = stat.rsplit_once(") ")?;
-            let field = |number: usize| fields.split(' ').nth(number - 3)?.parse::<u64>().ok();
-            Some(field(14)? + field(15)?)
-        };
-        let ticks: u64 = self.tree().iter().filter_map(ticks).sum();
-        let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
-        Duration::from_millis(ticks * 1000 / u64::try_from(per_second).unwrap_or(100))
+        let taken = |pid: &Pid| clock_gettime(clock_getcpuclockid(*pid).ok()?).ok();
+        self.tree().iter().filter_map(taken).map(Duration::from).sum()
     }
 
     /// `VmRSS` of its largest process, in octets. Much of what its processes have is the same.
