@@ -103,13 +103,15 @@ impl Known {
 
     /// Of a check that asks the same at other times.
     fn inherited(&self, old: &Check, new: &Check, now: Nanos) -> Self {
-        let latest = now + nanos(new.delay_loop);
+        let mut phase = in_turn(old, self.phase, now);
+        while phase > now + nanos(new.delay_loop) {
+            phase -= nanos(new.delay_loop);
+        }
         let doing = match self.doing {
-            Doing::Waiting(start) => Doing::Waiting(start.min(latest)),
+            Doing::Waiting(start) => Doing::Waiting(start.min(phase)),
             Doing::Running(_) => Doing::Waiting(now),
             Doing::Told => Doing::Told,
         };
-        let phase = in_turn(old, self.phase, now).min(latest);
         Self { doing, phase, tolerated: self.tolerated.min(new.retry), ..self.clone() }
     }
 

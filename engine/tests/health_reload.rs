@@ -70,6 +70,25 @@ fn other_times_and_limits_leave_known_what_is_known() {
 }
 
 #[test]
+fn checks_whose_loop_becomes_shorter_stay_spread_over_it() {
+    let every = |time: Duration| {
+        let check = move |number| Check { delay_loop: time, warmup: time, ..tcp(number) };
+        one((0..60).map(|number| server(number, &[check(number)])).collect())
+    };
+    let mut world = World::new(every(seconds(60)));
+    world.run(seconds(90));
+    world.starts();
+    world.configure(every(seconds(6)));
+    world.run(seconds(6));
+    let mut starts = world.starts();
+    assert_eq!(starts.len(), 60, "each once");
+    starts.dedup();
+    assert_eq!(starts.len(), 60, "no two at once");
+    let busiest = starts.windows(20).map(|some| some[19] - some[0]).min().unwrap();
+    assert!(busiest > seconds(1), "20 of 60 within {busiest:?}");
+}
+
+#[test]
 fn failures_that_were_tolerated_count_on_after_a_reload() {
     let mut world = World::new(only(Check { retry: 2, ..tcp(1) }));
     world.run(seconds(1));

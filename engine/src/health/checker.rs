@@ -125,20 +125,20 @@ impl Checker {
     }
 
     /// The same question with other times or limits: what is known stays known. What was due soon,
-    /// or under way, is made again at once.
+    /// or under way, is made again at once. Checks whose loop becomes shorter stay spread over it.
     pub(crate) fn heir(&self, now: Timestamp, check: Arc<Check>) -> Self {
-        let period = period(&check);
-        let mut heir = Self { check, subscribers: BTreeSet::new(), ..self.clone() };
-        heir.phase = self.in_turn(now).min(now + period);
-        match self.state {
-            State::Waits { start_at } => {
-                heir.state = State::Waits { start_at: start_at.min(now + period) };
-            }
-            State::Runs { .. } => heir.state = State::Waits { start_at: now },
-            State::IsTold => {}
-        }
-        heir.tolerated = heir.tolerated.min(heir.check.retry);
-        heir
+        let period = period(&check).as_nanos();
+        let ahead = (self.in_turn(now) - now).as_nanos();
+        let ahead = ahead.saturating_sub(1) % period + 1;
+        let phase = now + Duration::from_nanos(u64::try_from(ahead).unwrap_or(u64::MAX));
+        let state = match self.state {
+            State::Waits { start_at } => State::Waits { start_at: start_at.min(phase) },
+            State::Runs { .. } => State::Waits { start_at: now },
+            State::IsTold => State::IsTold,
+        };
+        let tolerated = self.tolerated.min(check.retry);
+        let subscribers = BTreeSet::new();
+        Self { check, subscribers, state, phase, tolerated, ..self.clone() }
     }
 
     /// Whether the other one asks the same of the same, however often and patiently.

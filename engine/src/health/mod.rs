@@ -124,7 +124,8 @@ impl Health {
         self.take_some(now, out);
     }
 
-    /// An attempt ended. One that nobody waits for any more is counted and ignored.
+    /// An attempt ended. One that nobody waits for any more is counted and ignored. One whose limit
+    /// is over counts as long as no tick came: it was on time, and we were late.
     pub fn on_outcome(
         &mut self,
         now: Timestamp,
