@@ -122,8 +122,8 @@ enum Reply {
 }
 
 impl Http {
-    pub(crate) fn new(plan: Arc<HttpPlan>, turn: u32) -> Self {
-        let page = if plan.all { 0 } else { turn as usize % plan.pages.len() };
+    pub(crate) fn new(plan: Arc<HttpPlan>, url: u32) -> Self {
+        let page = if plan.all { 0 } else { url as usize % plan.pages.len() };
         Self { plan, page, reply: Reply::Head(Head::new()) }
     }
 

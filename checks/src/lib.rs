@@ -98,7 +98,8 @@ pub use ping::ECHO_OCTETS;
 pub use plan::{Attempt, Family, Plan, Transport, Unusable};
 pub use smtp::{SMTP_LINE_MAX, SMTP_LINES_MAX};
 pub use verdict::{
-    DnsFault, EXCERPT_MAX, Excerpt, Failure, Fault, HttpFault, SmtpFault, Stage, UdpFault, Verdict,
+    DnsFault, EXCERPT_MAX, Excerpt, Failure, Fault, HttpFault, SmtpFault, Stage, TlsFailure,
+    UdpFault, Verdict,
 };
 
 /// Most octets that a dialogue holds of what a server sent: two lines of a head.

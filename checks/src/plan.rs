@@ -52,9 +52,9 @@ pub enum Family {
 /// What tells one attempt from another. There is no chance and no counter in here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attempt {
-    /// Counts attempts from 0. A check that visits one page per attempt takes the one at this
-    /// place, going round; who wants to stay at a page that failed does not count on.
-    pub turn: u32,
+    /// Which url of a check that visits one in each attempt, counted from 0. Behind the last one
+    /// comes the first again.
+    pub url: u32,
     /// Id of a DNS query (best one that nobody can guess), or of an echo request. Linux's own ping
     /// sockets write the port that they are bound to into each request: that is the id then.
     pub id: u16,
@@ -141,7 +141,7 @@ impl Plan {
     pub fn begin(&self, attempt: Attempt) -> Dialogue {
         Dialogue::new(match &self.0 {
             Prepared::Tcp => Part::Tcp(Tcp),
-            Prepared::Http(plan) => Part::Http(Http::new(Arc::clone(plan), attempt.turn)),
+            Prepared::Http(plan) => Part::Http(Http::new(Arc::clone(plan), attempt.url)),
             Prepared::Smtp(plan) => Part::Smtp(Smtp::new(Arc::clone(plan))),
             Prepared::Dns(plan) => Part::Dns(Dns::new(Arc::clone(plan), attempt.id)),
             Prepared::Udp(check) => Part::Udp(Udp::new(Arc::clone(check))),

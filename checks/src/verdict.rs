@@ -40,10 +40,23 @@ pub enum Failure {
     Unreachable,
     /// The connection was reset.
     Reset,
-    /// TLS was not agreed on.
+    /// There is no TLS session.
+    Tls(TlsFailure),
+}
+
+/// Why there is no TLS session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsFailure {
+    /// The server sent this alert (RFC 8446 section 6).
+    Alert(u8),
+    /// No version or cipher in common, or what the server says is no TLS.
     Handshake,
-    /// The server's certificate is not accepted.
-    Certificate,
+    /// Its certificate does not descend from the configured authority.
+    Untrusted,
+    /// Its certificate is not valid at this time.
+    OutOfDate,
+    /// Its certificate is for another name.
+    WrongName,
 }
 
 /// What is waited for.
@@ -235,8 +248,19 @@ impl fmt::Display for Failure {
             Self::Refused => "connection refused",
             Self::Unreachable => "host unreachable",
             Self::Reset => "connection reset",
-            Self::Handshake => "TLS handshake failed",
-            Self::Certificate => "certificate not accepted",
+            Self::Tls(failure) => return failure.fmt(f),
+        })
+    }
+}
+
+impl fmt::Display for TlsFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Alert(alert) => return write!(f, "TLS alert {alert}"),
+            Self::Handshake => "TLS not agreed on",
+            Self::Untrusted => "certificate of no authority that is trusted",
+            Self::OutOfDate => "certificate out of date",
+            Self::WrongName => "certificate for another name",
         })
     }
 }

@@ -7,7 +7,7 @@ use vipd_checks::{
     Attempt, ECHO_OCTETS, Event, Failure, Family, Fault, Plan, Stage, Step, Transport, UdpFault,
     Unusable, Verdict,
 };
-use vipd_engine::config::health::{CheckKind, UdpCheck};
+use vipd_engine::config::health::{CheckKind, DnsRecord, UdpCheck};
 
 /// The verdict if so many octets come back.
 fn on_reply(check: &UdpCheck, reply: &[u8]) -> Verdict {
@@ -69,6 +69,15 @@ fn a_second_opening_sends_nothing_again() {
     let mut dialogue = udp(strict()).begin(ATTEMPT);
     let (step, out) = say(&mut dialogue, &[Event::Opened, Event::Opened]);
     assert_eq!((step, out.as_slice()), (Step::Continue, &b"ask"[..]));
+}
+
+#[test]
+fn of_a_datagram_nothing_is_held() {
+    for plan in [udp(strict()), ping("192.0.2.1"), talk::dns(DnsRecord::A, "x")] {
+        let mut dialogue = plan.begin(ATTEMPT);
+        say(&mut dialogue, &[Event::Opened, Event::Octets(b"noise")]);
+        assert_eq!(dialogue.held(), 0);
+    }
 }
 
 #[test]

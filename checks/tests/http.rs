@@ -5,7 +5,7 @@ mod talk;
 use talk::{ATTEMPT, check_at, fault, http, page, pattern, say, url, verdict, verdict_open, words};
 use vipd_checks::{
     Attempt, Event, Failure, Fault, HTTP_HEAD_MAX, HTTP_LINE_MAX, HttpFault, Plan, Stage, Step,
-    Unusable, Verdict,
+    TlsFailure, Unusable, Verdict,
 };
 use vipd_engine::config::health::{CheckKind, HttpCheck, HttpProtocol, Pattern, Tls, Url};
 
@@ -35,9 +35,9 @@ fn with_pattern(pattern: Pattern) -> Url {
     Url { pattern: Some(pattern), ..url("/") }
 }
 
-fn request(check: HttpCheck, address: &str, port: u16, turn: u32) -> String {
+fn request(check: HttpCheck, address: &str, port: u16, url: u32) -> String {
     let check = check_at(CheckKind::Http(Box::new(check)), address, port);
-    let mut dialogue = Plan::new(&check).expect("a plan").begin(Attempt { turn, ..ATTEMPT });
+    let mut dialogue = Plan::new(&check).expect("a plan").begin(Attempt { url, ..ATTEMPT });
     let (step, out) = say(&mut dialogue, &[Event::Opened]);
     assert_eq!(step, Step::Continue);
     String::from_utf8(out).expect("text")
@@ -239,9 +239,9 @@ fn a_pattern_that_must_not_match_ends_it_where_it_matches() {
 #[test]
 fn one_page_is_asked_for_per_attempt_going_round() {
     let check = http(vec![url("/a"), url("/b"), url("/c")]);
-    for (turn, path) in [(0, "/a"), (1, "/b"), (2, "/c"), (3, "/a"), (u32::MAX, "/a")] {
-        let request = request(check.clone(), "192.0.2.7", 80, turn);
-        assert!(request.starts_with(&format!("GET {path} ")), "{turn}: {request}");
+    for (place, path) in [(0, "/a"), (1, "/b"), (2, "/c"), (3, "/a"), (u32::MAX, "/a")] {
+        let request = request(check.clone(), "192.0.2.7", 80, place);
+        assert!(request.starts_with(&format!("GET {path} ")), "{place}: {request}");
     }
 }
 
@@ -250,7 +250,7 @@ fn with_fast_recovery_all_pages_are_asked_for_in_one_attempt_on_a_connection_eac
     let check = HttpCheck { fast_recovery: true, ..http(vec![url("/a"), with_digest(DIGEST)]) };
     let plan =
         Plan::new(&check_at(CheckKind::Http(Box::new(check)), "192.0.2.7", 80)).expect("a plan");
-    let mut dialogue = plan.begin(Attempt { turn: 1, ..ATTEMPT });
+    let mut dialogue = plan.begin(Attempt { url: 1, ..ATTEMPT });
     assert_eq!(dialogue.page(), Some("/a"));
     let (step, out) = say(&mut dialogue, &[Event::Opened, Event::Octets(PLAIN)]);
     assert_eq!((step, out.starts_with(b"GET /a ")), (Step::Reopen, true));
@@ -363,12 +363,16 @@ fn a_broken_connection_is_bad_at_every_stage() {
 }
 
 #[test]
-fn a_failed_handshake_is_a_fault_of_its_own() {
+fn each_failure_of_tls_is_a_fault_of_its_own() {
     for (failure, told) in [
-        (Failure::Handshake, "TLS handshake failed"),
-        (Failure::Certificate, "certificate not accepted"),
+        (TlsFailure::Alert(40), "TLS alert 40"),
+        (TlsFailure::Handshake, "TLS not agreed on"),
+        (TlsFailure::Untrusted, "certificate of no authority that is trusted"),
+        (TlsFailure::OutOfDate, "certificate out of date"),
+        (TlsFailure::WrongName, "certificate for another name"),
     ] {
-        let (step, _) = say(&mut page(url("/")).begin(ATTEMPT), &[Event::Failed(failure)]);
+        let failed = Event::Failed(Failure::Tls(failure));
+        let (step, _) = say(&mut page(url("/")).begin(ATTEMPT), &[failed]);
         let Step::Over(verdict) = step else { panic!("{step:?}") };
         assert_eq!(words(verdict), told);
     }

@@ -310,8 +310,8 @@ fn a_datagram_is_answered_or_refused_or_silence_is_good() {
 fn one_page_per_attempt_is_asked_for_in_turn() {
     let check = http(vec![health(), url("/missing")]);
     let plan = plan(CheckKind::Http(Box::new(check)));
-    let paths = [0, 1, 2].map(|turn| {
-        let dialogue = plan.begin(Attempt { turn, ..ATTEMPT });
+    let paths = [0, 1, 2].map(|url| {
+        let dialogue = plan.begin(Attempt { url, ..ATTEMPT });
         dialogue.page().map(str::to_owned)
     });
     let wanted = ["/health", "/missing", "/health"].map(|path| Some(path.to_owned()));

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use vipd_checks::{Attempt, Dialogue, Event, Failure, HELD_MAX, Plan, Step, Transport, Verdict};
+use vipd_checks::{
+    Attempt, Dialogue, Event, Failure, HELD_MAX, Plan, Step, TlsFailure, Transport, Verdict,
+};
 use vipd_engine::config::health::{
     Bind, Check, CheckKind, DnsRecord, HttpCheck, HttpProtocol, Pattern, UdpCheck, Url,
 };
@@ -70,7 +72,8 @@ fn kinds() -> Vec<CheckKind> {
         urls,
     };
     let searched = Url { pattern: Some(pattern.clone()), ..url.clone() };
-    let must_not = Pattern { must_not_match: true, expression: r"\berror\b".to_owned(), ..pattern };
+    let must_not =
+        Pattern { must_not_match: true, expression: r"(?-u)\berror\b".to_owned(), ..pattern };
     let digested = Url { digest: Some([0x26; 16]), pattern: Some(must_not), ..url.clone() };
     let udp = UdpCheck {
         payload: b"ask".to_vec(),
@@ -125,7 +128,7 @@ fn any_events(plan: &Plan, octets: &mut Octets<'_>) {
             0 => Event::Opened,
             1 => Event::Closed,
             2 => Event::Failed(Failure::Refused),
-            3 => Event::Failed(Failure::Handshake),
+            3 => Event::Failed(Failure::Tls(TlsFailure::Handshake)),
             length => Event::Octets(octets.take(usize::from(length - 4))),
         };
         let sent = out.len();

@@ -34,12 +34,13 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// Octets, not characters: a body may be anything. Classes are those of ASCII.
+    /// A body may be anything, so a match need not be text. What `(?-u)` switches off is on, as in
+    /// the crate itself.
     pub(super) fn new(pattern: &health::Pattern) -> Result<Self, Unusable> {
-        let mut parser = ParserBuilder::new().unicode(false).utf8(false).build();
+        let mut parser = ParserBuilder::new().utf8(false).build();
         let syntax = parser.parse(&pattern.expression).map_err(|error| syntax_error(&error))?;
         if syntax.properties().look_set().contains_word_unicode() {
-            let why = "a word boundary of Unicode, where the body is octets".to_string();
+            let why = r"a word boundary of Unicode; `(?-u:\b)` is one of ASCII".to_string();
             return Err(Unusable::PatternSyntax { at: 0, why });
         }
         let limits = Config::new()
@@ -284,8 +285,8 @@ mod tests {
         assert!(!finds(&pattern("a$", 0, None), &[b"a", b"b"]));
         assert!(finds(&pattern("b$", 0, None), &[b"a", b"b"]));
         assert!(finds(&pattern(r"(?mR)^b$", 0, None), &[b"a\r", b"\nb\r", b"\nc"]));
-        assert!(!finds(&pattern(r"a\b", 0, None), &[b"a", b"b"]));
-        assert!(finds(&pattern(r"a\b", 0, None), &[b"a", b" "]));
+        assert!(!finds(&pattern(r"(?-u)a\b", 0, None), &[b"a", b"b"]));
+        assert!(finds(&pattern(r"(?-u)a\b", 0, None), &[b"a", b" "]));
     }
 
     #[test]
@@ -313,7 +314,8 @@ mod tests {
     #[test]
     fn octets_that_are_no_text_are_matched_as_octets() {
         assert!(finds(&pattern(r"(?s-u:\xff.)", 0, None), &[b"\xff", b"\0"]));
-        assert!(finds(&pattern("(?i)GRÜN", 0, None), &["grÜn".as_bytes()]));
+        assert!(finds(&pattern("(?i)GRÜN", 0, None), &["grü".as_bytes(), b"n"]));
+        assert!(!finds(&pattern("(?i-u)GRÜN", 0, None), &["grün".as_bytes()]));
     }
 
     #[test]
@@ -321,7 +323,7 @@ mod tests {
         let error = Pattern::new(&pattern("ab(c", 0, None)).expect_err("refused");
         let Unusable::PatternSyntax { at, why } = error else { panic!("{error:?}") };
         assert_eq!((at, why.as_str()), (2, "unclosed group"));
-        let error = Pattern::new(&pattern(r"(?u)\bx", 0, None)).expect_err("refused");
+        let error = Pattern::new(&pattern(r"\bx", 0, None)).expect_err("refused");
         assert!(matches!(error, Unusable::PatternSyntax { .. }), "{error:?}");
     }
 

@@ -11,7 +11,7 @@ use vipd_engine::config::health::{
 };
 
 /// The attempt of every test that does not make its own.
-pub const ATTEMPT: Attempt = Attempt { turn: 0, id: 0x1234, sequence: 7 };
+pub const ATTEMPT: Attempt = Attempt { url: 0, id: 0x1234, sequence: 7 };
 
 pub fn check_at(kind: CheckKind, address: &str, port: u16) -> Check {
     Check {
