@@ -8,7 +8,7 @@ use crate::http::Http;
 use crate::ping::Ping;
 use crate::smtp::Smtp;
 use crate::udp::Udp;
-use crate::verdict::{Failure, Fault, Stage, Verdict};
+use crate::verdict::{ConnectionFailure, Fault, Stage, Verdict};
 
 /// What a driver saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum Event<'a> {
     /// The other end sends no more.
     Closed,
     /// The network, the other end, or TLS said no.
-    Failed(Failure),
+    Failed(ConnectionFailure),
 }
 
 /// What a driver does next, after it sent what was appended to the buffer.
@@ -51,7 +51,7 @@ pub(crate) trait Talk: fmt::Debug {
         Step::bad(Fault::Closed(self.stage()))
     }
 
-    fn failed(&mut self, failure: Failure) -> Step {
+    fn failed(&mut self, failure: ConnectionFailure) -> Step {
         Step::bad(Fault::Connection(failure))
     }
 

@@ -14,7 +14,9 @@
 //! 3. Each [`Event`] goes to [`Dialogue::on`]. What that appended to the buffer is sent, then its
 //!    [`Step`] is followed. With TLS, [`Event::Opened`] comes when the handshake is done, octets
 //!    are the plaintext, and a failed handshake is [`Event::Failed`].
-//! 4. When the engine ends the attempt, [`Dialogue::on_deadline`] says what that silence means.
+//! 4. [`Step::Over`] ends it: [`Verdict::outcome`] is what the engine is told, the words of the
+//!    [`Fault`] say more to people. When the engine ends the attempt first,
+//!    [`Dialogue::on_deadline`] says what was waited for.
 //!
 //! Of a stream, octets may come in any pieces, the outcome is the same. Of datagrams, each call has
 //! one whole datagram, and what is appended in one call is sent as one. What is not an answer to
@@ -23,6 +25,7 @@
 //!
 //! ```
 //! use vipd_checks::{Attempt, Event, Plan, Step, Verdict};
+//! use vipd_engine::health::{Failure, Outcome};
 //! # use vipd_engine::config::health::{Bind, Check, CheckKind};
 //! # use std::time::Duration;
 //! # let check = Check {
@@ -47,6 +50,7 @@
 //! let step = dialogue.on(Event::Octets(b"550 go away\r\n"), &mut out);
 //! let Step::Over(Verdict::Bad(fault)) = step else { panic!("{step:?}") };
 //! assert_eq!(fault.to_string(), "status 550 in the reply to HELO, 250 wanted: \"550 go away\"");
+//! assert_eq!(Verdict::Bad(fault).outcome(), Outcome::Bad(Failure::SmtpReply(550)));
 //! ```
 //!
 //! # What a server can do to it
@@ -85,6 +89,7 @@ mod dialogue;
 mod dns;
 mod http;
 mod line;
+mod outcome;
 mod ping;
 mod plan;
 mod smtp;
@@ -98,7 +103,7 @@ pub use ping::ECHO_OCTETS;
 pub use plan::{Attempt, Family, Plan, Transport, Unusable};
 pub use smtp::{SMTP_LINE_MAX, SMTP_LINES_MAX};
 pub use verdict::{
-    DnsFault, EXCERPT_MAX, Excerpt, Failure, Fault, HttpFault, SmtpFault, Stage, TlsFailure,
+    ConnectionFailure, DnsFault, EXCERPT_MAX, Excerpt, Fault, HttpFault, SmtpFault, Stage,
     UdpFault, Verdict,
 };
 

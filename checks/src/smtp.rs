@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::dialogue::{Step, Talk};
 use crate::line::Line;
 use crate::plan::{Unusable, fits_in_a_line};
-use crate::verdict::{Excerpt, Failure, Fault, SmtpFault, Stage, Verdict};
+use crate::verdict::{ConnectionFailure, Excerpt, Fault, SmtpFault, Stage, Verdict};
 
 /// Most octets of a line of a reply: twice what RFC 5321 section 4.5.3.1.5 allows.
 pub const SMTP_LINE_MAX: usize = 1024;
@@ -133,7 +133,7 @@ impl Talk for Smtp {
     }
 
     /// A server may be gone before it reads the QUIT to its end.
-    fn failed(&mut self, failure: Failure) -> Step {
+    fn failed(&mut self, failure: ConnectionFailure) -> Step {
         match self.stage {
             Waiting::Greeting | Waiting::Helo => Step::bad(Fault::Connection(failure)),
             Waiting::Quit => Step::Over(Verdict::Good),

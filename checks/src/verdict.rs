@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use vipd_engine::health::TlsFailure;
+
 /// What an attempt ends with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -16,7 +18,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// There was no connection, or it broke.
-    Connection(Failure),
+    Connection(ConnectionFailure),
     /// The server closed before this came.
     Closed(Stage),
     /// The time was up before this came.
@@ -33,7 +35,7 @@ pub enum Fault {
 
 /// What a driver hears instead of octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum ConnectionFailure {
     /// Nobody listens there (RST, or ICMP port unreachable).
     Refused,
     /// No way there, as a router or the kernel says.
@@ -42,21 +44,6 @@ pub enum Failure {
     Reset,
     /// There is no TLS session.
     Tls(TlsFailure),
-}
-
-/// Why there is no TLS session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TlsFailure {
-    /// The server sent this alert (RFC 8446 section 6).
-    Alert(u8),
-    /// No version or cipher in common, or what the server says is no TLS.
-    Handshake,
-    /// Its certificate does not descend from the configured authority.
-    Untrusted,
-    /// Its certificate is not valid at this time.
-    OutOfDate,
-    /// Its certificate is for another name.
-    WrongName,
 }
 
 /// What is waited for.
@@ -242,25 +229,13 @@ impl fmt::Display for Fault {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for ConnectionFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Refused => "connection refused",
             Self::Unreachable => "host unreachable",
             Self::Reset => "connection reset",
             Self::Tls(failure) => return failure.fmt(f),
-        })
-    }
-}
-
-impl fmt::Display for TlsFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Alert(alert) => return write!(f, "TLS alert {alert}"),
-            Self::Handshake => "TLS not agreed on",
-            Self::Untrusted => "certificate of no authority that is trusted",
-            Self::OutOfDate => "certificate out of date",
-            Self::WrongName => "certificate for another name",
         })
     }
 }

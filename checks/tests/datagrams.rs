@@ -4,8 +4,8 @@ mod talk;
 
 use talk::{ATTEMPT, fault, ping, plan, say, udp, verdict_open, words};
 use vipd_checks::{
-    Attempt, ECHO_OCTETS, Event, Failure, Family, Fault, Plan, Stage, Step, Transport, UdpFault,
-    Unusable, Verdict,
+    Attempt, ConnectionFailure, ECHO_OCTETS, Event, Family, Fault, Plan, Stage, Step, Transport,
+    UdpFault, Unusable, Verdict,
 };
 use vipd_engine::config::health::{CheckKind, DnsRecord, UdpCheck};
 
@@ -36,9 +36,9 @@ fn a_connection_that_opens_is_all_of_a_tcp_check() {
     let (step, out) = say(&mut plan(CheckKind::Tcp).begin(ATTEMPT), &[Event::Opened]);
     assert_eq!((step, out.len()), (Step::Over(Verdict::Good), 0));
     for (failure, told) in [
-        (Failure::Refused, "connection refused"),
-        (Failure::Unreachable, "host unreachable"),
-        (Failure::Reset, "connection reset"),
+        (ConnectionFailure::Refused, "connection refused"),
+        (ConnectionFailure::Unreachable, "host unreachable"),
+        (ConnectionFailure::Reset, "connection reset"),
     ] {
         let step = say(&mut plan(CheckKind::Tcp).begin(ATTEMPT), &[Event::Failed(failure)]).0;
         let Step::Over(verdict) = step else { panic!("{step:?}") };
@@ -58,7 +58,7 @@ fn a_connection_that_does_not_open_in_time_is_bad_for_every_kind() {
 fn the_verdict_stays_whatever_comes_behind_it() {
     let mut dialogue = plan(CheckKind::Tcp).begin(ATTEMPT);
     say(&mut dialogue, &[Event::Opened]);
-    for event in [Event::Failed(Failure::Reset), Event::Closed, Event::Octets(b"x")] {
+    for event in [Event::Failed(ConnectionFailure::Reset), Event::Closed, Event::Octets(b"x")] {
         assert_eq!(say(&mut dialogue, &[event]), (Step::Over(Verdict::Good), Vec::new()));
     }
     assert_eq!(dialogue.on_deadline(), Verdict::Good);
@@ -91,8 +91,8 @@ fn silence_is_good_only_where_no_answer_is_needed() {
 #[test]
 fn a_refused_datagram_is_bad_even_where_no_answer_is_needed() {
     let mut dialogue = udp(UdpCheck::default()).begin(ATTEMPT);
-    let (step, _) = say(&mut dialogue, &[Event::Opened, Event::Failed(Failure::Refused)]);
-    assert_eq!(step, Step::Over(Verdict::Bad(Fault::Connection(Failure::Refused))));
+    let (step, _) = say(&mut dialogue, &[Event::Opened, Event::Failed(ConnectionFailure::Refused)]);
+    assert_eq!(step, Step::Over(Verdict::Bad(Fault::Connection(ConnectionFailure::Refused))));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use talk::{ATTEMPT, check_at, http, pattern, url, words};
-use vipd_checks::{Attempt, Event, Failure, Plan, Step, Transport, Verdict};
+use vipd_checks::{Attempt, ConnectionFailure, Event, Plan, Step, Transport, Verdict};
 use vipd_engine::config::health::{CheckKind, DnsRecord, HttpCheck, UdpCheck, Url};
 
 /// Long enough for a busy machine where an answer comes.
@@ -29,11 +29,11 @@ fn attempt(plan: &Plan, at: SocketAddr, deadline: Duration) -> Verdict {
     }
 }
 
-fn failure(error: &io::Error) -> Failure {
+fn failure(error: &io::Error) -> ConnectionFailure {
     match error.kind() {
-        ErrorKind::ConnectionRefused => Failure::Refused,
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Failure::Reset,
-        _ => Failure::Unreachable,
+        ErrorKind::ConnectionRefused => ConnectionFailure::Refused,
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => ConnectionFailure::Reset,
+        _ => ConnectionFailure::Unreachable,
     }
 }
 

@@ -4,8 +4,8 @@ mod talk;
 
 use talk::{ATTEMPT, check_at, fault, say, smtp, verdict, verdict_open, words};
 use vipd_checks::{
-    Event, Failure, Fault, Plan, SMTP_LINE_MAX, SMTP_LINES_MAX, SmtpFault, Stage, Step, Unusable,
-    Verdict,
+    ConnectionFailure, Event, Fault, Plan, SMTP_LINE_MAX, SMTP_LINES_MAX, SmtpFault, Stage, Step,
+    Unusable, Verdict,
 };
 use vipd_engine::config::health::CheckKind;
 
@@ -35,7 +35,7 @@ fn a_reply_may_have_several_lines() {
 
 #[test]
 fn a_server_may_close_or_break_off_once_it_was_told_to_quit() {
-    for end in [Event::Closed, Event::Failed(Failure::Reset)] {
+    for end in [Event::Closed, Event::Failed(ConnectionFailure::Reset)] {
         let mut dialogue = smtp().begin(ATTEMPT);
         let said = Event::Octets(b"220 a\r\n250 b\r\n");
         assert_eq!(say(&mut dialogue, &[Event::Opened, said, end]).0, Step::Over(Verdict::Good));

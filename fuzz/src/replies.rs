@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use vipd_checks::{
-    Attempt, Dialogue, Event, Failure, HELD_MAX, Plan, Step, TlsFailure, Transport, Verdict,
+    Attempt, ConnectionFailure, Dialogue, Event, HELD_MAX, Plan, Step, Transport, Verdict,
 };
 use vipd_engine::config::health::{
     Bind, Check, CheckKind, DnsRecord, HttpCheck, HttpProtocol, Pattern, UdpCheck, Url,
 };
+use vipd_engine::health::TlsFailure;
 
 use crate::Octets;
 
@@ -127,8 +128,8 @@ fn any_events(plan: &Plan, octets: &mut Octets<'_>) {
         let event = match octets.next() {
             0 => Event::Opened,
             1 => Event::Closed,
-            2 => Event::Failed(Failure::Refused),
-            3 => Event::Failed(Failure::Tls(TlsFailure::Handshake)),
+            2 => Event::Failed(ConnectionFailure::Refused),
+            3 => Event::Failed(ConnectionFailure::Tls(TlsFailure::Handshake)),
             length => Event::Octets(octets.take(usize::from(length - 4))),
         };
         let sent = out.len();
