@@ -1,7 +1,13 @@
-//! What a configuration says about mail and virtual servers: read and checked, not acted on yet.
+//! What a configuration says about mail, and what virtual servers want to be run and told: read
+//! and checked, not acted on yet. The virtual servers themselves are the engine's.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
+
+use vipd_engine::config::director::VirtualServerName;
+
+use crate::notify::{Fifo, NotifyScript};
 
 /// `global_defs` settings of mail alerts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,121 +28,66 @@ pub struct Mail {
     pub helo_name: Option<String>,
 }
 
-/// `virtual_server ADDRESS PORT`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VirtualServer {
-    /// Its address.
-    pub address: IpAddr,
-    /// Its port; 0 means every port and needs persistence.
-    pub port: u16,
-    /// Transport protocol.
-    pub protocol: Protocol,
-    /// Scheduler (`lb_algo`).
-    pub scheduler: Scheduler,
-    /// How packets reach the real server (`lb_kind`).
-    pub forwarding: Forwarding,
-    /// A client stays with its real server this long (`persistence_timeout`).
-    pub persistence: Option<Duration>,
-    /// From one check to the next (`delay_loop`).
-    pub delay_loop: Duration,
-    /// The servers behind it.
-    pub real_servers: Vec<RealServer>,
+/// What a driver runs and tells for virtual servers. The engine decides when.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Director {
+    /// Scripts that check real servers (`MISC_CHECK`), by the name that the engine has for them.
+    pub checks: BTreeMap<String, NotifyScript>,
+    /// What is run and told of each virtual server that says anything of it.
+    pub notify: BTreeMap<VirtualServerName, ServerNotify>,
+    /// A named pipe that is told of virtual servers and real servers (`lvs_notify_fifo`).
+    pub fifo: Option<Fifo>,
+    /// Real servers are told of at the start, too (`rs_init_notifies`).
+    pub tells_start: bool,
+    /// Mail of real servers, unless they say otherwise; on (`smtp_alert`, `smtp_alert_checker`).
+    pub mails_real_servers: bool,
+    /// Mail of virtual servers, unless they say otherwise; off (the same).
+    pub mails_virtual_servers: bool,
+    /// Mail of real servers that are added or removed only (`no_checker_emails`).
+    pub mails_changes_only: bool,
 }
 
-/// `real_server ADDRESS PORT`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RealServer {
-    /// Its address.
-    pub address: IpAddr,
-    /// Its port.
-    pub port: u16,
-    /// Share of the connections, relative to the others'.
-    pub weight: u16,
-    /// Its `TCP_CHECK` blocks.
-    pub tcp_checks: Vec<TcpCheck>,
-}
-
-/// `TCP_CHECK`: good when a connection comes about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TcpCheck {
-    /// Time limit of the connection (5 s).
-    pub connect_timeout: Duration,
-}
-
-/// Transport protocol of a virtual server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-    /// SCTP.
-    Sctp,
-}
-
-impl Protocol {
-    /// All of them by name.
-    pub const NAMES: [(&'static str, Self); 3] =
-        [("TCP", Self::Tcp), ("UDP", Self::Udp), ("SCTP", Self::Sctp)];
-
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "TCP",
-            Self::Udp => "UDP",
-            Self::Sctp => "SCTP",
-        }
+impl Director {
+    /// Every script in it.
+    pub fn scripts(&self) -> impl Iterator<Item = &NotifyScript> {
+        let notified = self.notify.values().flat_map(ServerNotify::scripts);
+        let fifo = self.fifo.as_ref().and_then(Fifo::script);
+        self.checks.values().chain(notified).chain(fifo)
     }
 }
 
-/// How packets reach the real server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forwarding {
-    /// Addresses are translated.
-    Nat,
-    /// The frame is sent on unchanged.
-    DirectRouting,
-    /// In an IP tunnel.
-    Tunnel,
+/// What one virtual server wants to be run and told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerNotify {
+    /// When it gains its quorum (`quorum_up`).
+    pub up: Option<NotifyScript>,
+    /// When it loses it (`quorum_down`).
+    pub down: Option<NotifyScript>,
+    /// Whether mail is sent (`smtp_alert`).
+    pub mail: Option<bool>,
+    /// Its real servers that say anything, by address and port.
+    pub real_servers: BTreeMap<(IpAddr, u16), RealServerNotify>,
 }
 
-impl Forwarding {
-    /// All of them by name.
-    pub const NAMES: [(&'static str, Self); 3] =
-        [("NAT", Self::Nat), ("DR", Self::DirectRouting), ("TUN", Self::Tunnel)];
+impl ServerNotify {
+    /// Every script in it.
+    pub fn scripts(&self) -> impl Iterator<Item = &NotifyScript> {
+        let real = self.real_servers.values().flat_map(|real| [&real.up, &real.down]);
+        [&self.up, &self.down].into_iter().chain(real).flatten()
+    }
 
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Nat => "NAT",
-            Self::DirectRouting => "DR",
-            Self::Tunnel => "TUN",
-        }
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 
-/// Scheduler of the kernel, by its name there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scheduler(&'static str);
-
-impl Scheduler {
-    /// All the names that keepalived knows.
-    pub const NAMES: [&'static str; 14] = [
-        "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq",
-        "twos",
-    ];
-
-    /// The scheduler of this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::NAMES.into_iter().find(|known| *known == name).map(Self)
-    }
-
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        self.0
-    }
+/// What one real server wants to be run and told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RealServerNotify {
+    /// When its checks are good (`notify_up`).
+    pub up: Option<NotifyScript>,
+    /// When one of them is not (`notify_down`).
+    pub down: Option<NotifyScript>,
+    /// Whether mail is sent (`smtp_alert`).
+    pub mail: Option<bool>,
 }

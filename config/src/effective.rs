@@ -10,6 +10,8 @@ use crate::diagnostics::{Sources, Span};
 use crate::keywords::{Keyword, Place, Show};
 use crate::meaning::{Draft, GroupDraft, Origins, Placed, Settled, show_fib, show_static};
 
+mod servers;
+
 /// Every value of a configuration and where it comes from; serialises to one JSON object.
 ///
 /// A value is `{"value": .., "origin": ..}`; the origin is `FILE:LINE:COLUMN`, `default`,
@@ -35,6 +37,8 @@ impl Effective {
             "track_file": page.files(),
             "vrrp_track_process": page.processes(),
             "virtual_server": page.virtual_servers(),
+            "virtual_server_group": page.server_groups(),
+            "SSL": page.ssl(),
             "static_ipaddress": page.stands("static_ipaddress", &show_static(&settled.statics)),
             "static_routes":
                 page.stands("static_routes", &show_fib(&settled.statics.fib, false)),
@@ -60,6 +64,7 @@ impl Page<'_> {
         let globals = &self.draft.globals;
         let show = |show: Show| match show {
             Show::Globals(value) => Some(value(globals)),
+            Show::Ipvs(value) => Some(value(&self.draft.director.globals)),
             _ => None,
         };
         let strict = globals.shared.strict == Some(true);
@@ -127,45 +132,6 @@ impl Page<'_> {
             self.block(process.value.name.as_str(), &process.origins, values)
         };
         self.draft.processes.iter().map(one).collect()
-    }
-
-    fn virtual_servers(&self) -> Value {
-        let one = |placed: &Placed<crate::meaning::ServerDraft>| {
-            let server = &placed.value.config;
-            let show = |show: Show| match show {
-                Show::VirtualServer(value) => Some(value(server)),
-                _ => None,
-            };
-            let mut values = self.values(&[Place::VirtualServer], &placed.origins, false, show);
-            let real = server.real_servers.iter().zip(&placed.value.real_servers);
-            let real = real.map(|(real, place)| self.real_server(real, place)).collect();
-            values.insert("real_server".to_owned(), real);
-            let name = format!("{} {}", server.address, server.port);
-            self.block(&name, &placed.origins, values)
-        };
-        self.draft.virtual_servers.iter().map(one).collect()
-    }
-
-    fn real_server(
-        &self,
-        real: &crate::director::RealServer,
-        placed: &Placed<crate::meaning::RealDraft>,
-    ) -> Value {
-        let show = |show: Show| match show {
-            Show::RealServer(value) => Some(value(real)),
-            _ => None,
-        };
-        let mut values = self.values(&[Place::RealServer], &placed.origins, false, show);
-        let checks = real.tcp_checks.iter().zip(&placed.value.checks);
-        let checks = checks.map(|(check, origins)| {
-            let show = |show: Show| match show {
-                Show::TcpCheck(value) => Some(value(check)),
-                _ => None,
-            };
-            Value::Object(self.values(&[Place::TcpCheck], origins, false, show))
-        });
-        values.insert("TCP_CHECK".to_owned(), checks.collect());
-        self.block(&format!("{} {}", real.address, real.port), &placed.origins, values)
     }
 
     /// A list that stands outside any block.

@@ -53,8 +53,8 @@ pub struct Loaded {
     pub process: process::Process,
     /// Mail settings: not acted on yet.
     pub mail: director::Mail,
-    /// Virtual servers: not acted on yet.
-    pub virtual_servers: Vec<director::VirtualServer>,
+    /// What virtual servers want to be run and told: not acted on yet.
+    pub director: director::Director,
 }
 
 /// Reads a file, and what it includes, from the disk.
@@ -74,7 +74,7 @@ pub fn load_from(
     path: &Path,
     options: &Options,
 ) -> Result<Loaded, Box<Report>> {
-    read(files, path, options, |_, _, _| ()).map(|(loaded, ())| loaded)
+    read(files, path, options, false, |_, _, _| ()).map(|(loaded, ())| loaded)
 }
 
 /// As [`load`], with every value and its origin. That is many times what a driver needs, in memory
@@ -95,7 +95,7 @@ pub fn explain_from(
     path: &Path,
     options: &Options,
 ) -> Result<(Loaded, Effective), Box<Report>> {
-    read(files, path, options, |draft, settled, sources| {
+    read(files, path, options, true, |draft, settled, sources| {
         Effective::new(draft, settled, sources, options.profile)
     })
 }
@@ -105,11 +105,12 @@ fn read<T>(
     files: &dyn text::Files,
     path: &Path,
     options: &Options,
+    explains: bool,
     look: impl FnOnce(&meaning::Draft, &meaning::Settled, &diagnostics::Sources) -> T,
 ) -> Result<(Loaded, T), Box<Report>> {
     let document = text::read_from(files, path, &text_options(options));
     let mut found = document.diagnostics;
-    let mut draft = meaning::Draft::new(options.profile, options.vrrp_only);
+    let mut draft = meaning::Draft::new(options.profile, options.vrrp_only, explains);
     let statements = &document.statements;
     meaning::walk(statements, keywords::Place::Root, &mut draft, options.profile, &mut found);
     if found.len() >= meaning::MOST_FINDINGS {
@@ -129,7 +130,7 @@ fn read<T>(
         notify: settled.notify,
         process: draft.globals.process,
         mail: draft.globals.mail,
-        virtual_servers: draft.virtual_servers.into_iter().map(|one| one.value.config).collect(),
+        director: settled.director,
     };
     Ok((loaded, seen))
 }

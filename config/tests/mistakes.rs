@@ -5,6 +5,7 @@ use std::path::Path;
 use vipd_config::text::InMemory;
 use vipd_config::{Loaded, Options, Report, load_from};
 use vipd_engine::Profile;
+use vipd_engine::config::DirectorConfig;
 
 fn read(text: &str, profile: Profile) -> Result<Loaded, Box<Report>> {
     let files = InMemory::new().with("/k.conf", text);
@@ -34,7 +35,8 @@ fn instance(lines: &str) -> String {
 
 /// A virtual server with these lines.
 fn server(lines: &str) -> String {
-    format!("virtual_server 10.0.0.100 80 {{\n{lines}}}\n")
+    let real = "    real_server 10.0.0.3 80 {\n    }\n";
+    format!("virtual_server 10.0.0.100 80 {{\n{lines}{real}}}\n")
 }
 
 #[test]
@@ -287,7 +289,7 @@ fn a_scheduler_that_the_kernel_does_not_have_is_an_error() {
 fn persistence_timeout_0_is_a_warning_and_means_off() {
     let lines = "    lb_algo rr\n    lb_kind DR\n    protocol TCP\n    persistence_timeout 0\n";
     let loaded = read(&server(lines), Profile::DropIn).unwrap();
-    assert_eq!(loaded.virtual_servers[0].persistence, None);
+    assert_eq!(loaded.config.director().virtual_servers[0].persistence, None);
     insta::assert_snapshot!(loaded.report);
 }
 
@@ -295,9 +297,8 @@ fn persistence_timeout_0_is_a_warning_and_means_off() {
 fn what_the_director_part_does_not_have_yet_is_an_error() {
     insta::assert_snapshot!(refused(&server(
         "    lb_algo rr\n    lb_kind DR\n    protocol TCP\n    nat_mask 255.255.255.0\n    \
-         sorry_server 10.0.0.9 80\n    real_server 10.0.0.2 80{\n        HTTP_GET {\n            \
-         url {\n                path /\n            }\n        }\n        notify_up \"/x\"\n\
-         \x20       TCP_CHECK {\n            connect_port 8080\n            \
+         snmp_name x\n    real_server 10.0.0.2 80{\n        BFD_CHECK {\n            \
+         name x\n        }\n        TCP_CHECK {\n            connect_port 8080\n            \
          conect_timeout 3\n        }\n    }\n"
     )));
 }
@@ -362,8 +363,8 @@ fn many_mistakes_end_in_one_that_says_so() {
 #[test]
 fn with_vrrp_only_nothing_is_said_of_what_is_not_built_of_virtual_servers() {
     let servers = "virtual_server 10.0.0.100 80 {\n    protocol TCP\n    lb_algo rr\n    \
-                   lb_kind NAT\n    real_server 10.0.0.1 80 {\n        HTTP_GET {\n            \
-                   url {\n                path /\n            }\n        }\n    }\n}\n\
+                   lb_kind NAT\n    real_server 10.0.0.1 80 {\n        BFD_CHECK {\n            \
+                   name x\n        }\n        HTTP_GET {\n        }\n    }\n}\n\
                    virtual_server fwmark 3 {\n}\nvirtual_server_group G {\n}\n";
     let text = format!("{}{servers}", instance(""));
     let read = |vrrp_only| {
@@ -372,12 +373,20 @@ fn with_vrrp_only_nothing_is_said_of_what_is_not_built_of_virtual_servers() {
     };
     let silent = read(true).unwrap();
     assert_eq!(silent.report.to_string(), "");
-    assert_eq!(silent.virtual_servers.len(), 1);
+    assert_eq!(*silent.config.director(), DirectorConfig::default(), "they are somebody else's");
     let codes =
         |report: &Report| -> Vec<_> { report.diagnostics.iter().map(|found| found.code).collect() };
     assert_eq!(
         codes(&read(false).unwrap_err()),
-        ["not-acted-on", "not-built", "not-built", "not-built"]
+        [
+            "not-acted-on",
+            "not-built",
+            "missing-keyword",
+            "missing-keyword",
+            "missing-keyword",
+            "value-adjusted",
+            "unused"
+        ]
     );
     // A mistake stays one.
     let mistaken = text.replace("10.0.0.1 80", "10.0.0.1 99999");

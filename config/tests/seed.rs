@@ -15,7 +15,7 @@ fn seed(name: &str) -> Loaded {
 fn director_1_gives_one_warning_about_state_master_and_one_note_about_the_virtual_server() {
     let loaded = seed("director-1.conf");
     insta::assert_snapshot!(loaded.report);
-    let sentence = "`virtual_server 200.222.0.113:80` is read and checked, not acted on by this \
+    let sentence = "`virtual_server TCP 200.222.0.113:80` is read and checked, not acted on by this \
                     version";
     let notes = loaded.report.notes();
     assert_eq!(notes.iter().filter(|note| note.contains(sentence)).count(), 1);
@@ -51,7 +51,7 @@ fn the_engine_is_given_what_the_file_says() {
 #[test]
 fn the_director_part_is_read_whole() {
     let loaded = seed("director-1.conf");
-    insta::assert_debug_snapshot!((&loaded.mail, &loaded.virtual_servers));
+    insta::assert_debug_snapshot!((&loaded.mail, loaded.config.director()));
 }
 
 #[test]

@@ -79,7 +79,8 @@ fn the_text_form_has_a_line_per_value_with_its_place_and_its_origin() {
     assert!(priority.contains("= 99  # "), "{priority}");
     assert!(priority.ends_with("director-2.conf:15:11"), "{priority}");
     assert!(value_of("vrrp_instance VI_1 / preempt").ends_with("true  # default"));
-    let real = value_of("virtual_server 200.222.0.113 80 / real_server 200.222.0.87 80 / weight");
+    let real =
+        value_of("virtual_server TCP 200.222.0.113:80 / real_server 200.222.0.87 80 / weight");
     assert!(real.contains("= 100  # "), "{real}");
 }
 

@@ -24,7 +24,7 @@ pub mod fib;
 pub mod health;
 
 pub use check::{CheckRule, ConfigError, ConfigPath, ConfigRule, ServerRule};
-pub use director::DirectorConfig;
+pub use director::{DirectorConfig, VirtualServer};
 pub use fib::{FibConfig, FibEntry};
 
 /// The IPv4 group of VRRP (RFC 3768 section 5.2.2).

@@ -1,85 +1,127 @@
-//! Rows: `virtual_server_group`, `virtual_server`, `real_server` and the checks.
+//! Rows: `virtual_server_group`, `virtual_server` and `real_server`. Those of checks stand in
+//! [`super::checks`].
 
 use serde_json::{Value, json};
+use vipd_engine::Family;
 
 use super::Effect::{Aside, Kernel};
 use super::Standing::{Checked, Dead, NotBuilt};
-use super::{Effect, Keyword, Place, Show, Since};
-use crate::director::{RealServer, TcpCheck, VirtualServer};
-use crate::meaning::{Draft, Line, director, seconds};
+use super::{Keyword, Place, Show};
+use crate::meaning::director::show::{self, RealView, ServerView};
+use crate::meaning::director::{self, check, group};
+use crate::meaning::{Draft, Line, notify, seconds};
 
 type Reader = fn(&mut Draft, &mut Line<'_>);
 
 pub(super) const VIRTUAL_SERVER_GROUP: &[Keyword] =
-    &[Keyword::new(Place::VirtualServerGroup, "fwmark", "N [inet|inet6]", "", NotBuilt(Kernel))
+    &[Keyword::new(Place::VirtualServerGroup, "fwmark", "N [inet|inet6]", "", Checked)
+        .reads(group::fwmark)
         .many()];
 
-const fn checked(
+const fn row(
     name: &'static str,
     arguments: &'static str,
     default: &'static str,
     read: Reader,
-    show: fn(&VirtualServer) -> Value,
+    show: fn(&ServerView<'_>) -> Value,
 ) -> Keyword {
     Keyword::new(Place::VirtualServer, name, arguments, default, Checked)
         .reads(read)
         .shows(Show::VirtualServer(show))
 }
 
-const fn unbuilt(name: &'static str, arguments: &'static str, effect: Effect) -> Keyword {
-    Keyword::new(Place::VirtualServer, name, arguments, "", NotBuilt(effect))
-}
+/// Forms of forwarding, as they are written.
+const FORWARDING: &str = "NAT|DR|TUN [type ipip|gue port N|gre] [nocsum|csum|remcsum]";
+/// Without it, what the block around says.
+const OUTER: &str = "that of the virtual server";
 
 pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
-    checked("delay_loop", "SECONDS", "60", director::delay_loop, |v| seconds(v.delay_loop)),
-    checked("lb_algo", "SCHEDULER", "wlc", director::scheduler, |v| json!(v.scheduler.name())),
+    row("lb_algo", "SCHEDULER", "wlc", director::scheduler, |v| {
+        json!(v.server.scheduling.scheduler.name())
+    }),
     Keyword::new(Place::VirtualServer, "lvs_sched", "SCHEDULER", "", Checked)
         .reads(director::scheduler)
         .sets("lb_algo"),
-    checked("lb_kind", "NAT|DR|TUN", "NAT", director::forwarding, |v| json!(v.forwarding.name())),
-    Keyword::new(Place::VirtualServer, "lvs_method", "NAT|DR|TUN", "", Checked)
+    row("flag-1", "", "off", director::flag_1, |v| show::flag(v, 1)),
+    row("flag-2", "", "off", director::flag_2, |v| show::flag(v, 2)),
+    row("flag-3", "", "off", director::flag_3, |v| show::flag(v, 4)),
+    row("sh-port", "", "off", director::hash_port, |v| show::flag(v, 2)),
+    row("sh-fallback", "", "off", director::hash_fallback, |v| show::flag(v, 1)),
+    row("mh-port", "", "off", director::hash_port, |v| show::flag(v, 2)),
+    row("mh-fallback", "", "off", director::hash_fallback, |v| show::flag(v, 1)),
+    row("hashed", "", "off", director::hashed, |v| json!(v.server.scheduling.hashed)),
+    row("ops", "", "off", director::one_packet, |v| json!(v.server.scheduling.one_packet)),
+    row("lb_kind", FORWARDING, "NAT", director::forwarding, |v| {
+        show::forwarding(v.draft.settings.forwarding())
+    }),
+    Keyword::new(Place::VirtualServer, "lvs_method", FORWARDING, "", Checked)
         .reads(director::forwarding)
         .sets("lb_kind"),
-    checked("persistence_timeout", "[SECONDS]", "off; 360 bare", director::persistence, |v| {
-        json!(v.persistence.map(seconds))
+    row("persistence_timeout", "[SECONDS]", "off; 360 bare", director::persistence, |v| {
+        show::time(v.server.persistence.as_ref().map(|one| one.timeout))
     }),
-    checked("protocol", "TCP|UDP|SCTP", "", director::protocol, |v| json!(v.protocol.name())),
-    Keyword::new(Place::VirtualServer, "real_server", "ADDRESS PORT { ... }", "", Checked)
+    row("persistence_granularity", "MASK|BITS", "each address", director::granularity, |v| {
+        json!(v.server.persistence.as_ref().map(|one| one.prefix_len))
+    }),
+    row("persistence_engine", "NAME", "none", director::engine, |v| {
+        json!(v.server.persistence.as_ref().and_then(|one| one.engine.as_ref()))
+    }),
+    row("protocol", "TCP|UDP|SCTP", "", director::protocol, |v| {
+        json!(v.draft.protocol.map(vipd_engine::config::director::Protocol::name))
+    }),
+    row("ip_family", "inet|inet6", "that of the addresses", director::family, |v| {
+        let families = v.server.services.iter().map(|service| service.family());
+        let names = [(Family::Ipv4, "inet"), (Family::Ipv6, "inet6")];
+        let known = |family| names.iter().find(|(one, _)| *one == family).map(|(_, name)| *name);
+        json!(families.map(known).next())
+    }),
+    row("ha_suspend", "[BOOL]", "off", director::ha_suspend, |v| json!(v.server.ha_suspend)),
+    row("quorum", "N", "1", director::quorum, |v| json!(v.server.quorum)),
+    row("hysteresis", "N", "0", director::hysteresis, |v| json!(v.server.hysteresis)),
+    row("quorum_up", "COMMAND [USER [GROUP]]", "none", director::quorum_up, |v| {
+        notify::show(v.draft.notify.up.as_ref())
+    }),
+    row("quorum_down", "COMMAND [USER [GROUP]]", "none", director::quorum_down, |v| {
+        notify::show(v.draft.notify.down.as_ref())
+    }),
+    row("sorry_server", "ADDRESS [PORT]", "none", director::sorry_server, show::sorry_server),
+    row("sorry_server_inhibit", "[BOOL]", "off", director::sorry_inhibit, |v| {
+        json!(v.server.sorry_server.as_ref().map(|sorry| sorry.inhibit))
+    }),
+    row("sorry_server_lvs_method", FORWARDING, OUTER, director::sorry_forwarding, |v| {
+        json!(v.server.sorry_server.as_ref().map(|sorry| show::forwarding(sorry.forwarding)))
+    }),
+    row("alpha", "[BOOL]", "off", director::alpha, |v| json!(v.server.alpha)),
+    row("omega", "[BOOL]", "off", director::omega, |v| json!(v.server.omega)),
+    row("smtp_alert", "[BOOL]", "off", director::server_mail, |v| {
+        json!(v.draft.notify.mail.unwrap_or(v.mail))
+    }),
+    // What real servers and checks take from here.
+    row("delay_loop", "SECONDS", "60", director::delay_loop, |v| {
+        seconds(v.draft.settings.delay_loop())
+    }),
+    row("connect_timeout", "SECONDS", "5", director::connect_timeout, |v| {
+        seconds(v.draft.settings.connect_timeout())
+    }),
+    row("retry", "N", "that of the check", director::retry, |v| json!(v.draft.settings.retry)),
+    row("delay_before_retry", "SECONDS", "that of the check", director::delay_before_retry, |v| {
+        show::time(v.draft.settings.delay_before_retry)
+    }),
+    row("warmup", "SECONDS", "`delay_loop`", director::warmup, |v| {
+        show::time(v.draft.settings.warmup)
+    }),
+    row("inhibit_on_failure", "[BOOL]", "off", director::inhibit_on_failure, |v| {
+        json!(v.draft.settings.inhibit_on_failure.unwrap_or(false))
+    }),
+    row("weight", "N", "1", director::weight, |v| json!(v.draft.settings.weight.unwrap_or(1))),
+    row("virtualhost", "NAME", "none", director::virtualhost, |v| {
+        json!(v.draft.settings.virtualhost)
+    }),
+    Keyword::new(Place::VirtualServer, "real_server", "ADDRESS [PORT] { ... }", "", Checked)
         .opens(Place::RealServer)
         .reads(director::real_server)
         .many(),
-    unbuilt("persistence_granularity", "MASK", Kernel),
-    unbuilt("persistence_engine", "sip", Kernel),
-    unbuilt("flag-1", "", Kernel),
-    unbuilt("flag-2", "", Kernel),
-    unbuilt("flag-3", "", Kernel),
-    unbuilt("sh-port", "", Kernel),
-    unbuilt("sh-fallback", "", Kernel),
-    unbuilt("mh-port", "", Kernel),
-    unbuilt("mh-fallback", "", Kernel),
-    unbuilt("hashed", "", Kernel),
-    unbuilt("ops", "", Kernel),
-    unbuilt("ip_family", "inet|inet6", Kernel),
-    unbuilt("ha_suspend", "", Kernel),
-    unbuilt("snmp_name", "NAME", Aside),
-    unbuilt("weight", "N", Kernel),
-    unbuilt("virtualhost", "NAME", Kernel),
-    unbuilt("alpha", "[BOOL]", Kernel),
-    unbuilt("omega", "[BOOL]", Aside),
-    unbuilt("quorum", "N", Kernel),
-    unbuilt("hysteresis", "N", Kernel),
-    unbuilt("quorum_up", "COMMAND", Aside),
-    unbuilt("quorum_down", "COMMAND", Aside),
-    unbuilt("sorry_server", "ADDRESS [PORT]", Kernel),
-    unbuilt("sorry_server_inhibit", "", Kernel),
-    unbuilt("sorry_server_lvs_method", "NAT|DR|TUN", Kernel),
-    unbuilt("connect_timeout", "SECONDS", Kernel),
-    unbuilt("retry", "N", Kernel),
-    unbuilt("delay_before_retry", "SECONDS", Kernel),
-    unbuilt("warmup", "SECONDS", Kernel),
-    unbuilt("inhibit_on_failure", "[BOOL]", Kernel),
-    unbuilt("smtp_alert", "[BOOL]", Aside),
-    unbuilt("SSL", "{ ... }", Aside).opens(Place::Ssl),
+    Keyword::new(Place::VirtualServer, "snmp_name", "NAME", "", NotBuilt(Aside)),
     Keyword::new(Place::VirtualServer, "nat_mask", "MASK", "", Dead).deprecated("remove the line"),
 ];
 
@@ -88,145 +130,62 @@ const fn server(
     arguments: &'static str,
     default: &'static str,
     read: Reader,
-    show: fn(&RealServer) -> Value,
+    show: fn(&RealView<'_>) -> Value,
 ) -> Keyword {
     Keyword::new(Place::RealServer, name, arguments, default, Checked)
         .reads(read)
         .shows(Show::RealServer(show))
 }
 
-const fn unbuilt_server(name: &'static str, arguments: &'static str, effect: Effect) -> Keyword {
-    Keyword::new(Place::RealServer, name, arguments, "", NotBuilt(effect))
-}
-
-const fn check(name: &'static str, place: Place) -> Keyword {
-    unbuilt_server(name, "{ ... }", Kernel).opens(place).many()
+const fn opens(name: &'static str, place: Place, read: Reader) -> Keyword {
+    Keyword::new(Place::RealServer, name, "{ ... }", "", Checked).opens(place).reads(read).many()
 }
 
 pub(super) const REAL_SERVER: &[Keyword] = &[
-    server("weight", "N", "1", director::weight, |r| json!(r.weight)),
-    Keyword::new(Place::RealServer, "TCP_CHECK", "{ ... }", "", Checked)
-        .opens(Place::TcpCheck)
-        .reads(director::tcp_check)
+    server("weight", "N", OUTER, director::weight, |r| json!(r.real.weight)),
+    server("lvs_method", FORWARDING, OUTER, director::forwarding, |r| {
+        show::forwarding(r.real.forwarding)
+    })
+    .outer("lb_kind"),
+    server("uthreshold", "N", "none", director::upper_threshold, |r| json!(r.real.upper_threshold)),
+    server("lthreshold", "N", "none", director::lower_threshold, |r| json!(r.real.lower_threshold)),
+    server("inhibit_on_failure", "[BOOL]", OUTER, director::inhibit_on_failure, |r| {
+        json!(r.real.inhibit_on_failure)
+    }),
+    server("notify_up", "COMMAND [USER [GROUP]]", "none", director::notify_up, |r| {
+        notify::show(r.draft.notify.up.as_ref())
+    }),
+    server("notify_down", "COMMAND [USER [GROUP]]", "none", director::notify_down, |r| {
+        notify::show(r.draft.notify.down.as_ref())
+    }),
+    server("smtp_alert", "[BOOL]", "on", director::real_mail, |r| {
+        json!(r.draft.notify.mail.unwrap_or(r.mail))
+    }),
+    // What checks take from here.
+    server("alpha", "[BOOL]", OUTER, director::alpha, |r| json!(r.settings.alpha.unwrap_or(false))),
+    server("delay_loop", "SECONDS", OUTER, director::delay_loop, |r| {
+        seconds(r.settings.delay_loop())
+    }),
+    server("connect_timeout", "SECONDS", OUTER, director::connect_timeout, |r| {
+        seconds(r.settings.connect_timeout())
+    }),
+    server("retry", "N", OUTER, director::retry, |r| json!(r.settings.retry)),
+    server("delay_before_retry", "SECONDS", OUTER, director::delay_before_retry, |r| {
+        show::time(r.settings.delay_before_retry)
+    }),
+    server("warmup", "SECONDS", OUTER, director::warmup, |r| show::time(r.settings.warmup)),
+    server("virtualhost", "NAME", OUTER, director::virtualhost, |r| json!(r.settings.virtualhost)),
+    opens("TCP_CHECK", Place::TcpCheck, check::tcp),
+    opens("HTTP_GET", Place::HttpGet, check::http_get),
+    opens("SSL_GET", Place::HttpGet, check::ssl_get),
+    opens("SMTP_CHECK", Place::SmtpCheck, check::smtp),
+    opens("DNS_CHECK", Place::DnsCheck, check::dns),
+    opens("MISC_CHECK", Place::MiscCheck, check::misc),
+    opens("PING_CHECK", Place::PingCheck, check::ping),
+    opens("UDP_CHECK", Place::UdpCheck, check::udp),
+    opens("FILE_CHECK", Place::FileCheck, check::file),
+    Keyword::new(Place::RealServer, "BFD_CHECK", "{ ... }", "", NotBuilt(Kernel))
+        .opens(Place::BfdCheck)
         .many(),
-    check("HTTP_GET", Place::HttpGet),
-    check("SSL_GET", Place::HttpGet),
-    check("SMTP_CHECK", Place::SmtpCheck),
-    check("DNS_CHECK", Place::DnsCheck),
-    check("MISC_CHECK", Place::MiscCheck),
-    check("PING_CHECK", Place::Check),
-    check("UDP_CHECK", Place::UdpCheck),
-    check("BFD_CHECK", Place::BfdCheck),
-    check("FILE_CHECK", Place::FileCheck),
-    unbuilt_server("lvs_method", "NAT|DR|TUN", Kernel),
-    unbuilt_server("lb_kind", "NAT|DR|TUN", Kernel),
-    unbuilt_server("notify_up", "COMMAND", Aside),
-    unbuilt_server("notify_down", "COMMAND", Aside),
-    unbuilt_server("uthreshold", "N", Kernel),
-    unbuilt_server("lthreshold", "N", Kernel),
-    unbuilt_server("inhibit_on_failure", "[BOOL]", Kernel),
-    unbuilt_server("alpha", "[BOOL]", Kernel),
-    unbuilt_server("retry", "N", Kernel),
-    unbuilt_server("delay_before_retry", "SECONDS", Kernel),
-    unbuilt_server("warmup", "SECONDS", Kernel),
-    unbuilt_server("delay_loop", "SECONDS", Kernel),
-    unbuilt_server("connect_timeout", "SECONDS", Kernel),
-    unbuilt_server("smtp_alert", "[BOOL]", Aside),
-    unbuilt_server("virtualhost", "NAME", Kernel),
-    unbuilt_server("snmp_name", "NAME", Aside),
-];
-
-const fn in_check(place: Place, name: &'static str, arguments: &'static str) -> Keyword {
-    Keyword::new(place, name, arguments, "", NotBuilt(Kernel))
-}
-
-pub(super) const SSL: &[Keyword] = &[
-    in_check(Place::Ssl, "password", "TEXT"),
-    in_check(Place::Ssl, "ca", "PATH"),
-    in_check(Place::Ssl, "certificate", "PATH"),
-    in_check(Place::Ssl, "key", "PATH"),
-];
-
-pub(super) const TCP_CHECK: &[Keyword] =
-    &[Keyword::new(Place::TcpCheck, "connect_timeout", "SECONDS", "5", Checked)
-        .reads(director::connect_timeout)
-        .shows(Show::TcpCheck(tcp_connect_timeout))];
-
-fn tcp_connect_timeout(check: &TcpCheck) -> Value {
-    seconds(check.connect_timeout)
-}
-
-pub(super) const CHECK: &[Keyword] = &[
-    in_check(Place::Check, "connect_ip", "ADDRESS"),
-    in_check(Place::Check, "connect_port", "PORT"),
-    in_check(Place::Check, "bindto", "ADDRESS"),
-    in_check(Place::Check, "bind_port", "PORT"),
-    in_check(Place::Check, "bind_if", "IF"),
-    in_check(Place::Check, "fwmark", "N"),
-    in_check(Place::Check, "connect_timeout", "SECONDS"),
-    in_check(Place::Check, "retry", "N"),
-    in_check(Place::Check, "delay_before_retry", "SECONDS"),
-    in_check(Place::Check, "delay_loop", "SECONDS"),
-    in_check(Place::Check, "warmup", "SECONDS"),
-    in_check(Place::Check, "alpha", "[BOOL]"),
-    in_check(Place::Check, "log_all_failures", "[BOOL]"),
-];
-
-pub(super) const HTTP_GET: &[Keyword] = &[
-    in_check(Place::HttpGet, "url", "{ ... }").opens(Place::Url).many(),
-    in_check(Place::HttpGet, "http_protocol", "1.0|1.0C|1.1"),
-    in_check(Place::HttpGet, "virtualhost", "NAME"),
-    in_check(Place::HttpGet, "fast_recovery", "[BOOL]"),
-    in_check(Place::HttpGet, "enable_sni", ""),
-    in_check(Place::HttpGet, "sni_name", "NAME").since(Since::After2_2_7),
-    in_check(Place::HttpGet, "tls_compliant", "[BOOL]").since(Since::After2_2_7),
-    in_check(Place::HttpGet, "nb_get_retry", "N").deprecated("write `retry`"),
-];
-
-pub(super) const URL: &[Keyword] = &[
-    in_check(Place::Url, "path", "PATH"),
-    in_check(Place::Url, "digest", "MD5"),
-    in_check(Place::Url, "status_code", "N[-N] ..."),
-    in_check(Place::Url, "virtualhost", "NAME"),
-    in_check(Place::Url, "regex", "PATTERN"),
-    in_check(Place::Url, "regex_no_match", ""),
-    in_check(Place::Url, "regex_options", "NAME ..."),
-    in_check(Place::Url, "regex_min_offset", "N"),
-    in_check(Place::Url, "regex_max_offset", "N"),
-    in_check(Place::Url, "regex_stack", "START MAX"),
-    in_check(Place::Url, "tls_compliant", "[BOOL]").since(Since::After2_2_7),
-];
-
-pub(super) const SMTP_CHECK: &[Keyword] = &[
-    in_check(Place::SmtpCheck, "helo_name", "NAME"),
-    in_check(Place::SmtpCheck, "host", "{ ... }")
-        .lists(None)
-        .deprecated("write its keywords in `SMTP_CHECK` itself"),
-];
-
-pub(super) const DNS_CHECK: &[Keyword] = &[
-    in_check(Place::DnsCheck, "type", "SOA|A|NS|CNAME|MX|TXT|AAAA|RRSIG|DNSKEY"),
-    in_check(Place::DnsCheck, "name", "NAME"),
-];
-
-pub(super) const MISC_CHECK: &[Keyword] = &[
-    in_check(Place::MiscCheck, "misc_path", "COMMAND"),
-    in_check(Place::MiscCheck, "misc_timeout", "SECONDS"),
-    in_check(Place::MiscCheck, "misc_dynamic", "[BOOL]"),
-    in_check(Place::MiscCheck, "user", "USER [GROUP]"),
-];
-
-pub(super) const UDP_CHECK: &[Keyword] = &[
-    in_check(Place::UdpCheck, "payload", "HEX"),
-    in_check(Place::UdpCheck, "require_reply", "[HEX]"),
-    in_check(Place::UdpCheck, "min_reply_length", "N"),
-    in_check(Place::UdpCheck, "max_reply_length", "N"),
-];
-
-pub(super) const BFD_CHECK: &[Keyword] = &[in_check(Place::BfdCheck, "name", "NAME")];
-
-pub(super) const FILE_CHECK: &[Keyword] = &[
-    in_check(Place::FileCheck, "track_file", "NAME"),
-    in_check(Place::FileCheck, "weight", "N [reverse]"),
-    in_check(Place::FileCheck, "dynamic", ""),
+    Keyword::new(Place::RealServer, "snmp_name", "NAME", "", NotBuilt(Aside)),
 ];

@@ -6,6 +6,8 @@ use vipd_engine::rules::{ChecksumForm, LowerPriorityRule, OwnerRule};
 use super::Effect::{Aside, Kernel, Mastership};
 use super::Standing::{ActedOn, Checked, Dead, NotBuilt};
 use super::{Effect, Keyword, Place, Show, Since};
+use crate::meaning::director::draft::IpvsGlobals;
+use crate::meaning::director::ipvs;
 use crate::meaning::{Draft, Globals, Line, global, notify, seconds, shared};
 
 type Reader = fn(&mut Draft, &mut Line<'_>);
@@ -36,6 +38,18 @@ const fn unbuilt(name: &'static str, arguments: &'static str, effect: Effect) ->
     Keyword::new(Place::GlobalDefs, name, arguments, "", NotBuilt(effect))
 }
 
+const fn ipvs(
+    name: &'static str,
+    arguments: &'static str,
+    default: &'static str,
+    read: Reader,
+    show: fn(&IpvsGlobals) -> serde_json::Value,
+) -> Keyword {
+    Keyword::new(Place::GlobalDefs, name, arguments, default, Checked)
+        .reads(read)
+        .shows(Show::Ipvs(show))
+}
+
 const fn fifo(name: &'static str, show: fn(&Globals) -> serde_json::Value) -> Keyword {
     acted(name, "PATH [USER [GROUP]]", "none", notify::fifo, show)
 }
@@ -57,11 +71,15 @@ pub(super) const GLOBAL_DEFS: &[Keyword] = &[
     mail("smtp_helo_name", "NAME", "the host name", global::smtp_helo_name, |g| {
         json!(g.mail.helo_name)
     }),
-    unbuilt("smtp_alert", "[BOOL]", Aside),
+    ipvs("smtp_alert", "[BOOL]", "on of real servers, else off", ipvs::smtp_alert, |g| {
+        json!(g.smtp_alert)
+    }),
     unbuilt("smtp_alert_vrrp", "[BOOL]", Aside),
-    unbuilt("smtp_alert_checker", "[BOOL]", Aside),
+    ipvs("smtp_alert_checker", "[BOOL]", "`smtp_alert`", ipvs::smtp_alert_checker, |g| {
+        json!(g.smtp_alert_checker)
+    }),
     unbuilt("no_email_faults", "", Aside),
-    unbuilt("no_checker_emails", "", Aside),
+    ipvs("no_checker_emails", "", "off", ipvs::no_checker_emails, |g| json!(g.no_checker_emails)),
     // Scripts.
     acted("script_user", "USER [GROUP]", "keepalived_script", global::script_user, |g| {
         json!(g.script_user.as_ref().map(|who| &who.user))
@@ -176,20 +194,40 @@ pub(super) const GLOBAL_DEFS: &[Keyword] = &[
     unbuilt("log_unknown_vrids", "", Aside),
     Keyword::new(Place::GlobalDefs, "lvs_id", "NAME", "", Dead).deprecated("write `router_id`"),
     // IPVS.
-    unbuilt("lvs_sync_daemon", "IF [[inst] INSTANCE] [id N] [maxlen N] [port N] ...", Kernel),
-    unbuilt("lvs_timeouts", "[tcp N] [tcpfin N] [udp N]", Kernel),
-    unbuilt("lvs_flush", "", Kernel),
-    unbuilt("lvs_flush_on_stop", "[VS]", Kernel),
-    unbuilt("lvs_flush_onstop", "[VS]", Kernel).deprecated("write `lvs_flush_on_stop`"),
-    unbuilt("rs_init_notifies", "", Aside),
-    unbuilt("checker_log_all_failures", "[BOOL]", Aside),
+    ipvs(
+        "lvs_sync_daemon",
+        "IF [[inst] INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group ADDRESS]",
+        "none",
+        ipvs::sync_daemon,
+        ipvs::show_sync_daemon,
+    ),
+    ipvs(
+        "lvs_timeouts",
+        "[tcp N] [tcpfin N] [udp N]",
+        "the kernel's",
+        ipvs::timeouts,
+        ipvs::show_timeouts,
+    ),
+    ipvs("lvs_flush", "", "off", ipvs::flush, |g| json!(g.flush)),
+    ipvs("lvs_flush_on_stop", "[VS]", "what is ours", ipvs::flush_at_stop, ipvs::show_at_stop),
+    Keyword::new(Place::GlobalDefs, "lvs_flush_onstop", "[VS]", "", Checked)
+        .reads(ipvs::flush_at_stop)
+        .sets("lvs_flush_on_stop"),
+    ipvs("rs_init_notifies", "", "off", ipvs::init_notifies, |g| json!(g.init_notifies)),
+    ipvs("checker_log_all_failures", "[BOOL]", "off", ipvs::log_all_failures, |g| {
+        json!(g.log_all_failures)
+    }),
     // Notification.
     fifo("notify_fifo", |g| notify::show_fifo(&g.fifos[0])),
     fifo_script("notify_fifo_script", |g| notify::show(g.fifos[0].script())),
     fifo("vrrp_notify_fifo", |g| notify::show_fifo(&g.fifos[1])),
     fifo_script("vrrp_notify_fifo_script", |g| notify::show(g.fifos[1].script())),
-    unbuilt("lvs_notify_fifo", "PATH", Aside),
-    unbuilt("lvs_notify_fifo_script", "COMMAND", Aside),
+    ipvs("lvs_notify_fifo", "PATH [USER [GROUP]]", "none", ipvs::fifo, |g| {
+        notify::show_fifo(&g.fifo)
+    }),
+    ipvs("lvs_notify_fifo_script", "COMMAND [USER [GROUP]]", "none", ipvs::fifo_script, |g| {
+        notify::show(g.fifo.script())
+    }),
     acted("fifo_write_vrrp_states_on_reload", "", "off", notify::states_on_reload, |g| {
         json!(g.states_on_reload)
     }),

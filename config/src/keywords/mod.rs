@@ -4,6 +4,7 @@
 //! A row's reader stands in `meaning`; the rows themselves stand in the files below, one
 //! per part of the language. No keyword is compared as a string anywhere else.
 
+mod checks;
 mod director;
 mod fib;
 mod global;
@@ -14,9 +15,11 @@ mod root;
 mod trackers;
 
 use serde_json::Value;
+use vipd_engine::config::health::Url;
 use vipd_engine::config::{GroupConfig, Peer, VirtualAddress};
 
-use crate::director::{RealServer, TcpCheck, VirtualServer};
+use crate::meaning::director::draft::{IpvsGlobals, SslDraft};
+use crate::meaning::director::show::{CheckView, RealView, ServerView};
 use crate::meaning::{Draft, Globals, Instance, Line, RouteDraft, RuleDraft, TrackDraft};
 use crate::notify::NotifyScripts;
 use crate::trackers::{Script, TrackedFile, TrackedProcess};
@@ -46,6 +49,8 @@ pub struct Keyword {
     pub form: Form,
     /// The keyword of `global_defs` whose value holds without it.
     pub inherits: Option<&'static str>,
+    /// What the block around calls it, whose value holds without it where blocks inherit.
+    pub outer: &'static str,
     /// The keyword whose value it sets; itself if it has a value of its own.
     pub sets: &'static str,
     /// Its default is chosen by the profile or by `vrrp_strict`.
@@ -93,7 +98,7 @@ pub enum Place {
     GarpGroup,
     /// `track_group`.
     TrackGroup,
-    /// `virtual_server_group`.
+    /// In a line of `virtual_server_group`.
     VirtualServerGroup,
     /// `virtual_server`.
     VirtualServer,
@@ -111,10 +116,14 @@ pub enum Place {
     Url,
     /// `SMTP_CHECK`.
     SmtpCheck,
+    /// `host` of `SMTP_CHECK`.
+    SmtpHost,
     /// `DNS_CHECK`.
     DnsCheck,
     /// `MISC_CHECK`.
     MiscCheck,
+    /// `PING_CHECK`.
+    PingCheck,
     /// `UDP_CHECK`.
     UdpCheck,
     /// `BFD_CHECK`.
@@ -125,7 +134,7 @@ pub enum Place {
 
 impl Place {
     /// Every place, in the order of this type.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::Root,
         Self::GlobalDefs,
         Self::VrrpInstance,
@@ -152,8 +161,10 @@ impl Place {
         Self::HttpGet,
         Self::Url,
         Self::SmtpCheck,
+        Self::SmtpHost,
         Self::DnsCheck,
         Self::MiscCheck,
+        Self::PingCheck,
         Self::UdpCheck,
         Self::BfdCheck,
         Self::FileCheck,
@@ -183,17 +194,18 @@ impl Place {
             Self::VirtualServerGroup => director::VIRTUAL_SERVER_GROUP,
             Self::VirtualServer => director::VIRTUAL_SERVER,
             Self::RealServer => director::REAL_SERVER,
-            Self::Ssl => director::SSL,
-            Self::Check => director::CHECK,
-            Self::TcpCheck => director::TCP_CHECK,
-            Self::HttpGet => director::HTTP_GET,
-            Self::Url => director::URL,
-            Self::SmtpCheck => director::SMTP_CHECK,
-            Self::DnsCheck => director::DNS_CHECK,
-            Self::MiscCheck => director::MISC_CHECK,
-            Self::UdpCheck => director::UDP_CHECK,
-            Self::BfdCheck => director::BFD_CHECK,
-            Self::FileCheck => director::FILE_CHECK,
+            Self::Ssl => checks::SSL,
+            Self::Check => checks::CHECK,
+            Self::TcpCheck | Self::PingCheck => &[],
+            Self::HttpGet => checks::HTTP_GET,
+            Self::Url => checks::URL,
+            Self::SmtpCheck => checks::SMTP_CHECK,
+            Self::SmtpHost => checks::SMTP_HOST,
+            Self::DnsCheck => checks::DNS_CHECK,
+            Self::MiscCheck => checks::MISC_CHECK,
+            Self::UdpCheck => checks::UDP_CHECK,
+            Self::BfdCheck => checks::BFD_CHECK,
+            Self::FileCheck => checks::FILE_CHECK,
         }
     }
 
@@ -218,7 +230,7 @@ impl Place {
             Self::BfdInstance => "`bfd_instance`",
             Self::GarpGroup => "`garp_group`",
             Self::TrackGroup => "`track_group`",
-            Self::VirtualServerGroup => "`virtual_server_group`",
+            Self::VirtualServerGroup => "a line of `virtual_server_group`",
             Self::VirtualServer => "`virtual_server`",
             Self::RealServer => "`real_server`",
             Self::Ssl => "`SSL`",
@@ -227,8 +239,10 @@ impl Place {
             Self::HttpGet => "`HTTP_GET` and `SSL_GET`",
             Self::Url => "`url`",
             Self::SmtpCheck => "`SMTP_CHECK`",
+            Self::SmtpHost => "`host` of `SMTP_CHECK`",
             Self::DnsCheck => "`DNS_CHECK`",
             Self::MiscCheck => "`MISC_CHECK`",
+            Self::PingCheck => "`PING_CHECK`",
             Self::UdpCheck => "`UDP_CHECK`",
             Self::BfdCheck => "`BFD_CHECK`",
             Self::FileCheck => "`FILE_CHECK`",
@@ -244,9 +258,13 @@ impl Place {
     /// Its rows, and those that every check has.
     pub fn rows_and_common(self) -> impl Iterator<Item = &'static Keyword> {
         let common = match self {
-            Self::TcpCheck | Self::HttpGet | Self::SmtpCheck | Self::DnsCheck | Self::UdpCheck => {
-                Self::Check.rows()
-            }
+            Self::TcpCheck
+            | Self::HttpGet
+            | Self::SmtpCheck
+            | Self::DnsCheck
+            | Self::PingCheck
+            | Self::UdpCheck => Self::Check.rows(),
+            Self::MiscCheck => &Self::Check.rows()[checks::OF_THE_NETWORK..],
             _ => &[],
         };
         self.rows().iter().chain(common)
@@ -264,8 +282,10 @@ impl Place {
             | Self::HttpGet
             | Self::Url
             | Self::SmtpCheck
+            | Self::SmtpHost
             | Self::DnsCheck
             | Self::MiscCheck
+            | Self::PingCheck
             | Self::UdpCheck
             | Self::BfdCheck
             | Self::FileCheck => true,
@@ -297,7 +317,8 @@ impl Place {
             | Self::PeerLine
             | Self::TrackLine
             | Self::RouteLine
-            | Self::RuleLine => true,
+            | Self::RuleLine
+            | Self::VirtualServerGroup => true,
             Self::Root
             | Self::GlobalDefs
             | Self::VrrpInstance
@@ -310,7 +331,6 @@ impl Place {
             | Self::BfdInstance
             | Self::GarpGroup
             | Self::TrackGroup
-            | Self::VirtualServerGroup
             | Self::VirtualServer
             | Self::RealServer
             | Self::Ssl
@@ -319,8 +339,10 @@ impl Place {
             | Self::HttpGet
             | Self::Url
             | Self::SmtpCheck
+            | Self::SmtpHost
             | Self::DnsCheck
             | Self::MiscCheck
+            | Self::PingCheck
             | Self::UdpCheck
             | Self::BfdCheck
             | Self::FileCheck => false,
@@ -415,9 +437,14 @@ pub(crate) enum Show {
     Script(fn(&Script) -> Value),
     File(fn(&TrackedFile) -> Value),
     Process(fn(&TrackedProcess) -> Value),
-    VirtualServer(fn(&VirtualServer) -> Value),
-    RealServer(fn(&RealServer) -> Value),
-    TcpCheck(fn(&TcpCheck) -> Value),
+    Ipvs(fn(&IpvsGlobals) -> Value),
+    VirtualServer(fn(&ServerView<'_>) -> Value),
+    RealServer(fn(&RealView<'_>) -> Value),
+    Check(fn(&CheckView<'_>) -> Value),
+    Url(fn(&Url) -> Value),
+    Ssl(fn(&SslDraft) -> Value),
+    /// With the check that a `host` is.
+    Host,
 }
 
 /// Rows are written as `Keyword::new(..)` and a chain of what is special about them.
@@ -425,8 +452,8 @@ impl Keyword {
     /// Whether it stands in a virtual server, or opens one or a part of one.
     pub(crate) const fn is_of_virtual_servers(&self) -> bool {
         let inside = match self.form {
-            Form::Block(place) => place.is_of_virtual_servers(),
-            Form::Line | Form::List(_) => false,
+            Form::Block(place) | Form::List(Some(place)) => place.is_of_virtual_servers(),
+            Form::Line | Form::List(None) => false,
         };
         inside || self.place.is_of_virtual_servers()
     }
@@ -449,6 +476,7 @@ impl Keyword {
             many: false,
             form: Form::Line,
             inherits: None,
+            outer: name,
             sets: name,
             by_profile: false,
             by_profile_alone: false,
@@ -495,6 +523,11 @@ impl Keyword {
 
     const fn inherits(mut self, global: &'static str) -> Self {
         self.inherits = Some(global);
+        self
+    }
+
+    const fn outer(mut self, name: &'static str) -> Self {
+        self.outer = name;
         self
     }
 

@@ -31,6 +31,12 @@ also use the virtual MAC without `use_vmac`; `vrrp_strict` alone does not.
 
 `skip_check_adv_addr` changes nothing else: an address list that differs is named once per sender
 with or without it.
+
+What a check does not say is what its real server says, and what that does not say is what the
+virtual server says. A port of a real server is for its checks in any case; packets are sent to it
+by `NAT` only, and never behind a mark. A `regex` is one of the Rust crate `regex`, with the options
+of PCRE: look-around, back-references and possessive quantifiers are errors. It matches octets,
+unless `utf` or `ucp` is among its options.
 ";
 
 /// The page.

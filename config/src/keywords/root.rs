@@ -3,6 +3,7 @@
 use super::Effect::{Aside, Kernel, Mastership};
 use super::Standing::{ActedOn, Checked, NotBuilt};
 use super::{Effect, Keyword, Place, Since, Standing};
+use crate::meaning::director::{group as servers, http};
 use crate::meaning::{director, group, instance, statics, tracker};
 
 const fn row(name: &'static str, arguments: &'static str, statics: Standing) -> Keyword {
@@ -51,8 +52,10 @@ pub(super) const ROOT: &[Keyword] = &[
         .opens(Place::VirtualServer)
         .reads(director::virtual_server)
         .many(),
-    unbuilt("virtual_server_group", "NAME { ... }", Kernel).opens(Place::VirtualServerGroup).many(),
-    unbuilt("SSL", "{ ... }", Aside).opens(Place::Ssl),
+    row("virtual_server_group", "NAME { ADDRESS[-ADDRESS|-LAST|/LENGTH] [PORT] | ... }", Checked)
+        .lists(Some(Place::VirtualServerGroup))
+        .reads(servers::block),
+    row("SSL", "{ ... }", Checked).opens(Place::Ssl).reads(http::ssl),
     unbuilt("net_namespace", "NAME", Kernel),
     unbuilt("net_namespace_ipvs", "[NAME]", Kernel),
     unbuilt("namespace_with_ipsets", "", Kernel).deprecated("it is for kernels before 3.13"),

@@ -1,9 +1,10 @@
 //! The engine's rules across fields, told at their place in the file and with the way out.
 
-use vipd_engine::config::{ConfigError, ConfigRule};
+use vipd_engine::config::{CheckRule, ConfigError, ConfigRule, ServerRule};
 use vipd_engine::{InstanceName, Version};
 
-use super::draft::{Draft, Origins};
+use super::director::draft::ServerDraft;
+use super::draft::{Draft, Origins, Placed};
 use crate::diagnostics::{Diagnostic, Span};
 use crate::keywords::{Form, Place};
 use crate::text::did_you_mean;
@@ -11,6 +12,9 @@ use crate::text::did_you_mean;
 /// A broken rule as a diagnostic.
 pub(super) fn diagnostic(error: &ConfigError, draft: &Draft) -> Diagnostic {
     let path = &error.path;
+    if path.block.0 == VIRTUAL_SERVER {
+        return of_server(error, draft);
+    }
     let origins = block(error, draft);
     let stands = path.block.1.is_empty();
     let field = if path.field == path.block.0 && !stands { "" } else { path.field };
@@ -32,9 +36,83 @@ pub(super) fn diagnostic(error: &ConfigError, draft: &Draft) -> Diagnostic {
     }
 }
 
+const VIRTUAL_SERVER: &str = "virtual_server";
+
+/// A rule of virtual servers. Of two of one name the second is the mistaken one.
+fn of_server(error: &ConfigError, draft: &Draft) -> Diagnostic {
+    let path = &error.path;
+    let named = |name: &str| -> Vec<_> {
+        let is_it = |server: &&Placed<ServerDraft>| {
+            server.value.name.as_ref().is_some_and(|one| one.to_string() == name)
+        };
+        draft.director.servers.iter().filter(is_it).collect()
+    };
+    let head = path.field == VIRTUAL_SERVER;
+    let message = match error.rule {
+        _ if head => error.rule.to_string(),
+        _ => format!("`{}`: {}", path.field, error.rule),
+    };
+    let found = Diagnostic::error("broken-rule", message);
+    let Some(server) = named(&path.block.1).pop() else { return found };
+    let place = match path.index {
+        Some(index) => server.value.places.get(index).copied(),
+        None => server.origins.place(if head { "" } else { path.field }, None),
+    };
+    let mut found = place.into_iter().fold(found, Diagnostic::at);
+    if let ConfigRule::Server(rule) = &error.rule {
+        if let Some(help) = server_help(rule) {
+            found = found.help(help);
+        }
+        if let ServerRule::SameService(_, other) = rule
+            && let Some(place) = named(other).first().and_then(|first| first.origins.block)
+            && Some(place) != found.span
+        {
+            found = found.also(place, "the first one");
+        }
+    }
+    found
+}
+
+fn server_help(rule: &ServerRule) -> Option<&'static str> {
+    Some(match rule {
+        ServerRule::SameService(..) => "put the real servers into one of the two",
+        ServerRule::NoService => "write addresses or `fwmark N` into its `virtual_server_group`",
+        ServerRule::NeedsPersistence => "write a port, or `persistence_timeout`",
+        ServerRule::FamilyNeedsTunnel(_) => "write `lvs_method TUN`, or an address of its family",
+        ServerRule::SameRealServer(..) => "remove one of the two",
+        ServerRule::ThresholdsCross => "`uthreshold` is the greater one",
+        ServerRule::Check(_, rule) => match rule {
+            CheckRule::NoPort => "write `connect_port N`",
+            CheckRule::NeedsInterface(_) => "write `bind_if IF`",
+            CheckRule::SourceFamilyDiffers(_)
+            | CheckRule::NoTime
+            | CheckRule::NoUrl
+            | CheckRule::PathNotAbsolute
+            | CheckRule::NoStatus(..)
+            | CheckRule::OffsetsCross
+            | CheckRule::LengthsCross => return None,
+        },
+        ServerRule::TooManyServices(_)
+        | ServerRule::NoMark
+        | ServerRule::OnePacketNeedsUdp
+        | ServerRule::PersistenceOutOfRange(_)
+        | ServerRule::GranularityOutOfRange(_)
+        | ServerRule::NameTooLong(_)
+        | ServerRule::QuorumOutOfReach(_)
+        | ServerRule::HysteresisNotBelowQuorum
+        | ServerRule::PortDiffers(_)
+        | ServerRule::WeightTooGreat(_)
+        | ServerRule::TimeoutOutOfRange(_)
+        | ServerRule::SyncLenOutOfRange(_) => return None,
+    })
+}
+
 /// The block of an error. Of two blocks of one name the second is the mistaken one.
 fn block<'a>(error: &ConfigError, draft: &'a Draft) -> Option<&'a Origins> {
     let (keyword, name) = &error.path.block;
+    if Place::Root.find(keyword)?.form == Form::Block(Place::GlobalDefs) {
+        return Some(&draft.globals.origins);
+    }
     if name.is_empty() {
         return Some(&draft.root);
     }

@@ -1,4 +1,4 @@
-//! Checks on declarations that no instance makes: trackers, virtual servers.
+//! Checks on declarations that no instance makes: trackers, groups.
 
 use super::draft::{Draft, Origins, Placed};
 use super::transport::at;
@@ -32,14 +32,9 @@ pub(super) fn check(draft: &mut Draft, found: &mut Diagnostics) {
     for group in &draft.groups {
         needs("vrrp_sync_group", "group", !group.value.config.members.is_empty(), group, found);
     }
-    for server in &draft.virtual_servers {
-        virtual_server(&server.origins, found);
-        let config = &server.value.config;
-        if config.port == 0 && config.persistence.is_none() {
-            let message = "a `virtual_server` without a port needs `persistence_timeout`";
-            found.push(at(Diagnostic::error("missing-keyword", message), &server.origins, ""));
-        }
-    }
+    let groups = draft.director.groups.iter();
+    let groups = groups.map(|one| (one.value.name.as_str(), &one.origins));
+    names_once(groups, "virtual_server_group", found);
 }
 
 fn needs<T>(block: &str, keyword: &str, given: bool, placed: &Placed<T>, found: &mut Diagnostics) {
@@ -78,22 +73,6 @@ fn names_once<'a>(
                 Some(place) => twice.also(place, "the first one"),
                 None => twice,
             });
-        }
-    }
-}
-
-/// keepalived would put a meaning of its own in the place of each of these.
-fn virtual_server(origins: &Origins, found: &mut Diagnostics) {
-    let missing = |keyword| !origins.given.contains_key(keyword);
-    if missing("protocol") {
-        let message = "this `virtual_server` has no `protocol`, and keepalived would take UDP";
-        let error = Diagnostic::error("missing-keyword", message);
-        found.push(at(error.help("add `protocol TCP` if that is meant"), origins, ""));
-    }
-    for (keyword, default) in [("lb_algo", "wlc"), ("lb_kind", "NAT")] {
-        if missing(keyword) {
-            let message = format!("this `virtual_server` has no `{keyword}`: `{default}` is taken");
-            found.push(at(Diagnostic::warning("missing-keyword", message), origins, ""));
         }
     }
 }

@@ -8,11 +8,14 @@ use vipd_engine::config::{Announcements, MULTICAST_GROUP_V4, MULTICAST_GROUP_V6,
 use vipd_engine::config::{FibConfig, GroupConfig, VirtualAddress};
 use vipd_engine::{GroupName, InterfaceName, Password, Priority, Profile, Rules, Version, Vrid};
 
+use super::director::draft::{
+    CheckDraft, DirectorDraft, Endpoint, KindDraft, RealDraft, ServerDraft, Settings, UrlDraft,
+};
 use super::rule::RuleDraft;
 use super::shared::Shared;
 use super::track::TrackDraft;
 use crate::diagnostics::Span;
-use crate::director::{Mail, VirtualServer};
+use crate::director::Mail;
 use crate::keywords::Place;
 use crate::notify::{Fifo, NotifyScripts};
 use crate::process::Process;
@@ -59,6 +62,8 @@ impl<T> Placed<T> {
 pub(crate) struct Draft {
     /// Nothing is said of what is not built of virtual servers.
     pub vrrp_only: bool,
+    /// Each value's place is kept, to be shown.
+    pub explains: bool,
     pub globals: Globals,
     /// Where what stands outside any block was given.
     pub root: Origins,
@@ -68,16 +73,18 @@ pub(crate) struct Draft {
     pub scripts: Vec<Placed<Script>>,
     pub files: Vec<Placed<TrackedFile>>,
     pub processes: Vec<Placed<TrackedProcess>>,
-    pub virtual_servers: Vec<Placed<ServerDraft>>,
+    pub director: DirectorDraft,
+    /// Scripts of checks, by the name that the engine has for them.
+    pub check_scripts: BTreeMap<String, crate::notify::NotifyScript>,
 }
 
 /// A keyword is read inside its block only, and the block's head has made it.
 const INSIDE: &str = "the head of the block was read";
 
 impl Draft {
-    pub fn new(profile: Profile, vrrp_only: bool) -> Self {
+    pub fn new(profile: Profile, vrrp_only: bool, explains: bool) -> Self {
         let globals = Globals { profile, ..Globals::default() };
-        Self { globals, vrrp_only, ..Self::default() }
+        Self { globals, vrrp_only, explains, ..Self::default() }
     }
 
     pub fn instance(&mut self) -> &mut InstanceDraft {
@@ -101,7 +108,38 @@ impl Draft {
     }
 
     pub fn server(&mut self) -> &mut ServerDraft {
-        &mut self.virtual_servers.last_mut().expect(INSIDE).value
+        &mut self.director.servers.last_mut().expect(INSIDE).value
+    }
+
+    pub fn real(&mut self) -> &mut RealDraft {
+        self.server().real_servers.last_mut().expect(INSIDE)
+    }
+
+    pub fn check(&mut self) -> &mut CheckDraft {
+        self.real().checks.last_mut().expect(INSIDE)
+    }
+
+    pub fn url(&mut self) -> &mut UrlDraft {
+        let KindDraft::Http(http) = &mut self.check().kind else { unreachable!("{INSIDE}") };
+        http.urls.last_mut().expect(INSIDE)
+    }
+
+    /// What a virtual server, a real server and a check have in common.
+    pub fn settings(&mut self, place: Place) -> &mut Settings {
+        match place {
+            Place::VirtualServer => &mut self.server().settings,
+            Place::RealServer => &mut self.real().settings,
+            _ => &mut self.check().settings,
+        }
+    }
+
+    /// What a check, or the open `host` of one, connects to.
+    pub fn endpoint(&mut self, place: Place) -> &mut Endpoint {
+        let check = self.check();
+        match check.hosts.last_mut().filter(|_| place == Place::SmtpHost) {
+            Some(host) => host,
+            None => &mut check.endpoint,
+        }
     }
 
     /// What a driver runs and watches.
@@ -154,12 +192,19 @@ impl Draft {
             Place::VrrpScript => last(&mut self.scripts),
             Place::TrackFile => last(&mut self.files),
             Place::TrackProcess => last(&mut self.processes),
-            Place::VirtualServer => last(&mut self.virtual_servers),
-            Place::RealServer => last(&mut self.virtual_servers.last_mut()?.value.real_servers),
-            Place::TcpCheck => {
-                let real = self.virtual_servers.last_mut()?.value.real_servers.last_mut()?;
-                real.value.checks.last_mut()
-            }
+            Place::VirtualServer => last(&mut self.director.servers),
+            Place::RealServer => Some(&mut self.real().origins),
+            Place::Ssl => self.director.ssl.as_mut().map(|ssl| &mut ssl.origins),
+            Place::Check
+            | Place::TcpCheck
+            | Place::HttpGet
+            | Place::SmtpCheck
+            | Place::DnsCheck
+            | Place::MiscCheck
+            | Place::PingCheck
+            | Place::UdpCheck
+            | Place::FileCheck => Some(&mut self.check().origins),
+            Place::Url => Some(&mut self.url().origins),
             Place::AuthHmac
             | Place::AddressLine
             | Place::PeerLine
@@ -170,16 +215,8 @@ impl Draft {
             | Place::GarpGroup
             | Place::TrackGroup
             | Place::VirtualServerGroup
-            | Place::Ssl
-            | Place::Check
-            | Place::HttpGet
-            | Place::Url
-            | Place::SmtpCheck
-            | Place::DnsCheck
-            | Place::MiscCheck
-            | Place::UdpCheck
-            | Place::BfdCheck
-            | Place::FileCheck => None,
+            | Place::SmtpHost
+            | Place::BfdCheck => None,
         }
     }
 }
@@ -340,17 +377,4 @@ impl GroupDraft {
         };
         Self { config, tracks: Vec::new(), notify: NotifyScripts::default() }
     }
-}
-
-/// `virtual_server` as it was written.
-#[derive(Clone, Debug)]
-pub(crate) struct ServerDraft {
-    pub config: VirtualServer,
-    pub real_servers: Vec<Placed<RealDraft>>,
-}
-
-/// The places inside a `real_server`; its values stand in the virtual server's configuration.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RealDraft {
-    pub checks: Vec<Origins>,
 }

@@ -29,7 +29,7 @@ mod transport;
 mod value;
 mod walk;
 
-pub(crate) use draft::{Draft, Globals, GroupDraft, Origins, Placed, RealDraft, ServerDraft};
+pub(crate) use draft::{Draft, Globals, GroupDraft, Origins, Placed};
 pub(crate) use line::{Line, MOST_FINDINGS};
 pub(crate) use route::RouteDraft;
 pub(crate) use rule::RuleDraft;

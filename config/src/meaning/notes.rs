@@ -1,32 +1,40 @@
 //! Notes: nothing is wrong, and the reader should know.
 
-use std::net::IpAddr;
-
 use vipd_engine::InstanceConfig;
 use vipd_engine::config::Transport;
 
 use super::draft::{Draft, Origins};
 use super::transport::at;
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::keywords::{Place, Standing};
+use crate::keywords::{Place, Show, Standing};
+
+/// Virtual servers that a note names; of the others it says how many there are.
+const NAMED: usize = 3;
 
 /// One note for all that is read and checked but not acted on.
 pub(super) fn checked_only(draft: &Draft, found: &mut Diagnostics) {
     let globals = &draft.globals.origins;
-    let mut mail_rows = Place::GlobalDefs.rows().iter();
-    let mail = mail_rows
-        .find(|row| row.standing == Standing::Checked && globals.given.contains_key(row.sets))
-        .and_then(|row| globals.place(row.sets, None));
-    let servers = draft.virtual_servers.iter().filter(|_| !draft.vrrp_only).map(|server| {
-        let (address, port) = (server.value.config.address, server.value.config.port);
-        let address = match address {
-            IpAddr::V4(address) => format!("{address}:{port}"),
-            IpAddr::V6(address) => format!("[{address}]:{port}"),
-        };
-        (format!("`virtual_server {address}`"), server.origins.block)
+    let given = |of_servers: bool| {
+        let mut rows = Place::GlobalDefs.rows().iter();
+        let row = rows.find(|row| {
+            row.standing == Standing::Checked
+                && row.sets == row.name
+                && globals.given.contains_key(row.sets)
+                && matches!(row.show, Show::Ipvs(_)) == of_servers
+        })?;
+        globals.place(row.sets, None)
+    };
+    let servers: Vec<_> = draft.director.servers.iter().filter(|_| !draft.vrrp_only).collect();
+    let named = servers.iter().take(NAMED).filter_map(|server| {
+        let name = server.value.name.as_ref()?;
+        Some((format!("`virtual_server {name}`"), server.origins.block))
     });
-    let mail = mail.map(|place| ("mail settings".to_owned(), Some(place)));
-    let all: Vec<_> = servers.chain(mail).collect();
+    let others = servers.len().saturating_sub(NAMED);
+    let others = (others > 0).then(|| (format!("{others} more"), None));
+    let settings = given(true).filter(|_| !draft.vrrp_only);
+    let settings = settings.map(|place| ("settings of virtual servers".to_owned(), Some(place)));
+    let mail = given(false).map(|place| ("mail settings".to_owned(), Some(place)));
+    let all: Vec<_> = named.chain(others).chain(settings).chain(mail).collect();
     let Some(((first, place), others)) = all.split_first() else { return };
     let verb = if first.starts_with('`') { "is" } else { "are" };
     let mut message = format!("{first} {verb} read and checked, not acted on by this version");

@@ -13,7 +13,7 @@ use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::notify::{Fifo, Notify, NotifyScript, NotifyScripts};
 
 /// `COMMAND [USER [GROUP]]`: a command with arguments is one quoted word.
-fn script(line: &mut Line<'_>) -> Option<NotifyScript> {
+pub(super) fn script(line: &mut Line<'_>) -> Option<NotifyScript> {
     let command = line.word()?.text.clone();
     let user = if line.peek().is_some() { account(line) } else { None };
     Some(NotifyScript { command, user })

@@ -3,18 +3,22 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use vipd_engine::config::{ConfigError, GroupConfig, StaticConfig, VirtualMac};
+use vipd_engine::config::{
+    CheckRule, ConfigError, ConfigRule, DirectorConfig, GroupConfig, ServerRule, StaticConfig,
+    VirtualMac,
+};
 use vipd_engine::names::OutOfRange;
 use vipd_engine::{
     Config, Family, InstanceConfig, InterfaceName, Interval, Priority, Profile, Version,
 };
 
 use super::draft::{AuthType, Draft, GroupDraft, InstanceDraft, Origins, Placed, State};
-use super::line::adjusted_severity;
+use super::line::{MOST_FINDINGS, adjusted_severity};
 use super::rule::Numbering;
 use super::transport::{at, family, transport};
-use super::{advice, notes, notify};
+use super::{advice, director, notes, notify};
 use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::director::Director;
 use crate::notify::{Notify, NotifyScripts};
 
 /// An instance as the engine has it, and what only the file says.
@@ -38,6 +42,7 @@ pub(crate) struct Settled {
     pub groups: Vec<Placed<GroupConfig>>,
     pub notify: Notify,
     pub statics: StaticConfig,
+    pub director: Director,
 }
 
 /// Fills in every default and asks the engine for its rules.
@@ -63,27 +68,55 @@ pub(crate) fn settle(draft: &mut Draft, profile: Profile, found: &mut Diagnostic
             origins: placed.origins.clone(),
         })
         .collect();
-    notes::checked_only(draft, found);
     notify::check(draft, found);
-    let configs = instances.iter().map(|instance| instance.config.clone()).collect();
+    let configs: Vec<_> = instances.iter().map(|instance| instance.config.clone()).collect();
+    let (servers, director) = director::settle(draft, &configs, profile, found);
+    notes::checked_only(draft, found);
     let group_configs = groups.iter().map(|group| group.value.clone()).collect();
     let config = Config::new(configs, group_configs, draft.globals.startup_delay);
-    // Both are asked: mistakes of the one would hide those of the other.
-    let alone = Config::default().with_static(statics.clone()).err();
-    let broken = config.as_ref().err().into_iter().chain(&alone).flatten();
-    for error in broken.filter(|error| !follows(error, draft)) {
-        found.push(advice::diagnostic(error, draft));
-    }
-    let config = config.and_then(|config| config.with_static(statics.clone()));
+    let config = checked(config, statics.clone(), servers, draft, found);
     let notify = notify::settled(draft, &instances);
-    Settled { config: config.ok(), instances, groups, notify, statics }
+    Settled { config, instances, groups, notify, statics, director }
 }
 
-/// Whether an error only follows from an instance that was left out for its own mistakes.
+/// Asks for every rule: mistakes of one part would hide those of another.
+fn checked(
+    config: Result<Config, Vec<ConfigError>>,
+    statics: StaticConfig,
+    servers: DirectorConfig,
+    draft: &Draft,
+    found: &mut Diagnostics,
+) -> Option<Config> {
+    let (config, broken) = apart(config, Config::default());
+    let (config, broken_statics) = apart(config.clone().with_static(statics), config);
+    let (config, broken_servers) = apart(config.clone().with_director(servers), config);
+    let broken: Vec<_> = [broken, broken_statics, broken_servers].concat();
+    for error in broken.iter().filter(|error| !follows(error, draft)).take(MOST_FINDINGS) {
+        found.push(advice::diagnostic(error, draft));
+    }
+    broken.is_empty().then_some(config)
+}
+
+/// A configuration in any case, and the rules that are broken.
+fn apart(config: Result<Config, Vec<ConfigError>>, without: Config) -> (Config, Vec<ConfigError>) {
+    match config {
+        Ok(config) => (config, Vec::new()),
+        Err(errors) => (without, errors),
+    }
+}
+
+/// Whether an error only follows from a mistake that was told: an instance that was left out, a
+/// check without what it needs.
 fn follows(error: &ConfigError, draft: &Draft) -> bool {
-    use vipd_engine::config::ConfigRule::UnknownMember;
-    let UnknownMember(member) = &error.rule else { return false };
-    draft.instances.iter().any(|instance| instance.value.name == member.as_str())
+    match &error.rule {
+        ConfigRule::UnknownMember(member) => {
+            draft.instances.iter().any(|instance| instance.value.name == member.as_str())
+        }
+        ConfigRule::Server(ServerRule::Check(_, rule)) => {
+            matches!(rule, CheckRule::NoUrl | CheckRule::PathNotAbsolute)
+        }
+        _ => false,
+    }
 }
 
 fn group(

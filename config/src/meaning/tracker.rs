@@ -30,17 +30,18 @@ pub(crate) fn script_block(draft: &mut Draft, line: &mut Line<'_>) {
 }
 
 pub(crate) fn command(draft: &mut Draft, line: &mut Line<'_>) {
-    if line.word().is_some() {
-        draft.script().command = joined(line);
+    if let Some(command) = command_of(line) {
+        draft.script().command = command;
     }
 }
 
-/// All the arguments as they stand in the file, quotes resolved.
-fn joined(line: &mut Line<'_>) -> String {
+/// All the arguments as they stand in the file, quotes resolved; an error if there is none.
+pub(super) fn command_of(line: &mut Line<'_>) -> Option<String> {
+    line.word()?;
     line.rest();
     let words: Vec<&str> =
         line.statement.arguments().iter().map(|word| word.text.as_str()).collect();
-    words.join(" ")
+    Some(words.join(" "))
 }
 
 pub(crate) fn interval(draft: &mut Draft, line: &mut Line<'_>) {

@@ -3,6 +3,7 @@
 
 use vipd_engine::Profile;
 
+use super::director;
 use super::draft::Draft;
 use super::line::{Line, MOST_FINDINGS};
 use crate::diagnostics::{Diagnostic, Diagnostics, Span};
@@ -72,6 +73,7 @@ fn known(
     let skip_block = line.skip_block;
     if let (Form::Block(inside), false) = (row.form, skip_block) {
         walk(statement.children(), inside, draft, profile, found);
+        director::end(draft, inside, found);
     }
 }
 
