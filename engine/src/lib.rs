@@ -20,6 +20,7 @@ mod engine;
 pub mod event;
 pub mod health;
 pub mod input;
+pub mod ipvs;
 pub mod names;
 mod observed;
 pub mod output;

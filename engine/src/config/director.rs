@@ -26,7 +26,7 @@ pub const MAX_TIMEOUT: Duration = Duration::from_secs(i32::MAX as u64 / 1000);
 pub const MAX_SYNC_LEN: u16 = 65507;
 
 /// Everything that concerns IPVS.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DirectorConfig {
     /// In the order of the file.
     pub virtual_servers: Vec<Arc<VirtualServer>>,
@@ -145,7 +145,7 @@ impl Service {
 }
 
 /// A virtual server: the same real servers for one service or several.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct VirtualServer {
     /// Its identity.
     pub name: VirtualServerName,
@@ -196,7 +196,7 @@ pub struct Persistence {
 }
 
 /// A real server behind one virtual server. Its identity there is address and port.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RealServer {
     /// Its address.
     pub address: IpAddr,
@@ -226,7 +226,7 @@ impl RealServer {
 }
 
 /// Gets the connections when the quorum is lost.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SorryServer {
     /// Its address.
     pub address: IpAddr,

@@ -1,0 +1,361 @@
+//! What the director asks of the kernel, as data: commands, batches, reads, and their answers.
+//!
+//! How a command becomes a message of generic netlink is the driver's.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::director::{
+    Forwarding, Persistence, Scheduling, Service, SyncDaemon, Timeouts, VirtualServerName,
+};
+use crate::ipvs::news::News;
+use crate::names::InterfaceName;
+
+/// What one destination of a service is told from the others by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port as the kernel has it.
+    pub port: u16,
+}
+
+/// A service without its key, as the kernel has it or is to have it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ServiceSpec {
+    /// How a destination is chosen.
+    pub scheduling: Scheduling,
+    /// A client stays with its destination.
+    pub persistence: Option<Persistence>,
+}
+
+impl ServiceSpec {
+    /// Whether the kernel does the same with both. It sets the flag `IP_VS_SVC_F_HASHED` of every
+    /// service by itself (`ip_vs_svc_hash`), so that one tells nothing.
+    #[must_use]
+    pub fn does_the_same_as(&self, other: &Self) -> bool {
+        let plain = |scheduling: Scheduling| Scheduling { hashed: false, ..scheduling };
+        plain(self.scheduling) == plain(other.scheduling) && self.persistence == other.persistence
+    }
+}
+
+/// A destination without its key, as the kernel has it or is to have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DestinationSpec {
+    /// Share of the new connections; 0: none.
+    pub weight: u32,
+    /// How packets reach it.
+    pub forwarding: Forwarding,
+    /// No new connections from this many on; 0: no limit.
+    pub upper_threshold: u32,
+    /// New ones again below this many.
+    pub lower_threshold: u32,
+}
+
+/// Which of the two threads of the connection synchronisation.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub enum SyncRole {
+    /// It sends (`IP_VS_STATE_MASTER`).
+    Master,
+    /// It receives (`IP_VS_STATE_BACKUP`).
+    #[default]
+    Backup,
+}
+
+impl SyncRole {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Master, Self::Backup];
+
+    /// Its name: `master`, `backup`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Master => "master",
+            Self::Backup => "backup",
+        }
+    }
+}
+
+/// A thread of the synchronisation as the kernel is to have it; `None`: the kernel's own value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SyncSpec {
+    /// Interface of the multicast.
+    pub interface: InterfaceName,
+    /// Identifies the pair.
+    pub id: u8,
+    /// Most octets of a datagram.
+    pub maxlen: Option<u16>,
+    /// Port.
+    pub port: Option<u16>,
+    /// TTL.
+    pub ttl: Option<u8>,
+    /// Multicast group.
+    pub group: Option<IpAddr>,
+}
+
+impl From<&SyncDaemon> for SyncSpec {
+    fn from(config: &SyncDaemon) -> Self {
+        let SyncDaemon { interface, instance: _, id, maxlen, port, ttl, group } = config;
+        let (id, maxlen, port, ttl, group) = (*id, *maxlen, *port, *ttl, *group);
+        Self { interface: interface.clone(), id, maxlen, port, ttl, group }
+    }
+}
+
+/// A change of the kernel's table.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum IpvsCommand {
+    /// Empty the whole table, also of what is not ours.
+    Flush,
+    /// Set the time limits of connections. What is `None` stays.
+    SetTimeouts(Timeouts),
+    /// Add a service.
+    AddService {
+        /// Its key.
+        service: Service,
+        /// The rest of it.
+        spec: ServiceSpec,
+    },
+    /// Change a service.
+    EditService {
+        /// Its key.
+        service: Service,
+        /// What it is to be.
+        spec: ServiceSpec,
+    },
+    /// Remove a service, its destinations with it.
+    RemoveService(Service),
+    /// Add a destination.
+    AddDestination {
+        /// Key of its service.
+        service: Service,
+        /// Its key.
+        endpoint: Endpoint,
+        /// The rest of it.
+        spec: DestinationSpec,
+    },
+    /// Change a destination.
+    EditDestination {
+        /// Key of its service.
+        service: Service,
+        /// Its key.
+        endpoint: Endpoint,
+        /// What it is to be.
+        spec: DestinationSpec,
+    },
+    /// Remove a destination.
+    RemoveDestination {
+        /// Key of its service.
+        service: Service,
+        /// Its key.
+        endpoint: Endpoint,
+    },
+    /// Start a thread of the synchronisation.
+    StartSync {
+        /// Which one.
+        role: SyncRole,
+        /// How.
+        spec: SyncSpec,
+    },
+    /// Stop a thread of the synchronisation.
+    StopSync(SyncRole),
+}
+
+/// How a command or a read failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum IpvsError {
+    /// It is there already (`EEXIST`).
+    Exists,
+    /// The destination is not there; of a service: its scheduler or persistence engine (`ENOENT`).
+    NotThere,
+    /// The service, or the thread of the synchronisation, is not there (`ESRCH`).
+    NoService,
+    /// The kernel or the driver refused for another reason.
+    Refused,
+    /// The kernel has no IPVS: generic netlink does not know the family.
+    NoIpvs,
+    /// Nothing was heard within the time limit. It may have been done.
+    TimedOut,
+}
+
+/// One command of a batch that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Failure {
+    /// Its place in the batch, from 0.
+    pub place: u32,
+    /// How.
+    pub error: IpvsError,
+}
+
+/// Commands to be performed in this order. One that fails does not keep the next from being tried.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Batch {
+    /// Names the answer.
+    pub number: u64,
+    /// At least one.
+    pub commands: Vec<IpvsCommand>,
+}
+
+/// A wish to be told of these services: `Begin`, each one that there is, `End`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Read {
+    /// Names the answer.
+    pub number: u64,
+    /// Their keys. None: only whether the kernel has IPVS.
+    pub services: Vec<Service>,
+}
+
+/// A service as it was found in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Seen {
+    /// Its key.
+    pub service: Service,
+    /// The rest of it; `None`: what no configuration could ask for, such as another scheduler.
+    pub spec: Option<ServiceSpec>,
+    /// All its destinations, in any order; `None`: what no configuration could ask for.
+    pub destinations: Vec<(Endpoint, Option<DestinationSpec>)>,
+}
+
+/// The answer to a [`Read`], which is named by its number. A failed read is told by `on_done`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Observed {
+    /// It begins.
+    Begin,
+    /// A service that is there. One that was not asked for is ignored.
+    Service(Seen),
+    /// It is over: what was asked for and not told is not there.
+    End,
+}
+
+/// What the director asks of the rest of the engine, in the order in which it must be performed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Effect {
+    /// Change the kernel. Answered by `on_done`.
+    Batch(Batch),
+    /// Read the kernel. Answered by `on_observed`.
+    Read(Read),
+    /// Checks of this virtual server's real servers rest, or go on (`ha_suspend`).
+    Rest {
+        /// Which one.
+        name: VirtualServerName,
+        /// Whether they rest.
+        rests: bool,
+    },
+    /// Tell people and scripts.
+    News(News),
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SocketAddr::new(self.address, self.port).fmt(f)
+    }
+}
+
+impl fmt::Display for ServiceSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Scheduling { scheduler, flags, hashed: _, one_packet } = self.scheduling;
+        f.write_str(scheduler.name())?;
+        for bit in (0..3).filter(|bit| flags & (1 << bit) != 0) {
+            write!(f, " flag-{}", bit + 1)?;
+        }
+        if one_packet {
+            f.write_str(" ops")?;
+        }
+        if let Some(Persistence { timeout, prefix_len, engine }) = &self.persistence {
+            write!(f, " persistent {} s /{prefix_len}", timeout.as_secs())?;
+            if let Some(engine) = engine {
+                write!(f, " {engine}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for DestinationSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "weight {} {}", self.weight, self.forwarding.name())?;
+        if self.upper_threshold > 0 {
+            write!(f, " thresholds {}-{}", self.lower_threshold, self.upper_threshold)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for SyncRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for IpvsCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flush => f.write_str("flush"),
+            Self::SetTimeouts(timeouts) => {
+                let seconds = |limit: Option<core::time::Duration>| {
+                    limit.map_or_else(|| String::from("-"), |limit| seconds(limit.as_secs()))
+                };
+                let (tcp, fin) = (seconds(timeouts.tcp), seconds(timeouts.tcp_fin));
+                write!(f, "set timeouts tcp {tcp} tcpfin {fin} udp {}", seconds(timeouts.udp))
+            }
+            Self::AddService { service, spec } => write!(f, "add service {service} {spec}"),
+            Self::EditService { service, spec } => write!(f, "edit service {service} {spec}"),
+            Self::RemoveService(service) => write!(f, "remove service {service}"),
+            Self::AddDestination { service, endpoint, spec } => {
+                write!(f, "add destination {endpoint} of {service} {spec}")
+            }
+            Self::EditDestination { service, endpoint, spec } => {
+                write!(f, "edit destination {endpoint} of {service} {spec}")
+            }
+            Self::RemoveDestination { service, endpoint } => {
+                write!(f, "remove destination {endpoint} of {service}")
+            }
+            Self::StartSync { role, spec } => {
+                write!(f, "start sync {role} on {} id {}", spec.interface, spec.id)
+            }
+            Self::StopSync(role) => write!(f, "stop sync {role}"),
+        }
+    }
+}
+
+fn seconds(count: u64) -> String {
+    alloc::format!("{count} s")
+}
+
+impl fmt::Display for IpvsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Exists => "it is there already",
+            Self::NotThere => "it, its scheduler or its persistence engine is not there",
+            Self::NoService => "the service is not there",
+            Self::Refused => "refused",
+            Self::NoIpvs => "the kernel has no IPVS",
+            Self::TimedOut => "no answer in time",
+        })
+    }
+}
+
+impl core::error::Error for IpvsError {}
+
+impl fmt::Display for Effect {
+    /// Each command of a batch on a line of its own.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Batch(batch) => {
+                for (place, command) in batch.commands.iter().enumerate() {
+                    write!(f, "{}ipvs: {command}", if place > 0 { "\n" } else { "" })?;
+                }
+                Ok(())
+            }
+            Self::Read(read) => write!(f, "ipvs: read {} services", read.services.len()),
+            Self::Rest { name, rests: true } => write!(f, "{name}: checks rest"),
+            Self::Rest { name, rests: false } => write!(f, "{name}: checks go on"),
+            Self::News(news) => news.fmt(f),
+        }
+    }
+}
