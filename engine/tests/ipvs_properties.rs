@@ -515,6 +515,19 @@ proptest! {
     }
 
     #[test]
+    fn without_failures_the_kernel_has_what_is_wanted_as_soon_as_it_answered(
+        ops in prop::collection::vec(
+            prop_oneof![3 => plain(), 2 => any::<bool>().prop_map(Op::Hold)], 1..40,
+        ),
+    ) {
+        let mut stage = Stage::new(Timestamp::ZERO);
+        ops.iter().for_each(|op| stage.apply(op));
+        stage.world.release();
+        prop_assert_eq!(stage.ours(), stage.wanted());
+        prop_assert_eq!(stage.world.kernel.table.len(), stage.wanted().len());
+    }
+
+    #[test]
     fn no_change_takes_more_commands_than_there_are_differences(
         ops in prop::collection::vec(op(), 1..20),
         changes in prop::collection::vec(plain(), 1..6),

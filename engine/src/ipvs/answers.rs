@@ -5,12 +5,14 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::config::director::Service;
-use crate::ipvs::building::Waiting;
-use crate::ipvs::command::{Effect, Endpoint, Failure, IpvsCommand, IpvsError, SyncRole};
+use crate::ipvs::building::{Waiting, differs};
+use crate::ipvs::command::{
+    DestinationSpec, Effect, Endpoint, Failure, IpvsCommand, IpvsError, ServiceSpec, SyncRole,
+};
 use crate::ipvs::director::{Ipvs, PROBE_EVERY};
 use crate::ipvs::news::{Found, News, ServiceChange};
 use crate::ipvs::queue::Item;
-use crate::ipvs::table::{Destination, InKernel};
+use crate::ipvs::table::{Destination, InKernel, Table};
 use crate::time::Timestamp;
 
 impl Ipvs {
@@ -85,13 +87,10 @@ impl Ipvs {
             }
             IpvsCommand::AddDestination { service, endpoint, spec }
             | IpvsCommand::EditDestination { service, endpoint, spec } => {
-                self.set_destination(service, endpoint, InKernel::Present(spec));
-                self.tell_server(service, endpoint, out);
+                self.settle_destination(service, endpoint, InKernel::Present(spec), out);
             }
             IpvsCommand::RemoveDestination { service, endpoint } => {
-                self.set_destination(service, endpoint, InKernel::Absent);
-                self.tell_server(service, endpoint, out);
-                self.drop_destination(service, endpoint);
+                self.settle_destination(service, endpoint, InKernel::Absent, out);
             }
             IpvsCommand::StartSync { role, spec } => {
                 *self.sync.thread_mut(role) = InKernel::Present(spec);
@@ -288,7 +287,7 @@ impl Ipvs {
     fn set_service(
         &mut self,
         service: Service,
-        kernel: InKernel<super::command::ServiceSpec>,
+        kernel: InKernel<ServiceSpec>,
         change: ServiceChange,
         out: &mut Vec<Effect>,
     ) {
@@ -297,36 +296,38 @@ impl Ipvs {
         out.push(Effect::News(News::Service { service, change }));
     }
 
-    fn destination_mut(
-        &mut self,
-        service: Service,
-        endpoint: Endpoint,
-    ) -> Option<&mut Destination> {
-        self.table.services.get_mut(&service)?.destinations.get_mut(&endpoint)
-    }
-
+    /// The kernel has a destination like this now. It may be one that a configuration dropped since
+    /// that was asked for.
     fn set_destination(
         &mut self,
         service: Service,
         endpoint: Endpoint,
-        kernel: InKernel<super::command::DestinationSpec>,
+        kernel: InKernel<DestinationSpec>,
     ) {
-        if let Some(destination) = self.destination_mut(service, endpoint) {
-            destination.kernel = kernel;
+        if let Some(entry) = self.table.services.get_mut(&service) {
+            entry.destinations.entry(endpoint).or_default().kernel = kernel;
         }
     }
 
-    fn drop_destination(&mut self, service: Service, endpoint: Endpoint) {
-        if let Some(entry) = self.table.services.get_mut(&service)
-            && entry.destinations.get(&endpoint).is_some_and(|one| !one.is_ours())
-        {
+    /// As we asked; since then it may be wanted another way.
+    fn settle_destination(
+        &mut self,
+        service: Service,
+        endpoint: Endpoint,
+        kernel: InKernel<DestinationSpec>,
+        out: &mut Vec<Effect>,
+    ) {
+        self.set_destination(service, endpoint, kernel);
+        let Table { services, pools, .. } = &mut self.table;
+        let Some(entry) = services.get_mut(&service) else { return };
+        let pool = entry.owner.and_then(|owner| pools.get(owner.0 as usize)?.as_ref());
+        let Some(destination) = entry.destinations.get_mut(&endpoint) else { return };
+        tell_server(service, endpoint, destination, out);
+        let wanted = pool.and_then(|pool| Table::wanted(pool, destination));
+        if differs(wanted, destination) {
+            self.queue.bulk.push(Item::Destination(service, endpoint));
+        } else if !destination.is_ours() {
             entry.destinations.remove(&endpoint);
-        }
-    }
-
-    fn tell_server(&mut self, service: Service, endpoint: Endpoint, out: &mut Vec<Effect>) {
-        if let Some(destination) = self.destination_mut(service, endpoint) {
-            tell_server(service, endpoint, destination, out);
         }
     }
 }
