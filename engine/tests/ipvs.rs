@@ -8,8 +8,9 @@ use std::time::Duration;
 use ipvs_world::{World, at, config, ip, name, real, sorry, tcp, virtual_server};
 use vipd_engine::Family;
 use vipd_engine::config::director::{
-    AtStop, DirectorConfig, Forwarding, Persistence, Protocol, RealServer, Scheduler, Scheduling,
-    Service, SorryServer, Timeouts, Tunnel, TunnelChecksum, VirtualServer, VirtualServerName,
+    AtStop, DirectorConfig, Forwarding, MAX_WEIGHT, Persistence, Protocol, RealServer, Scheduler,
+    Scheduling, Service, SorryServer, Timeouts, Tunnel, TunnelChecksum, VirtualServer,
+    VirtualServerName,
 };
 use vipd_engine::config::health::{Bind, Check, CheckKind};
 use vipd_engine::ipvs::{Health, Ipvs, MOST_IN_BATCH, OrderError, ServerOrder, Why};
@@ -293,9 +294,12 @@ fn an_order_that_cannot_be_obeyed_says_why() {
     let unknown = order("10.0.0.9:80", ONE, ServerOrder::Drain);
     assert_eq!(unknown, Err(OrderError::NoVirtualServer));
     assert_eq!(order(VIP, SORRY, ServerOrder::Drain), Err(OrderError::NoRealServer));
-    let heavy = order(VIP, ONE, ServerOrder::Weight(Some(65_536)));
-    assert_eq!(heavy.map_err(|error| error.to_string()), Err("weight must be 0 to 65535".into()));
-    assert_eq!(order(VIP, ONE, ServerOrder::Weight(Some(65_535))), Ok(()));
+    let heavy = order(VIP, ONE, ServerOrder::Weight(Some(1 << 31)));
+    assert_eq!(
+        heavy.map_err(|error| error.to_string()),
+        Err("weight must be 0 to 2147483647".into())
+    );
+    assert_eq!(order(VIP, ONE, ServerOrder::Weight(Some(MAX_WEIGHT))), Ok(()));
 }
 
 #[test]
@@ -448,7 +452,7 @@ fn schedulers_flags_persistence_thresholds_and_tunnels_reach_the_kernel() {
 fn what_is_told_of_a_server_before_its_configuration_is_worked_off_counts() {
     let mut ipvs = Ipvs::new();
     let (mut out, mut world) = (Vec::new(), World::new());
-    let config = Arc::new(config(&[vip()]));
+    let config = config(&[vip()]);
     ipvs.configure(world.now, &config, &mut out);
     ipvs.on_server(world.now, &name(tcp(VIP)), at(ONE), Health::Down, &mut out);
     world.ipvs = ipvs;

@@ -377,7 +377,7 @@ fn no_call_does_more_than_a_portion_and_no_batch_or_read_is_larger() {
         (0..300).map(|n| virtual_server(tcp(&format!("{}:80", address(n))), &servers)).collect();
     let mut world = World::new();
     let mut out = Vec::new();
-    world.ipvs.configure(world.now, &std::sync::Arc::new(config(&pools)), &mut out);
+    world.ipvs.configure(world.now, &config(&pools), &mut out);
     assert_eq!(world.ipvs.virtual_servers().count(), 0, "it is worked off with the ticks");
     world.ipvs.on_tick(world.now, &mut out);
     let first = world.ipvs.virtual_servers().count();

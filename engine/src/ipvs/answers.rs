@@ -16,8 +16,8 @@ use crate::ipvs::table::{Destination, InKernel, Table};
 use crate::time::Timestamp;
 
 impl Ipvs {
-    /// How a batch or a read ended. `Ok`: each command of the batch was done but for these. `Err`: the
-    /// batch, or the read, failed as a whole. A number that is no longer waited for is ignored.
+    /// How a batch or a read ended. `Ok`: each command of the batch was done but for these. `Err`:
+    /// the batch, or the read, failed as a whole. A number that is no longer waited for is ignored.
     pub fn on_done(
         &mut self,
         now: Timestamp,

@@ -86,11 +86,10 @@ impl Ipvs {
         if self.waiting.is_none() && self.fault.is_none() {
             self.hurry();
             // In turn, or many changes would keep us from reading what the kernel has.
-            let _ = if self.reads_next {
-                self.issue_read(now, out) || self.issue_batch(now, out)
-            } else {
-                self.issue_batch(now, out) || self.issue_read(now, out)
-            };
+            let asked = self.reads_next && self.issue_read(now, out);
+            if !asked && !self.issue_batch(now, out) {
+                self.issue_read(now, out);
+            }
         }
         self.work_at = now;
     }
@@ -197,7 +196,7 @@ impl Ipvs {
         }
     }
 
-    /// Who leaves is first: the real servers when the sorry server comes, and it when they are back.
+    /// All destinations of a service in one go, in the order that [`comes_first`] says.
     fn look_at_exchange(&mut self, service: Service, urgent: bool, building: &mut Building) {
         let Some((entry, pool)) = self.table.service(service) else { return };
         if self.stopping || !entry.kernel.is_there() {

@@ -1,8 +1,8 @@
 //! A configuration, or a stop, worked off a portion per tick: start-up is a reload from nothing.
 //!
 //! First each virtual server of the configuration takes its services, whoever had them. Then those
-//! that it has no more go. Only then go services that nobody took: one that moves to another virtual
-//! server stays in the kernel throughout.
+//! that it has no more go. Only then go services that nobody took: one that moves to another
+//! virtual server stays in the kernel throughout.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -10,7 +10,7 @@ use core::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::director::{DirectorConfig, Service, VirtualServer, VirtualServerName};
+use crate::config::director::{Service, VirtualServer, VirtualServerName};
 use crate::ipvs::building::{WORK_AT_ONCE, comes_first, differs};
 use crate::ipvs::command::Effect;
 use crate::ipvs::director::{Ipvs, tell_quorum};
@@ -25,8 +25,8 @@ use crate::time::Timestamp;
 pub(super) enum Course {
     /// Virtual servers take their services.
     Claim {
-        config: Arc<DirectorConfig>,
-        /// The next virtual server of it.
+        virtual_servers: Vec<Arc<VirtualServer>>,
+        /// The next one of them.
         next: u32,
     },
     /// Virtual servers that the configuration does not have go.
@@ -52,7 +52,9 @@ impl Ipvs {
         {
             self.work_at = now;
             let (next, cost) = match course {
-                Course::Claim { config, next } => self.step_claim(now, config, next, out),
+                Course::Claim { virtual_servers, next } => {
+                    self.step_claim(now, virtual_servers, next, out)
+                }
                 Course::Sweep { after } => self.step_sweep(after),
                 Course::Stop { after } => self.step_stop(after, out),
                 Course::Orphans => self.step_orphans(),
@@ -65,17 +67,17 @@ impl Ipvs {
     fn step_claim(
         &mut self,
         now: Timestamp,
-        config: Arc<DirectorConfig>,
+        virtual_servers: Vec<Arc<VirtualServer>>,
         next: u32,
         out: &mut Vec<Effect>,
     ) -> (Option<Course>, usize) {
-        let Some(one) = config.virtual_servers.get(next as usize) else {
+        let Some(one) = virtual_servers.get(next as usize) else {
             self.early.clear();
             return (Some(Course::Sweep { after: None }), 1);
         };
         self.claim(now, one, out);
         let cost = 1 + one.real_servers.len() + one.services.len();
-        (Some(Course::Claim { config, next: next.saturating_add(1) }), cost)
+        (Some(Course::Claim { virtual_servers, next: next.saturating_add(1) }), cost)
     }
 
     fn step_sweep(&mut self, after: Option<VirtualServerName>) -> (Option<Course>, usize) {

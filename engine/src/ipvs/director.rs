@@ -1,7 +1,6 @@
 //! The director: what it is told, and when it wants to be called.
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::hash::{Hash, Hasher};
@@ -10,17 +9,17 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::director::{AtStop, DirectorConfig, Service, VirtualServerName};
+use crate::config::director::{AtStop, DirectorConfig, MAX_WEIGHT, Service, VirtualServerName};
 use crate::ipvs::building::Waiting;
 use crate::ipvs::command::{Effect, Endpoint, SyncRole};
 use crate::ipvs::course::Course;
 use crate::ipvs::news::News;
 use crate::ipvs::pairs;
-use crate::ipvs::pool::{Health, MOST_WEIGHT, ServerOrder};
+use crate::ipvs::pool::{self, Health, Pool, Server, ServerOrder};
 use crate::ipvs::queue::{Item, Queue};
 use crate::ipvs::reading::Reader;
 use crate::ipvs::sync::{Limits, Sync};
-use crate::ipvs::table::{InKernel, PoolId, Table};
+use crate::ipvs::table::{Entry, InKernel, PoolId, Table};
 use crate::time::Timestamp;
 
 /// While the kernel has no IPVS it is asked again this often.
@@ -66,7 +65,7 @@ pub enum OrderError {
     NoVirtualServer,
     /// It has no such real server.
     NoRealServer,
-    /// The weight is above [`MOST_WEIGHT`].
+    /// The weight is above [`MAX_WEIGHT`].
     TooHeavy,
 }
 
@@ -75,7 +74,7 @@ impl fmt::Display for OrderError {
         match self {
             Self::NoVirtualServer => f.write_str("there is no such virtual server"),
             Self::NoRealServer => f.write_str("the virtual server has no such real server"),
-            Self::TooHeavy => write!(f, "weight must be 0 to {MOST_WEIGHT}"),
+            Self::TooHeavy => write!(f, "weight must be 0 to {MAX_WEIGHT}"),
         }
     }
 }
@@ -90,12 +89,7 @@ impl Ipvs {
     }
 
     /// The configuration is now this one. It is worked off with the ticks that follow.
-    pub fn configure(
-        &mut self,
-        now: Timestamp,
-        config: &Arc<DirectorConfig>,
-        out: &mut Vec<Effect>,
-    ) {
+    pub fn configure(&mut self, now: Timestamp, config: &DirectorConfig, out: &mut Vec<Effect>) {
         if self.generation == 0 && config.flush_at_start {
             self.queue.urgent.push(Item::Flush);
         }
@@ -106,7 +100,8 @@ impl Ipvs {
         self.sync.configure(config.sync_daemon.as_ref());
         self.queue.bulk.push(Item::Timeouts);
         self.look_at_sync();
-        self.course = Some(Course::Claim { config: Arc::clone(config), next: 0 });
+        let virtual_servers = config.virtual_servers.clone();
+        self.course = Some(Course::Claim { virtual_servers, next: 0 });
         self.go_on(now, out);
     }
 
@@ -121,7 +116,7 @@ impl Ipvs {
         out: &mut Vec<Effect>,
     ) {
         let health = match health {
-            Health::Up { weight } => Health::Up { weight: weight.min(MOST_WEIGHT) },
+            Health::Up { weight } => Health::Up { weight: weight.min(MAX_WEIGHT) },
             Health::Down => Health::Down,
         };
         if let Ok((id, number)) = self.find(name, server) {
@@ -145,11 +140,11 @@ impl Ipvs {
         order: ServerOrder,
         out: &mut Vec<Effect>,
     ) -> Result<(), OrderError> {
-        if matches!(order, ServerOrder::Weight(Some(weight)) if weight > MOST_WEIGHT) {
+        if matches!(order, ServerOrder::Weight(Some(weight)) if weight > MAX_WEIGHT) {
             return Err(OrderError::TooHeavy);
         }
         let (id, number) = self.find(name, server)?;
-        let change = |server: &mut super::pool::Server| match order {
+        let change = |server: &mut Server| match order {
             ServerOrder::Drain => server.drained = true,
             ServerOrder::Undrain => server.drained = false,
             ServerOrder::Weight(weight) => server.ordered = weight,
@@ -190,7 +185,7 @@ impl Ipvs {
         self.go_on(now, out);
     }
 
-    /// A deadline may have passed. Early ticks do nothing but work that waits, a late one acts once.
+    /// A deadline may have passed. Early ticks do only work that waits, a late one acts once.
     pub fn on_tick(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
         self.give_up_what_is_overdue(now, out);
         self.try_again(now);
@@ -290,8 +285,7 @@ impl Ipvs {
     pub(super) fn soundness(&self) -> Result<(), &'static str> {
         self.table.soundness()?;
         let read = |service: &Service| self.is_to_be_read(*service);
-        let unread = |(service, entry): (&Service, &_)| {
-            let entry: &super::table::Entry = entry;
+        let unread = |(service, entry): (&Service, &Entry)| {
             entry.kernel == InKernel::Unknown && entry.owner.is_some() && !read(service)
         };
         let reads = self.fault.is_none() && !self.reader.hurries() && !self.stopping;
@@ -330,7 +324,7 @@ impl Ipvs {
         now: Timestamp,
         id: PoolId,
         number: u32,
-        change: impl FnOnce(&mut super::pool::Server),
+        change: impl FnOnce(&mut Server),
         out: &mut Vec<Effect>,
     ) {
         let Some(pool) = self.table.pool_mut(id) else { return };
@@ -368,9 +362,7 @@ impl Ipvs {
             return;
         };
         for service in &pool.services {
-            let endpoint =
-                super::pool::endpoint(*service, real.address, real.port, real.forwarding);
-            let item = Item::Destination(*service, endpoint);
+            let item = Item::Destination(*service, pool::endpoint(*service, real));
             self.queue.hasten(item);
             self.queue.urgent.push(item);
         }
@@ -397,7 +389,7 @@ impl Ipvs {
     }
 }
 
-pub(super) fn tell_quorum(pool: &super::pool::Pool, out: &mut Vec<Effect>) {
+pub(super) fn tell_quorum(pool: &Pool, out: &mut Vec<Effect>) {
     let (up, live, limit) = (pool.up, pool.live(), pool.limit(pool.up));
     out.push(Effect::News(News::Quorum { name: pool.config.name.clone(), up, live, limit }));
 }

@@ -9,16 +9,16 @@
 //! waits in a queue of places, never of commands (`queue`): a start, a reload, a change of health,
 //! the end of a failure and a manual `ipvsadm` are all the same comparison (`building`).
 //!
-//! - Every service of the configuration is read before the first command about it, so what a killed
-//!   run left goes on without a flap; then every [`READ_BACK_EVERY`], one after the other, and after
-//!   an error. IPVS sends no news.
+//! - Every service of the configuration is read before the first command about it, so what a
+//!   killed run left goes on without a flap; then every [`READ_BACK_EVERY`], one after the other,
+//!   and after an error. IPVS sends no news.
 //! - Services that no configuration names are neither read nor touched. Destinations of somebody
 //!   else in a service of ours are removed.
-//! - No call does more than [`WORK_AT_ONCE`] items, except for one virtual server as a whole: when it
-//!   is configured, when it is read, and at the exchange with its sorry server.
+//! - No call does more than [`WORK_AT_ONCE`] items, except for one virtual server as a whole: when
+//!   it is configured, when it is read, and at the exchange with its sorry server.
 //!
-//! Go on with `director` (inputs), `pool` (a virtual server), `table` (what the kernel has), `course`
-//! (configurations and the stop), `building` and `answers` (commands), `reading`.
+//! Go on with `director` (inputs), `pool` (a virtual server), `table` (what the kernel has),
+//! `course` (configurations and the stop), `building` and `answers` (commands), `reading`.
 
 mod answers;
 mod building;
@@ -43,7 +43,7 @@ pub use command::{
 };
 pub use director::{Ipvs, OrderError, PROBE_EVERY};
 pub use news::{Found, News, ServiceChange};
-pub use pool::{Health, MOST_WEIGHT, ServerOrder, Why};
+pub use pool::{Health, ServerOrder, Why};
 pub use queue::{MOST_DOUBLINGS, RETRY_AFTER};
 pub use reading::{READ_AT_ONCE, READ_BACK_EVERY, READ_LIMIT};
 pub use snapshot::{Snapshot, SnapshotError};

@@ -5,11 +5,10 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
-use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::director::{Forwarding, RealServer, Service, SorryServer, VirtualServer};
+use crate::config::director::{RealServer, Service, VirtualServer};
 use crate::ipvs::command::{DestinationSpec, Endpoint, ServiceSpec};
 use crate::ipvs::quorum;
 use crate::time::Timestamp;
@@ -34,12 +33,10 @@ pub enum ServerOrder {
     Drain,
     /// No drain any more.
     Undrain,
-    /// This weight while it is up, 0 to 65535; `None`: no such order any more.
+    /// This weight while it is up, at most
+    /// [`MAX_WEIGHT`](crate::config::director::MAX_WEIGHT); `None`: no such order any more.
     Weight(Option<u32>),
 }
-
-/// Greatest weight, the same as a configuration's.
-pub const MOST_WEIGHT: u32 = 65_535;
 
 /// Why a real server is in the kernel as it is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -250,8 +247,8 @@ impl Pool {
         !self.up && self.config.sorry_server.is_some()
     }
 
-    /// Whether checks are to rest: it is asked for, and none of its addresses is here. A mark has no
-    /// address, so one that has nothing else never rests.
+    /// Whether checks are to rest: it is asked for, and none of its addresses is here. A mark has
+    /// no address, so one that has nothing else never rests.
     pub(super) fn should_rest(&self) -> bool {
         let has_address = |service: &Service| matches!(service, Service::Address { .. });
         self.config.ha_suspend && self.here == 0 && self.services.iter().any(has_address)
@@ -307,8 +304,8 @@ impl Pool {
 
     /// The sorry server as a destination of a service.
     pub(super) fn sorry_endpoint(&self, service: Service) -> Option<Endpoint> {
-        let SorryServer { address, port, forwarding, .. } = self.config.sorry_server.as_ref()?;
-        Some(endpoint(service, *address, *port, *forwarding))
+        let sorry = self.config.sorry_server.as_ref()?;
+        Some(Endpoint { address: sorry.address, port: sorry.port_at(service) })
     }
 
     pub(super) fn fold(&self, current: u32, hasher: &mut impl Hasher) {
@@ -329,18 +326,7 @@ pub(super) const fn identity(real: &RealServer) -> Endpoint {
     Endpoint { address: real.address, port: real.port }
 }
 
-/// A server as a destination of a service: only address translation can change the port
-/// (ipvsadm(8), `-r`), and a mark has none. Thus a group may have services on several ports.
-pub(super) const fn endpoint(
-    service: Service,
-    address: IpAddr,
-    port: u16,
-    forwarding: Forwarding,
-) -> Endpoint {
-    let port = match (service, forwarding) {
-        (Service::Fwmark { .. }, _) => 0,
-        (Service::Address { .. }, Forwarding::Nat) => port,
-        (Service::Address { port, .. }, Forwarding::DirectRouting | Forwarding::Tunnel(_)) => port,
-    };
-    Endpoint { address, port }
+/// A real server as a destination of a service: a group may have services on several ports.
+pub(super) const fn endpoint(service: Service, real: &RealServer) -> Endpoint {
+    Endpoint { address: real.address, port: real.port_at(service) }
 }

@@ -108,7 +108,7 @@ impl Entry {
         }
         for (number, server) in (0..).zip(&pool.servers) {
             let Some(real) = pool.real(server) else { continue };
-            let endpoint = pool::endpoint(service, real.address, real.port, real.forwarding);
+            let endpoint = pool::endpoint(service, real);
             // Two that are one to the kernel: the first one counts.
             self.destinations.entry(endpoint).or_default().server.get_or_insert(number);
         }

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod stage;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::Hasher;
 use std::net::IpAddr;
@@ -165,8 +167,7 @@ impl World {
     }
 
     pub fn configure(&mut self, config: &DirectorConfig) {
-        let config = Arc::new(config.clone());
-        self.tell(|ipvs, now, out| ipvs.configure(now, &config, out));
+        self.tell(|ipvs, now, out| ipvs.configure(now, config, out));
     }
 
     pub fn health(&mut self, name: &VirtualServerName, server: Endpoint, health: Health) {
