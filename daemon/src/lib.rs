@@ -10,6 +10,7 @@ pub mod control;
 pub mod driver;
 pub mod events;
 mod filter;
+pub mod ipvs;
 pub mod journal;
 pub mod keepalived;
 pub mod log;

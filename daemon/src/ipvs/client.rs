@@ -1,0 +1,316 @@
+//! Commands and questions over datagrams: many commands in one, and each gets its own answer.
+//!
+//! Answers are found by their sequence number; what has another one is left from an exchange that
+//! was given up. Where answers were lost (ENOBUFS) one more question is sent: the kernel answers in
+//! order, so what is not answered before it never will be.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+
+use nix::errno::Errno;
+use vipd_engine::config::director::{Service, Timeouts};
+
+use super::codec::{self, Failure, Malformed, Question};
+use super::socket::Socket;
+use super::spec::{Command, ListedDestination, ListedService, SyncSpec, Version};
+use super::wire::{DONE, DUMP_INTERRUPTED, ERROR, Message, Messages, Writer};
+
+/// Commands in one datagram: their answers fit into any socket's buffer.
+const AT_ONCE: usize = 64;
+
+/// The kernel makes no datagram of a dump longer than half of this.
+const LONGEST_DATAGRAM: usize = 65_536;
+
+/// How often something is asked whose answer others disturb.
+const ATTEMPTS: usize = 5;
+
+/// What datagrams go through: a socket, or a made-up kernel.
+pub trait Datagrams {
+    /// Sends; says how many octets were taken.
+    ///
+    /// # Errors
+    /// Those of send(2). What is interrupted is tried again.
+    fn send(&mut self, octets: &[u8]) -> io::Result<usize>;
+
+    /// Waits for a datagram; says how long it is, also if there is not room for all of it.
+    ///
+    /// # Errors
+    /// Those of recv(2). ENOBUFS: some were lost; EAGAIN: none came in time.
+    fn receive(&mut self, room: &mut [u8]) -> io::Result<usize>;
+}
+
+/// Why there is no result at all.
+#[derive(Debug)]
+pub enum Error {
+    /// This kernel has no IPVS, or its module is not loaded.
+    NotInKernel,
+    /// A question was refused.
+    Refused(Failure),
+    /// The kernel did not answer in time. What was ordered may be done or not.
+    NoAnswer,
+    /// Answers were lost or the table changed whenever it was read.
+    Unsettled,
+    /// The kernel's answer is not one.
+    Malformed(Malformed),
+    /// The socket fails.
+    Socket(io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotInKernel => {
+                f.write_str("this kernel has no IPVS, or its module is not loaded (modprobe ip_vs)")
+            }
+            Self::Refused(failure) => write!(f, "IPVS cannot be read: {failure}"),
+            Self::NoAnswer => f.write_str("the kernel's IPVS does not answer"),
+            Self::Unsettled => write!(f, "IPVS was disturbed {ATTEMPTS} times while it was read"),
+            Self::Malformed(error) => write!(f, "the kernel's IPVS answers nonsense: {error}"),
+            Self::Socket(error) => write!(f, "the socket to IPVS fails: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Malformed> for Error {
+    fn from(error: Malformed) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+/// The kernel's IPVS.
+pub struct Ipvs<D = Socket> {
+    datagrams: D,
+    family: u16,
+    sequence: u32,
+    room: Vec<u8>,
+}
+
+impl Ipvs<Socket> {
+    /// The table of the network namespace of this thread.
+    ///
+    /// # Errors
+    /// [`Error::NotInKernel`], and those of the socket.
+    pub fn open() -> Result<Self, Error> {
+        Self::over(Socket::open().map_err(Error::Socket)?)
+    }
+}
+
+impl<D: Datagrams> Ipvs<D> {
+    /// Begins to speak with a kernel: asks for the number of the family.
+    ///
+    /// # Errors
+    /// [`Error::NotInKernel`], and those of the datagrams.
+    pub fn over(datagrams: D) -> Result<Self, Error> {
+        let room = vec![0; LONGEST_DATAGRAM];
+        let mut ipvs = Self { datagrams, family: 0, sequence: 0, room };
+        match ipvs.one(Question::Family, codec::family) {
+            Ok(family) => ipvs.family = family,
+            Err(Error::Refused(Failure::NotThere)) => return Err(Error::NotInKernel),
+            Err(error) => return Err(error),
+        }
+        Ok(ipvs)
+    }
+
+    /// Orders all of this, in this order, whether the one before it succeeded or not. The result
+    /// has an entry for each command.
+    ///
+    /// # Errors
+    /// If it is not known what became of the commands: then the table is to be read.
+    pub fn perform(&mut self, commands: &[Command]) -> Result<Vec<Result<(), Failure>>, Error> {
+        let mut results = Vec::with_capacity(commands.len());
+        for some in commands.chunks(AT_ONCE) {
+            results.extend(self.perform_at_once(some)?);
+        }
+        Ok(results)
+    }
+
+    /// The version of the kernel's IPVS.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub fn version(&mut self) -> Result<Version, Error> {
+        self.one(Question::Version, codec::version)
+    }
+
+    /// The time limits of connections.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub fn timeouts(&mut self) -> Result<Timeouts, Error> {
+        self.one(Question::Timeouts, codec::timeouts)
+    }
+
+    /// All services, but for those of another protocol than TCP, UDP and SCTP.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub fn services(&mut self) -> Result<Vec<ListedService>, Error> {
+        let rows = self.rows(Question::Services, codec::service)?;
+        Ok(rows.into_iter().flatten().collect())
+    }
+
+    /// All destinations of a service; none if it is not there.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub fn destinations(&mut self, service: Service) -> Result<Vec<ListedDestination>, Error> {
+        let read = |row: &Message<'_>| codec::destination(row, service);
+        self.rows(Question::Destinations(service), read)
+    }
+
+    /// The threads of the connection synchronisation that run.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub fn sync(&mut self) -> Result<Vec<SyncSpec>, Error> {
+        self.rows(Question::Sync, codec::sync)
+    }
+
+    fn perform_at_once(&mut self, some: &[Command]) -> Result<Vec<Result<(), Failure>>, Error> {
+        let first = self.sequence.wrapping_add(1);
+        let (mut writer, mut ends) = (Writer::default(), Vec::with_capacity(some.len()));
+        for command in some {
+            self.sequence = self.sequence.wrapping_add(1);
+            codec::order(&mut writer, self.family, self.sequence, command);
+            ends.push(writer.len());
+        }
+        self.send_whole(&writer.into_octets(), &ends)?;
+        let mut results = vec![None; some.len()];
+        let (mut fence, mut fences) = (None, 0);
+        while results.contains(&None) {
+            let Some(length) = self.receive()? else {
+                if fences == ATTEMPTS {
+                    return Err(Error::Unsettled);
+                }
+                fences += 1;
+                fence = Some(self.ask(Question::Version)?);
+                continue;
+            };
+            for message in Messages(&self.room[..length]) {
+                let message = message?;
+                // The kernel has come to the question: whatever of it arrives is enough.
+                if fence == Some(message.sequence) {
+                    let known = results.into_iter();
+                    return Ok(known.map(|one| one.unwrap_or(Err(Failure::Unknown))).collect());
+                }
+                if message.kind != ERROR {
+                    continue;
+                }
+                let place = message.sequence.wrapping_sub(first) as usize;
+                if let (Some(command), Some(result)) = (some.get(place), results.get_mut(place)) {
+                    *result = Some(match message.error()? {
+                        (0, _) => Ok(()),
+                        (errno, text) => Err(Failure::of(errno, text, Some(command))),
+                    });
+                }
+            }
+        }
+        Ok(results.into_iter().flatten().collect())
+    }
+
+    /// What is asked and has one answer.
+    fn one<T>(
+        &mut self,
+        question: Question,
+        read: impl Fn(&Message<'_>) -> Result<T, Malformed>,
+    ) -> Result<T, Error> {
+        let last = self.rows(question, read)?.pop();
+        last.ok_or(Error::Malformed(Malformed::Missing("the answer")))
+    }
+
+    fn rows<T>(
+        &mut self,
+        question: Question,
+        read: impl Fn(&Message<'_>) -> Result<T, Malformed>,
+    ) -> Result<Vec<T>, Error> {
+        for _ in 0..ATTEMPTS {
+            if let Some(rows) = self.undisturbed_rows(question, &read)? {
+                return Ok(rows);
+            }
+        }
+        Err(Error::Unsettled)
+    }
+
+    /// `None`: some may be missing, or come twice.
+    fn undisturbed_rows<T>(
+        &mut self,
+        question: Question,
+        read: impl Fn(&Message<'_>) -> Result<T, Malformed>,
+    ) -> Result<Option<Vec<T>>, Error> {
+        let sequence = self.ask(question)?;
+        let (mut rows, mut disturbed) = (Vec::new(), false);
+        loop {
+            let Some(length) = self.receive()? else {
+                // What a dump has not sent yet is not lost. The one answer to a question may be.
+                if !question.is_dump() {
+                    return Ok(None);
+                }
+                disturbed = true;
+                continue;
+            };
+            for message in Messages(&self.room[..length]) {
+                let message = message?;
+                if message.sequence != sequence {
+                    continue;
+                }
+                disturbed |= message.flags & DUMP_INTERRUPTED != 0;
+                // A dump ends with the one, any other answer with the other.
+                if !matches!(message.kind, ERROR | DONE) {
+                    rows.push(read(&message)?);
+                    continue;
+                }
+                return match message.error()? {
+                    (0, _) => Ok((!disturbed).then_some(rows)),
+                    (errno, text) => Err(Error::Refused(Failure::of(errno, text, None))),
+                };
+            }
+        }
+    }
+
+    /// Sends a question and gives its number.
+    fn ask(&mut self, question: Question) -> Result<u32, Error> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut writer = Writer::default();
+        codec::ask(&mut writer, self.family, self.sequence, question);
+        let octets = writer.into_octets();
+        self.send_whole(&octets, &[octets.len()])?;
+        Ok(self.sequence)
+    }
+
+    /// Sends messages that end at `ends`. Of one that was cut the kernel takes nothing.
+    fn send_whole(&mut self, octets: &[u8], ends: &[usize]) -> Result<(), Error> {
+        let mut sent = 0;
+        while sent < octets.len() {
+            let taken = match self.datagrams.send(&octets[sent..]) {
+                Ok(taken) => sent + taken,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Error::Socket(error)),
+            };
+            let whole = ends.iter().rev().find(|end| **end <= taken).copied().unwrap_or(0);
+            if whole <= sent {
+                return Err(Error::Socket(ErrorKind::WriteZero.into()));
+            }
+            sent = whole;
+        }
+        Ok(())
+    }
+
+    /// The length of the next datagram; `None`: some were lost.
+    fn receive(&mut self) -> Result<Option<usize>, Error> {
+        loop {
+            let error = match self.datagrams.receive(&mut self.room) {
+                Ok(length) if length <= self.room.len() => return Ok(Some(length)),
+                Ok(length) => return Err(Error::Malformed(Malformed::Datagram(length))),
+                Err(error) => error,
+            };
+            match error.kind() {
+                ErrorKind::Interrupted => {}
+                ErrorKind::WouldBlock | ErrorKind::TimedOut => return Err(Error::NoAnswer),
+                _ if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => return Ok(None),
+                _ => return Err(Error::Socket(error)),
+            }
+        }
+    }
+}
