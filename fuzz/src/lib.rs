@@ -2,12 +2,14 @@
 //!
 //! `fuzz/run` feeds them by libFuzzer with coverage; what is found stays in `fuzz/corpus` and is
 //! replayed by an ordinary test. [`advert`] is what the network may say, [`text`] what a file may,
-//! [`inputs`] what a driver may, in any order, [`replies`] what a server may that is checked.
+//! [`inputs`] what a driver may, in any order, [`replies`] what a server may that is checked,
+//! [`ipvs`] what a kernel may about its table.
 
 #![forbid(unsafe_code)]
 
 pub mod advert;
 pub mod inputs;
+pub mod ipvs;
 pub mod replies;
 pub mod text;
 #[allow(missing_docs, reason = "it is a module of the engine's tests")]
@@ -18,10 +20,11 @@ mod world;
 pub type Target = fn(&[u8]);
 
 /// All of them, with the names of their corpora.
-pub const TARGETS: [(&str, Target); 4] = [
+pub const TARGETS: [(&str, Target); 5] = [
     ("advert", advert::feed),
     ("text", text::feed),
     ("inputs", inputs::feed),
+    ("ipvs", ipvs::feed),
     ("replies", replies::feed),
 ];
 
