@@ -67,6 +67,8 @@ Examples:
       By the rules of RFC 9568 alone, and a page to keep.
   viplab conformance --target keepalived --json
       Another implementation, for another program to read.
+  viplab conformance --target keepalived --only V3-7.1-INT0 --only seat-v2
+      One requirement, and all that one experiment shows: half a minute.
 
 Exit status:
   0  no requirement fails; known deviations are named
@@ -119,6 +121,9 @@ struct ConformanceArguments {
     /// Print which experiments judge which row, and do nothing.
     #[arg(long)]
     list: bool,
+    /// Only this row or this experiment, as --list has them. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
     /// By whose rules: drop-in (unless said otherwise), rfc3768, rfc5798 or rfc9568.
     #[arg(long, value_name = "PROFILE", default_value = "drop-in", value_parser = profile)]
     profile: Profile,
@@ -231,6 +236,7 @@ fn main() -> ExitCode {
             let request = conformance::Request {
                 target: asked.target.unwrap_or_default(),
                 profile: asked.profile,
+                only: asked.only,
                 vipd: asked.vipd,
                 json: asked.json,
                 html: asked.html,

@@ -19,6 +19,7 @@ fn request(target: Kind) -> Request {
     Request {
         target,
         profile: Profile::DropIn,
+        only: Vec::new(),
         vipd: None,
         json: false,
         html: None,

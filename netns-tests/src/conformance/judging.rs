@@ -30,6 +30,7 @@ pub fn judge(request: &Request) -> Result<Judged, String> {
     let program = program(request.target, request.vipd.as_deref())?;
     let terms = Terms { target: request.target, profile: request.profile };
     let mut stages = rows::catalogue(&terms);
+    choose(&mut stages, &request.only)?;
     let lacking = leave_out(&mut stages, &terms);
     let mut verdicts = play_all(&target::divide(stages, &terms), request, &terms, &program)?;
     let again = unexplained(&verdicts, &requirements, &terms);
@@ -37,6 +38,7 @@ pub fn judge(request: &Request) -> Result<Judged, String> {
         // Real machines stall: what is wrong has to be wrong twice, the second time without the
         // crowd.
         let mut stages = rows::catalogue(&terms);
+        choose(&mut stages, &request.only)?;
         leave_out(&mut stages, &terms);
         for stage in &mut stages {
             stage.experiments.retain(|experiment| again.contains(&experiment.name));
@@ -45,6 +47,11 @@ pub fn judge(request: &Request) -> Result<Judged, String> {
         replace(&mut verdicts, second, &again);
     }
     let mut found = BTreeSet::new();
+    let asked = |it: &Requirement| {
+        let id = it.id.as_str();
+        request.only.is_empty() || verdicts.contains_key(id) || lacking.contains_key(id)
+    };
+    let requirements: Vec<_> = requirements.into_iter().filter(asked).collect();
     let settled = requirements.into_iter().map(|requirement| {
         let verdicts = verdicts.remove(requirement.id.as_str()).unwrap_or_default();
         let lacking = lacking.get(requirement.id.as_str()).map(String::as_str);
@@ -58,6 +65,28 @@ pub fn judge(request: &Request) -> Result<Judged, String> {
         (known.id, known.fact, judged.then_some(found.contains(known.id)))
     });
     Ok(Judged { known: known.collect(), rows, wall: began.elapsed() })
+}
+
+/// Leaves the rows and the experiments that are named, if any is.
+fn choose(stages: &mut [Stage], only: &[String]) -> Result<(), String> {
+    let mut unknown: BTreeSet<&String> = only.iter().collect();
+    for experiment in stages.iter_mut().flat_map(|stage| &mut stage.experiments) {
+        let whole = only.contains(&experiment.name);
+        unknown.remove(&experiment.name);
+        experiment.judges.retain(|(row, _)| {
+            let named = only.iter().find(|name| name == row);
+            named.inspect(|name| {
+                unknown.remove(name);
+            });
+            only.is_empty() || whole || named.is_some()
+        });
+    }
+    for stage in stages {
+        stage.experiments.retain(|experiment| !experiment.judges.is_empty());
+    }
+    unknown.first().map_or(Ok(()), |name| {
+        Err(format!("no row and no experiment is called {name}: --list has them all"))
+    })
 }
 
 /// Leaves out what the target lacks something for, and says what, by row.
@@ -273,6 +302,28 @@ mod tests {
         assert_eq!(of(keepalived, drop_in, &[physical.clone(), other]), Outcome::Fail);
         assert_eq!(of(vipd, Profile::Rfc9568, &[physical]), Outcome::NotApplicable);
         assert_eq!(of(vipd, drop_in, &[]), Outcome::NotBuilt);
+    }
+
+    #[test]
+    fn what_is_named_is_left_and_a_name_that_nobody_has_is_told() {
+        let terms = Terms { target: Kind::Vipd, profile: Profile::DropIn };
+        let left = |only: &[&str]| {
+            let only: Vec<_> = only.iter().map(|name| (*name).to_owned()).collect();
+            let mut stages = rows::catalogue(&terms);
+            choose(&mut stages, &only)?;
+            let all = stages.iter().flat_map(|stage| &stage.experiments);
+            let each = all.flat_map(|it| it.judges.iter().map(|(row, _)| (it.name.clone(), *row)));
+            Ok::<Vec<_>, String>(each.collect())
+        };
+        let one = left(&["X-MTU"]).expect("a row");
+        assert_eq!(one, [("refused-too-many".to_owned(), "X-MTU")]);
+        let whole = left(&["seat-v2", "X-MTU"]).expect("an experiment and a row");
+        assert!(whole.len() > 5, "{whole:?}");
+        assert!(whole.iter().all(|(name, row)| name == "seat-v2" || *row == "X-MTU"), "{whole:?}");
+        let unknown = left(&["X-MTU", "seat-v4"]).expect_err("no such name");
+        assert!(unknown.contains("seat-v4"), "{unknown}");
+        let all = left(&[]).expect("everything");
+        assert!(all.len() > 500, "{}", all.len());
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub struct Request {
     pub target: Kind,
     /// By whose rules.
     pub profile: Profile,
+    /// Only these rows and experiments, by name; all if there is none.
+    pub only: Vec<String>,
     /// The program vipd; the one beside this program if `None`.
     pub vipd: Option<PathBuf>,
     /// Print one JSON object instead of text.
@@ -99,7 +101,7 @@ pub struct Row {
 /// What came of a whole run.
 #[derive(Clone, Debug)]
 pub struct Judged {
-    /// Of each requirement, in the order of the ledger.
+    /// Of each requirement that was asked for, in the order of the ledger.
     pub rows: Vec<Row>,
     /// Known deviations of the target, with what they are, and whether they were found; `None` if
     /// no row that was judged could show it.

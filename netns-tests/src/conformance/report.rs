@@ -36,7 +36,8 @@ pub(super) fn table(request: &Request, judged: &Judged, out: &mut dyn Write) -> 
         let found = match found {
             Some(true) => "found",
             Some(false) => "NOT found",
-            None => "not looked for",
+            None if request.only.is_empty() => "not looked for",
+            None => continue,
         };
         writeln!(out, "  {id:<4} {found:<14} {fact}")?;
     }
