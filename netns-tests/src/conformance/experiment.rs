@@ -73,7 +73,7 @@ pub(super) enum Deed {
     Send(Vec<u8>),
     /// A frame into the interface to the network behind.
     SendFar(Vec<u8>),
-    /// Frames as fast as they go.
+    /// Frames as fast as they go, if this machine comes to it in time.
     Burst(Vec<Vec<u8>>),
     /// The cable is pulled or plugged in.
     Carrier(bool),

@@ -29,6 +29,10 @@ const AFTERMATH: Duration = Duration::from_millis(1_500);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often it looks whether the process ended, and whether to stop.
 const LOOK: Duration = Duration::from_millis(20);
+/// A burst that is late by more is left out: what was not sent in time is no flood.
+const STALE: Duration = Duration::from_millis(50);
+/// How many frames of one cable are taken in before something else gets its turn.
+const TURN: usize = 500;
 /// No frame and no netlink message is longer.
 const LONGEST: usize = 1 << 16;
 /// Numbers of interfaces from here on are those of the cables' outer ends.
@@ -247,7 +251,8 @@ impl Playing<'_> {
         let now = self.begun.elapsed();
         for place in 0..self.lans.len() {
             for far in [false, true] {
-                while let Some(seen) = self.next(place, far, buffer, now, wall)? {
+                for _ in 0..TURN {
+                    let Some(seen) = self.next(place, far, buffer, now, wall)? else { break };
                     self.on_frame(place, &seen);
                     self.lans[place].notes.frames.push(seen);
                 }
@@ -330,10 +335,12 @@ impl Playing<'_> {
 
     fn do_due(&mut self) -> Result<(), String> {
         while let Some(first) = self.due.first_entry() {
-            if first.key().0 > self.begun.elapsed() {
+            let (at, now) = (first.key().0, self.begun.elapsed());
+            if at > now {
                 break;
             }
             match first.remove() {
+                Due::Cue(lan, cue) if self.is_burst(lan, cue) && now > at + STALE => {}
                 Due::Cue(lan, cue) => self.do_cue(lan, cue)?,
                 Due::Act(act) => self.act(act)?,
                 Due::Stop => {
@@ -343,6 +350,10 @@ impl Playing<'_> {
             }
         }
         Ok(())
+    }
+
+    fn is_burst(&self, lan: usize, cue: usize) -> bool {
+        matches!(self.stage.experiments[lan].cues[cue].deed, Deed::Burst(_))
     }
 
     fn do_cue(&mut self, place: usize, cue: usize) -> Result<(), String> {
