@@ -16,6 +16,12 @@ struct Mistake {
     wrong: &'static str,
 }
 
+/// The IPv6 header of a fragment.
+const FRAGMENT: u8 = 44;
+
+const HUNDRED: &str = "  priority 100\n  advert_int 1\n";
+const OWNER_TOO_SLOW: &str = "  priority 255\n  advert_int 40.96\n";
+
 const MISTAKES: [Mistake; 10] = [
     mistake("V2-5.3.3-VRID", "vrid-0", Flavour::V2, "router_id 51", "router_id 0"),
     mistake("V2-5.3.3-VRID", "vrid-256", Flavour::V2, "router_id 51", "router_id 256"),
@@ -24,7 +30,8 @@ const MISTAKES: [Mistake; 10] = [
     mistake("V3-5.2.4-PRI1-254", "priority-256", Flavour::V3, "priority 100", "priority 256"),
     mistake("V2-5.3.7-INTTX", "half-a-second", Flavour::V2, "advert_int 1", "advert_int 0.5"),
     mistake("V3-6.1-INTRANGE", "interval-0", Flavour::V3, "advert_int 1", "advert_int 0"),
-    mistake("V3-6.1-INTRANGE", "interval-4096", Flavour::V3, "advert_int 1", "advert_int 40.96"),
+    // Whoever takes it sends at once, at this priority.
+    mistake("V3-6.1-INTRANGE", "interval-4096", Flavour::V3, HUNDRED, OWNER_TOO_SLOW),
     mistake("V3-5.2.9-LLFIRST", "no-link-local", Flavour::V6, "    fe80::a\n", ""),
     mistake("X-MTU", "too-many", Flavour::V6, "    fe80::a\n", "    fe80::a\n"),
 ];
@@ -52,20 +59,32 @@ pub(super) fn refused(terms: &Terms, round: u8) -> Vec<Stage> {
                     .extend((20..110).map(|host| std::net::IpAddr::V6(site.global(host))));
             }
             let name = format!("refused-{}", mistake.name);
-            Experiment::new(name, site, vec![router]).judge(mistake.row, is_refused)
+            Experiment::new(name, site, vec![router]).judge(mistake.row, is_whole_or_refused)
         });
         let text = stage.text(terms, false);
+        assert!(text.contains(mistake.right), "{}: nothing to replace", mistake.name);
         stage.configuration = Some(text.replace(mistake.right, mistake.wrong));
         stage
     };
     MISTAKES.iter().map(stage).collect()
 }
 
+/// What it sends in spite of the file is not in pieces.
+fn is_whole_or_refused(view: &View<'_>) -> Verdict {
+    let pieces = view.packets(false).filter(|(.., ip)| ip.protocol == FRAGMENT).count();
+    hold(pieces == 0, "fragment", format!("{pieces} fragments"))?;
+    is_refused(view)
+}
+
 /// Nothing is sent, longer than a down time: that a file without the mistake is followed is what
 /// every other experiment shows.
 fn is_refused(view: &View<'_>) -> Verdict {
-    let found = view.vrrp(false).count();
-    hold(found == 0, "accepted-file", format!("{found} adverts in spite of the file"))?;
+    let found: Vec<_> = view.vrrp(false).collect();
+    if let [first, ..] = &found[..] {
+        let octets: String = first.octets.iter().take(6).map(|it| format!("{it:02x}")).collect();
+        let adverts = format!("{} adverts in spite of the file", found.len());
+        return wrong("accepted-file", format!("{adverts}, the first begins with {octets}"));
+    }
     let ended = view.mark(Mark::Ended(false)).or_else(|_| view.mark(Mark::Ended(true)));
     Ok(match ended {
         Ok(at) if at < ms(5_900) => format!("it ended {} s after its start", seconds(at)),
@@ -206,6 +225,9 @@ fn boots(_terms: &Terms, site: Site, flavour: Flavour) -> Experiment {
     })
 }
 
+/// A flood of fewer adverts is none. A target that answers each keeps this machine from more.
+const LEAST: usize = 25_000;
+
 /// Ten thousand adverts of a lower priority a second, for five seconds; and what the process may.
 pub(super) fn flood(terms: &Terms, round: u8) -> Stage {
     let mut stage = Stage::new("flood", round, ms(13_500));
@@ -219,14 +241,15 @@ pub(super) fn flood(terms: &Terms, round: u8) -> Stage {
             .judge("SEC-FLOOD", |view| {
                 let (from, until) = (view.time("flood")?, view.last("flood")?);
                 let sent = view.times("flood").len() * 100;
-                hold(until - from < ms(6_000), "untried", "the flood was too slow")?;
+                let told = format!("{sent} adverts in 5 s");
+                hold(sent >= LEAST, "untried", format!("this machine sent no more than {told}"))?;
                 let own = view.between(from - ms(1_100), until + ms(1_100));
                 hold(own.len() >= 6, "silent", format!("{} adverts", own.len()))?;
                 let gaps = own.windows(2).map(|pair| pair[1].at - pair[0].at);
                 let longest = gaps.max().unwrap_or_default();
                 let most = ms(1_000) + ms(50).max(view.late);
                 hold(longest <= most, "late", format!("a gap of {} s", seconds(longest)))?;
-                Ok(format!("no gap above {} s under {sent} adverts in 5 s", seconds(longest)))
+                Ok(format!("no gap above {} s under {told}", seconds(longest)))
             })
             .judge("SEC-PRIV", |view| {
                 let said = view.reading(Reading::Process, 0)?;

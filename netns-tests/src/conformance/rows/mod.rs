@@ -39,6 +39,7 @@ pub(super) fn catalogue(terms: &Terms) -> Vec<Stage> {
         main.add(|site| backup::no_preempt(terms, site, flavour));
         main.add(|site| backup::lower(terms, site, flavour));
         main.add(|site| backup::spoofed(terms, site, flavour));
+        main.add(|site| seat::below(terms, site, flavour));
         main.add(|site| master::lesser(terms, site, flavour));
         main.add(|site| master::tie(terms, site, flavour));
         main.add(|site| master::higher(terms, site, flavour));
@@ -90,6 +91,7 @@ fn special(terms: &Terms, main: &mut Stage) {
         main.add(|site| conditions::no_carrier(terms, site, flavour));
         main.add(|site| conditions::unplugged(terms, site, flavour));
     }
+    main.add(|site| owner::one_link_local(terms, site));
     for flavour in [Flavour::V2, Flavour::V3] {
         for row in ["X-DF", "X-IPOPT", "X-7.1-ETHPAD"] {
             main.add(|site| receive::variants(terms, site, flavour, row));

@@ -20,6 +20,25 @@ fn router(site: Site, flavour: Flavour) -> Router {
     Router { addresses, ..Router::new(site, flavour, 51).priority(255) }
 }
 
+/// An experiment with this owner. Over IPv6 the interface has a link-local address of its own
+/// besides the virtual one: there are routers that send from no other, see [`one_link_local`].
+fn experiment(name: &str, site: Site, router: Router) -> Experiment {
+    let flavour = router.flavour;
+    let mut it = Experiment::new(format!("{name}-{}", flavour.name()), site, vec![router]);
+    if flavour.is_v6() {
+        let own = Site::link_local(u16::from(TARGET) + 1);
+        it.ground.lines = format!("address add {own}/64 dev {} nodad\n", site.interface());
+    }
+    it
+}
+
+/// The virtual link-local address is the only one of the interface.
+pub(super) fn one_link_local(_terms: &Terms, site: Site) -> Experiment {
+    let flavour = Flavour::V6;
+    Experiment::new("owner-one-link-local-v3-ipv6", site, vec![router(site, flavour)])
+        .judge("V3-6.4.1-OWNER6", move |view| started(view, flavour))
+}
+
 /// It is Master at once.
 fn at_once(view: &View<'_>) -> Verdict {
     let first = view.first_after(Duration::ZERO)?;
@@ -38,7 +57,7 @@ pub(super) fn owner(
     let lines = state.map(|state| format!("  state {state}\n")).unwrap_or_default();
     let router = Router { lines, ..router(site, flavour) };
     let word = state.map(|state| format!("-{}", state.to_lowercase())).unwrap_or_default();
-    let it = Experiment::new(format!("owner{word}-{}", flavour.name()), site, vec![router]);
+    let it = experiment(&format!("owner{word}"), site, router);
     let start = match flavour {
         Flavour::V2 => "V2-6.4.1-OWNER",
         Flavour::V3 => "V3-6.4.1-OWNER4",
@@ -90,9 +109,9 @@ fn started(view: &View<'_>, flavour: Flavour) -> Verdict {
 pub(super) fn preempts(terms: &Terms, site: Site, flavour: Flavour) -> Experiment {
     let router = Router { preempt: false, ..router(site, flavour) };
     let other = router.advert(terms, site, HIGHER, 254);
-    Experiment::new(format!("owner-preempts-{}", flavour.name()), site, vec![router])
-        .every((1, 4_000, 100), "other", other)
-        .judge(flavour.row("V2-6.1-PREEMPT-OWNER", "V3-6.1-PREEMPT-OWNER"), |view| {
+    experiment("owner-preempts", site, router).every((1, 4_000, 100), "other", other).judge(
+        flavour.row("V2-6.1-PREEMPT-OWNER", "V3-6.1-PREEMPT-OWNER"),
+        |view| {
             let told = at_once(view)?;
             let first = view.first_after(Duration::ZERO)?;
             let heard = view.times("other").iter().filter(|at| **at < first.at).count();
@@ -100,7 +119,8 @@ pub(super) fn preempts(terms: &Terms, site: Site, flavour: Flavour) -> Experimen
             let own = view.between(first.at, ms(4_000)).len();
             hold(own >= 3, "yielded", format!("{own} adverts in 4 s"))?;
             Ok(format!("{told}, {heard} adverts of another were there before"))
-        })
+        },
+    )
 }
 
 /// Another owner is heard: from a greater address, then from a lower one.
@@ -108,7 +128,7 @@ pub(super) fn two(terms: &Terms, site: Site, flavour: Flavour) -> Experiment {
     let router = router(site, flavour);
     let advert = |from| router.advert(terms, site, from, 255);
     let (greater, lower) = (advert(HIGHER), advert(LOWER));
-    let it = Experiment::new(format!("two-owners-{}", flavour.name()), site, vec![router])
+    let it = experiment("two-owners", site, router)
         .between(6_000, "greater", greater)
         .between(14_000, "lower", lower);
     let it = it.judge(flavour.row("V2-7.1-OWNER", "V3-7.1-OWNER"), |view| {

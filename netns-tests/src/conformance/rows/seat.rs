@@ -145,6 +145,28 @@ fn backup(it: Experiment, flavour: Flavour) -> Experiment {
     quiet(it, flavour)
 }
 
+/// A virtual router with its virtual MAC, whatever the profile: a datagram to that MAC goes nowhere
+/// as long as a better router speaks, and on its way once this one is Master.
+pub(super) fn below(terms: &Terms, site: Site, flavour: Flavour) -> Experiment {
+    let router = Router { virtual_mac: true, ..Router::new(site, flavour, 51) };
+    let good = router.advert(terms, site, HIGHER, 150);
+    let name = format!("virtual-mac-backup-{}", flavour.name());
+    let mut it = Experiment::new(name, site, vec![router]);
+    it.ground.far = true;
+    let it = it.every((50, 9_100, 1_000), "good", good);
+    let it = probes(it, flavour, 3_000, ["ask", "echo", "echo-own", "transit", "through"]);
+    let again = ["ask-again", "echo-again", "echo-own-again", "transit-again", "through-again"];
+    let it = probes(it, flavour, 15_000, again);
+    it.judge(flavour.row("V2-6.4.2-DROPVMAC", "V3-6.4.2-DROPVMAC"), |view| {
+        alive(view, "echo-own", "through")?;
+        let later = passed(view, "transit-again")?.len();
+        hold(later > 0, "untried", "it forwards none as Master either")?;
+        let found = passed(view, "transit")?.len();
+        hold(found == 0, "forwarded", "it forwarded a frame to the virtual MAC")?;
+        Ok("not forwarded by the virtual MAC as Backup, forwarded as Master".to_owned())
+    })
+}
+
 /// What a Backup does not say.
 fn quiet(it: Experiment, flavour: Flavour) -> Experiment {
     match flavour {
