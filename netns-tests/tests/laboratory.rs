@@ -145,7 +145,8 @@ fn the_simulation_foresees_what_real_kernels_do() {
     let text = String::from_utf8(out).expect("text");
     assert_eq!(ended, Ended::Passed, "{text}");
     // Both masters, the address that stays until the restart, and the way back.
-    assert_eq!(text.matches("owns 10.0.0.100").count(), 5, "{text}");
+    let compared = text.lines().filter(|line| !line.contains("first try"));
+    assert_eq!(compared.filter(|line| line.contains("owns 10.0.0.100")).count(), 5, "{text}");
 }
 
 #[test]
