@@ -9,13 +9,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Stdio;
 
-use tokio::process::Command;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
 use vipd_config::trackers::ScriptUser;
 
 /// Who runs a script that names nobody, if there is such a user; else whoever we are.
 const DEFAULT_USER: &str = "keepalived_script";
 
-/// Makes it ready, in a process group of its own, which ends with us.
+/// Makes it ready, in a process group of its own and with no signal blocked. It ends with us; what
+/// else is in its group does so by a [`Group`].
 ///
 /// # Errors
 /// There is no command, no such account, or root would run what somebody else may change.
@@ -33,12 +36,39 @@ pub fn prepare(command: &str, user: Option<&ScriptUser>, only_safe: bool) -> io:
         others_cannot_replace(Path::new(program))?;
     }
     let mut command = Command::new(program);
+    vipd_sys::begin_with_no_signal_blocked(command.as_std_mut());
     command.args(arguments).process_group(0).kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     if let Some((user, group)) = account {
         command.uid(user).gid(group);
     }
     Ok(command)
+}
+
+/// The process group of a command that runs. Unless it ended by itself, all that is in it is killed
+/// when this is dropped.
+#[derive(Debug)]
+pub struct Group(Option<Pid>);
+
+impl Group {
+    /// That of a command that was just started.
+    pub fn of(running: &Child) -> Self {
+        Self(running.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw))
+    }
+
+    /// The command has ended: what it left behind it left on purpose, and its number is free.
+    pub fn ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // There may be nobody left in it.
+            let _ = killpg(group, Signal::SIGKILL);
+        }
+    }
 }
 
 /// A command as a shell would split it, without anything else that a shell does.

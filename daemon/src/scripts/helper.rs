@@ -9,8 +9,7 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use nix::sys::signal::{SigSet, Signal, killpg};
-use nix::unistd::Pid;
+use nix::sys::signal::{SigSet, Signal};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
@@ -18,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use vipd_config::trackers::ScriptUser;
 
-use super::command;
+use super::command::{self, Group};
 use super::fifos::Fifos;
 use super::permitted::Permitted;
 use crate::reload::Source;
@@ -36,7 +35,7 @@ const TRY_EVERY: Duration = Duration::from_millis(250);
 /// Those of the runtime and of standard input.
 pub fn serve(source: &Source) -> io::Result<()> {
     // Who ends or reloads all that is called vipd means the one that started us: our end is that of
-    // the pipe. Scripts begin with no signal blocked.
+    // the pipe.
     let signals = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
     signals.into_iter().collect::<SigSet>().thread_block()?;
     let mut begun = vec![0; FIRST_READ];
@@ -139,14 +138,15 @@ async fn run(question: &Value, user: Option<&ScriptUser>, only_safe: bool) -> io
     let mut command = command::prepare(line, user, only_safe)?;
     let more = question["arguments"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let mut running = command.args(more).spawn()?;
-    let group = running.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+    let group = Group::of(&running);
     let limit = Duration::from_millis(question["timeout_ms"].as_u64().unwrap_or_default());
     let Ok(ended) = timeout(limit, running.wait()).await else {
         // Its children too, or a pipe of theirs would keep them.
-        let _ = group.map(|group| killpg(group, Signal::SIGKILL));
+        drop(group);
         running.wait().await?;
         return Ok(format!("did not end within {limit:?}"));
     };
+    group.ended();
     let ended = ended?;
     Ok(if ended.success() { String::new() } else { ended.to_string() })
 }
