@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::{mpsc, oneshot};
@@ -82,7 +83,14 @@ impl Helper {
             command.env_remove(variable);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        command.spawn().map(Self)
+        // Who ends or reloads all that is called vipd means us: the helper ends with its pipe. It
+        // inherits what is blocked here, and so has it blocked from its first moment on.
+        let signals = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+        let blocked = signals.into_iter().collect::<SigSet>();
+        let before = blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let started = command.spawn();
+        before.thread_set_mask()?;
+        started.map(Self)
     }
 
     /// Makes it usable. Must be called inside a runtime.

@@ -9,7 +9,6 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use nix::sys::signal::{SigSet, Signal};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
@@ -34,10 +33,6 @@ const TRY_EVERY: Duration = Duration::from_millis(250);
 /// # Errors
 /// Those of the runtime and of standard input.
 pub fn serve(source: &Source) -> io::Result<()> {
-    // Who ends or reloads all that is called vipd means the one that started us: our end is that of
-    // the pipe.
-    let signals = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
-    signals.into_iter().collect::<SigSet>().thread_block()?;
     let mut begun = vec![0; FIRST_READ];
     let length = fs::File::from(io::stdin().as_fd().try_clone_to_owned()?).read(&mut begun)?;
     begun.truncate(length);
