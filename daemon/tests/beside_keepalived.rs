@@ -84,47 +84,51 @@ fn hand_over(network: &Network, mut first: Process) {
 
 #[test]
 fn keepalived_takes_over_from_vipd_and_gives_back_to_it() {
-    let Some(network) = directors_beside_keepalived() else { return };
-    let (capture, hosts) = (&network.capture, &network.hosts);
-    let mut second = keepalived(&network, &hosts[1], "director-2.conf");
-    let first = hosts[0].start(&seed("director-1.conf"));
-    let one = capture.advert(0, 0, 100);
-    assert_eq!(one.message(), Some(&advert(100, [0x4e, 0x18])[..]));
-    capture.announcement(0, 0, VIP);
-    assert_only_director_1_advertises(&network);
-    hand_over(&network, first);
+    netns::measured(|| {
+        let Some(network) = directors_beside_keepalived() else { return };
+        let (capture, hosts) = (&network.capture, &network.hosts);
+        let mut second = keepalived(&network, &hosts[1], "director-2.conf");
+        let first = hosts[0].start(&seed("director-1.conf"));
+        let one = capture.advert(0, 0, 100);
+        assert_eq!(one.message(), Some(&advert(100, [0x4e, 0x18])[..]));
+        capture.announcement(0, 0, VIP);
+        assert_only_director_1_advertises(&network);
+        hand_over(&network, first);
 
-    let mark = capture.mark();
-    let first = hosts[0].start(&seed("director-1.conf"));
-    capture.announcement(mark, 0, VIP);
-    assert_only_director_1_advertises(&network);
-    let drops = &hosts[0].status()["instances"][0]["counters"]["drops"];
-    assert_eq!(*drops, serde_json::json!({}), "it likes everything that keepalived sends");
-    second.signal(Signal::SIGTERM);
-    second.ended();
-    drop(first);
+        let mark = capture.mark();
+        let first = hosts[0].start(&seed("director-1.conf"));
+        capture.announcement(mark, 0, VIP);
+        assert_only_director_1_advertises(&network);
+        let drops = &hosts[0].status()["instances"][0]["counters"]["drops"];
+        assert_eq!(*drops, serde_json::json!({}), "it likes everything that keepalived sends");
+        second.signal(Signal::SIGTERM);
+        second.ended();
+        drop(first);
+    });
 }
 
 #[test]
 fn vipd_takes_over_from_keepalived_and_gives_back_to_it() {
-    let Some(network) = directors_beside_keepalived() else { return };
-    let (capture, hosts) = (&network.capture, &network.hosts);
-    let second = hosts[1].start(&seed("director-2.conf"));
-    let first = keepalived(&network, &hosts[0], "director-1.conf");
-    let one = capture.advert(0, 0, 100);
-    assert_eq!(one.message(), Some(&advert(100, [0x4e, 0x18])[..]), "what we send, it sends");
-    capture.announcement(0, 0, VIP);
-    assert_only_director_1_advertises(&network);
-    hand_over(&network, first);
+    netns::measured(|| {
+        let Some(network) = directors_beside_keepalived() else { return };
+        let (capture, hosts) = (&network.capture, &network.hosts);
+        let second = hosts[1].start(&seed("director-2.conf"));
+        let first = keepalived(&network, &hosts[0], "director-1.conf");
+        let one = capture.advert(0, 0, 100);
+        assert_eq!(one.message(), Some(&advert(100, [0x4e, 0x18])[..]), "what we send, it sends");
+        capture.announcement(0, 0, VIP);
+        assert_only_director_1_advertises(&network);
+        hand_over(&network, first);
 
-    second.forget();
-    let mark = capture.mark();
-    let mut first = keepalived(&network, &hosts[0], "director-1.conf");
-    capture.announcement(mark, 0, VIP);
-    second.wait_for("remove address 200.222.0.113/32 on ens192: done");
-    assert_only_director_1_advertises(&network);
-    let drops = &hosts[1].status()["instances"][0]["counters"]["drops"];
-    assert_eq!(*drops, serde_json::json!({}), "it likes everything that keepalived sends");
-    first.signal(Signal::SIGTERM);
-    first.ended();
+        second.forget();
+        let mark = capture.mark();
+        let mut first = keepalived(&network, &hosts[0], "director-1.conf");
+        capture.announcement(mark, 0, VIP);
+        second.wait_for("remove address 200.222.0.113/32 on ens192: done");
+        assert_only_director_1_advertises(&network);
+        let drops = &hosts[1].status()["instances"][0]["counters"]["drops"];
+        assert_eq!(*drops, serde_json::json!({}), "it likes everything that keepalived sends");
+        first.signal(Signal::SIGTERM);
+        first.ended();
+    });
 }

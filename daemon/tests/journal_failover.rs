@@ -125,53 +125,59 @@ fn each_segment_of_a_real_failover_is_replayed_to_the_octet() {
 
 #[test]
 fn a_disk_that_is_full_is_told_once_and_keeps_no_advert_until_it_has_room_again() {
-    let Some(network) = directors() else { return };
-    let (capture, host) = (&network.capture, &network.hosts[0]);
-    let folder = network.folder.join("journal");
-    fs::create_dir(&folder).expect("a folder");
-    // `ip netns exec` gives it mounts of its own. The filler leaves room for the start, not for
-    // what a master does.
-    let filled = format!(
-        "mount -t tmpfs -o size=64k,mode=700 none {0} && head -c 57344 /dev/zero >{0}/filler && \
+    netns::measured(|| {
+        let Some(network) = directors() else { return };
+        let (capture, host) = (&network.capture, &network.hosts[0]);
+        let folder = network.folder.join("journal");
+        fs::create_dir(&folder).expect("a folder");
+        // `ip netns exec` gives it mounts of its own. The filler leaves room for the start, not for
+        // what a master does.
+        let filled = format!(
+            "mount -t tmpfs -o size=64k,mode=700 none {0} && \
+             head -c 57344 /dev/zero >{0}/filler && \
          exec \"$@\"",
-        folder.display()
-    );
-    let mut vipd = keeping(host, &["sh", "-c", &filled, "sh"], "director-1.conf", &folder);
-    let told = "cannot be written: No space left on device";
-    vipd.wait_for(told);
-    capture.announcement(0, 0, "200.222.0.113");
-    let mut last = capture.advert(capture.mark(), 0, 100);
-    wait_until("a second try", || {
-        let next = capture.advert(capture.mark(), 0, 100);
-        let took = next.at.duration_since(last.at).expect("it is later");
-        assert!(took.abs_diff(Duration::from_secs(1)) <= TOLERANCE, "an advert after {took:?}");
-        last = next;
-        status(host)["failures"].as_u64() >= Some(2)
-    });
-    let kept = status(host);
-    assert!(kept["error"].as_str().is_some_and(|error| error.starts_with("No space")), "{kept}");
-    assert!(kept["segment"].is_null() && kept["lost"].as_u64() > Some(0), "{kept}");
-    assert_eq!(vipd.said().matches(told).count(), 1, "once, however often it is tried");
+            folder.display()
+        );
+        let mut vipd = keeping(host, &["sh", "-c", &filled, "sh"], "director-1.conf", &folder);
+        let told = "cannot be written: No space left on device";
+        vipd.wait_for(told);
+        capture.announcement(0, 0, "200.222.0.113");
+        let mut last = capture.advert(capture.mark(), 0, 100);
+        wait_until("a second try", || {
+            let next = capture.advert(capture.mark(), 0, 100);
+            let took = next.at.duration_since(last.at).expect("it is later");
+            assert!(took.abs_diff(Duration::from_secs(1)) <= TOLERANCE, "an advert after {took:?}");
+            last = next;
+            status(host)["failures"].as_u64() >= Some(2)
+        });
+        let kept = status(host);
+        assert!(
+            kept["error"].as_str().is_some_and(|error| error.starts_with("No space")),
+            "{kept}"
+        );
+        assert!(kept["segment"].is_null() && kept["lost"].as_u64() > Some(0), "{kept}");
+        assert_eq!(vipd.said().matches(told).count(), 1, "once, however often it is tried");
 
-    let pid = vipd.id().to_string();
-    let inside = |words: &[&str]| {
-        let output = Command::new("nsenter").args(["-t", &pid, "-m"]).args(words).output();
-        let output = output.expect("nsenter runs (util-linux)");
-        assert!(output.status.success(), "{output:?}");
-    };
-    inside(&["rm", &folder.join("filler").display().to_string()]);
-    wait_until("it is written again", || vipd.said().contains("the journal is written again"));
-    wait_until("an input is written", || {
-        status(host)["written"].as_u64() > kept["written"].as_u64()
+        let pid = vipd.id().to_string();
+        let inside = |words: &[&str]| {
+            let output = Command::new("nsenter").args(["-t", &pid, "-m"]).args(words).output();
+            let output = output.expect("nsenter runs (util-linux)");
+            assert!(output.status.success(), "{output:?}");
+        };
+        inside(&["rm", &folder.join("filler").display().to_string()]);
+        wait_until("it is written again", || vipd.said().contains("the journal is written again"));
+        wait_until("an input is written", || {
+            status(host)["written"].as_u64() > kept["written"].as_u64()
+        });
+        assert!(status(host)["error"].is_null());
+        let copy = network.folder.join("copy");
+        inside(&["cp", "-r", &folder.display().to_string(), &copy.display().to_string()]);
+        // What was written before it was full ends with a whole line.
+        let lost: Vec<_> = segments(&copy).iter().map(|file| replay(file).0.lost_before).collect();
+        assert!(lost.len() >= 2 && lost[0] == 0 && lost[lost.len() - 1] > 0, "{lost:?}");
+        vipd.signal(Signal::SIGTERM);
+        assert_eq!(vipd.ended().code(), Some(0), "{}", vipd.said());
     });
-    assert!(status(host)["error"].is_null());
-    let copy = network.folder.join("copy");
-    inside(&["cp", "-r", &folder.display().to_string(), &copy.display().to_string()]);
-    // What was written before it was full ends with a whole line.
-    let lost: Vec<_> = segments(&copy).iter().map(|file| replay(file).0.lost_before).collect();
-    assert!(lost.len() >= 2 && lost[0] == 0 && lost[lost.len() - 1] > 0, "{lost:?}");
-    vipd.signal(Signal::SIGTERM);
-    assert_eq!(vipd.ended().code(), Some(0), "{}", vipd.said());
 }
 
 #[test]

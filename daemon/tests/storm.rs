@@ -205,48 +205,50 @@ fn said(vipd: &Process) -> (Vec<String>, BTreeMap<String, u32>) {
 
 #[test]
 fn a_storm_changes_no_state_delays_no_advert_and_fills_neither_memory_nor_the_log() {
-    let own: [&[&str]; 3] = [&["10.8.0.1/24"], &["10.8.0.2/24"], &["10.8.0.3/24"]];
-    let Some(mut network) = netns::network(&own) else { return };
-    network.capture_leaving(&[0, 1]);
-    let (network, hosts) = (&network, &network.hosts);
-    let mut first = hosts[0].start_quiet(&file(&hosts[0], 100));
-    network.capture.announcement(0, 0, VIP);
-    let second = hosts[1].start_quiet(&file(&hosts[1], 99));
-    stays_in_time(network, &first, (0, 100), 2);
-    let before = [heap(&first), heap(&second)];
+    netns::measured(|| {
+        let own: [&[&str]; 3] = [&["10.8.0.1/24"], &["10.8.0.2/24"], &["10.8.0.3/24"]];
+        let Some(mut network) = netns::network(&own) else { return };
+        network.capture_leaving(&[0, 1]);
+        let (network, hosts) = (&network, &network.hosts);
+        let mut first = hosts[0].start_quiet(&file(&hosts[0], 100));
+        network.capture.announcement(0, 0, VIP);
+        let second = hosts[1].start_quiet(&file(&hosts[1], 99));
+        stays_in_time(network, &first, (0, 100), 2);
+        let before = [heap(&first), heap(&second)];
 
-    let (sent, lost) = std::thread::scope(|scope| {
-        let (calm, stop) = channel();
-        let victim = Pid::from_raw(second.id().try_into().expect("a process id"));
-        let storm = scope.spawn(move || flood([&hosts[STRANGER], &hosts[1]], victim, &stop));
-        stays_in_time(network, &first, (0, 100), 4);
-        let after = heap(&first);
-        assert!(after <= before[0] + GROWS, "the master grew from {} to {after}", before[0]);
+        let (sent, lost) = std::thread::scope(|scope| {
+            let (calm, stop) = channel();
+            let victim = Pid::from_raw(second.id().try_into().expect("a process id"));
+            let storm = scope.spawn(move || flood([&hosts[STRANGER], &hosts[1]], victim, &stop));
+            stays_in_time(network, &first, (0, 100), 4);
+            let after = heap(&first);
+            assert!(after <= before[0] + GROWS, "the master grew from {} to {after}", before[0]);
 
-        // The master goes, its backup takes over, and gives back when it returns.
-        let mark = network.capture.mark();
-        first.signal(Signal::SIGTERM);
-        let resigned = network.capture.advert(mark, 0, 0);
-        let taken = network.capture.advert(mark, 1, 99);
-        assert!(taken.at > resigned.at, "before the resignation");
-        assert_called_for(&network.capture, taken.at);
-        stays_in_time(network, &second, (1, 99), 2);
-        let (changes, _) = said(&first);
-        assert_eq!(changes[..2], ["init -> backup", "backup -> master"]);
-        first = hosts[0].start_quiet(&file(&hosts[0], 100));
-        second.wait_for("master -> backup");
-        stays_in_time(network, &first, (0, 100), 3);
-        drop(calm);
-        storm.join().expect("no panic")
+            // The master goes, its backup takes over, and gives back when it returns.
+            let mark = network.capture.mark();
+            first.signal(Signal::SIGTERM);
+            let resigned = network.capture.advert(mark, 0, 0);
+            let taken = network.capture.advert(mark, 1, 99);
+            assert!(taken.at > resigned.at, "before the resignation");
+            assert_called_for(&network.capture, taken.at);
+            stays_in_time(network, &second, (1, 99), 2);
+            let (changes, _) = said(&first);
+            assert_eq!(changes[..2], ["init -> backup", "backup -> master"]);
+            first = hosts[0].start_quiet(&file(&hosts[0], 100));
+            second.wait_for("master -> backup");
+            stays_in_time(network, &first, (0, 100), 3);
+            drop(calm);
+            storm.join().expect("no panic")
+        });
+
+        assert!(lost > 0, "{sent} frames were no more than can be read");
+        let after = heap(&second);
+        assert!(after <= before[1] + GROWS, "the backup grew from {} to {after}", before[1]);
+        assert_eq!(said(&first).0, ["init -> backup", "backup -> master"]);
+        let (changes, others) = said(&second);
+        assert_eq!(changes, ["init -> backup", "backup -> master", "master -> backup"]);
+        let often: Vec<_> = others.iter().filter(|(_, count)| **count > 1).collect();
+        assert!(often.is_empty(), "said more than once: {often:#?}");
+        assert!(others.len() <= storm().len() + 12, "{others:#?}");
     });
-
-    assert!(lost > 0, "{sent} frames were no more than can be read");
-    let after = heap(&second);
-    assert!(after <= before[1] + GROWS, "the backup grew from {} to {after}", before[1]);
-    assert_eq!(said(&first).0, ["init -> backup", "backup -> master"]);
-    let (changes, others) = said(&second);
-    assert_eq!(changes, ["init -> backup", "backup -> master", "master -> backup"]);
-    let often: Vec<_> = others.iter().filter(|(_, count)| **count > 1).collect();
-    assert!(often.is_empty(), "said more than once: {often:#?}");
-    assert!(others.len() <= storm().len() + 12, "{others:#?}");
 }

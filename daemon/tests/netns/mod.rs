@@ -65,6 +65,17 @@ pub fn skip(reason: &str) {
     assert!(!in_ci, "a skip is no pass in CI: {reason}");
 }
 
+/// Runs a test that measures times. Real machines stall: what is wrong has to be wrong twice, and
+/// that there was a first time is said.
+pub fn measured(test: impl Fn()) {
+    let first = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&test));
+    if first.is_err() {
+        // Why is above this line.
+        let _ = writeln!(std::io::stdout(), "failed, and is tried once more");
+        test();
+    }
+}
+
 /// The two directors of the seed case.
 pub fn directors() -> Option<Network> {
     network(&[&["200.222.0.73/24"], &["200.222.0.74/24"]])
