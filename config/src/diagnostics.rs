@@ -4,7 +4,7 @@
 //! It finds nothing itself. [`crate::text`] and the typed meaning report into [`Diagnostics`].
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
@@ -58,17 +58,30 @@ pub struct Sources {
 struct Source {
     path: String,
     text: Arc<str>,
-    /// Where each line starts.
-    lines: Vec<usize>,
+    /// Where each line starts, once that is asked for.
+    lines: OnceLock<Vec<u32>>,
+}
+
+impl Source {
+    fn lines(&self) -> &[u32] {
+        self.lines.get_or_init(|| {
+            let octets = self.text.as_bytes();
+            let count = octets.iter().filter(|octet| **octet == b'\n').count();
+            let mut lines = Vec::with_capacity(count + 1);
+            lines.push(0);
+            let breaks = octets.iter().zip(1..).filter(|(octet, _)| **octet == b'\n');
+            // Files have far fewer octets than a `u32` counts: `Limits::octets`.
+            lines.extend(breaks.map(|(_, next): (_, u32)| next));
+            lines
+        })
+    }
 }
 
 impl Sources {
     /// Adds a file.
     pub fn add(&mut self, path: impl Into<String>, text: impl Into<String>) -> FileId {
         let text: Arc<str> = text.into().into();
-        let breaks = text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n');
-        let lines = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
-        self.files.push(Source { path: path.into(), text, lines });
+        self.files.push(Source { path: path.into(), text, lines: OnceLock::new() });
         FileId(self.files.len() - 1)
     }
 
@@ -97,8 +110,9 @@ impl Sources {
     pub fn position(&self, span: Span) -> Position {
         let source = &self.files[span.file.0];
         let start = self.within(span).start;
-        let line = source.lines.partition_point(|first| *first <= start).max(1);
-        let column = source.text[source.lines[line - 1]..start].chars().count() + 1;
+        let lines = source.lines();
+        let line = lines.partition_point(|first| *first as usize <= start).max(1);
+        let column = source.text[lines[line - 1] as usize..start].chars().count() + 1;
         Position { line, column }
     }
 
@@ -399,12 +413,14 @@ struct Mark<'a> {
 
 impl<'a> Excerpt<'a> {
     fn add_to(&self, group: Group<'a>) -> Group<'a> {
-        let Source { path, text, lines } = self.source;
+        let Source { path, text, .. } = self.source;
+        let lines = self.source.lines();
         let first = self.marks.iter().map(|mark| mark.range.start).min().unwrap_or(0);
         let last = self.marks.iter().map(|mark| mark.range.end).max().unwrap_or(first);
-        let first_line = lines.partition_point(|start| *start <= first).max(1) - 1;
-        let end_line = lines.partition_point(|start| *start < last.max(first + 1)).max(1);
-        let bounds = |line: usize| lines.get(line).map_or(text.len(), |start| *start);
+        let first_line = lines.partition_point(|start| *start as usize <= first).max(1) - 1;
+        let last = last.max(first + 1);
+        let end_line = lines.partition_point(|start| (*start as usize) < last).max(1);
+        let bounds = |line: usize| lines.get(line).map_or(text.len(), |start| *start as usize);
         let long = |line: usize| bounds(line + 1) - bounds(line) > SHOWN_LINE;
         if (first_line..end_line).any(long) {
             return group.element(Origin::path(path).line(self.line));

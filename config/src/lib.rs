@@ -108,17 +108,20 @@ fn read<T>(
     explains: bool,
     look: impl FnOnce(&meaning::Draft, &meaning::Settled, &diagnostics::Sources) -> T,
 ) -> Result<(Loaded, T), Box<Report>> {
-    let document = text::read_from(files, path, &text_options(options));
-    let mut found = document.diagnostics;
+    let mut found = diagnostics::Diagnostics::default();
     let mut draft = meaning::Draft::new(options.profile, options.vrrp_only, explains);
-    let statements = &document.statements;
-    meaning::walk(statements, keywords::Place::Root, &mut draft, options.profile, &mut found);
+    let mut walk = |statement: text::Statement| {
+        let statement = std::slice::from_ref(&statement);
+        meaning::walk(statement, keywords::Place::Root, &mut draft, options.profile, &mut found);
+    };
+    let (sources, in_text) = text::read_each(files, path, &text_options(options), &mut walk);
+    found.extend(in_text);
     if found.len() >= meaning::MOST_FINDINGS {
         let message = format!("{} findings, the rest is not read", meaning::MOST_FINDINGS);
         found.push(diagnostics::Diagnostic::error("too-many-mistakes", message));
     }
     let mut settled = meaning::settle(&mut draft, options.profile, &mut found);
-    let report = Report { sources: document.sources, diagnostics: found };
+    let report = Report { sources, diagnostics: found };
     let Some(config) = settled.config.take().filter(|_| !report.diagnostics.has_errors()) else {
         return Err(Box::new(report));
     };

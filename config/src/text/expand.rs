@@ -117,6 +117,9 @@ impl Reader<'_> {
         let indent = place.and_then(|place| self.indentation(place));
         self.refuse_include_behind_brace(&tokens);
         self.tree.line(tokens, indent, &mut self.findings);
+        for statement in self.tree.take_complete() {
+            (self.each)(statement);
+        }
     }
 
     /// keepalived looks for `include` at the start of a line only.

@@ -159,5 +159,18 @@ pub fn read(path: &Path, options: &TextOptions) -> Document {
 
 /// As [`read`], from any set of files.
 pub fn read_from(files: &dyn Files, path: &Path, options: &TextOptions) -> Document {
-    reader::Reader::new(files, options).read(path)
+    let mut statements = Vec::new();
+    let (sources, diagnostics) =
+        read_each(files, path, options, &mut |statement| statements.push(statement));
+    Document { sources, statements, diagnostics }
+}
+
+/// As [`read_from`], one statement outside any block after the other: only one of them is held.
+pub fn read_each(
+    files: &dyn Files,
+    path: &Path,
+    options: &TextOptions,
+    each: &mut dyn FnMut(Statement),
+) -> (Sources, Diagnostics) {
+    reader::Reader::new(files, options, each).read(path)
 }

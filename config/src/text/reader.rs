@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::diagnostics::{Diagnostic, FileId, Severity, Sources, Span};
+use crate::diagnostics::{Diagnostic, Diagnostics, FileId, Severity, Sources, Span};
 
 use super::findings::Findings;
 use super::include::{self, Checks};
@@ -14,7 +14,7 @@ use super::macros::Macros;
 use super::traced::Traced;
 use super::tree::Tree;
 use super::words::{self, Braces, Token};
-use super::{Document, Files, ReadError, TextOptions, Word, did_you_mean};
+use super::{Files, ReadError, Statement, TextOptions, Word, did_you_mean};
 
 /// One reading of a file and all that it includes.
 pub(super) struct Reader<'a> {
@@ -22,6 +22,8 @@ pub(super) struct Reader<'a> {
     pub(super) options: &'a TextOptions,
     pub(super) findings: Findings,
     pub(super) tree: Tree<'a>,
+    /// Who takes the statements outside any block, as they are complete.
+    pub(super) each: &'a mut dyn FnMut(Statement),
     pub(super) macros: Macros,
     /// How many lines are being expanded inside each other.
     pub(super) nesting: usize,
@@ -59,10 +61,15 @@ struct Named {
 
 impl<'a> Reader<'a> {
     /// Nothing read yet.
-    pub fn new(files: &'a dyn Files, options: &'a TextOptions) -> Self {
+    pub fn new(
+        files: &'a dyn Files,
+        options: &'a TextOptions,
+        each: &'a mut dyn FnMut(Statement),
+    ) -> Self {
         Reader {
             files,
             options,
+            each,
             findings: Findings::new(options.limits.diagnostics),
             tree: Tree::new(options.limits, &options.root_blocks),
             macros: Macros::default(),
@@ -78,12 +85,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the file that was asked for.
-    pub fn read(mut self, path: &Path) -> Document {
+    pub fn read(mut self, path: &Path) -> (Sources, Diagnostics) {
         let error = Severity::Error;
         self.file(path, Named { span: None, if_missing: Some(error), if_unreadable: error });
-        let Reader { mut findings, sources, tree, .. } = self;
-        let statements = tree.finish(&mut findings);
-        Document { sources, statements, diagnostics: findings.finish() }
+        let Reader { mut findings, sources, tree, each, .. } = self;
+        for statement in tree.finish(&mut findings) {
+            each(statement);
+        }
+        (sources, findings.finish())
     }
 
     /// The folder that paths in the file being read are relative to, as the file was named.

@@ -83,6 +83,14 @@ impl<'a> Tree<'a> {
         self.may_open = false;
     }
 
+    /// Takes the statements outside any block that nothing can be added to any more.
+    pub fn take_complete(&mut self) -> impl Iterator<Item = Statement> {
+        // A `{` on the next line would belong to the last one.
+        let last = usize::from(self.may_open && self.open.is_empty());
+        let complete = if self.open.is_empty() { self.root.len() - last } else { 0 };
+        self.root.drain(..complete)
+    }
+
     /// Closes what is open, and reports it unless reading was stopped.
     pub fn finish(mut self, findings: &mut Findings) -> Vec<Statement> {
         self.report_unclosed(None, findings);
