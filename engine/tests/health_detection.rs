@@ -12,6 +12,7 @@ use vipd_engine::config::director::DirectorConfig;
 use vipd_engine::config::health::{Check, CheckKind, HttpCheck, HttpProtocol, UdpCheck, Url};
 use vipd_engine::health::{Failure, LocalError, Outcome};
 
+const SECOND_NANOS: u64 = 1_000_000_000;
 const NEVER: Duration = Duration::from_secs(1000);
 
 fn only(check: Check) -> DirectorConfig {
@@ -145,7 +146,7 @@ fn attempts_keep_their_phase_whatever_happened_to_the_last_one() {
     world.set(1, ANSWERS);
     world.run(seconds(10));
     // 6 runs out at 11 and is tried again at 12, which runs out at 17.
-    assert_eq!(world.starts(), [0, 6, 12, 18, 24, 30].map(|second| at(second * 1_000_000_000)));
+    assert_eq!(world.starts(), [0, 6, 12, 18, 24, 30].map(|second| at(second * SECOND_NANOS)));
 }
 
 #[test]
@@ -164,7 +165,7 @@ fn an_attempt_that_outlasts_the_loop_is_not_doubled() {
     let mut world = World::new(only(slow));
     world.set(1, Behaviour::Answers(seconds(7), Outcome::GOOD));
     world.run(seconds(30));
-    assert_eq!(world.starts(), [0, 12, 24].map(|second| at(second * 1_000_000_000)));
+    assert_eq!(world.starts(), [0, 12, 24].map(|second| at(second * SECOND_NANOS)));
 }
 
 #[test]
@@ -191,6 +192,18 @@ fn an_attempt_that_could_not_be_made_never_counts_against_the_server() {
         world.set(1, REFUSES);
         world.run(SECOND);
         assert!(!world.is_up(1), "the second failure in a row");
+    }
+}
+
+#[test]
+fn an_attempt_that_could_not_be_made_is_made_again_after_a_second_or_the_delay_of_a_retry() {
+    for (delay, pause) in [(Duration::ZERO, 1), (SECOND / 10, 1), (seconds(2), 2)] {
+        let mut world = World::new(only(Check { delay_before_retry: delay, ..tcp(1) }));
+        world.set(1, Behaviour::Answers(Duration::ZERO, Outcome::Local(LocalError::Bind)));
+        world.run(seconds(4));
+        let starts: Vec<_> =
+            (0..=4 / pause).map(|number| at(number * pause * SECOND_NANOS)).collect();
+        assert_eq!(world.starts(), starts, "{delay:?}");
     }
 }
 

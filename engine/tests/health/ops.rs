@@ -74,11 +74,20 @@ pub fn pooled(number: u16, which: usize) -> Check {
     };
     match which {
         0 => quick,
-        1 => Check { retry: 2, delay_loop: Duration::from_secs(3), ..quick },
+        1 => Check {
+            retry: 2,
+            delay_loop: Duration::from_secs(3),
+            delay_before_retry: Duration::from_millis(250),
+            ..quick
+        },
         2 => Check { alpha: true, warmup: Duration::from_secs(2), ..quick },
         3 => Check { kind: http(&["/a", "/b", "/c"], false), tells_all_failures: true, ..quick },
         4 => Check { kind: http(&["/a", "/b"], true), warmup: Duration::from_secs(1), ..quick },
-        5 => Check { delay_loop: Duration::from_secs(2), ..script(number, true) },
+        5 => Check {
+            delay_loop: Duration::from_secs(2),
+            delay_before_retry: Duration::from_secs(3),
+            ..script(number, true)
+        },
         6 => Check { timeout: Duration::from_secs(4), ..script(number, false) },
         7 => file(0, false, false),
         8 => file(3, true, false),
