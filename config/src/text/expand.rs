@@ -29,9 +29,11 @@ impl Reader<'_> {
             self.define_lines(parts);
             return;
         }
-        let mut line = Traced::default();
-        for part in &parts {
-            line.push(part);
+        // Nearly every line is one, and files have a million.
+        let mut parts = parts.into_iter();
+        let Some(mut line) = parts.next() else { return };
+        for part in parts {
+            line.push(&part);
         }
         self.line(line);
     }

@@ -52,7 +52,7 @@ impl<'a> Lines<'a> {
             self.warn_of_cut_word(raw, line.len(), start, findings);
             self.refuse_replaced_octets(line, start, findings);
             let (line, continued) = split_continuation(line.trim_end());
-            let blank = line.trim_start().is_empty();
+            let blank = line[indentation(line)..].trim_start().is_empty();
             if parts.is_empty() {
                 if blank {
                     quote = None;
@@ -65,7 +65,9 @@ impl<'a> Lines<'a> {
             }
             if !blank {
                 octets += line.len();
-                parts.push(Traced::literal(self.file, start, line));
+                // What is looked for stands at the start of a line, and is looked for often.
+                let indent = if parts.is_empty() { indentation(line) } else { 0 };
+                parts.push(Traced::literal(self.file, start + indent, &line[indent..]));
             }
             if octets > self.limit {
                 let span = Span { file: self.file, start, end: start + line.len() };
@@ -199,6 +201,11 @@ fn too_long(octets: usize, limit: usize) -> Diagnostic {
 /// quotation mark that is open, before and after.
 fn strip_comment<'a>(line: &'a str, quote: &mut Option<u8>) -> &'a str {
     let octets = line.as_bytes();
+    let mark = |octet: &u8| matches!(octet, b'#' | b'!' | b'"' | b'\'' | b'\\');
+    // Most lines have none. All octets are looked at, which is faster than to stop at one.
+    if !octets.iter().fold(false, |found, octet| found | mark(octet)) {
+        return line;
+    }
     let mut at = 0;
     while at < octets.len() {
         match (*quote, octets[at]) {
@@ -211,6 +218,11 @@ fn strip_comment<'a>(line: &'a str, quote: &mut Option<u8>) -> &'a str {
         at += 1;
     }
     line
+}
+
+/// Octets of white space before the text; only plain one is looked for.
+fn indentation(line: &str) -> usize {
+    line.bytes().take_while(|octet| matches!(octet, b' ' | b'\t')).count()
 }
 
 /// The line without a `\` at its end that puts it together with the next, and whether it has one.

@@ -101,6 +101,9 @@ pub(super) struct Cursor {
 /// before it looks at quotes. A backslash does.
 pub(super) fn next_use<'a>(line: &'a str, cursor: &mut Cursor) -> Option<Use<'a>> {
     let octets = line.as_bytes();
+    if !line.get(cursor.at..)?.contains('$') {
+        return None;
+    }
     while cursor.at < octets.len() {
         let at = cursor.at;
         match (cursor.quote, octets[at]) {

@@ -51,7 +51,7 @@ impl<'a> Tree<'a> {
 
     /// Adds a line. `indent` is its indentation in octets, if it stands in a file as it is.
     pub fn line(&mut self, tokens: Vec<Token>, indent: Option<usize>, findings: &mut Findings) {
-        let mut words = Vec::new();
+        let mut words = Vec::with_capacity(tokens.len());
         let mut first = true;
         for token in tokens {
             match token {

@@ -30,7 +30,7 @@ pub(super) enum Braces {
 /// The words and braces of a line, in order.
 pub(super) fn split(line: &Traced, braces: Braces, findings: &mut Findings) -> Vec<Token> {
     let text = line.text();
-    let mut tokens = Vec::new();
+    let mut tokens = Vec::with_capacity(4);
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
         if c.is_whitespace() {
@@ -94,9 +94,17 @@ impl Scan<'_> {
                     Some(_) | None => self.take(1),
                 },
                 c if c.is_whitespace() => return,
-                c => self.take(c.len_utf8()),
+                c => self.take(self.plain().max(c.len_utf8())),
             }
         }
+    }
+
+    /// Octets up to the next that may not be taken as it stands: most words are nothing else.
+    fn plain(&self) -> usize {
+        let plain = |octet: &u8| {
+            octet.is_ascii_graphic() && !matches!(octet, b'"' | b'\'' | b'\\' | b'{' | b'}' | b'$')
+        };
+        self.rest().bytes().take_while(plain).count()
     }
 
     /// Reads from an opening quotation mark to the closing one.
