@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use vipd_config::diagnostics::Colour;
-use vipd_config::text::{Document, InMemory, Statement, TextOptions, read, read_from};
+use vipd_config::text::{Document, InMemory, Statement, TextOptions, read, read_each, read_from};
 
 fn document(text: &str) -> Document {
     document_of(&InMemory::new().with("/etc/a.conf", text), &options())
@@ -203,4 +203,17 @@ fn a_word_that_a_macro_made_points_at_the_use_and_at_what_was_written() {
     assert_eq!(under(&document, &[0], 1), "$P");
     let written = document.statements[0].words[1].written.unwrap();
     assert_eq!(document.sources.slice(written), "300");
+}
+
+#[test]
+fn blocks_are_given_one_by_one_as_they_end_and_a_brace_on_the_next_line_is_theirs() {
+    let text = "one\nvrrp_script a\n{\n b {\n c\n }\n}\nvrrp_script d {\n e\n} two\n three\n";
+    let files = InMemory::new().with("/etc/a.conf", text);
+    let mut given = Vec::new();
+    let (sources, found) = read_each(&files, Path::new("/etc/a.conf"), &options(), &mut |one| {
+        given.push(shape(&[one]));
+    });
+    assert!(found.is_empty(), "{}", found.render(&sources, Colour::Never));
+    assert_eq!(given, ["one", "vrrp_script a {b {c}}", "vrrp_script d {e}", "two", "three"]);
+    assert_eq!(given.join("; "), read_shape(text));
 }

@@ -125,6 +125,11 @@ fn translated(text: &str, options: Options, place: Span) -> Result<String, Box<D
     // Names of classes and the like are looked up only now.
     let parsed = regex_syntax::ParserBuilder::new().utf8(false).build().parse(&expression);
     match parsed {
+        Ok(parsed) if parsed.properties().look_set().contains_word_unicode() => {
+            let message = "a word boundary of Unicode, and no such expression is built";
+            let found = Diagnostic::error("not-built", message).at(place);
+            Err(Box::new(found.help(r"write `(?-u:\b)`, which is one of ASCII")))
+        }
         Ok(_) => Ok(expression),
         Err(error) => {
             let error = error.to_string();
@@ -300,6 +305,14 @@ mod tests {
         let lines = Options { multiline: true, ..Options::default() };
         assert_eq!(becomes("OK$", lines), "(?m-u)OK$");
         assert_eq!(plain("(?m)OK$"), "(?-u)(?m)OK$");
+    }
+
+    #[test]
+    fn words_end_by_ascii_only() {
+        assert_eq!(plain(r"\bup\b"), r"(?-u)\bup\b");
+        let unicode = Options { unicode: true, ..Options::default() };
+        assert!(becomes(r"\bup", unicode).starts_with("not-built: a word boundary of Unicode"));
+        assert_eq!(becomes(r"(?-u:\b)up", unicode), r"(?-u:\b)up");
     }
 
     #[test]
