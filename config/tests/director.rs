@@ -215,6 +215,16 @@ fn a_group_is_all_its_addresses_and_marks() {
 }
 
 #[test]
+fn a_group_of_marks_needs_no_protocol() {
+    let group = "virtual_server_group G {\nfwmark 7\nfwmark 8\n}\n";
+    let server = text("group G", "", "").replace("protocol TCP\n", "");
+    let loaded = load(&format!("{group}{server}"));
+    assert_eq!(loaded.config.director().virtual_servers[0].services.len(), 2);
+    let said = load(&format!("{group}{}", text("group G", "", ""))).report.to_string();
+    assert!(said.contains("packets with a mark are of any protocol"), "{said}");
+}
+
+#[test]
 fn a_sorry_server_follows_its_virtual_server_unless_it_says_otherwise() {
     let sorry = |lines: &str| server(lines, "").sorry_server.unwrap();
     let plain = sorry("sorry_server 10.0.0.9");

@@ -382,8 +382,8 @@ fn with_vrrp_only_nothing_is_said_of_what_is_not_built_of_virtual_servers() {
             "not-acted-on",
             "not-built",
             "missing-keyword",
-            "missing-keyword",
-            "missing-keyword",
+            "value-adjusted",
+            "value-adjusted",
             "value-adjusted",
             "unused"
         ]

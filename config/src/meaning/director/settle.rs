@@ -12,7 +12,7 @@ use vipd_engine::config::{DirectorConfig, VirtualServer};
 use vipd_engine::{Family, InstanceConfig, Profile};
 
 use super::draft::{FileDraft, Head, Made, ServerDraft};
-use super::group::ServiceGroup;
+use super::group::{Entry, ServiceGroup};
 use crate::diagnostics::{Diagnostic, Diagnostics, Span};
 use crate::director::Director;
 use crate::meaning::draft::{Draft, Placed};
@@ -156,23 +156,25 @@ impl Settling<'_> {
             if !self.given(keyword) {
                 let message =
                     format!("this `virtual_server` has no `{keyword}`: `{default}` is taken");
-                self.report("", Diagnostic::warning("missing-keyword", message));
+                self.report("", Diagnostic::warning("value-adjusted", message));
             }
         }
+        let marks = self.has_marks_only();
+        if marks && self.given("protocol") {
+            let message = "packets with a mark are of any protocol";
+            self.adjusted("protocol", message, "keepalived ignores it");
+        }
         if let Head::Fwmark(mark) = self.placed.value.head {
-            if self.given("protocol") {
-                let message = "packets with a mark are of any protocol";
-                self.adjusted("protocol", message, "keepalived ignores it");
-            }
             let family = self.family(real_servers);
             return Some(VirtualServerName::Fwmark { mark, family });
         }
-        if !self.given("protocol") {
+        if !marks && !self.given("protocol") {
             let message = "this `virtual_server` has no `protocol`, and keepalived would take UDP";
             let error = Diagnostic::error("missing-keyword", message);
             self.report("", error.help("add `protocol TCP` if that is meant"));
         }
-        let protocol = self.placed.value.protocol?;
+        // Nobody asks for that of marks.
+        let protocol = if marks { Protocol::Tcp } else { self.placed.value.protocol? };
         Some(match &self.placed.value.head {
             Head::Address(address, port) => {
                 VirtualServerName::Address { address: *address, port: *port, protocol }
@@ -180,6 +182,21 @@ impl Settling<'_> {
             Head::Group(name) => VirtualServerName::Group { name: name.clone(), protocol },
             Head::Fwmark(_) => return None,
         })
+    }
+
+    /// Whether its services are marks of the firewall, which say nothing of a protocol.
+    fn has_marks_only(&self) -> bool {
+        let mark = |entry: &(Entry, Span)| matches!(entry.0, Entry::Fwmark { .. });
+        match &self.placed.value.head {
+            Head::Address(..) => false,
+            Head::Fwmark(_) => true,
+            Head::Group(name) => {
+                let mut groups = self.draft.director.groups.iter();
+                let group = groups.find(|group| group.value.name == *name);
+                let entries = group.map_or(&[][..], |group| &group.value.entries);
+                !entries.is_empty() && entries.iter().all(mark)
+            }
+        }
     }
 
     fn services(
