@@ -3,7 +3,7 @@
 
 mod health;
 
-use health::ops::{Draft, NARROW, Op, WIDE, all_do, draft, op};
+use health::ops::{Draft, NARROW, Op, WIDE, all_do, draft, op, pooled};
 use health::{ANSWERS, Behaviour, World, director, seconds, server, tcp, virtual_server};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -13,7 +13,8 @@ use std::time::Duration;
 use vipd_engine::Timestamp;
 use vipd_engine::config::health::Check;
 use vipd_engine::health::{
-    AttemptId, Health, Limits, News, Outcome, Output, ProbeCommand, Snapshot, SnapshotError,
+    AttemptId, Failure, Health, Limits, LocalError, News, Outcome, Output, ProbeCommand, Snapshot,
+    SnapshotError,
 };
 
 fn limits() -> impl Strategy<Value = Limits> {
@@ -136,6 +137,26 @@ proptest! {
         prop_assert!(equal.is_some(), "no equal fingerprint");
         other.log.clear();
         assert_same_future(one, other, &after)?;
+    }
+
+    /// Few things happen to few checks, so that the same state comes about again in other ways.
+    #[test]
+    fn those_of_equal_fingerprint_do_the_same_whatever_led_to_them(
+        checks in recurring(),
+        before in prop::collection::vec(recurrent(), 0..100),
+        after in prop::collection::vec(recurrent(), 30),
+    ) {
+        let config = health::one(vec![server(1, &checks)]);
+        let mut world = World::quiet(0, &Draft::default(), NARROW);
+        world.configure(config);
+        let mut seen: BTreeMap<u64, World> = BTreeMap::new();
+        for op in &before {
+            world.apply(op);
+            world.log.clear();
+            if let Some(earlier) = seen.insert(world.fingerprint(), world.clone()) {
+                assert_same_future(earlier, world.clone(), &after)?;
+            }
+        }
     }
 
     #[test]
@@ -298,6 +319,35 @@ proptest! {
     }
 }
 
+/// Checks whose retries coincide with their turns, and others.
+fn recurring() -> impl Strategy<Value = Vec<Check>> {
+    let delay = prop_oneof![Just(seconds(1)), Just(seconds(2)), Just(seconds(4))];
+    let check = (delay, any::<bool>(), prop_oneof![Just(0_usize), Just(3)]);
+    let check = check.prop_map(|(delay_before_retry, alpha, kind)| Check {
+        timeout: seconds(2),
+        delay_loop: seconds(2),
+        retry: 2,
+        delay_before_retry,
+        warmup: Duration::ZERO,
+        alpha,
+        ..pooled(1, kind)
+    });
+    prop::collection::vec(check, 1..3)
+}
+
+fn recurrent() -> impl Strategy<Value = Op> {
+    let outcome = prop_oneof![
+        3 => Just(Outcome::GOOD),
+        3 => Just(Outcome::Bad(Failure::Refused)),
+        1 => Just(Outcome::Local(LocalError::Bind)),
+    ];
+    prop_oneof![
+        2 => Just(Op::Wait(1_000_000_000)),
+        1 => Just(Op::Stall(1_000_000_000)),
+        2 => (0..2_usize, outcome).prop_map(|(which, outcome)| Op::Answer { which, outcome }),
+    ]
+}
+
 fn absurd() -> impl Strategy<Value = Vec<Check>> {
     let time = || {
         prop_oneof![
@@ -375,8 +425,7 @@ fn a_server_that_flaps_with_every_attempt_costs_two_news_each_time() {
     world.run(seconds(1));
     world.log.clear();
     for round in 0..1000 {
-        let dead =
-            Behaviour::Answers(Duration::ZERO, Outcome::Bad(vipd_engine::health::Failure::Refused));
+        let dead = Behaviour::Answers(Duration::ZERO, Outcome::Bad(Failure::Refused));
         world.set(1, if round % 2 == 0 { dead } else { ANSWERS });
         world.run(seconds(6));
     }
