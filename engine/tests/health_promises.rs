@@ -3,7 +3,7 @@
 
 mod health;
 
-use health::ops::{Draft, NARROW, Op, WIDE, all_do, draft, op, pooled};
+use health::ops::{Draft, NARROW, Op, RECURRING, WIDE, all_do, draft, op};
 use health::{ANSWERS, Behaviour, World, director, seconds, server, tcp, virtual_server};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -142,13 +142,11 @@ proptest! {
     /// Few things happen to few checks, so that the same state comes about again in other ways.
     #[test]
     fn those_of_equal_fingerprint_do_the_same_whatever_led_to_them(
-        checks in recurring(),
         before in prop::collection::vec(recurrent(), 0..100),
         after in prop::collection::vec(recurrent(), 30),
     ) {
-        let config = health::one(vec![server(1, &checks)]);
-        let mut world = World::quiet(0, &Draft::default(), NARROW);
-        world.configure(config);
+        let one_at_once = Limits { connections: 1, scripts: 1, per_call: 2 };
+        let mut world = World::quiet(0, &Draft::of(&[RECURRING.start]), one_at_once);
         let mut seen: BTreeMap<u64, World> = BTreeMap::new();
         for op in &before {
             world.apply(op);
@@ -319,32 +317,23 @@ proptest! {
     }
 }
 
-/// Checks whose retries coincide with their turns, and others.
-fn recurring() -> impl Strategy<Value = Vec<Check>> {
-    let delay = prop_oneof![Just(seconds(1)), Just(seconds(2)), Just(seconds(4))];
-    let check = (delay, any::<bool>(), prop_oneof![Just(0_usize), Just(3)]);
-    let check = check.prop_map(|(delay_before_retry, alpha, kind)| Check {
-        timeout: seconds(2),
-        delay_loop: seconds(2),
-        retry: 2,
-        delay_before_retry,
-        warmup: Duration::ZERO,
-        alpha,
-        ..pooled(1, kind)
-    });
-    prop::collection::vec(check, 1..3)
-}
-
+/// A reload to one or two of few checks, one answer or a little time.
 fn recurrent() -> impl Strategy<Value = Op> {
     let outcome = prop_oneof![
         3 => Just(Outcome::GOOD),
         3 => Just(Outcome::Bad(Failure::Refused)),
         1 => Just(Outcome::Local(LocalError::Bind)),
     ];
+    let checks = prop_oneof![
+        RECURRING.prop_map(|one| vec![one]),
+        RECURRING.prop_map(|one| vec![one, 3]),
+        Just(vec![RECURRING.start, RECURRING.start + 1]),
+    ];
     prop_oneof![
-        2 => Just(Op::Wait(1_000_000_000)),
-        1 => Just(Op::Stall(1_000_000_000)),
-        2 => (0..2_usize, outcome).prop_map(|(which, outcome)| Op::Answer { which, outcome }),
+        8 => Just(Op::Wait(1_000_000_000)),
+        4 => Just(Op::Stall(1_000_000_000)),
+        8 => (0..2_usize, outcome).prop_map(|(which, outcome)| Op::Answer { which, outcome }),
+        1 => checks.prop_map(|checks| Op::Configure(Draft::of(&checks))),
     ]
 }
 

@@ -44,6 +44,8 @@ pub const FILE: &str = "load";
 const VIRTUAL: u8 = 3;
 /// Checks that a real server can have.
 pub const POOL: usize = 10;
+/// Further ones, whose retries coincide with turns, for states that come about again.
+pub const RECURRING: std::ops::Range<usize> = POOL..POOL + 4;
 
 /// One of the checks of the real server with this number. Some ask the same and differ in times.
 pub fn pooled(number: u16, which: usize) -> Check {
@@ -91,11 +93,23 @@ pub fn pooled(number: u16, which: usize) -> Check {
         6 => Check { timeout: Duration::from_secs(4), ..script(number, false) },
         7 => file(0, false, false),
         8 => file(3, true, false),
-        _ => file(0, false, true),
+        9 => file(0, false, true),
+        _ => Check {
+            timeout: Duration::from_secs(2),
+            retry: 2,
+            delay_before_retry: Duration::from_secs(1 << (which - POOL).min(2)),
+            alpha: which == POOL + 3,
+            ..quick
+        },
     }
 }
 
 impl Draft {
+    /// One real server with these checks of the pool.
+    pub fn of(checks: &[usize]) -> Self {
+        Self(vec![(false, vec![(1, 1, checks.to_vec())])])
+    }
+
     pub fn config(&self) -> DirectorConfig {
         let drafts = (1..).zip(&self.0);
         let virtual_servers = drafts.map(|(name, (ha_suspend, servers))| {
