@@ -3,8 +3,8 @@
 mod health;
 
 use health::{
-    ANSWERS, Behaviour, REFUSES, SECOND, World, director, is_start, one, script, seconds, server,
-    tcp, virtual_name, virtual_server,
+    ANSWERS, Behaviour, NANO, REFUSES, SECOND, World, director, is_start, one, script, seconds,
+    server, tcp, virtual_name, virtual_server,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,6 +137,33 @@ fn a_server_that_is_down_is_not_up_until_a_check_of_another_kind_was_good() {
             "7.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up with weight 1: good again",
         ]
     );
+}
+
+#[test]
+fn it_decides_whether_a_server_was_down_when_its_new_check_came() {
+    let before = || World::new(only(tcp(1)));
+    let after = || {
+        let further = Check { kind: CheckKind::Ping, warmup: seconds(60), ..tcp(1) };
+        one(vec![server(1, &[tcp(1), further])])
+    };
+    let [mut down, mut up] = [before(), before()];
+    for world in [&mut down, &mut up] {
+        world.run(seconds(1));
+        world.set(1, REFUSES);
+        world.run(seconds(6) - NANO);
+        world.now = at_second(7);
+    }
+    down.run(Duration::ZERO);
+    down.configure(after());
+    up.configure(after());
+    up.run(Duration::ZERO);
+    assert!(!down.is_up(1) && !up.is_up(1), "both failed for the second time");
+    assert_ne!(down.fingerprint(), up.fingerprint());
+    for (world, comes_back) in [(&mut down, false), (&mut up, true)] {
+        world.set(1, ANSWERS);
+        world.run(seconds(6));
+        assert_eq!(world.is_up(1), comes_back);
+    }
 }
 
 #[test]
