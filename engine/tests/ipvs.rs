@@ -527,6 +527,12 @@ fn checks_rest_while_no_address_of_the_virtual_server_is_here_of_a_group_neither
     let mut world = World::new();
     world.address(ip("10.0.0.1"), true);
     world.configure(&config(&[suspended(vip()), of_group.clone(), marked.clone()]));
+    let lines = world.lines();
+    let told: Vec<_> = lines.iter().filter(|line| line.contains("checks")).collect();
+    assert_eq!(
+        told,
+        ["TCP 10.0.0.1:80: checks go on", "TCP group web: checks rest", "fwmark 7: checks go on"]
+    );
     assert!(!world.ipvs.rests(&name(tcp(VIP))), "its address was told before");
     assert!(world.ipvs.rests(&of_group.name));
     assert!(!world.ipvs.rests(&marked.name), "a mark is nowhere");
@@ -544,6 +550,8 @@ fn checks_rest_while_no_address_of_the_virtual_server_is_here_of_a_group_neither
             "TCP group web: checks rest"
         ]
     );
+    world.configure(&config(&[vip(), of_group, marked]));
+    assert_eq!(world.lines(), ["TCP 10.0.0.1:80: checks go on"], "it is not asked for any more");
     // The kernel's table is the same wherever the address is.
     assert_eq!(weights(&world), pairs(&[(ONE, 1), (TWO, 1)]));
 }

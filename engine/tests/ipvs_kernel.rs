@@ -383,12 +383,14 @@ fn no_call_does_more_than_a_portion_and_no_batch_or_read_is_larger() {
     let first = world.ipvs.virtual_servers().count();
     assert!(first > 0 && first * 12 <= WORK_AT_ONCE + 12, "{first} virtual servers");
     assert!(world.ipvs.deadline() <= Some(world.now), "and wants to go on at once");
+    assert!(!out.contains(&Effect::InForce));
     world.configure(&config(&pools));
+    assert_eq!(world.log.iter().filter(|effect| **effect == Effect::InForce).count(), 1);
     for effect in out.iter().chain(&world.log) {
         match effect {
             Effect::Batch(batch) => assert!(batch.commands.len() <= MOST_IN_BATCH),
             Effect::Read(read) => assert!(read.services.len() <= READ_AT_ONCE),
-            Effect::Rest { .. } | Effect::News(_) => {}
+            Effect::Rest { .. } | Effect::InForce | Effect::News(_) => {}
         }
     }
     world.wait(SECOND * 10);

@@ -43,10 +43,11 @@ pub struct DirectorConfig {
 /// What happens to the table when the director stops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AtStop {
-    /// Our real servers and our services go one by one.
+    /// Our services go one by one. keepalived removes their real servers one by one before, which
+    /// leaves the same.
     #[default]
     RemoveOurs,
-    /// Our services go, their real servers with them (`lvs_flush_onstop VS`).
+    /// Our services go, their real servers with them (`lvs_flush_onstop VS`): the same here.
     RemoveServices,
     /// The whole table is emptied, also of what is not ours (`lvs_flush_onstop`).
     Flush,

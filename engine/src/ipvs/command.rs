@@ -239,13 +239,17 @@ pub enum Effect {
     Batch(Batch),
     /// Read the kernel. Answered by `on_observed`.
     Read(Read),
-    /// Checks of this virtual server's real servers rest, or go on (`ha_suspend`).
+    /// Checks of this virtual server's real servers rest, or go on (`ha_suspend`). It is told when
+    /// the virtual server is configured, and whenever it changes.
     Rest {
         /// Which one.
         name: VirtualServerName,
         /// Whether they rest.
         rests: bool,
     },
+    /// The configuration is worked off: every virtual server of it is known, and what
+    /// [`Ipvs::needs_ipvs`](crate::ipvs::Ipvs::needs_ipvs) says is all of it.
+    InForce,
     /// Tell people and scripts.
     News(News),
 }
@@ -355,6 +359,7 @@ impl fmt::Display for Effect {
             Self::Read(read) => write!(f, "ipvs: read {} services", read.services.len()),
             Self::Rest { name, rests: true } => write!(f, "{name}: checks rest"),
             Self::Rest { name, rests: false } => write!(f, "{name}: checks go on"),
+            Self::InForce => f.write_str("ipvs: the configuration is in force"),
             Self::News(news) => news.fmt(f),
         }
     }

@@ -59,6 +59,9 @@ impl Ipvs {
                 Course::Stop { after } => self.step_stop(after, out),
                 Course::Orphans => self.step_orphans(),
             };
+            if next.is_none() && !self.stopping {
+                out.push(Effect::InForce);
+            }
             self.course = next;
             budget = budget.saturating_sub(cost);
         }
@@ -106,7 +109,7 @@ impl Ipvs {
                 // Nothing can be there.
                 self.drop_service(*service);
             } else {
-                // One request takes the destinations along; `AtStop` says which services go.
+                // One request takes the destinations along, whichever `AtStop` it is.
                 self.queue.bulk.push(Item::Service(*service));
             }
         }

@@ -253,7 +253,7 @@ impl Ipvs {
     #[must_use]
     pub fn rests(&self, name: &VirtualServerName) -> bool {
         let pool = self.table.find(name).and_then(|id| self.table.pool(id));
-        pool.is_some_and(|pool| pool.rests)
+        pool.is_some_and(|pool| pool.rests == Some(true))
     }
 
     /// Folds all that decides, every time as its distance from `now`.
@@ -371,7 +371,10 @@ impl Ipvs {
     pub(super) fn look_at_rest(&mut self, id: PoolId, out: &mut Vec<Effect>) {
         let Some(pool) = self.table.pool_mut(id) else { return };
         let rests = pool.should_rest();
-        if core::mem::replace(&mut pool.rests, rests) != rests {
+        let before = core::mem::replace(&mut pool.rests, rests);
+        // Whoever asked for it hears the first answer too, whichever it is.
+        if before != rests && (rests.is_some() || before == Some(true)) {
+            let rests = rests == Some(true);
             out.push(Effect::Rest { name: pool.config.name.clone(), rests });
         }
     }

@@ -122,8 +122,8 @@ pub(super) struct Pool {
     pub(super) up: bool,
     /// Since when: a book.
     pub(super) since: Timestamp,
-    /// Checks rest (`ha_suspend`).
-    pub(super) rests: bool,
+    /// Whether checks rest; `None`: that is not asked for (`ha_suspend`).
+    pub(super) rests: Option<bool>,
     /// Its services whose address is on this machine. Derived.
     #[serde(skip)]
     pub(super) here: u32,
@@ -146,7 +146,7 @@ impl Pool {
             servers: Vec::new(),
             up: true,
             since: now,
-            rests: false,
+            rests: None,
             here: 0,
             by_endpoint: BTreeMap::new(),
             live: 0,
@@ -247,11 +247,12 @@ impl Pool {
         !self.up && self.config.sorry_server.is_some()
     }
 
-    /// Whether checks are to rest: it is asked for, and none of its addresses is here. A mark has
-    /// no address, so one that has nothing else never rests.
-    pub(super) fn should_rest(&self) -> bool {
+    /// Whether checks are to rest, where that is asked for: none of its addresses is here. A mark
+    /// has no address, so one that has nothing else never rests.
+    pub(super) fn should_rest(&self) -> Option<bool> {
         let has_address = |service: &Service| matches!(service, Service::Address { .. });
-        self.config.ha_suspend && self.here == 0 && self.services.iter().any(has_address)
+        let rests = || self.here == 0 && self.services.iter().any(has_address);
+        self.config.ha_suspend.then(rests)
     }
 
     pub(super) fn real(&self, server: &Server) -> Option<&RealServer> {

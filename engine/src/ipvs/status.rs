@@ -106,8 +106,8 @@ impl<'a> VirtualServerStatus<'a> {
 
     /// Whether its checks rest.
     #[must_use]
-    pub const fn rests(&self) -> bool {
-        self.pool.rests
+    pub fn rests(&self) -> bool {
+        self.pool.rests == Some(true)
     }
 
     /// Its services, by key.
