@@ -111,7 +111,7 @@ fn installed(size: (u32, u32)) -> Ipvs {
 fn change(c: &mut Criterion) {
     for (pools, servers) in SIZES {
         let (mut ipvs, mut out) = (installed((pools, servers)), Vec::new());
-        let (now, mut turn, mut commands) = (Timestamp::ZERO, 0, 0);
+        let (now, mut turn, mut commands) = (Timestamp::ZERO, 0_u32, 0);
         let what = format!("down and up: one of {} real servers of {pools}", pools * servers);
         c.bench_function(&what, |b| {
             b.iter(|| {

@@ -517,6 +517,21 @@ fn a_stop_that_is_refused_is_tried_until_it_is_done() {
 }
 
 #[test]
+fn a_director_that_is_configured_again_while_its_stop_is_on_its_way_has_it_all_back() {
+    for fate in [Fate::Answered, Fate::Lost, Fate::Unanswered, Fate::Late] {
+        let mut world = World::with(&config(&[vip()]));
+        world.held = true;
+        world.stop();
+        world.fates.push_back(fate);
+        world.configure(&config(&[vip()]));
+        world.release();
+        world.wait(SECOND * 5);
+        assert_eq!(world.weights(tcp(VIP)).len(), 2, "{fate:?}");
+        assert!(!world.ipvs.is_stopped());
+    }
+}
+
+#[test]
 fn a_reload_while_commands_are_on_their_way_ends_as_the_last_one_says() {
     let mut world = World::new();
     world.configure(&config(&[]));

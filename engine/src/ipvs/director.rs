@@ -284,9 +284,17 @@ impl Ipvs {
 
     pub(super) fn soundness(&self) -> Result<(), &'static str> {
         self.table.soundness()?;
-        let read = |service: &Service| self.is_to_be_read(*service);
+        // Whoever looks at one that is unknown asks for it.
+        let looked_at = |service: Service| {
+            let item = Item::Service(service);
+            let Queue { urgent, bulk, .. } = &self.queue;
+            urgent.contains(&item) || bulk.contains(&item) || self.queue.waits(&item)
+        };
         let unread = |(service, entry): (&Service, &Entry)| {
-            entry.kernel == InKernel::Unknown && entry.owner.is_some() && !read(service)
+            entry.kernel == InKernel::Unknown
+                && entry.owner.is_some()
+                && !self.is_to_be_read(*service)
+                && !looked_at(*service)
         };
         let reads = self.fault.is_none() && !self.reader.hurries() && !self.stopping;
         if reads && self.table.services.iter().any(unread) {
