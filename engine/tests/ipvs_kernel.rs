@@ -522,6 +522,8 @@ fn a_director_that_is_configured_again_while_its_stop_is_on_its_way_has_it_all_b
         let mut world = World::with(&config(&[vip()]));
         world.held = true;
         world.stop();
+        // Its first command is given up, and the second one is on its way.
+        world.wait(SECOND * 3);
         world.fates.push_back(fate);
         world.configure(&config(&[vip()]));
         world.release();

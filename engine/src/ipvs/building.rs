@@ -46,6 +46,14 @@ impl Waiting {
         }
     }
 
+    /// Whether a command of it is about this.
+    pub(super) fn is_about(&self, item: &Item) -> bool {
+        match self {
+            Self::Batch { commands, .. } => commands.iter().any(|one| Item::of(one) == *item),
+            Self::Read { .. } => false,
+        }
+    }
+
     pub(super) const fn limit(&self) -> Timestamp {
         match self {
             Self::Batch { limit, .. } | Self::Read { limit, .. } => *limit,

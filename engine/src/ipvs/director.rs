@@ -288,7 +288,9 @@ impl Ipvs {
         let looked_at = |service: Service| {
             let item = Item::Service(service);
             let Queue { urgent, bulk, .. } = &self.queue;
-            urgent.contains(&item) || bulk.contains(&item) || self.queue.waits(&item)
+            let on_its_way = self.waiting.as_ref().is_some_and(|waiting| waiting.is_about(&item));
+            let queued = urgent.contains(&item) || bulk.contains(&item);
+            on_its_way || queued || self.queue.waits(&item)
         };
         let unread = |(service, entry): (&Service, &Entry)| {
             entry.kernel == InKernel::Unknown
