@@ -26,7 +26,9 @@ fn distance(before: &Tables, after: &Tables) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, max_global_rejects: 4096, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 256, max_global_rejects: 4096, ..ProptestConfig::default()
+    })]
 
     #[test]
     fn once_it_is_quiet_the_kernel_has_what_is_wanted_and_what_is_others_is_untouched(
