@@ -18,7 +18,8 @@ pub enum Event<'a> {
     /// Octets of the stream, in any pieces; or one whole datagram. For a ping: the ICMP message,
     /// without an IP header.
     Octets(&'a [u8]),
-    /// The other end sends no more.
+    /// The other end sends no more. With TLS, whether it said so (`close_notify`) or not: many do
+    /// not.
     Closed,
     /// The network, the other end, or TLS said no.
     Failed(ConnectionFailure),

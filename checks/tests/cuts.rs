@@ -208,6 +208,21 @@ fn endless_chunks_of_one_octet_are_held_nowhere() {
 }
 
 #[test]
+fn of_chunks_the_line_that_came_in_part_is_held() {
+    let mut dialogue = page(url("/")).begin(ATTEMPT);
+    let mut out = Vec::new();
+    dialogue.on(Event::Opened, &mut out);
+    let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    dialogue.on(Event::Octets(head), &mut out);
+    for (said, held) in
+        [(&b"2;x=y"[..], 5), (b"\r\na", 0), (b"b\r", 1), (b"\n0\r\n", 0), (b"X: y", 4)]
+    {
+        let step = dialogue.on(Event::Octets(said), &mut out);
+        assert_eq!((step, dialogue.held()), (Step::Continue, held), "{said:?}");
+    }
+}
+
+#[test]
 fn the_most_that_is_held_is_a_field_and_the_line_behind_it() {
     let plan = page(url("/"));
     let mut dialogue = plan.begin(ATTEMPT);

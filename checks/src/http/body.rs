@@ -169,10 +169,8 @@ impl Chunk {
             }
             Self::End(line) => match line.push(octet) {
                 Ok(None) if octet == b'\r' => {}
-                Ok(Some(empty)) if empty.is_empty() => {
-                    *self = Self::Size(Line::new(HTTP_LINE_MAX));
-                }
-                Ok(_) | Err(_) => return Err(HttpFault::Chunk(Excerpt::of(&[octet]))),
+                Ok(Some(_)) => *self = Self::Size(Line::new(HTTP_LINE_MAX)),
+                Ok(None) | Err(_) => return Err(HttpFault::Chunk(Excerpt::of(&[octet]))),
             },
             Self::Trailers { line, used } => {
                 if *used == HTTP_HEAD_MAX {

@@ -277,6 +277,8 @@ mod tests {
     fn a_match_begins_before_the_last_offset_and_may_end_behind_it() {
         assert!(finds(&pattern("ok", 0, Some(4)), &[b"...ok"]));
         assert!(!finds(&pattern("ok", 0, Some(3)), &[b"...ok"]));
+        // Neither beside one that began before and came to nothing.
+        assert!(!finds(&pattern(".x|ok", 0, Some(3)), &[b"...ok"]));
     }
 
     #[test]
@@ -329,6 +331,7 @@ mod tests {
 
     #[test]
     fn a_pattern_that_grows_beyond_the_limit_is_refused() {
+        assert!(finds(&pattern("x{1000}", 0, None), &[&[b'x'; 1000]]));
         let error = Pattern::new(&pattern("(?:x{1000}){1000}", 0, None)).expect_err("refused");
         assert_eq!(error, Unusable::PatternTooLarge);
     }
