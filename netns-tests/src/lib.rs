@@ -25,6 +25,7 @@ pub mod run;
 mod seen;
 pub mod skips;
 pub mod steps;
+pub mod uml;
 pub mod watch;
 pub mod wire;
 mod word;

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::env;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use vipd_netns_tests::conformance;
 use vipd_netns_tests::matrix::{Mode, Pairing, Request as MatrixRequest, matrix};
 use vipd_netns_tests::node::Kind;
 use vipd_netns_tests::run::{Request, run};
+use vipd_netns_tests::uml::{Inside, MEMORY, init};
 use vipd_netns_tests::world::TOLERANCE;
 use vipd_scenarios::language::parse_duration;
 use vipd_sim::run::Ended;
@@ -89,6 +91,19 @@ Exit status:
   2  the arguments cannot be used, or this machine lacks something
   3  none of the chosen pairings has one of the chosen modes";
 
+const INSIDE_EXAMPLES: &str = "\
+Examples:
+  viplab inside -- ipvsadm -Ln
+      The table of a kernel that has IPVS, whatever this machine's own has.
+  viplab inside -- sh -c 'ip link add d0 type dummy && ip -br link'
+      A kernel in which one is root.
+
+It sees this machine's files, and writes to none of them: what is written to /tmp, /run and /var/log
+is gone afterwards. It needs the Debian packages user-mode-linux and kmod, and no root.
+
+Exit status:
+  that of the command; 125 if it did not come to its end, for the reason that is told";
+
 /// Plays scenarios on real network namespaces.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
@@ -111,6 +126,22 @@ enum Command {
     /// Play pairings of vipd, keepalived and FRR in every mode, and print one table.
     #[command(after_help = MATRIX_EXAMPLES)]
     Matrix(MatrixArguments),
+    /// Run a command inside of a kernel of its own, user-mode Linux, as root.
+    #[command(after_help = INSIDE_EXAMPLES)]
+    Inside(InsideArguments),
+}
+
+#[derive(Args)]
+struct InsideArguments {
+    /// End it after this long, the boot of some 3 s included.
+    #[arg(long, value_name = "T", value_parser = parse_duration, default_value = "10m")]
+    within: Duration,
+    /// Memory of the kernel, MiB.
+    #[arg(long, value_name = "MIB", default_value_t = MEMORY)]
+    memory: u32,
+    /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true)]
+    command: Vec<String>,
 }
 
 #[derive(Args)]
@@ -214,10 +245,16 @@ struct RunArguments {
     on: On,
 }
 
+/// Exit status of `inside` when the command did not run to its end.
+const NOT_RUN: u8 = 125;
+
 /// Ctrl-C was pressed: what was found so far is printed, and everything is removed.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
+    if init::is_asked() {
+        init::run();
+    }
     // Without a handler Ctrl-C ends the process at once, and the next start tidies up.
     let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
@@ -246,6 +283,7 @@ fn main() -> ExitCode {
             conformance::run(&request, &mut out, &mut err)
         }
         Command::Matrix(arguments) => matrix(&arguments.request(), &mut out, &mut err),
+        Command::Inside(arguments) => return arguments.run(&mut out, &mut err),
     };
     drop((out, err));
     match ended {
@@ -256,6 +294,26 @@ fn main() -> ExitCode {
             eprintln!("error: cannot write the result: {error}");
             ExitCode::from(Ended::Unusable.status())
         }
+    }
+}
+
+impl InsideArguments {
+    fn run(self, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+        let Self { within, memory, command } = self;
+        let ran = env::current_exe().map_err(|error| error.to_string()).and_then(|viplab| {
+            let inside = Inside { command, viplab, memory, within, stop };
+            let finished = inside.run()?;
+            // Whoever reads has seen enough.
+            let _ = out.write_all(&finished.output).and_then(|()| err.write_all(&finished.errors));
+            Ok(finished.status)
+        });
+        ran.map_or_else(
+            |error| {
+                let _ = writeln!(err, "error: {error}");
+                ExitCode::from(NOT_RUN)
+            },
+            ExitCode::from,
+        )
     }
 }
 
@@ -323,6 +381,6 @@ fn node(text: &str) -> Result<(String, Kind), String> {
 }
 
 fn colour() -> Colour {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     if refused || !io::stderr().is_terminal() { Colour::Never } else { Colour::Always }
 }

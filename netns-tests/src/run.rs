@@ -155,7 +155,8 @@ fn beside() -> Option<PathBuf> {
     folders.map(|folder| folder.join("vipd")).find(|path| path.is_file())
 }
 
-fn found(program: &str) -> Option<PathBuf> {
+/// Where a program is.
+pub(crate) fn found(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
     folders.map(|folder| folder.join(program)).find(|path| path.is_file())
