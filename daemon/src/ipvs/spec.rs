@@ -53,7 +53,8 @@ pub struct SyncSpec {
     pub interface: InterfaceName,
     /// Identifies the pair.
     pub id: u8,
-    /// Most octets of a datagram; the kernel's own, by the interface's MTU, if `None`.
+    /// Most octets of a datagram; the kernel's own, by the interface's MTU, if `None`. Linux raises
+    /// that of a backup to 1024.
     pub maxlen: Option<u16>,
     /// Multicast group; the kernel's own, 224.0.0.81, if `None`.
     pub group: Option<IpAddr>,
