@@ -223,6 +223,31 @@ fn a_server_that_is_refused_holds_nobody_up_and_a_new_reason_is_tried_at_once() 
 }
 
 #[test]
+fn what_was_refused_and_is_not_wanted_any_more_is_no_trouble() {
+    let mut world = World::with(&config(&[vip()]));
+    world.fates.push_back(Fate::Refused(0xff));
+    health(&mut world, ONE, Health::Up { weight: 2 });
+    health(&mut world, ONE, Health::Up { weight: 1 });
+    let pool = world.ipvs.virtual_servers().next().expect("one");
+    let mut there = pool.services().flat_map(|service| service.destinations());
+    assert!(there.all(|one| one.error.is_none()));
+}
+
+#[test]
+fn many_changes_do_not_keep_the_director_from_reading() {
+    let mut world = World::with(&config(&[vip()]));
+    world.held = true;
+    health(&mut world, ONE, Health::Up { weight: 2 });
+    world.configure(&config(&[vip(), virtual_server(tcp("10.0.0.2:80"), &[ONE])]));
+    // Whenever a batch is answered, the next change waits already.
+    health(&mut world, TWO, Health::Up { weight: 9 });
+    let Some(Effect::Batch(batch)) = world.waiting.pop() else { panic!("a batch is out") };
+    world.log.clear();
+    world.tell(|ipvs, now, out| ipvs.on_done(now, batch.number, Ok(&[]), out));
+    assert_eq!(reads(&mut world), [tcp("10.0.0.2:80")]);
+}
+
+#[test]
 fn a_scheduler_that_the_kernel_lacks_is_tried_again_without_its_servers() {
     // The answer to an add: the scheduler is not there, and thus no service for its servers.
     let mut world = World::new();

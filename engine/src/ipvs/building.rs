@@ -199,7 +199,11 @@ impl Ipvs {
         let wanted = Table::wanted(pool, destination);
         if let Some(command) = difference(service, endpoint, wanted, &destination.kernel) {
             building.ask(command);
-        } else if !destination.is_ours() && destination.kernel == InKernel::Absent {
+            return;
+        }
+        // What was refused is not wanted any more.
+        self.queue.recover(Item::Destination(service, endpoint));
+        if !destination.is_ours() && destination.kernel == InKernel::Absent {
             entry.destinations.remove(&endpoint);
         }
     }

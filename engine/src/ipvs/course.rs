@@ -118,10 +118,7 @@ impl Ipvs {
 
     fn step_orphans(&mut self) -> (Option<Course>, usize) {
         let Some(service) = self.orphans.pop_first() else { return (None, 1) };
-        let is_orphan = |entry: &Entry| entry.owner.is_none();
-        if self.table.services.get(&service).is_some_and(is_orphan) {
-            self.queue.bulk.push(Item::Service(service));
-        }
+        self.queue.bulk.push(Item::Service(service));
         (Some(Course::Orphans), 1)
     }
 
