@@ -225,14 +225,15 @@ impl Engine {
     fn on_tick(&mut self, now: Timestamp, out: &mut Outputs) {
         let mut fired = BTreeMap::new();
         while let Some((filed, id)) = self.schedule.pop_due(now) {
-            if id == InstanceId::STATIC {
+            let deadline = self.deadline_of(id);
+            if deadline != Some(filed) {
+                self.schedule.file(id, deadline);
+            } else if id == InstanceId::STATIC {
                 self.with_statics(now, out, Statics::on_tick);
-            } else if self.deadline_of(id) == Some(filed) {
+            } else {
                 let adver_timer = self.adver_timer(id).filter(|(_, at)| *at <= now);
                 fired.extend(adver_timer);
                 self.with(id, now, out, Instance::on_tick);
-            } else {
-                self.schedule.file(id, self.deadline_of(id));
             }
         }
         self.gather_adverts(now, &fired, out);

@@ -209,6 +209,24 @@ fn a_refused_route_is_tried_again_after_longer_and_longer() {
     assert_eq!(after, [0, 1, 3, 7, 15, 31, 63, 95]);
 }
 
+#[test]
+fn what_is_to_go_is_tried_each_second_however_often_its_adding_failed() {
+    let mut driver = master(v2());
+    driver.kernel = Answer::Fails;
+    let fib = vec![tracked(route(by(1, "eth0")))];
+    driver.configure(vec![InstanceConfig { fib, ..v2() }], vec![]);
+    driver.run_for(SECOND * 100);
+    // Somebody else adds it, and the kernel does not let it go.
+    driver.fib(&route(by(1, "eth0")), true);
+    driver.log.clear();
+    let start = driver.now;
+    driver.configure(vec![v2()], vec![]);
+    driver.run_for(SECOND * 4);
+    let tries = driver.log.iter().filter(|(_, one)| one.to_string().starts_with("remove route"));
+    let after: Vec<_> = tries.map(|(at, _)| at.since(start).as_secs()).collect();
+    assert_eq!(after, [0, 1, 2, 3, 4]);
+}
+
 fn standing(entries: &[FibEntry], addresses: &[&str]) -> StaticConfig {
     let address = |text: &&str| (InterfaceName::new("eth0"), VirtualAddress::new(ip(text)));
     StaticConfig {

@@ -157,6 +157,10 @@ impl Fib {
         };
         let was_there = held.seen.is_some();
         held.seen = present.then(|| entry.clone());
+        if present && !was_there {
+            // Nothing is left to be added again, and to remove it must not wait for that.
+            (held.retry_at, held.failures) = (None, 0);
+        }
         // What a command of ours changes is no news.
         if was_there == present || held.pending.is_some() {
             return Change::None;
@@ -266,9 +270,10 @@ impl Held {
     fn answered(&mut self, now: Timestamp, result: Result<(), EffectError>) -> Change {
         let Some(Pending { command, .. }) = self.pending.take() else { return Change::None };
         if let Err(error) = result {
-            self.retry_at = Some(now + RETRY_AFTER * (1 << self.failures));
             // What is to go is tried every time as soon: a stop waits for it.
+            self.retry_at = Some(now + RETRY_AFTER);
             if matches!(command, KernelCommand::AddFib(_)) {
+                self.retry_at = Some(now + RETRY_AFTER * (1 << self.failures));
                 self.failures = (self.failures + 1).min(MOST_DOUBLINGS);
             }
             return Change::Failed(command, error);
