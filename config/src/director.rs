@@ -1,32 +1,12 @@
-//! What a configuration says about mail, and what virtual servers want to be run and told: read
-//! and checked, not acted on yet. The virtual servers themselves are the engine's.
+//! What virtual servers want to be run and told: read and checked, not acted on yet. The virtual
+//! servers themselves are the engine's.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use vipd_engine::config::director::VirtualServerName;
 
 use crate::notify::{Fifo, NotifyScript};
-
-/// `global_defs` settings of mail alerts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mail {
-    /// Name in the subjects; the host name if `None` (`router_id`).
-    pub router_id: Option<String>,
-    /// Receivers (`notification_email`).
-    pub to: Vec<String>,
-    /// Sender (`notification_email_from`).
-    pub from: Option<String>,
-    /// Host name or address of the mail server (`smtp_server`).
-    pub server: Option<String>,
-    /// Port of the mail server; 25 if `None`.
-    pub port: Option<u16>,
-    /// Time limit of the connection; 30 s if `None` (`smtp_connect_timeout`).
-    pub connect_timeout: Option<Duration>,
-    /// Name in HELO; the host name if `None` (`smtp_helo_name`).
-    pub helo_name: Option<String>,
-}
 
 /// What a driver runs and tells for virtual servers. The engine decides when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

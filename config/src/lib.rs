@@ -15,6 +15,7 @@ pub mod diagnostics;
 pub mod director;
 mod effective;
 pub mod keywords;
+pub mod mail;
 mod meaning;
 pub mod notify;
 pub mod process;
@@ -51,8 +52,8 @@ pub struct Loaded {
     pub notify: notify::Notify,
     /// What is asked of the kernel for the process itself.
     pub process: process::Process,
-    /// Mail settings: not acted on yet.
-    pub mail: director::Mail,
+    /// Where mail goes, and of what.
+    pub mail: mail::Mail,
     /// What virtual servers want to be run and told: not acted on yet.
     pub director: director::Director,
 }
@@ -132,7 +133,7 @@ fn read<T>(
         trackers: draft.trackers(),
         notify: settled.notify,
         process: draft.globals.process,
-        mail: draft.globals.mail,
+        mail: settled.mail,
         director: settled.director,
     };
     Ok((loaded, seen))

@@ -48,6 +48,8 @@ pub struct NotifyScripts {
     /// At each state, with `INSTANCE` or `GROUP`, the name, the new state and the priority behind
     /// its own arguments (`notify`).
     pub any: Option<NotifyScript>,
+    /// Its states are mailed (`smtp_alert`); `None` if it does not say.
+    pub mail: Option<bool>,
     /// Changes of the priority are written to the named pipes (`notify_priority_changes`).
     pub priority_changes: Option<bool>,
 }

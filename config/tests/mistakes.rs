@@ -260,7 +260,7 @@ fn an_instance_that_tracks_its_own_interface_is_a_warning() {
 #[test]
 fn what_is_not_built_is_an_error_if_it_decides_and_a_warning_if_not() {
     insta::assert_snapshot!(refused(&instance(
-        "    smtp_alert\n    use_vmac_addr\n    \
+        "    kernel_rx_buf_size 9\n    use_vmac_addr\n    \
          track_bfd {\n        b\n    }\n    \
          lvs_sync_daemon_interface eth0\n    debug 4\n    native_ipv6\n"
     )));

@@ -6,9 +6,10 @@ use vipd_engine::rules::{ChecksumForm, LowerPriorityRule, OwnerRule};
 use super::Effect::{Aside, Kernel, Mastership};
 use super::Standing::{ActedOn, Checked, Dead, NotBuilt};
 use super::{Effect, Keyword, Place, Show, Since};
+use crate::mail::CONNECT_TIMEOUT;
 use crate::meaning::director::draft::IpvsGlobals;
 use crate::meaning::director::ipvs;
-use crate::meaning::{Draft, Globals, Line, global, notify, seconds, shared};
+use crate::meaning::{Draft, Globals, Line, global, mail, notify, seconds, shared};
 
 type Reader = fn(&mut Draft, &mut Line<'_>);
 
@@ -22,16 +23,6 @@ const fn acted(
     Keyword::new(Place::GlobalDefs, name, arguments, default, ActedOn)
         .reads(read)
         .shows(Show::Globals(show))
-}
-
-const fn mail(
-    name: &'static str,
-    arguments: &'static str,
-    default: &'static str,
-    read: Reader,
-    show: fn(&Globals) -> serde_json::Value,
-) -> Keyword {
-    Keyword { standing: Checked, ..acted(name, arguments, default, read, show) }
 }
 
 const fn unbuilt(name: &'static str, arguments: &'static str, effect: Effect) -> Keyword {
@@ -60,25 +51,28 @@ const fn fifo_script(name: &'static str, show: fn(&Globals) -> serde_json::Value
 
 pub(super) const GLOBAL_DEFS: &[Keyword] = &[
     // Mail.
-    mail("router_id", "NAME", "the host name", global::router_id, |g| json!(g.mail.router_id)),
-    mail("notification_email", "{ ADDRESS }", "none", global::mail_to, |g| json!(g.mail.to))
-        .lists(None),
-    mail("notification_email_from", "ADDRESS", "none", global::mail_from, |g| json!(g.mail.from)),
-    mail("smtp_server", "HOST [PORT]", "none", global::smtp_server, |g| json!(g.smtp_server())),
-    mail("smtp_connect_timeout", "SECONDS", "30", global::smtp_connect_timeout, |g| {
-        seconds(g.mail.connect_timeout.unwrap_or(global::SMTP_CONNECT_TIMEOUT))
+    acted("router_id", "NAME", "the host name", mail::router_id, |g| json!(g.mail.router_id)),
+    acted("notification_email", "{ ADDRESS }", "none", mail::to, |g| json!(g.mail.to)).lists(None),
+    acted("notification_email_from", "ADDRESS", "keepalived@HOST", mail::from, |g| {
+        json!(g.mail.from)
     }),
-    mail("smtp_helo_name", "NAME", "the host name", global::smtp_helo_name, |g| {
-        json!(g.mail.helo_name)
+    acted("smtp_server", "HOST [PORT]", "none", mail::server, |g| json!(g.smtp_server())),
+    acted("smtp_connect_timeout", "SECONDS", "30", mail::connect_timeout, |g| {
+        seconds(g.mail.connect_timeout.unwrap_or(CONNECT_TIMEOUT))
     }),
-    ipvs("smtp_alert", "[BOOL]", "on of real servers, else off", ipvs::smtp_alert, |g| {
-        json!(g.smtp_alert)
-    }),
-    unbuilt("smtp_alert_vrrp", "[BOOL]", Aside),
+    acted("smtp_helo_name", "NAME", "the host name", mail::helo_name, |g| json!(g.mail.helo_name)),
+    Keyword {
+        standing: ActedOn,
+        ..ipvs("smtp_alert", "[BOOL]", "on of real servers, else off", ipvs::smtp_alert, |g| {
+            json!(g.smtp_alert)
+        })
+    },
+    acted("smtp_alert_vrrp", "[BOOL]", "`smtp_alert`", mail::of_all_vrrp, |g| json!(g.mails_vrrp))
+        .inherits("smtp_alert"),
     ipvs("smtp_alert_checker", "[BOOL]", "`smtp_alert`", ipvs::smtp_alert_checker, |g| {
         json!(g.smtp_alert_checker)
     }),
-    unbuilt("no_email_faults", "", Aside),
+    acted("no_email_faults", "", "off", mail::omits_faults, |g| json!(g.mail.omits_faults)),
     ipvs("no_checker_emails", "", "off", ipvs::no_checker_emails, |g| json!(g.no_checker_emails)),
     // Scripts.
     acted("script_user", "USER [GROUP]", "keepalived_script", global::script_user, |g| {

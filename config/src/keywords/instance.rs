@@ -8,8 +8,8 @@ use super::Effect::{Aside, Kernel, Mastership};
 use super::Standing::{ActedOn, NoEffect, NotBuilt};
 use super::{Effect, Keyword, Place, Show, Since, Standing};
 use crate::meaning::{
-    Draft, Instance, Line, group, instance, notify, seconds, shared, show_addresses, show_fib,
-    show_peers, show_tracks,
+    Draft, Instance, Line, group, instance, mail, notify, seconds, shared, show_addresses,
+    show_fib, show_peers, show_tracks,
 };
 use crate::notify::NotifyScripts;
 
@@ -145,7 +145,8 @@ pub(super) const VRRP_INSTANCE: &[Keyword] = &[
         json!(i.notify.priority_changes.unwrap_or(false))
     })
     .inherits("vrrp_notify_priority_changes"),
-    unbuilt("smtp_alert", "[BOOL]", Aside),
+    acted("smtp_alert", "[BOOL]", "off", mail::of_one, |i| json!(i.notify.mail.unwrap_or(false)))
+        .inherits("smtp_alert_vrrp"),
     acted("use_vmac", "[NAME]", "off", instance::use_vmac, |i| {
         json!(i.config.virtual_mac.as_ref().map(|mac| mac.interface.as_str()))
     })
@@ -308,7 +309,9 @@ pub(super) const SYNC_GROUP: &[Keyword] = &[
     grouped("notify_priority_changes", "[BOOL]", ActedOn)
         .reads(notify::priority_changes)
         .shows(Show::GroupNotify(|n| json!(n.priority_changes))),
-    grouped("smtp_alert", "[BOOL]", NotBuilt(Aside)),
+    grouped("smtp_alert", "[BOOL]", ActedOn)
+        .reads(mail::of_one)
+        .shows(Show::GroupNotify(|n| json!(n.mail))),
     shown(grouped("sync_group_tracking_weight", "", ActedOn).reads(group::tracking_weight), |g| {
         json!(g.tracking_weight)
     }),

@@ -15,8 +15,8 @@ use super::rule::RuleDraft;
 use super::shared::Shared;
 use super::track::TrackDraft;
 use crate::diagnostics::Span;
-use crate::director::Mail;
 use crate::keywords::Place;
+use crate::mail::{self, Mail};
 use crate::notify::{Fifo, NotifyScripts};
 use crate::process::Process;
 use crate::trackers::{Script, ScriptUser, TrackedFile, TrackedProcess, Trackers};
@@ -229,6 +229,8 @@ pub(crate) struct Globals {
     pub origins: Origins,
     pub shared: Shared,
     pub mail: Mail,
+    /// `smtp_alert_vrrp`.
+    pub mails_vrrp: Option<bool>,
     pub script_user: Option<ScriptUser>,
     pub script_security: bool,
     pub group_v4: Option<Ipv4Addr>,
@@ -264,7 +266,7 @@ impl Globals {
 
     /// `HOST:PORT`, as it would be used.
     pub fn smtp_server(&self) -> Option<String> {
-        let port = self.mail.port.unwrap_or(super::global::SMTP_PORT);
+        let port = self.mail.port.unwrap_or(mail::PORT);
         self.mail.server.as_ref().map(|host| format!("{host}:{port}"))
     }
 

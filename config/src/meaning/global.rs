@@ -1,49 +1,11 @@
 //! Readers of `global_defs`, other than those shared with instances.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use super::instance::interface_name;
 use super::{Draft, Line};
 use crate::process;
 use crate::trackers::ScriptUser;
-
-/// keepalived's `smtp_connect_timeout` without the keyword.
-pub(crate) const SMTP_CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// The port of `smtp_server` without a number.
-pub(crate) const SMTP_PORT: u16 = 25;
-
-pub(crate) fn router_id(draft: &mut Draft, line: &mut Line<'_>) {
-    draft.globals.mail.router_id = line.word().map(|word| word.text.clone());
-}
-
-pub(crate) fn mail_to(draft: &mut Draft, line: &mut Line<'_>) {
-    let receivers = &mut draft.globals.mail.to;
-    line.children(|line| {
-        while let Some(word) = line.next() {
-            receivers.push(word.text.clone());
-        }
-    });
-}
-
-pub(crate) fn mail_from(draft: &mut Draft, line: &mut Line<'_>) {
-    draft.globals.mail.from = line.word().map(|word| word.text.clone());
-}
-
-pub(crate) fn smtp_server(draft: &mut Draft, line: &mut Line<'_>) {
-    draft.globals.mail.server = line.word().map(|word| word.text.clone());
-    if line.peek().is_some() {
-        draft.globals.mail.port = line.port();
-    }
-}
-
-pub(crate) fn smtp_connect_timeout(draft: &mut Draft, line: &mut Line<'_>) {
-    draft.globals.mail.connect_timeout = line.seconds().map(|(time, _)| time);
-}
-
-pub(crate) fn smtp_helo_name(draft: &mut Draft, line: &mut Line<'_>) {
-    draft.globals.mail.helo_name = line.word().map(|word| word.text.clone());
-}
 
 pub(crate) fn script_user(draft: &mut Draft, line: &mut Line<'_>) {
     draft.globals.script_user = account(line);

@@ -14,6 +14,7 @@ pub(crate) mod global;
 pub(crate) mod group;
 pub(crate) mod instance;
 mod line;
+pub(crate) mod mail;
 mod notes;
 pub(crate) mod notify;
 pub(crate) mod peer;

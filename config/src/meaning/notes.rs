@@ -6,7 +6,7 @@ use vipd_engine::config::Transport;
 use super::draft::{Draft, Origins};
 use super::transport::at;
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::keywords::{Place, Show, Standing};
+use crate::keywords::{Place, Standing};
 
 /// Virtual servers that a note names; of the others it says how many there are.
 const NAMED: usize = 3;
@@ -14,13 +14,12 @@ const NAMED: usize = 3;
 /// One note for all that is read and checked but not acted on.
 pub(super) fn checked_only(draft: &Draft, found: &mut Diagnostics) {
     let globals = &draft.globals.origins;
-    let given = |of_servers: bool| {
+    let given = || {
         let mut rows = Place::GlobalDefs.rows().iter();
         let row = rows.find(|row| {
             row.standing == Standing::Checked
                 && row.sets == row.name
                 && globals.given.contains_key(row.sets)
-                && matches!(row.show, Show::Ipvs(_)) == of_servers
         })?;
         globals.place(row.sets, None)
     };
@@ -31,10 +30,9 @@ pub(super) fn checked_only(draft: &Draft, found: &mut Diagnostics) {
     });
     let others = servers.len().saturating_sub(NAMED);
     let others = (others > 0).then(|| (format!("{others} more"), None));
-    let settings = given(true).filter(|_| !draft.vrrp_only);
+    let settings = given().filter(|_| !draft.vrrp_only);
     let settings = settings.map(|place| ("settings of virtual servers".to_owned(), Some(place)));
-    let mail = given(false).map(|place| ("mail settings".to_owned(), Some(place)));
-    let all: Vec<_> = named.chain(others).chain(settings).chain(mail).collect();
+    let all: Vec<_> = named.chain(others).chain(settings).collect();
     let Some(((first, place), others)) = all.split_first() else { return };
     let verb = if first.starts_with('`') { "is" } else { "are" };
     let mut message = format!("{first} {verb} read and checked, not acted on by this version");

@@ -124,7 +124,12 @@ pub(super) fn of_instance(draft: &Draft, instance: &InstanceDraft) -> NotifyScri
     let inherited = group.and_then(|group| group.notify.priority_changes);
     let told = instance.notify.priority_changes.or(inherited);
     let told = told.unwrap_or(draft.globals.priority_changes);
-    NotifyScripts { priority_changes: told.then_some(true), ..instance.notify.clone() }
+    let mailed = instance.notify.mail.or(super::mail::of_all(draft)).unwrap_or(false);
+    NotifyScripts {
+        priority_changes: told.then_some(true),
+        mail: mailed.then_some(true),
+        ..instance.notify.clone()
+    }
 }
 
 /// Everything that is said of notification.

@@ -19,6 +19,7 @@ use super::transport::{at, family, transport};
 use super::{advice, director, notes, notify};
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::director::Director;
+use crate::mail::Mail;
 use crate::notify::{Notify, NotifyScripts};
 
 /// An instance as the engine has it, and what only the file says.
@@ -41,6 +42,7 @@ pub(crate) struct Settled {
     pub instances: Vec<Instance>,
     pub groups: Vec<Placed<GroupConfig>>,
     pub notify: Notify,
+    pub mail: Mail,
     pub statics: StaticConfig,
     pub director: Director,
 }
@@ -76,7 +78,8 @@ pub(crate) fn settle(draft: &mut Draft, profile: Profile, found: &mut Diagnostic
     let config = Config::new(configs, group_configs, draft.globals.startup_delay);
     let config = checked(config, statics.clone(), servers, draft, found);
     let notify = notify::settled(draft, &instances);
-    Settled { config, instances, groups, notify, statics, director }
+    let mail = super::mail::settled(draft, &instances, found);
+    Settled { config, instances, groups, notify, mail, statics, director }
 }
 
 /// Asks for every rule: mistakes of one part would hide those of another.
