@@ -14,6 +14,7 @@ pub mod ipvs;
 pub mod journal;
 pub mod keepalived;
 pub mod log;
+pub mod mail;
 pub mod netlink;
 pub mod notify;
 pub mod pid_file;

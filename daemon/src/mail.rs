@@ -1,0 +1,3 @@
+//! Mail alerts.
+
+pub mod dialogue;
