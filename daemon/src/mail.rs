@@ -1,3 +1,4 @@
 //! Mail alerts.
 
 pub mod dialogue;
+pub mod queue;
