@@ -19,6 +19,7 @@ use vipd_engine::{
 
 use crate::events::Events;
 use crate::journal::Journal;
+use crate::mail::Post;
 use crate::process::Urgency;
 use crate::seam::{Clock, Kernel, Socket, Told};
 use crate::systemd::Supervisor;
@@ -106,6 +107,8 @@ pub struct Driver<S, C, K> {
     events: Events,
     /// Who else hears of them.
     listener: Option<notify::Teller>,
+    /// Where events are mailed.
+    post: Option<Post>,
     supervisor: Supervisor,
     urgency: Urgency,
     /// When the supervisor is to hear that we are alive.
@@ -129,6 +132,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             journal: None,
             events: Events::new(),
             listener: None,
+            post: None,
             supervisor: Supervisor::default(),
             urgency: Urgency::default(),
             alive_at: None,
@@ -139,6 +143,11 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
     /// Tells of every event from now on.
     pub fn tell(&mut self, listener: notify::Teller) {
         self.listener = Some(listener);
+    }
+
+    /// Mails events from now on, if the file says so.
+    pub fn mail(&mut self, post: Post) {
+        self.post = Some(post);
     }
 
     /// Writes every input from now on down, and what it caused.
@@ -208,7 +217,9 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
                 let (late, unreadable) = (self.late, self.socket.unreadable());
                 let (now, urgency) = (self.clock.now(), &self.urgency);
                 let journal = self.journal.as_ref();
-                let report = status::report(&self.engine, now, late, unreadable, journal, urgency);
+                let mail = self.post.as_ref().map(Post::report).unwrap_or_default();
+                let engine = &self.engine;
+                let report = status::report(engine, now, late, unreadable, journal, urgency, &mail);
                 // Whoever asked may be gone.
                 let _ = answer.send(report);
             }
@@ -396,6 +407,9 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
     }
 
     fn pass_on(&self, event: Event) {
+        if let Some(post) = &self.post {
+            post.tell(&event);
+        }
         let Some(listener) = &self.listener else { return };
         let status = self.engine.status();
         let mut instances = status.instances();

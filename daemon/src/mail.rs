@@ -1,4 +1,272 @@
-//! Mail alerts.
+//! Mail alerts: what a virtual router or a sync group enters is mailed, if the file asks for it.
+//!
+//! What is mailed is decided in `alerts`, when in `queue`, how it looks in `letter`, what is said
+//! to the server in `dialogue`. The run loop only puts an alert into the queue; a task of its own
+//! does the rest. Bounded: the queue, its waits, the replies, and the time at the end.
 
+mod alerts;
+pub mod delivery;
 pub mod dialogue;
+mod letter;
 pub mod queue;
+mod resolve;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{info, warn};
+use vipd_config::Loaded;
+use vipd_config::mail::{CONNECT_TIMEOUT, Mail, PORT};
+use vipd_engine::Event;
+
+use alerts::{Alerts, Rules};
+use delivery::{Server, deliver};
+use dialogue::{Letter, Outcome};
+use queue::{Alert, Next, Parcel, Queue};
+
+/// How long what waits may take when vipd ends, the mails of the stop among it.
+pub const STOP_LIMIT: Duration = Duration::from_secs(3);
+
+/// The task that mails.
+pub struct Mailer {
+    post: Post,
+    task: JoinHandle<()>,
+}
+
+impl Mailer {
+    /// Starts it with nobody to write to. Must be called inside a runtime.
+    #[must_use]
+    pub fn start() -> Self {
+        let post = Post::default();
+        Self { task: tokio::spawn(post.clone().serve()), post }
+    }
+
+    /// A way to tell it.
+    #[must_use]
+    pub fn post(&self) -> Post {
+        self.post.clone()
+    }
+
+    /// Ends it: what waits is tried at once, for [`STOP_LIMIT`].
+    pub async fn end(self) {
+        let Self { post, mut task } = self;
+        post.state().end();
+        post.0.news.notify_one();
+        if timeout(STOP_LIMIT, &mut task).await.is_err() {
+            task.abort();
+        }
+        post.state().say_what_is_left();
+    }
+}
+
+/// A way to tell it, and to ask how it is.
+#[derive(Clone, Default)]
+pub struct Post(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    news: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    mail: Mail,
+    host: String,
+    alerts: Alerts,
+    queue: Queue,
+    /// What went wrong last, by receiver or `""` for all: it is told once.
+    told: BTreeMap<String, String>,
+    told_lost: bool,
+    last_error: Option<String>,
+    ends: bool,
+}
+
+impl Post {
+    /// These settings from now on.
+    pub fn configure(&self, loaded: &Loaded) {
+        let rules = Rules { mail: loaded.mail.clone(), notify: loaded.notify.clone() };
+        self.state().configure(rules);
+        self.0.news.notify_one();
+    }
+
+    /// This happened. It never waits.
+    pub fn tell(&self, event: &Event) {
+        if self.state().tell(event) {
+            self.0.news.notify_one();
+        }
+    }
+
+    /// How it is, for the status; `null` without a server to send to.
+    #[must_use]
+    pub fn report(&self) -> Value {
+        let state = self.state();
+        let Some(server) = state.server() else { return Value::Null };
+        let retry_in =
+            state.queue.retry_at().map(|at| at.saturating_duration_since(Instant::now()));
+        let retry_in = retry_in.map(|wait| u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
+        json!({
+            "server": format!("{}:{}", server.host, server.port),
+            "waiting": state.queue.len(),
+            "sent": state.queue.sent,
+            "lost": state.queue.lost,
+            "last_error": state.last_error,
+            "retry_in_ns": retry_in,
+        })
+    }
+
+    /// It is held for a few instructions, and never across a wait.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn serve(self) {
+        loop {
+            let (next, ends) = {
+                let mut state = self.state();
+                (state.next(), state.ends)
+            };
+            match next {
+                Task::Mail(parcel, server, letter) => {
+                    let outcome = deliver(&server, letter).await;
+                    self.state().done(parcel, &outcome);
+                }
+                Task::At(at) => tokio::select! {
+                    () = sleep_until(at) => {}
+                    () = self.0.news.notified() => {}
+                },
+                Task::Idle if ends => return,
+                Task::Idle => self.0.news.notified().await,
+            }
+        }
+    }
+}
+
+/// What the task does next.
+enum Task {
+    Mail(Parcel, Server, Letter),
+    At(Instant),
+    Idle,
+}
+
+impl State {
+    fn configure(&mut self, rules: Rules) {
+        let before = self.server();
+        self.mail = rules.mail.clone();
+        self.host = host();
+        self.alerts.configure(rules);
+        let server = self.server();
+        if server != before {
+            self.told.clear();
+            self.queue.retry_now();
+        }
+        if server.is_none() && !self.queue.is_empty() {
+            warn!("{} mail alerts are dropped: there is nobody to mail to", self.queue.len());
+            self.queue = Queue::default();
+        }
+    }
+
+    /// Whether there is something to be mailed.
+    fn tell(&mut self, event: &Event) -> bool {
+        let Some((subject, body)) = self.alerts.due(event) else { return false };
+        if self.server().is_none() {
+            return false;
+        }
+        let alert = Alert { at: SystemTime::now(), since: Instant::now(), subject, body };
+        let lost = self.queue.add(alert);
+        if lost && !self.told_lost {
+            warn!("more than {} mail alerts wait: the oldest are lost", queue::WAITING_MAX);
+        }
+        self.told_lost |= lost;
+        true
+    }
+
+    fn next(&mut self) -> Task {
+        let Some(server) = self.server() else { return Task::Idle };
+        match self.queue.next(Instant::now()) {
+            Next::Mail(parcel) => {
+                let letter = letter::letter(&self.mail, &self.host, &parcel, SystemTime::now());
+                Task::Mail(parcel, server, letter)
+            }
+            Next::At(at) => Task::At(at),
+            Next::Idle => Task::Idle,
+        }
+    }
+
+    fn done(&mut self, parcel: Parcel, outcome: &Outcome) {
+        let Outcome { taken, refused, later } = outcome;
+        let all_later = taken.is_empty() && refused.is_empty() && parcel.to.is_none();
+        match later.first().filter(|_| all_later) {
+            Some((_, why)) => self.tell_once("", why, "it is tried again"),
+            None => {
+                for (receiver, why) in refused {
+                    self.tell_once(receiver, why, "it is lost");
+                }
+                for (receiver, why) in later {
+                    self.tell_once(receiver, why, "it is tried again");
+                }
+                if self.told.remove("").is_some() {
+                    info!("mail is delivered again");
+                }
+            }
+        }
+        for receiver in taken {
+            self.told.remove(receiver);
+        }
+        if !taken.is_empty() {
+            self.told_lost = false;
+            if refused.is_empty() && later.is_empty() {
+                self.last_error = None;
+            }
+        }
+        self.queue.done(parcel, outcome, Instant::now());
+    }
+
+    /// One line per cause, not per try.
+    fn tell_once(&mut self, receiver: &str, why: &str, then: &str) {
+        self.last_error = Some(why.to_string());
+        if self.told.get(receiver).is_none_or(|told| told != why) {
+            let whose =
+                if receiver.is_empty() { "mail".into() } else { format!("mail to {receiver}") };
+            warn!("{whose} is not delivered: {why}; {then}");
+            self.told.insert(receiver.to_string(), why.to_string());
+        }
+    }
+
+    fn end(&mut self) {
+        self.ends = true;
+        self.queue.end(Instant::now());
+    }
+
+    fn say_what_is_left(&self) {
+        if !self.queue.is_empty() {
+            let why = self.last_error.as_deref().unwrap_or("the server took too long");
+            warn!("{} mail alerts are left behind: {why}", self.queue.len());
+        }
+    }
+
+    /// If there is one, and somebody to write to.
+    fn server(&self) -> Option<Server> {
+        let host = self.mail.server.clone().filter(|_| !self.mail.to.is_empty())?;
+        Some(Server {
+            host,
+            port: self.mail.port.unwrap_or(PORT),
+            patience: self.mail.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+            helo_name: self.mail.helo_name.clone().unwrap_or_else(|| self.host.clone()),
+        })
+    }
+}
+
+/// The name of this machine; one that does not fit into a command is as good as none.
+fn host() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    let fits = !name.is_empty() && name.bytes().all(|octet| octet.is_ascii_graphic());
+    if fits { name.to_string() } else { "localhost".to_string() }
+}

@@ -12,6 +12,7 @@ use vipd_config::process::Process;
 use vipd_config::{Loaded, Options, Report};
 
 use crate::driver::Request;
+use crate::mail::Post;
 use crate::notify;
 use crate::scripts::Scripts;
 use crate::systemd::Supervisor;
@@ -56,6 +57,8 @@ pub struct Followers {
     pub tracking: Tracking,
     /// Notify scripts.
     pub notifier: notify::Teller,
+    /// Mail alerts.
+    pub post: Post,
     /// Whoever supervises us.
     pub supervisor: Supervisor,
     /// What was asked of the kernel for the process at the start.
@@ -71,6 +74,7 @@ impl Followers {
         let settings = notify::Settings::new(loaded.notify.clone(), &loaded.trackers);
         // It ends only after us.
         let _ = self.notifier.send(notify::Told::Configure(settings));
+        self.post.configure(loaded);
         self.tracking.configure(&loaded.trackers);
         if loaded.process != self.process {
             warn!("other priorities of the process are taken at the next start only");

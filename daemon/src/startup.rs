@@ -16,6 +16,7 @@ use crate::clock::BootClock;
 use crate::control::Control;
 use crate::driver::{Driver, Ended, Request};
 use crate::journal::{Journal, Wanted};
+use crate::mail::Mailer;
 use crate::netlink::Netlink;
 use crate::notify::Notifier;
 use crate::pid_file::PidFile;
@@ -106,14 +107,14 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
     let ended = runtime.block_on(async {
         let (requests, mut due) = mpsc::channel(WAITING_REQUESTS);
         let scripts = helper.attach().map_err(refused("run scripts"))?;
-        let notifier = Notifier::start(scripts.clone());
+        let (notifier, mailer) = (Notifier::start(scripts.clone()), Mailer::start());
         let tracking = Tracking::new(scripts.clone(), requests.clone());
-        let (notifier_teller, supervised) = (notifier.teller(), supervisor.clone());
         let mut followers = Followers {
             scripts,
             tracking,
-            notifier: notifier_teller,
-            supervisor: supervised,
+            notifier: notifier.teller(),
+            post: mailer.post(),
+            supervisor: supervisor.clone(),
             process: loaded.process,
         };
         followers.configure(&loaded).await;
@@ -129,6 +130,7 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
         let served = control.serve(requests, reloads, events.clone());
         served.map_err(refused("serve the control socket"))?;
         driver.tell(notifier.teller());
+        driver.mail(mailer.post());
         driver.report_to(supervisor);
         driver.runs_with(urgency);
         if let Some(journal) = journal {
@@ -140,7 +142,7 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
         drop(loaded);
         vipd_sys::give_back_free_memory();
         let ended = driver.run(&mut due).await;
-        notifier.end().await;
+        tokio::join!(notifier.end(), mailer.end());
         events.end().await;
         match ended {
             Ended::Released => info!("stopped"),

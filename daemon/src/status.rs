@@ -19,6 +19,7 @@ pub fn report(
     unreadable: u64,
     journal: Option<&Journal>,
     urgency: &Urgency,
+    mail: &Value,
 ) -> Value {
     let status = engine.status();
     let instances: Vec<_> = status.instances().map(|one| instance(one, now)).collect();
@@ -31,6 +32,7 @@ pub fn report(
         "unreadable": unreadable,
         "journal": journal.map(Journal::report),
         "late_timers": { "count": late.count, "worst_ns": nanos(late.worst) },
+        "mail": mail,
         "process": urgency.report(),
     })
 }
@@ -127,8 +129,21 @@ pub fn text(report: &Value) -> String {
             line(&mut text, &format!("  not written: {error}"));
         }
     }
+    describe_mail(&report["mail"], &mut text);
     line(&mut text, &describe_process(&report["process"]));
     text
+}
+
+fn describe_mail(mail: &Value, text: &mut String) {
+    let Some(server) = mail["server"].as_str() else { return };
+    let [waiting, sent, lost] = ["waiting", "sent", "lost"].map(|key| &mail[key]);
+    line(text, &format!("mail to {server}: {sent} sent, {waiting} alerts wait, {lost} lost"));
+    if let Some(error) = mail["last_error"].as_str() {
+        line(text, &format!("  last error: {error}"));
+    }
+    if !mail["retry_in_ns"].is_null() {
+        line(text, &format!("  tried again in {}", seconds(&mail["retry_in_ns"])));
+    }
 }
 
 fn describe_process(process: &Value) -> String {

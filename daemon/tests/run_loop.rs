@@ -7,6 +7,7 @@ use std::future::poll_fn;
 use std::net::IpAddr;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -14,8 +15,11 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use vipd::driver::{Driver, Ended, HEAR_AT_ONCE, READ_AT_ONCE, READ_FOR, Request, STOP_LIMIT};
+use vipd::mail::Post;
 use vipd::seam::{Clock, Kernel, Socket, Told};
 use vipd::systemd::Supervisor;
+use vipd_config::text::InMemory;
+use vipd_config::{Options, load_from};
 use vipd_engine::config::VirtualAddress;
 use vipd_engine::{
     Advert, CommandId, Config, EffectError, Family, Frame, Ifindex, InstanceConfig, InterfaceName,
@@ -68,6 +72,8 @@ struct Machine {
     refuses_until: u64,
     done: Vec<(u64, String)>,
     supervisor: Supervisor,
+    /// Who mails.
+    post: Post,
 }
 
 type Shared = Rc<RefCell<Machine>>;
@@ -255,15 +261,17 @@ fn run(prepare: impl FnOnce(&mut Machine)) -> (Vec<(u64, String)>, Ended) {
         refuses_until: 0,
         done: Vec::new(),
         supervisor: Supervisor::default(),
+        post: Post::default(),
     };
     prepare(&mut machine);
-    let supervisor = machine.supervisor.clone();
+    let (supervisor, post) = (machine.supervisor.clone(), machine.post.clone());
     let machine = Rc::new(RefCell::new(machine));
     let socket = FakeSocket(Rc::clone(&machine), Vec::new());
     let (clock, kernel) = (FakeClock(Rc::clone(&machine)), FakeKernel(Rc::clone(&machine)));
     let mut driver = Driver::new(socket, clock, kernel);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     driver.report_to(supervisor);
+    driver.mail(post);
     driver.start(&config());
     let ended = runtime.block_on(driver.run(&mut requests));
     let done = std::mem::take(&mut machine.borrow_mut().done);
@@ -427,4 +435,28 @@ fn three_adverts_in_a_row_that_the_kernel_refuses_put_it_in_fault_until_a_new_tr
     assert_eq!(at("remove address 10.0.0.9/32 on eth0"), [third], "nobody hears that it has it");
     let status = of_backup.try_recv().expect("it was answered");
     assert_eq!(status["instances"][0]["state"], "backup", "it tries again");
+}
+
+#[test]
+fn each_state_waits_to_be_mailed_the_stop_as_well_and_the_status_says_how_many() {
+    let text = "global_defs {\n smtp_server 192.0.2.25\n smtp_alert_vrrp\n \
+                notification_email {\n a@x.example\n }\n}\nvrrp_instance VI_1 {\n \
+                interface eth0\n virtual_router_id 51\n virtual_ipaddress {\n 10.0.0.9\n }\n}\n";
+    let files = InMemory::new().with("/k.conf", text);
+    let loaded = load_from(&files, Path::new("/k.conf"), &Options::default()).expect("usable");
+    // Nobody mails: there is only the queue.
+    let post = Post::default();
+    post.configure(&loaded);
+    let (asker, mut answer) = oneshot::channel();
+    run(|machine| {
+        machine.post = post.clone();
+        machine.events.insert(MASTER_DOWN + 1_000_000, Event::Ask(Request::Status(asker)));
+        machine.events.insert(MASTER_DOWN + 2_000_000, Event::Ask(Request::Stop));
+    });
+    let report = answer.try_recv().expect("it was answered");
+    let told = (&report["mail"]["server"], &report["mail"]["waiting"]);
+    assert_eq!(told, (&"192.0.2.25:25".into(), &2.into()), "backup and master");
+    assert_eq!(post.report()["waiting"], 3, "and the stop");
+    let shown = vipd::status::text(&report);
+    assert!(shown.contains("mail to 192.0.2.25:25: 0 sent, 2 alerts wait, 0 lost\n"), "{shown}");
 }

@@ -1,13 +1,17 @@
 //! `docs/daemon.md` names every key of the status, and none that is not there.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use vipd::driver::Lateness;
+use vipd::mail::Post;
 use vipd::process::Urgency;
 use vipd::status::{report, text};
+use vipd_config::text::InMemory;
+use vipd_config::{Options, load_from};
 use vipd_engine::config::VirtualAddress;
 use vipd_engine::{
     Config, Engine, Family, Ifindex, Input, InstanceConfig, InterfaceName, Link, LinkState,
@@ -66,17 +70,26 @@ fn keys(value: &Value) -> BTreeSet<String> {
 #[test]
 fn the_page_names_every_key_and_none_that_is_not_there() {
     let (engine, now) = master();
-    let report = report(&engine, now, Lateness::default(), 0, None, &Urgency::default());
+    let post = Post::default();
+    let (late, urgency) = (Lateness::default(), Urgency::default());
+    let report = report(&engine, now, late, 0, None, &urgency, &post.report());
     assert_eq!(keys(&report), documented("## The JSON of `vipd status --json`"));
     assert_eq!(keys(&report["instances"][0]), documented("### Of an instance"));
     assert_eq!(report["journal"], Value::Null, "there is none");
+    assert_eq!(report["mail"], Value::Null, "and nobody to write to");
+    let text =
+        "global_defs {\n smtp_server 192.0.2.25\n notification_email {\n a@x.example\n }\n}\n";
+    let files = InMemory::new().with("/k.conf", text);
+    let loaded = load_from(&files, Path::new("/k.conf"), &Options::default());
+    post.configure(&loaded.expect("it can be used"));
+    assert_eq!(keys(&post.report()), documented("### Of the mail"));
 }
 
 #[test]
 fn a_master_says_since_when_why_what_it_holds_and_what_it_dropped() {
     let (engine, now) = master();
     let urgency = Urgency { realtime: Some(10), nice: Some(-5) };
-    let report = report(&engine, now, Lateness::default(), 3, None, &urgency);
+    let report = report(&engine, now, Lateness::default(), 3, None, &urgency, &Value::Null);
     let instance = &report["instances"][0];
     assert_eq!(instance["for_ns"], 5_000_000_000_u64);
     assert_eq!(report["unreadable"], 3);
