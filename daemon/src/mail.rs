@@ -231,7 +231,7 @@ impl State {
     /// One line per cause, not per try.
     fn tell_once(&mut self, receiver: &str, why: &str, then: &str) {
         self.last_error = Some(why.to_string());
-        if self.told.get(receiver).is_none_or(|told| told != why) {
+        if self.told.get(receiver).is_none_or(|told| cause(told) != cause(why)) {
             let whose =
                 if receiver.is_empty() { "mail".into() } else { format!("mail to {receiver}") };
             warn!("{whose} is not delivered: {why}; {then}");
@@ -263,10 +263,32 @@ impl State {
     }
 }
 
+/// What of an error is the same at the next try: servers put numbers and times behind the status.
+fn cause(why: &str) -> &str {
+    let status = why.find('"').and_then(|quote| why.get(..quote + "\"451".len()));
+    status.unwrap_or(why)
+}
+
 /// The name of this machine; one that does not fit into a command is as good as none.
 fn host() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     let fits = !name.is_empty() && name.bytes().all(|octet| octet.is_ascii_graphic());
     if fits { name.to_string() } else { "localhost".to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_status_at_another_try_is_the_same_cause_whatever_is_behind_it() {
+        let [first, second] = ["17 s", "3 s"]
+            .map(|wait| format!("the reply to RCPT TO is \"450 4.2.0 greylisted for {wait}\""));
+        assert_eq!(cause(&first), cause(&second));
+        assert_ne!(cause(&first), cause("the reply to RCPT TO is \"550 4.2.0 no\""));
+        assert_ne!(cause(&first), cause("the reply to DATA is \"450 4.2.0 no\""));
+        assert_eq!(cause("no connection"), "no connection");
+        assert_eq!(cause("it says \"4"), "it says \"4");
+    }
 }

@@ -19,7 +19,7 @@ const CLOSING: u16 = 421;
 pub struct Letter {
     /// The address of the sender.
     pub from: String,
-    /// Those of the receivers.
+    /// Those of the receivers, at least one.
     pub to: Vec<String>,
     /// Head and body; lines end with LF.
     pub text: String,
@@ -304,6 +304,7 @@ fn excerpt(line: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const GOOD: [&str; 8] =
         ["220 hi", "250 hi", "250 ok", "250 ok", "250 ok", "354 go", "250 queued", "221 bye"];
@@ -430,5 +431,36 @@ mod tests {
             assert_eq!(outcome.later[0].1, words);
         }
         assert_eq!(excerpt(b"550 \x1b[2Jgone"), "550 ?[2Jgone");
+    }
+    proptest! {
+        /// Replies of any status and any octets between them, cut anywhere.
+        #[test]
+        fn whatever_a_server_says_each_receiver_is_accounted_for_once(
+            says in proptest::collection::vec(
+                prop_oneof![
+                    8 => (0..GOOD.len()).prop_map(|number| format!("{}\r\n", GOOD[number])),
+                    3 => (200..600_u16).prop_map(|status| format!("{status} words\r\n")),
+                    1 => "\\PC{0,40}",
+                ],
+                0..16,
+            ),
+            follows in any::<bool>(),
+        ) {
+            let mut dialogue = Dialogue::new("me.example", letter());
+            let replies = GOOD.iter().map(|reply| format!("{reply}\r\n")).take(4);
+            let replies: Vec<_> = replies.filter(|_| follows).chain(says).collect();
+            for octets in replies {
+                prop_assert!(dialogue.held() <= REPLY_LINE_MAX);
+                if dialogue.heard(octets.as_bytes(), &mut Vec::new()) == Step::Over {
+                    break;
+                }
+            }
+            dialogue.breaks_off("closed");
+            let Outcome { taken, refused, later } = dialogue.outcome();
+            let others = refused.into_iter().chain(later).map(|(receiver, _)| receiver);
+            let mut all: Vec<_> = taken.into_iter().chain(others).collect();
+            all.sort();
+            prop_assert_eq!(all, letter().to);
+        }
     }
 }

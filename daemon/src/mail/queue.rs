@@ -234,6 +234,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn alert(number: usize, since: Instant) -> Alert {
         let (subject, body) = (format!("s{number}"), String::new());
@@ -409,5 +410,60 @@ mod tests {
         queue.add(alert(1, now + Duration::from_secs(1)));
         let parcel = mail(&mut queue, now + GIVE_UP_AFTER);
         assert_eq!((subjects(&parcel), parcel.lost), (vec!["s1"], 1));
+    }
+    /// What happens to a queue.
+    #[derive(Clone, Debug)]
+    enum Happens {
+        Alerts(usize),
+        Passes(u64),
+        /// A mail is tried, and meanwhile so many alerts come.
+        Tried(Outcome, usize),
+    }
+
+    fn happens() -> impl Strategy<Value = Happens> {
+        let refused = Outcome { refused: vec![("a".into(), "no".into())], ..Outcome::default() };
+        let outcome = prop_oneof![Just(taken()), Just(failed()), Just(refused)];
+        prop_oneof![
+            (1..200_usize).prop_map(Happens::Alerts),
+            (1..400_u64).prop_map(Happens::Passes),
+            (outcome, 0..200_usize).prop_map(|(outcome, more)| Happens::Tried(outcome, more)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_alert_is_mailed_in_its_turn_or_counted_as_lost(
+            course in proptest::collection::vec(happens(), 0..60),
+        ) {
+            let (mut queue, mut now) = (Queue::default(), Instant::now());
+            let (mut added, mut mailed) = (0, Vec::new());
+            let mut come = |queue: &mut Queue, count: usize, now: Instant| {
+                for _ in 0..count {
+                    queue.add(alert(added, now));
+                    added += 1;
+                }
+                added
+            };
+            for one in course {
+                match one {
+                    Happens::Alerts(count) => drop(come(&mut queue, count, now)),
+                    Happens::Passes(seconds) => now += Duration::from_secs(seconds),
+                    Happens::Tried(outcome, more) => {
+                        let Next::Mail(parcel) = queue.next(now) else { continue };
+                        come(&mut queue, more, now);
+                        if !outcome.taken.is_empty() {
+                            mailed.extend(parcel.alerts.iter().map(|one| one.subject.clone()));
+                        }
+                        queue.done(parcel, &outcome, now);
+                    }
+                }
+                prop_assert!(queue.len() <= WAITING_MAX);
+            }
+            let added = come(&mut queue, 0, now);
+            let counted = mailed.len() + queue.len() + usize::try_from(queue.lost).expect("few");
+            prop_assert_eq!(counted, added);
+            let numbers = mailed.iter().map(|one| one[1..].parse::<usize>().expect("a number"));
+            prop_assert!(numbers.is_sorted_by(|one, next| one < next), "{:?}", mailed);
+        }
     }
 }
