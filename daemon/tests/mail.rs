@@ -28,6 +28,8 @@ enum Does {
     Closes(&'static str),
     /// It says nothing at all.
     Hangs,
+    /// It says an octet of its greeting now and then, and never the end of it.
+    Drips,
     /// It takes everything, and this long for each reply.
     Slow(Duration),
 }
@@ -85,6 +87,10 @@ fn converse(stream: TcpStream, does: Does, came: &Sender<Came>) -> std::io::Resu
     let mut lines = BufReader::new(stream).lines();
     if let Does::Hangs = does {
         return lines.try_for_each(|line| line.map(drop));
+    }
+    while let Does::Drips = does {
+        output.write_all(b"2")?;
+        thread::sleep(Duration::from_millis(100));
     }
     let mut say = |words: &str| {
         if let Does::Slow(wait) = does {
@@ -281,6 +287,19 @@ fn a_server_that_hangs_is_given_up_in_its_time_and_keeps_neither_the_loop_nor_th
         assert!(took < STOP_LIMIT + Duration::from_millis(500), "it took {took:?}");
     });
     assert!(server.came.try_recv().is_err());
+}
+
+#[test]
+fn a_server_that_says_a_little_now_and_then_gets_no_more_time_than_one_that_says_nothing() {
+    let server = Server::start(&[Does::Drips]);
+    with(&server, async |mailer| {
+        let post = mailer.post();
+        let began = Instant::now();
+        flap(&post, 1);
+        let report = until(&post, |report| report["last_error"].is_string()).await;
+        assert_eq!(report["last_error"], "the greeting did not come within 1 s");
+        assert!(began.elapsed() < Duration::from_secs(3), "it took {:?}", began.elapsed());
+    });
 }
 
 #[test]
