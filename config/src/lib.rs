@@ -18,6 +18,7 @@ pub mod keywords;
 pub mod mail;
 mod meaning;
 pub mod notify;
+mod places;
 pub mod process;
 mod report;
 pub mod show;
@@ -25,6 +26,7 @@ pub mod text;
 pub mod trackers;
 
 pub use effective::Effective;
+pub use places::Places;
 pub use report::Report;
 
 /// What a file is read with.
@@ -99,6 +101,26 @@ pub fn explain_from(
     read(files, path, options, true, |draft, settled, sources| {
         Effective::new(draft, settled, sources, options.profile)
     })
+}
+
+/// As [`load`], with the place in the files of what else may be found out about it.
+///
+/// # Errors
+/// As [`load`].
+pub fn locate(path: &Path, options: &Options) -> Result<(Loaded, Places), Box<Report>> {
+    locate_from(&text::Disk, path, options)
+}
+
+/// As [`locate`], from any set of files.
+///
+/// # Errors
+/// As [`load`].
+pub fn locate_from(
+    files: &dyn text::Files,
+    path: &Path,
+    options: &Options,
+) -> Result<(Loaded, Places), Box<Report>> {
+    read(files, path, options, false, |draft, settled, _| Places::new(draft, settled))
 }
 
 /// Reads, checks, and looks at what was found before the engine's part is taken out of it.

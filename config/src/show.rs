@@ -7,8 +7,8 @@ use std::path::Path;
 use serde_json::Value;
 use vipd_engine::Profile;
 
-use crate::diagnostics::Colour;
-use crate::{Effective, Options, Report};
+use crate::diagnostics::{Colour, Diagnostics};
+use crate::{Effective, Loaded, Options, Places, Report};
 
 /// What was found, as the exit status of the process. The worst of several files is the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,10 +32,14 @@ impl Shown {
         }
     }
 
-    /// Of a file that can be used.
+    /// Of a file that can be used, as far as the file alone tells.
     fn of(report: &Report) -> Self {
         let warned = report.diagnostics.warnings().next().is_some();
-        if warned { Self::Warnings } else { Self::Fine }
+        match report.diagnostics.has_errors() {
+            true => Self::Unusable,
+            false if warned => Self::Warnings,
+            false => Self::Fine,
+        }
     }
 }
 
@@ -92,22 +96,40 @@ pub fn check(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<Shown> {
+    let nothing = |_: &Loaded, _: &Places, _: &mut dyn Write| Ok(Diagnostics::default());
+    check_also(files, options, colour, out, err, nothing)
+}
+
+/// As [`check`], and `look` finds more about each file that can be used. It may talk on `err`.
+///
+/// # Errors
+/// Those of `out` and `err`.
+pub fn check_also(
+    files: &[impl AsRef<Path>],
+    options: &Options,
+    colour: Colour,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+    mut look: impl FnMut(&Loaded, &Places, &mut dyn Write) -> io::Result<Diagnostics>,
+) -> io::Result<Shown> {
     let mut worst = Shown::Fine;
     for file in files {
         let file = file.as_ref();
-        let (report, shown) = match crate::load(file, options) {
-            Ok(loaded) => {
+        let (report, shown, verdict) = match crate::locate(file, options) {
+            Ok((mut loaded, places)) => {
+                let found = look(&loaded, &places, err)?;
+                loaded.report.diagnostics.extend(found);
+                let verdict = match Shown::of(&loaded.report) {
+                    Shown::Fine => "fine",
+                    Shown::Warnings => "usable, with warnings",
+                    Shown::Unusable => "unusable on this machine",
+                };
                 let shown = Shown::of(&loaded.report);
-                (loaded.report, shown)
+                (loaded.report, shown, verdict)
             }
-            Err(report) => (*report, Shown::Unusable),
+            Err(report) => (*report, Shown::Unusable, "unusable"),
         };
         remark(&report, colour, err)?;
-        let verdict = match shown {
-            Shown::Fine => "fine",
-            Shown::Warnings => "usable, with warnings",
-            Shown::Unusable => "unusable",
-        };
         writeln!(out, "{}: {verdict}", file.display())?;
         worst = worst.max(shown);
     }
