@@ -10,6 +10,7 @@ pub mod control;
 pub mod driver;
 pub mod events;
 mod filter;
+pub mod host;
 pub mod ipvs;
 pub mod journal;
 pub mod keepalived;

@@ -7,6 +7,7 @@
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
@@ -22,7 +23,7 @@ use vipd::scripts;
 use vipd::startup::{self, Failure, Run};
 use vipd_config::Options;
 use vipd_config::diagnostics::Colour;
-use vipd_config::show::{Form, Shown, check, profile, show};
+use vipd_config::show::{Form, Shown, check, check_also, profile, show};
 use vipd_engine::{Order, Profile};
 
 const EXAMPLES: &str = "\
@@ -128,11 +129,18 @@ Examples:
       Every mistake in it, and in what it includes, in one go.
   vipd check director-1.conf director-2.conf
       Several files, each by itself; the worst decides.
+  vipd check --host /etc/keepalived/keepalived.conf
+      Also what on this machine would break it: interfaces, packet filters, settings of the
+      kernel, and masters that are there already, for which it listens some seconds.
+  vipd check --host --listen 0 -P director-1.conf
+      The same without listening, and without virtual servers.
+
+--host changes and sends nothing. What it may not look at it says: root sees everything.
 
 Exit status:
   0  nothing to remark but notes
   1  usable, with warnings
-  2  unusable, or there is no such file";
+  2  unusable (with --host: on this machine), or there is no such file";
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:
@@ -247,6 +255,14 @@ struct CheckArguments {
     /// The files, as keepalived reads them.
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    /// Look at this machine, too: what on it would break the file.
+    #[arg(long)]
+    host: bool,
+    /// Seconds to listen for other masters, 0 not at all [default: 3 advert intervals and a bit,
+    /// 30 at most].
+    #[arg(long, value_name = "SECONDS", requires = "host",
+        value_parser = clap::value_parser!(u64).range(0..=3600))]
+    listen: Option<u64>,
     #[command(flatten)]
     reading: Reading,
 }
@@ -300,10 +316,7 @@ fn main() -> ExitCode {
         Command::ScriptHelper(HelperArguments { file, reading }) => {
             scripts::serve(&Source { file, options: reading.into() }).map(|()| 0)
         }
-        Command::Check(CheckArguments { files, reading }) => {
-            let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
-            check(&files, &reading.into(), colour(), &mut out, &mut err).map(Shown::status)
-        }
+        Command::Check(arguments) => check_files(arguments).map(Shown::status),
         Command::Config(ConfigArguments { file, json, reading }) => {
             let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
             let form = if json { Form::Json } else { Form::Text };
@@ -344,6 +357,20 @@ fn run(arguments: RunArguments) -> u8 {
             }
         }
     }
+}
+
+fn check_files(arguments: CheckArguments) -> io::Result<Shown> {
+    let CheckArguments { files, host, listen, reading } = arguments;
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr());
+    if !host {
+        return check(&files, &reading.into(), colour(), &mut out, &mut err);
+    }
+    // A group that cannot be listened to is said by the sockets themselves.
+    Log::console(Level::WARN).init();
+    let listen = listen.map(Duration::from_secs);
+    check_also(&files, &reading.into(), colour(), &mut out, &mut err, |loaded, places, talk| {
+        vipd::host::look(loaded, places, listen, talk)
+    })
 }
 
 fn status(reaching: &Reaching, json: bool) -> io::Result<u8> {

@@ -14,6 +14,7 @@ mod table;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +28,9 @@ use rtnetlink::{Handle, IpVersion, MulticastGroup};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tracing::{error, warn};
-use vipd_engine::{CommandId, Config, EffectError, Family, KernelCommand};
+use vipd_engine::{
+    CommandId, Config, EffectError, Family, Ifindex, InterfaceName, KernelCommand, Link,
+};
 
 use crate::filter::Filter;
 use crate::seam::{Kernel, Told};
@@ -184,6 +187,40 @@ impl Netlink {
                 self.on_silence();
             }
         }
+    }
+}
+
+/// Interfaces and addresses at one time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The interfaces.
+    pub links: Vec<Link>,
+    /// Each address with its interface and its prefix length, in the kernel's order.
+    pub addresses: Vec<(Ifindex, IpAddr, u8)>,
+}
+
+impl Seen {
+    /// Asks the kernel. It follows nothing, changes nothing, and needs no privilege. Must be called
+    /// inside a runtime.
+    ///
+    /// # Errors
+    /// Those of netlink(7), and of the dump.
+    pub async fn now() -> io::Result<Self> {
+        let dump = dump(ask()?, BTreeSet::new()).await?;
+        let (links, addresses) = table::seen(&dump);
+        Ok(Self { links, addresses })
+    }
+
+    /// The interface of this name.
+    #[must_use]
+    pub fn link(&self, name: &InterfaceName) -> Option<&Link> {
+        self.links.iter().find(|link| link.name == *name)
+    }
+
+    /// The addresses of an interface.
+    pub fn addresses_of(&self, interface: Ifindex) -> impl Iterator<Item = IpAddr> + '_ {
+        let on = self.addresses.iter().filter(move |(index, ..)| *index == interface);
+        on.map(|(_, address, _)| *address)
     }
 }
 

@@ -30,6 +30,13 @@ pub struct Dump {
 /// An address of an interface with its prefix length.
 type Entry = (Ifindex, IpAddr, u8);
 
+/// The interfaces of a dump, and the addresses that can be used.
+pub fn seen(dump: &Dump) -> (Vec<Link>, Vec<Entry>) {
+    let links = dump.links.iter().filter_map(interface).map(|interface| interface.link);
+    let usable = dump.addresses.iter().filter(|message| can_be_used(message));
+    (links.collect(), usable.filter_map(entry).collect())
+}
+
 /// What the kernel told so far.
 #[derive(Debug, Default)]
 pub struct Table {
