@@ -10,13 +10,13 @@ mod nft;
 mod tests;
 mod walk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vipd_config::Places;
 use vipd_config::diagnostics::{Diagnostic, Diagnostics};
 use vipd_engine::config::{Config, InstanceConfig, Transport};
 
-pub use legacy::ruleset as of_iptables;
+pub use legacy::{ruleset as of_iptables, tables_of_nft};
 pub use model::{Ruleset, is_within};
 pub use nft::ruleset as of_nft;
 
@@ -28,7 +28,7 @@ type Found = BTreeMap<String, Diagnostic>;
 
 /// Says which rules drop adverts of this configuration, and which of them may.
 pub fn judge(rulesets: &[Ruleset], config: &Config, places: &Places) -> Diagnostics {
-    let mut found = Found::new();
+    let (mut found, mut followed) = (Found::new(), BTreeSet::new());
     for instance in config.instances() {
         let at = places.of_instance(&instance.name, "interface");
         let mut tell = |key: String, diagnostic: Diagnostic| {
@@ -39,6 +39,10 @@ pub fn judge(rulesets: &[Ruleset], config: &Config, places: &Places) -> Diagnost
             found.entry(format!("{key}/{}", instance.interface)).or_insert(placed);
         };
         for packet in packets(instance) {
+            // Virtual routers of one interface send and hear alike.
+            if !followed.insert(packet.clone()) {
+                continue;
+            }
             for ruleset in rulesets {
                 for chain in &ruleset.chains {
                     let mut walk = Walk::new(ruleset, &packet);

@@ -29,7 +29,13 @@ pub fn rulesets(families: &[Family]) -> (Vec<Ruleset>, Vec<String>) {
             Family::Ipv6 => "ip6tables-save",
         };
         match output(program, &[]) {
-            Ok(Some(saved)) => rulesets.extend(firewall::of_iptables(&saved, *family)),
+            Ok(Some(saved)) => {
+                let again = firewall::tables_of_nft(&saved, *family);
+                for Ruleset { chains } in &mut rulesets {
+                    chains.retain(|chain| !again.contains(&chain.table));
+                }
+                rulesets.push(firewall::of_iptables(&saved, *family));
+            }
             // Where the program is not there, its rules are hardly.
             Ok(None) => {}
             Err(error) => unseen.push(error),

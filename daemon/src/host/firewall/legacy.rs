@@ -1,45 +1,58 @@
-//! Rules of iptables, from what `iptables-save` prints (iptables-extensions(8)). Those that nft has
-//! as well are left to `nft`.
+//! Rules of iptables, old and as it writes them into nftables, from what `iptables-save` prints
+//! (iptables-extensions(8)).
+
+use std::collections::BTreeMap;
 
 use vipd_engine::Family;
 
-use super::model::{Action, Chain, Condition, Direction, Field, Hook, Rule, Ruleset, Step, Value};
+use super::model::{
+    Action, Chain, Condition, Direction, Field, Hook, Rule, Ruleset, Step, Value, target,
+};
 
 /// Modules of conditions that stand in options of their own, or that are none.
-const PLAIN: [&str; 6] = ["tcp", "udp", "comment", "conntrack", "state", "multiport"];
-/// Targets behind which a packet goes on.
-const PASSING: [&str; 8] =
-    ["LOG", "NFLOG", "MARK", "CONNMARK", "TCPMSS", "CHECKSUM", "CT", "NOTRACK"];
-
+const PLAIN: [&str; 8] =
+    ["tcp", "udp", "comment", "conntrack", "state", "multiport", "addrtype", "pkttype"];
 /// What has ports.
 const TRANSPORTS: [(&str, &str); 2] = [("udp", "UDP"), ("tcp", "TCP")];
 
-/// `None`: it is the program that writes into nftables.
-pub fn ruleset(saved: &str, family: Family) -> Option<Ruleset> {
-    if saved.lines().any(|line| line.starts_with('#') && line.contains("(nf_tables)")) {
-        return None;
+/// The tables of nftables that this is another view of: it says more of their rules than nft does.
+pub fn tables_of_nft(saved: &str, family: Family) -> Vec<String> {
+    if !saved.lines().any(|line| line.starts_with('#') && line.contains("(nf_tables)")) {
+        return Vec::new();
     }
+    let of = match family {
+        Family::Ipv4 => "ip",
+        Family::Ipv6 => "ip6",
+    };
+    let tables = saved.lines().filter_map(|line| line.strip_prefix('*'));
+    tables.map(|table| format!("{of} {table}")).collect()
+}
+
+/// Reads it.
+pub fn ruleset(saved: &str, family: Family) -> Ruleset {
     let program = match family {
         Family::Ipv4 => "iptables",
         Family::Ipv6 => "ip6tables",
     };
-    let (mut ruleset, mut table) = (Ruleset::default(), String::new());
+    let (mut ruleset, mut table, mut places) = (Ruleset::default(), "", BTreeMap::new());
+    let named = |table| format!("{table} of {program}");
     for line in saved.lines() {
         if let Some(name) = line.strip_prefix('*') {
-            table = format!("{name} of {program}");
+            table = name;
         } else if let Some(head) = line.strip_prefix(':') {
-            ruleset.chains.push(chain(head, &table, program, family));
+            let chain = chain(head, &named(table), program, family);
+            places.insert((table, chain.name.clone()), ruleset.chains.len());
+            ruleset.chains.push(chain);
         } else if let Some(rest) = line.strip_prefix("-A ") {
             let (name, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-            let names: Vec<_> = ruleset.chains.iter().map(|chain| chain.name.clone()).collect();
-            let mut chains = ruleset.chains.iter_mut();
-            if let Some(chain) = chains.find(|one| one.table == table && one.name == name) {
+            let place = |name: &str| places.get(&(table, name.to_owned()));
+            if let Some(chain) = place(name).and_then(|place| ruleset.chains.get_mut(*place)) {
                 let number = chain.rules.len() + 1;
-                chain.rules.push(rule(rest, number, line, &names));
+                chain.rules.push(rule(rest, number, line, &|name| place(name).is_some()));
             }
         }
     }
-    Some(ruleset)
+    ruleset
 }
 
 fn chain(head: &str, table: &str, program: &str, family: Family) -> Chain {
@@ -62,7 +75,7 @@ fn chain(head: &str, table: &str, program: &str, family: Family) -> Chain {
     }
 }
 
-fn rule(options: &str, number: usize, text: &str, chains: &[String]) -> Rule {
+fn rule(options: &str, number: usize, text: &str, is_chain: &dyn Fn(&str) -> bool) -> Rule {
     let words = words(options);
     let (mut steps, mut negated, mut transport) = (Vec::new(), false, None);
     let mut mistaken_port = None;
@@ -86,6 +99,9 @@ fn rule(options: &str, number: usize, text: &str, chains: &[String]) -> Rule {
                 let states = at.next().unwrap_or_default().to_lowercase();
                 Some((Field::State, states.split(',').map(Value::word).collect()))
             }
+            "--dst-type" | "--pkt-type" => {
+                Some((Field::Kind, vec![Value::Word(at.next().unwrap_or_default().to_lowercase())]))
+            }
             "-m" => {
                 let is_plain = at.next().is_some_and(|module| PLAIN.contains(&module));
                 (!is_plain).then_some((Field::Other, Vec::new()))
@@ -101,7 +117,7 @@ fn rule(options: &str, number: usize, text: &str, chains: &[String]) -> Rule {
             }
             "-j" | "-g" => {
                 // What follows are options of the target.
-                steps.extend(target(word, at.next().unwrap_or_default(), chains).map(Step::Do));
+                steps.extend(action(word, at.next().unwrap_or_default(), is_chain).map(Step::Do));
                 break;
             }
             // Else it is a value of an option that is not known.
@@ -120,14 +136,10 @@ fn rule(options: &str, number: usize, text: &str, chains: &[String]) -> Rule {
     }
 }
 
-fn target(option: &str, name: &str, chains: &[String]) -> Option<Action> {
-    match name {
-        "ACCEPT" => Some(Action::Accept),
-        "DROP" | "REJECT" => Some(Action::Drop),
-        "RETURN" => Some(Action::Return),
-        _ if PASSING.contains(&name) => None,
-        _ if !chains.iter().any(|chain| chain == name) => Some(Action::Unclear),
-        _ if option == "-g" => Some(Action::Goto(name.to_owned())),
+fn action(option: &str, name: &str, is_chain: &dyn Fn(&str) -> bool) -> Option<Action> {
+    match option {
+        _ if !is_chain(name) => target(name),
+        "-g" => Some(Action::Goto(name.to_owned())),
         _ => Some(Action::Jump(name.to_owned())),
     }
 }

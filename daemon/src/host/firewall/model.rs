@@ -14,7 +14,7 @@ pub enum Direction {
 }
 
 /// An advert as a filter sees it; `None` is what the file does not tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Packet {
     pub family: Family,
     pub direction: Direction,
@@ -82,6 +82,24 @@ pub enum Action {
     Continue,
     /// Anything may come of it, such as another program's word.
     Unclear,
+}
+
+/// Targets of iptables behind which a packet goes on.
+const PASSING: [&str; 8] =
+    ["LOG", "NFLOG", "MARK", "CONNMARK", "TCPMSS", "CHECKSUM", "CT", "NOTRACK"];
+/// Those that change an address and let the packet through.
+const TRANSLATING: [&str; 5] = ["MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP"];
+
+/// What a target of iptables does that is no chain of somebody's; `None`: the packet goes on.
+pub fn target(name: &str) -> Option<Action> {
+    match name {
+        "ACCEPT" => Some(Action::Accept),
+        "DROP" | "REJECT" => Some(Action::Drop),
+        "RETURN" => Some(Action::Return),
+        _ if TRANSLATING.contains(&name) => Some(Action::Accept),
+        _ if PASSING.contains(&name) => None,
+        _ => Some(Action::Unclear),
+    }
 }
 
 /// What a condition looks at.

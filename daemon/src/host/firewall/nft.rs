@@ -1,26 +1,31 @@
 //! Rules of nftables, from what `nft -j list ruleset` prints (libnftables-json(5)); their text from
-//! what `nft -a list ruleset` prints. What iptables-nft made is among them.
+//! what `nft -a list ruleset` prints. What iptables-nft made is among them, with conditions that only
+//! iptables can print: `legacy` reads that.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 use vipd_engine::Family;
 
-use super::model::{Action, Chain, Condition, Direction, Field, Hook, Rule, Ruleset, Step, Value};
+use super::model::{
+    Action, Chain, Condition, Direction, Field, Hook, Rule, Ruleset, Step, Value, target,
+};
 
 /// Reads both; what is no ruleset is an error that says so.
 pub fn ruleset(json: &str, listing: &str) -> Result<Ruleset, String> {
     let read: Json = serde_json::from_str(json).map_err(|error| error.to_string())?;
     let objects = read["nftables"].as_array().ok_or("there is no list `nftables` in it")?;
     let listing = Listing::read(listing);
-    let mut ruleset = Ruleset::default();
+    let (mut ruleset, mut places) = (Ruleset::default(), BTreeMap::new());
     for chain in objects.iter().filter_map(|object| object.get("chain")) {
-        ruleset.chains.extend(self::chain(chain, &listing));
+        if let Some(chain) = self::chain(chain, &listing) {
+            places.insert((chain.table.clone(), chain.name.clone()), ruleset.chains.len());
+            ruleset.chains.push(chain);
+        }
     }
     for rule in objects.iter().filter_map(|object| object.get("rule")) {
-        let (table, name) = (table(rule), text(&rule["chain"]));
-        let mut chains = ruleset.chains.iter_mut();
-        if let Some(chain) = chains.find(|chain| chain.table == table && chain.name == name) {
+        let place = places.get(&(table(rule), text(&rule["chain"]).to_owned()));
+        if let Some(chain) = place.and_then(|place| ruleset.chains.get_mut(*place)) {
             chain.rules.push(self::rule(rule, &listing));
         }
     }
@@ -149,8 +154,10 @@ fn step(expression: &Json) -> Vec<Step> {
         "counter" | "log" | "mangle" | "notrack" | "set" | "map" | "meter" | "flow" | "dup"
         | "ct helper" | "ct timeout" | "ct expectation" | "comment" => Vec::new(),
         "xt" if text(&content["name"]) == "comment" => Vec::new(),
-        // Another program's word, or a target of iptables that nft does not know.
-        "xt" if text(&content["type"]) == "target" => vec![Step::Do(Action::Unclear)],
+        "xt" if text(&content["type"]) == "target" => {
+            target(text(&content["name"])).map(Step::Do).into_iter().collect()
+        }
+        // Another program's word.
         "queue" | "synproxy" | "tproxy" | "fwd" => vec![Step::Do(Action::Unclear)],
         "snat" | "dnat" | "masquerade" | "redirect" => vec![Step::Do(Action::Accept)],
         // A verdict, or else a condition that is not known here.

@@ -7,7 +7,7 @@ use vipd_config::{Loaded, Options, Places};
 use vipd_engine::Family;
 
 use super::model::{Condition, Direction, Field, Packet, Value};
-use super::{Ruleset, is_within, judge, of_iptables, of_nft};
+use super::{Ruleset, is_within, judge, of_iptables, of_nft, tables_of_nft};
 
 const MULTICAST: &str = "\
 vrrp_instance VI_1 {
@@ -133,7 +133,7 @@ fn of_unicast_each_peer_is_followed() {
     assert_eq!(about_group, 0, "{said:#?}");
     let saved = "*filter\n:INPUT DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n\
                  -A INPUT -s 192.0.2.12/32 -p vrrp -j ACCEPT\nCOMMIT\n";
-    let ruleset = of_iptables(saved, Family::Ipv4).expect("they are of old");
+    let ruleset = of_iptables(saved, Family::Ipv4);
     let said = findings(ruleset, &unicast);
     assert_eq!(said.len(), 1, "{said:#?}");
     assert!(said[0].contains("adverts of 192.0.2.13 to eth0 are dropped"), "{said:#?}");
@@ -179,7 +179,7 @@ fn rules_of_old_iptables_are_followed_by_their_options() {
 -A VRRP -j REJECT --reject-with icmp-port-unreachable
 COMMIT
 ";
-    let ruleset = of_iptables(saved, Family::Ipv4).expect("they are of old");
+    let ruleset = of_iptables(saved, Family::Ipv4);
     assert_eq!(
         findings(ruleset, MULTICAST),
         [
@@ -191,8 +191,55 @@ COMMIT
              icmp-port-unreachable`)",
         ]
     );
-    let of_nft = saved.replace("v1.8.9 on", "v1.8.9 (nf_tables) on");
-    assert_eq!(of_iptables(&of_nft, Family::Ipv4), None);
+    assert_eq!(tables_of_nft(saved, Family::Ipv4), [""; 0]);
+}
+
+#[test]
+fn what_iptables_wrote_into_nftables_is_read_by_iptables_and_undecided_without_it() {
+    let saved = include_str!("fixtures/iptables.save");
+    assert_eq!(tables_of_nft(saved, Family::Ipv4), ["ip filter", "ip nat"]);
+    let said = findings(of_iptables(saved, Family::Ipv4), MULTICAST);
+    let of = "of table filter of iptables";
+    let start = |one: &String| one.split(" (`").next().map(str::to_owned);
+    let starts: Vec<_> = said.iter().filter_map(start).collect();
+    let [port, arriving, leaving] = [
+        format!("Warning firewall-port 0 VRRP is IP protocol 112, rule 3 of chain INPUT {of}"),
+        format!(
+            "Error firewall-drops 2 adverts that arrive on eth0 are dropped by the policy of \
+             chain INPUT {of}"
+        ),
+        format!(
+            "Error firewall-drops 2 adverts that leave by eth0 are dropped by rule 3 of chain \
+             VRRP {of}"
+        ),
+    ];
+    assert_eq!(starts, [port, arriving, leaving]);
+
+    let said = findings(nft!("iptables"), MULTICAST);
+    let codes: Vec<_> = said.iter().map(|one| one.split(" 2 ").next().unwrap_or(one)).collect();
+    assert_eq!(codes[1..], ["Warning firewall-undecided", "Note firewall-undecided"]);
+    assert!(said[0].contains("lets UDP port 112 through"), "{said:#?}");
+    assert!(said[1].contains("(`ct state related,established"), "{said:#?}");
+    assert!(said[2].contains("(`oifname \"eth*\" fib daddr type multicast"), "{said:#?}");
+}
+
+#[test]
+fn chains_that_lead_to_each_other_or_to_ever_more_of_them_come_to_an_end() {
+    let ring = "*filter\n:INPUT ACCEPT [0:0]\n:A - [0:0]\n:B - [0:0]\n-A INPUT -p vrrp -j A\n\
+                -A A -j B\n-A B -j A\nCOMMIT\n";
+    let said = findings(of_iptables(ring, Family::Ipv4), MULTICAST);
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert!(said[0].starts_with("Note firewall-undecided"), "{said:#?}");
+    let mut fan = "*filter\n:INPUT ACCEPT [0:0]\n".to_owned();
+    let heads: Vec<_> = (0..15).map(|level| format!(":L{level} - [0:0]\n")).collect();
+    fan += &heads.concat();
+    fan += "-A INPUT -m time -j L0\n";
+    for level in 0..14 {
+        fan += &format!("-A L{level} -m time -j L{}\n", level + 1).repeat(20);
+    }
+    let said = findings(of_iptables(&fan, Family::Ipv4), MULTICAST);
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert!(said[0].contains("rule 1 of chain INPUT"), "{said:#?}");
 }
 
 #[test]

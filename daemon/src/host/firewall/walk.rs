@@ -5,6 +5,9 @@ use super::model::{Action, Chain, Packet, Rule, Ruleset, Step};
 
 /// Chains inside chains that are followed; nft allows 16.
 const DEPTH: usize = 16;
+/// Rules that are looked at for one packet and chain: what a jump that is not decided may do is
+/// looked up each time.
+const MOST_RULES: usize = 1 << 20;
 
 /// How a chain ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,12 +35,13 @@ pub struct Undecided<'a> {
 pub struct Walk<'a> {
     ruleset: &'a Ruleset,
     packet: &'a Packet,
+    left: usize,
     pub undecided: Vec<Undecided<'a>>,
 }
 
 impl<'a> Walk<'a> {
     pub const fn new(ruleset: &'a Ruleset, packet: &'a Packet) -> Self {
-        Self { ruleset, packet, undecided: Vec::new() }
+        Self { ruleset, packet, left: MOST_RULES, undecided: Vec::new() }
     }
 
     /// Through this chain and those that it leads to.
@@ -47,6 +51,11 @@ impl<'a> Walk<'a> {
 
     fn deeper(&mut self, chain: &'a Chain, depth: usize) -> End<'a> {
         for rule in &chain.rules {
+            let Some(left) = self.left.checked_sub(1) else {
+                self.doubt(chain, rule, &[&Action::Unclear], depth);
+                return End::Over;
+            };
+            self.left = left;
             let (certain, actions) = self.actions(rule);
             let [action] = actions[..] else {
                 self.doubt(chain, rule, &actions, depth);
@@ -132,12 +141,13 @@ impl<'a> Walk<'a> {
     }
 
     /// Whether a chain may accept, and whether it may drop.
-    fn may(&self, from: &Chain, target: &str, depth: usize) -> (bool, bool) {
+    fn may(&mut self, from: &Chain, target: &str, depth: usize) -> (bool, bool) {
         let Some(next) = self.named(from, target).filter(|_| depth > 0) else {
             return (true, true);
         };
-        let mut there = Walk::new(self.ruleset, self.packet);
+        let mut there = Walk { left: self.left, ..Walk::new(self.ruleset, self.packet) };
         let end = there.deeper(next, depth - 1);
+        self.left = there.left;
         let accepts = there.undecided.iter().any(|one| one.accepts);
         let drops = there.undecided.iter().any(|one| one.drops);
         (accepts || end == End::Accepted, drops || matches!(end, End::Dropped(..)))
