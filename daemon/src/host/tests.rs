@@ -171,6 +171,8 @@ fn strict_filtering_of_sources_matters_for_a_macvlan_and_where_two_interfaces_sh
     let said = of_settings(&strict, &both, &instance(""));
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].contains("`eth1` is in the same network"), "{said:?}");
+    let single = machine(&links, &[(1, "192.0.2.11", 24), (2, "192.0.2.21", 32)]);
+    assert_eq!(of_settings(&strict, &single, &instance("")), [""; 0], "no way leads by it");
     let loose = written([("net/ipv4/conf/all/rp_filter", 1), ("net/ipv4/conf/eth0/rp_filter", 2)]);
     assert_eq!(of_settings(&loose, &both, &instance("")), [""; 0], "the greater one counts");
 }
@@ -267,6 +269,16 @@ fn a_master_that_agrees_is_a_note_that_says_what_would_come_of_it() {
     assert_eq!(of_adverts([advert(50, |_| ())], &instance("")), [over]);
     let alone = format!("{who} 50; this machine would leave it alone (nopreempt)");
     assert_eq!(of_adverts([advert(50, |_| ())], &instance("nopreempt")), [alone]);
+}
+
+#[test]
+fn what_would_put_it_into_fault_makes_it_no_less_a_listener_and_its_own_adverts_are_nobodys() {
+    let busy = instance("use_vmac\ntrack_interface {\neth1\n}");
+    let said = of_adverts([advert(150, |_| ())], &busy);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("this machine would be its backup"), "{said:?}");
+    let own = Heard { src: ip("192.0.2.11"), ..advert(150, |_| ()) };
+    assert_eq!(of_adverts([own], &instance("")), [""; 0]);
 }
 
 #[test]

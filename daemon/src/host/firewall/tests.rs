@@ -224,6 +224,22 @@ fn what_iptables_wrote_into_nftables_is_read_by_iptables_and_undecided_without_i
 }
 
 #[test]
+fn a_chain_that_was_gone_to_ends_the_one_before_it_and_a_return_only_its_own() {
+    let dropped = |chains: &str| {
+        let saved = format!(
+            "*filter\n:INPUT ACCEPT [0:0]\n:A - [0:0]\n:B - [0:0]\n-A INPUT ! -i eth1 -p vrrp -j A\n\
+             -A INPUT -p vrrp -j DROP\n{chains}COMMIT\n"
+        );
+        findings(of_iptables(&saved, Family::Ipv4), MULTICAST).len() == 1
+    };
+    assert!(!dropped("-A A -j ACCEPT\n"));
+    assert!(!dropped("-A A -j B\n-A A -j ACCEPT\n"));
+    assert!(dropped("-A A -g B\n-A A -j ACCEPT\n"));
+    assert!(dropped("-A A -j RETURN\n-A A -j ACCEPT\n"));
+    assert!(dropped("-A A -j LOG\n"));
+}
+
+#[test]
 fn chains_that_lead_to_each_other_or_to_ever_more_of_them_come_to_an_end() {
     let ring = "*filter\n:INPUT ACCEPT [0:0]\n:A - [0:0]\n:B - [0:0]\n-A INPUT -p vrrp -j A\n\
                 -A A -j B\n-A B -j A\nCOMMIT\n";
