@@ -149,12 +149,10 @@ fn rivals(
 
 /// The same virtual routers, which only listen: nothing else of them can put one into fault.
 fn listeners(config: &Config) -> Config {
-    let instances = config.instances().iter().map(|instance| InstanceConfig {
-        tracks: Vec::new(),
-        fib: Vec::new(),
-        virtual_mac: None,
-        ..(**instance).clone()
-    });
+    let instances = config
+        .instances()
+        .iter()
+        .map(|instance| InstanceConfig { tracks: Vec::new(), ..(**instance).clone() });
     // What is left out leaves no rule broken; without instances nothing is heard.
     Config::new(instances.collect(), Vec::new(), Duration::ZERO).unwrap_or_default()
 }
