@@ -1,6 +1,6 @@
 //! Rules of nftables, from what `nft -j list ruleset` prints (libnftables-json(5)); their text from
-//! what `nft -a list ruleset` prints. What iptables-nft made is among them, with conditions that only
-//! iptables can print: `legacy` reads that.
+//! what `nft -a list ruleset` prints. What iptables-nft made is among them, with conditions that
+//! only iptables can print: `legacy` reads that.
 
 use std::collections::BTreeMap;
 

@@ -227,8 +227,8 @@ fn what_iptables_wrote_into_nftables_is_read_by_iptables_and_undecided_without_i
 fn a_chain_that_was_gone_to_ends_the_one_before_it_and_a_return_only_its_own() {
     let dropped = |chains: &str| {
         let saved = format!(
-            "*filter\n:INPUT ACCEPT [0:0]\n:A - [0:0]\n:B - [0:0]\n-A INPUT ! -i eth1 -p vrrp -j A\n\
-             -A INPUT -p vrrp -j DROP\n{chains}COMMIT\n"
+            "*filter\n:INPUT ACCEPT [0:0]\n:A - [0:0]\n:B - [0:0]\n\
+             -A INPUT ! -i eth1 -p vrrp -j A\n-A INPUT -p vrrp -j DROP\n{chains}COMMIT\n"
         );
         findings(of_iptables(&saved, Family::Ipv4), MULTICAST).len() == 1
     };
