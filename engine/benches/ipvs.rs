@@ -96,7 +96,7 @@ fn install(ipvs: &mut Ipvs, config: &DirectorConfig) -> usize {
     ipvs.configure(now, config, &mut out);
     let mut commands = answer(ipvs, now, &mut out);
     while ipvs.deadline().is_some_and(|at| at <= now) {
-        ipvs.on_tick(now, &mut out);
+        ipvs.on_tick(now, &|_, _| None, &mut out);
         commands += answer(ipvs, now, &mut out);
     }
     commands
@@ -187,7 +187,7 @@ fn read_back(c: &mut Criterion) {
         c.bench_function(&what, |b| {
             b.iter(|| {
                 now = ipvs.deadline().unwrap_or(now).max(now);
-                ipvs.on_tick(now, &mut out);
+                ipvs.on_tick(now, &|_, _| None, &mut out);
                 for effect in std::mem::take(&mut out) {
                     let Effect::Read(read) = effect else { panic!("{effect}") };
                     ipvs.on_observed(now, read.number, Observed::Begin, &mut out);

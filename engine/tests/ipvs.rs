@@ -13,7 +13,7 @@ use vipd_engine::config::director::{
     VirtualServerName,
 };
 use vipd_engine::config::health::{Bind, Check, CheckKind};
-use vipd_engine::ipvs::{Health, Ipvs, MOST_IN_BATCH, OrderError, ServerOrder, Why};
+use vipd_engine::ipvs::{Health, MOST_IN_BATCH, OrderError, ServerOrder, Why};
 
 const VIP: &str = "10.0.0.1:80";
 const ONE: &str = "10.1.0.1:80";
@@ -449,15 +449,21 @@ fn schedulers_flags_persistence_thresholds_and_tunnels_reach_the_kernel() {
 }
 
 #[test]
-fn what_is_told_of_a_server_before_its_configuration_is_worked_off_counts() {
-    let mut ipvs = Ipvs::new();
-    let (mut out, mut world) = (Vec::new(), World::new());
-    let config = config(&[vip()]);
-    ipvs.configure(world.now, &config, &mut out);
-    ipvs.on_server(world.now, &name(tcp(VIP)), at(ONE), Health::Down, &mut out);
-    world.ipvs = ipvs;
-    world.wait(Duration::ZERO);
-    assert_eq!(weights(&world), pairs(&[(TWO, 1)]));
+fn a_real_server_that_comes_or_changes_is_what_the_checks_say_by_then() {
+    let judged = |_: &VirtualServerName, server| {
+        (server == at(ONE)).then_some(Health::Down).or(Some(Health::Up { weight: 7 }))
+    };
+    let mut world = World::new();
+    world.tell(|ipvs, now, out| {
+        ipvs.configure(now, &config(&[virtual_server(tcp(VIP), &[TWO])]), out);
+        ipvs.on_server(now, &name(tcp(VIP)), at(TWO), Health::Down, out);
+    });
+    assert_eq!(weights(&world), pairs(&[(TWO, 1)]), "it was not there yet");
+    world.tell(|ipvs, now, out| {
+        ipvs.configure(now, &config(&[vip()]), out);
+        ipvs.on_tick(now, &judged, out);
+    });
+    assert_eq!(weights(&world), pairs(&[(TWO, 7)]));
 }
 
 #[test]
@@ -551,7 +557,11 @@ fn checks_rest_while_no_address_of_the_virtual_server_is_here_of_a_group_neither
         ]
     );
     world.configure(&config(&[vip(), of_group, marked]));
-    assert_eq!(world.lines(), ["TCP 10.0.0.1:80: checks go on"], "it is not asked for any more");
+    assert_eq!(
+        world.lines(),
+        ["TCP 10.0.0.1:80: checks go on", "TCP group web: checks rest", "fwmark 7: checks go on"],
+        "the first one is not asked for any more, and the others are told anew"
+    );
     // The kernel's table is the same wherever the address is.
     assert_eq!(weights(&world), pairs(&[(ONE, 1), (TWO, 1)]));
 }

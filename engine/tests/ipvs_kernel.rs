@@ -404,7 +404,7 @@ fn no_call_does_more_than_a_portion_and_no_batch_or_read_is_larger() {
     let mut out = Vec::new();
     world.ipvs.configure(world.now, &config(&pools), &mut out);
     assert_eq!(world.ipvs.virtual_servers().count(), 0, "it is worked off with the ticks");
-    world.ipvs.on_tick(world.now, &mut out);
+    world.ipvs.on_tick(world.now, &|_, _| None, &mut out);
     let first = world.ipvs.virtual_servers().count();
     assert!(first > 0 && first * 12 <= WORK_AT_ONCE + 12, "{first} virtual servers");
     assert!(world.ipvs.deadline() <= Some(world.now), "and wants to go on at once");

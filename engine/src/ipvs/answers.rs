@@ -10,7 +10,7 @@ use crate::ipvs::command::{
     DestinationSpec, Effect, Endpoint, Failure, IpvsCommand, IpvsError, ServiceSpec, SyncRole,
 };
 use crate::ipvs::director::{Ipvs, PROBE_EVERY};
-use crate::ipvs::news::{Found, News, ServiceChange};
+use crate::ipvs::news::{Cause, Found, News, ServiceChange};
 use crate::ipvs::queue::Item;
 use crate::ipvs::table::{Destination, InKernel, Table};
 use crate::time::Timestamp;
@@ -168,6 +168,7 @@ impl Ipvs {
             self.queue.recover(item);
         } else {
             self.queue.fail(now, item, error);
+            self.owe(item);
         }
         if let Some(service) = item.service()
             && self.table.services.contains_key(&service)
@@ -230,6 +231,7 @@ impl Ipvs {
             };
             self.queue.fail(now, item, error);
         }
+        items.iter().for_each(|item| self.owe(*item));
         for item in items.iter().filter(|item| item.service().is_none()) {
             if let Item::Sync(role) = item {
                 *self.sync.thread_mut(*role) = InKernel::Unknown;
@@ -237,6 +239,16 @@ impl Ipvs {
             if *item != Item::Flush || self.stopping {
                 self.queue.fail(now, *item, error);
             }
+        }
+    }
+
+    /// That it went wrong is told, so how it ends is too.
+    fn owe(&mut self, item: Item) {
+        if let Item::Destination(service, endpoint) = item
+            && let Some(entry) = self.table.services.get_mut(&service)
+            && let Some(destination) = entry.destinations.get_mut(&endpoint)
+        {
+            destination.owed = true;
         }
     }
 
@@ -322,7 +334,7 @@ impl Ipvs {
         let Some(entry) = services.get_mut(&service) else { return };
         let pool = entry.owner.and_then(|owner| pools.get(owner.0 as usize)?.as_ref());
         let Some(destination) = entry.destinations.get_mut(&endpoint) else { return };
-        tell_server(service, endpoint, destination, out);
+        tell_server(service, endpoint, destination, false, out);
         let wanted = pool.and_then(|pool| Table::wanted(pool, destination));
         if differs(wanted, destination) {
             self.queue.bulk.push(Item::Destination(service, endpoint));
@@ -337,6 +349,7 @@ pub(super) fn tell_server(
     service: Service,
     server: Endpoint,
     destination: &mut Destination,
+    by_reading: bool,
     out: &mut Vec<Effect>,
 ) {
     let to = match &destination.kernel {
@@ -347,7 +360,13 @@ pub(super) fn tell_server(
     let from = core::mem::replace(&mut destination.told, to);
     if from != to {
         let sorry = destination.sorry && destination.server.is_none();
-        out.push(Effect::News(News::Server { service, server, sorry, from, to }));
+        let owed = core::mem::replace(&mut destination.owed, by_reading);
+        let cause = match () {
+            () if owed || by_reading => Cause::Belated,
+            () if destination.is_ours() => Cause::Wanted,
+            () => Cause::Dropped,
+        };
+        out.push(Effect::News(News::Server { service, server, sorry, from, to, cause }));
     }
 }
 

@@ -239,8 +239,8 @@ pub enum Effect {
     Batch(Batch),
     /// Read the kernel. Answered by `on_observed`.
     Read(Read),
-    /// Checks of this virtual server's real servers rest, or go on (`ha_suspend`). It is told when
-    /// the virtual server is configured, and whenever it changes.
+    /// Checks of this virtual server's real servers rest, or go on (`ha_suspend`). It is told with
+    /// each configuration, and whenever it changes.
     Rest {
         /// Which one.
         name: VirtualServerName,
@@ -346,17 +346,28 @@ impl fmt::Display for IpvsError {
 
 impl core::error::Error for IpvsError {}
 
+impl fmt::Display for Batch {
+    /// Each command on a line of its own.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, command) in self.commands.iter().enumerate() {
+            write!(f, "{}ipvs: {command}", if place > 0 { "\n" } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ipvs: read {} services", self.services.len())
+    }
+}
+
 impl fmt::Display for Effect {
     /// Each command of a batch on a line of its own.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Batch(batch) => {
-                for (place, command) in batch.commands.iter().enumerate() {
-                    write!(f, "{}ipvs: {command}", if place > 0 { "\n" } else { "" })?;
-                }
-                Ok(())
-            }
-            Self::Read(read) => write!(f, "ipvs: read {} services", read.services.len()),
+            Self::Batch(batch) => batch.fmt(f),
+            Self::Read(read) => read.fmt(f),
             Self::Rest { name, rests: true } => write!(f, "{name}: checks rest"),
             Self::Rest { name, rests: false } => write!(f, "{name}: checks go on"),
             Self::InForce => f.write_str("ipvs: the configuration is in force"),

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::director::{Service, VirtualServer, VirtualServerName};
 use crate::ipvs::building::{WORK_AT_ONCE, comes_first, differs};
 use crate::ipvs::command::Effect;
-use crate::ipvs::director::{Ipvs, tell_quorum};
-use crate::ipvs::news::News;
-use crate::ipvs::pool::{Pool, identity};
+use crate::ipvs::director::{Ipvs, Judged, tell_quorum};
+use crate::ipvs::news::{Cause, News};
+use crate::ipvs::pool::Pool;
 use crate::ipvs::queue::Item;
 use crate::ipvs::table::{self, Entry, InKernel, PoolId, Table};
 use crate::time::Timestamp;
@@ -45,7 +45,12 @@ pub(super) enum Course {
 
 impl Ipvs {
     /// Works off a portion.
-    pub(super) fn step_course(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn step_course(
+        &mut self,
+        now: Timestamp,
+        judged: Judged<'_>,
+        out: &mut Vec<Effect>,
+    ) {
         let mut budget = WORK_AT_ONCE;
         while budget > 0
             && let Some(course) = self.course.take()
@@ -53,7 +58,7 @@ impl Ipvs {
             self.work_at = now;
             let (next, cost) = match course {
                 Course::Claim { virtual_servers, next } => {
-                    self.step_claim(now, virtual_servers, next, out)
+                    self.step_claim(now, virtual_servers, next, judged, out)
                 }
                 Course::Sweep { after } => self.step_sweep(after),
                 Course::Stop { after } => self.step_stop(after, out),
@@ -72,13 +77,13 @@ impl Ipvs {
         now: Timestamp,
         virtual_servers: Vec<Arc<VirtualServer>>,
         next: u32,
+        judged: Judged<'_>,
         out: &mut Vec<Effect>,
     ) -> (Option<Course>, usize) {
         let Some(one) = virtual_servers.get(next as usize) else {
-            self.early.clear();
             return (Some(Course::Sweep { after: None }), 1);
         };
-        self.claim(now, one, out);
+        self.claim(now, one, judged, out);
         let cost = 1 + one.real_servers.len() + one.services.len();
         (Some(Course::Claim { virtual_servers, next: next.saturating_add(1) }), cost)
     }
@@ -129,9 +134,15 @@ impl Ipvs {
     }
 
     /// A virtual server is configured like this.
-    fn claim(&mut self, now: Timestamp, config: &Arc<VirtualServer>, out: &mut Vec<Effect>) {
+    fn claim(
+        &mut self,
+        now: Timestamp,
+        config: &Arc<VirtualServer>,
+        judged: Judged<'_>,
+        out: &mut Vec<Effect>,
+    ) {
         let known = self.table.find(&config.name);
-        let id = known.unwrap_or_else(|| self.table.insert(Pool::new(now, config)));
+        let id = known.unwrap_or_else(|| self.table.insert(Pool::new(now, config, judged)));
         let Some(pool) = self.table.pool_mut(id) else { return };
         if known.is_some() && pool.generation == self.generation {
             // The name stands twice: the first one counts.
@@ -139,9 +150,8 @@ impl Ipvs {
         }
         pool.generation = self.generation;
         let same = known.is_some() && (Arc::ptr_eq(&pool.config, config) || pool.config == *config);
-        if !same {
-            pool.configure(now, config);
-            self.hear_early(now, id);
+        if known.is_some() && !same {
+            pool.configure(now, config, judged);
         }
         let moved = self.claim_services(id, &config.services);
         if !same || moved {
@@ -152,26 +162,10 @@ impl Ipvs {
                 tell_quorum(pool, out);
             }
             self.look_at_pool(id, exchanged);
-            self.recount(id, out);
+            self.recount(id);
         }
+        self.look_at_rest(id, true, out);
         self.reader.begin(now);
-    }
-
-    /// What was told of its servers before it was there.
-    fn hear_early(&mut self, now: Timestamp, id: PoolId) {
-        let Some(pool) = self.table.pool_mut(id) else { return };
-        if self.early.is_empty() {
-            return;
-        }
-        let config = Arc::clone(&pool.config);
-        for real in &config.real_servers {
-            let key = (config.name.clone(), identity(real));
-            if let Some(health) = self.early.remove(&key)
-                && let Some(number) = pool.find(key.1)
-            {
-                pool.change(now, number, |server| server.health = health);
-            }
-        }
     }
 
     /// Takes these services, except those that another virtual server of this configuration took.
@@ -273,13 +267,12 @@ impl Ipvs {
         }
     }
 
-    fn recount(&mut self, id: PoolId, out: &mut Vec<Effect>) {
+    fn recount(&mut self, id: PoolId) {
         let Some(pool) = self.table.pool(id) else { return };
         let here = table::here(&pool.services, |address| self.is_local(address));
         if let Some(pool) = self.table.pool_mut(id) {
             pool.here = here;
         }
-        self.look_at_rest(id, out);
     }
 
     /// Whoever asked for it hears that the virtual server is down now that we stop (`omega`).
@@ -298,6 +291,7 @@ impl Ipvs {
                         sorry: destination.sorry && destination.server.is_none(),
                         from: Some(weight),
                         to: None,
+                        cause: Cause::Stop,
                     }));
                 }
             }

@@ -1,6 +1,6 @@
 //! The director: what it is told, and when it wants to be called.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt;
 use core::hash::{Hash, Hasher};
@@ -14,7 +14,6 @@ use crate::ipvs::building::Waiting;
 use crate::ipvs::command::{Effect, Endpoint, SyncRole};
 use crate::ipvs::course::Course;
 use crate::ipvs::news::News;
-use crate::ipvs::pairs;
 use crate::ipvs::pool::{self, Health, Pool, Server, ServerOrder};
 use crate::ipvs::queue::{Item, Queue};
 use crate::ipvs::reading::Reader;
@@ -36,9 +35,6 @@ pub struct Ipvs {
     pub(super) reader: Reader,
     /// A configuration or a stop that is being worked off.
     pub(super) course: Option<Course>,
-    /// What was told of servers that the configuration which is being worked off is about to bring.
-    #[serde(with = "pairs")]
-    pub(super) early: BTreeMap<(VirtualServerName, Endpoint), Health>,
     /// Services that lost their virtual server while a configuration is being worked off. Another
     /// one may still have them.
     pub(super) orphans: BTreeSet<Service>,
@@ -57,6 +53,10 @@ pub struct Ipvs {
     /// Counts batches and reads: a book.
     pub(super) next_number: u64,
 }
+
+/// What the checks say of a real server by now, by its configured address and port; `None`: nothing
+/// is known, so it is what it was, or what its `alpha` says if it is new.
+pub type Judged<'a> = &'a dyn Fn(&VirtualServerName, Endpoint) -> Option<Health>;
 
 /// Why an order was not obeyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl Ipvs {
     }
 
     /// The checks say this of a real server: address and port are those of the configuration. One
-    /// that no configuration has is ignored.
+    /// that is not there yet is ignored: it is asked for when it comes ([`Judged`]).
     pub fn on_server(
         &mut self,
         now: Timestamp,
@@ -121,8 +121,6 @@ impl Ipvs {
         };
         if let Ok((id, number)) = self.find(name, server) {
             self.change_server(now, id, number, |server| server.health = health, out);
-        } else if matches!(self.course, Some(Course::Claim { .. })) {
-            self.early.insert((name.clone(), server), health);
         }
         self.go_on(now, out);
     }
@@ -173,7 +171,7 @@ impl Ipvs {
                 pool.here =
                     if present { pool.here.saturating_add(1) } else { pool.here.saturating_sub(1) };
             }
-            self.look_at_rest(id, out);
+            self.look_at_rest(id, false, out);
         }
         self.go_on(now, out);
     }
@@ -186,11 +184,12 @@ impl Ipvs {
     }
 
     /// A deadline may have passed. Early ticks do only work that waits, a late one acts once.
-    pub fn on_tick(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+    /// Real servers that a configuration brings or changes are asked for by `judged`.
+    pub fn on_tick(&mut self, now: Timestamp, judged: Judged<'_>, out: &mut Vec<Effect>) {
         self.give_up_what_is_overdue(now, out);
         self.try_again(now);
         self.read_in_turn(now);
-        self.step_course(now, out);
+        self.step_course(now, judged, out);
         self.probe(now, out);
         self.go_on(now, out);
     }
@@ -201,7 +200,6 @@ impl Ipvs {
             return;
         }
         self.stopping = true;
-        self.early.clear();
         if self.at_stop == AtStop::Flush {
             self.queue.urgent.push(Item::Flush);
         }
@@ -267,7 +265,7 @@ impl Ipvs {
         if let Some(course) = &self.course {
             course.hash(hasher);
         }
-        (&self.early, &self.orphans, self.generation == 0).hash(hasher);
+        (&self.orphans, self.generation == 0).hash(hasher);
         (self.reads_next, self.at_stop, self.stopping, &self.limits, &self.sync).hash(hasher);
         (&self.local, self.fault.map(|at| at - now)).hash(hasher);
     }
@@ -378,12 +376,16 @@ impl Ipvs {
         }
     }
 
-    pub(super) fn look_at_rest(&mut self, id: PoolId, out: &mut Vec<Effect>) {
+    /// Says whether checks rest if that changed, or `anew`: whoever is told may know nothing of it.
+    pub(super) fn look_at_rest(&mut self, id: PoolId, anew: bool, out: &mut Vec<Effect>) {
         let Some(pool) = self.table.pool_mut(id) else { return };
         let rests = pool.should_rest();
         let before = core::mem::replace(&mut pool.rests, rests);
-        // Whoever asked for it hears the first answer too, whichever it is.
-        if before != rests && (rests.is_some() || before == Some(true)) {
+        let is_told = match rests {
+            Some(_) => anew || before != rests,
+            None => before == Some(true),
+        };
+        if is_told {
             let rests = rests == Some(true);
             out.push(Effect::Rest { name: pool.config.name.clone(), rests });
         }

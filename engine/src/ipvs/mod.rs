@@ -41,9 +41,9 @@ pub use command::{
     Batch, DestinationSpec, Effect, Endpoint, Failure, IpvsCommand, IpvsError, Observed, Read,
     Seen, ServiceSpec, SyncRole, SyncSpec,
 };
-pub use director::{Ipvs, OrderError, PROBE_EVERY};
-pub use news::{Found, News, ServiceChange};
-pub use pool::{Health, ServerOrder, Why};
+pub use director::{Ipvs, Judged, OrderError, PROBE_EVERY};
+pub use news::{Cause, Found, News, ServiceChange};
+pub use pool::{Health, ServerOrder, Why, identity};
 pub use queue::{MOST_DOUBLINGS, RETRY_AFTER};
 pub use reading::{READ_AT_ONCE, READ_BACK_EVERY, READ_LIMIT};
 pub use snapshot::{Snapshot, SnapshotError};

@@ -31,6 +31,8 @@ pub enum News {
         from: Option<u32>,
         /// The weight now; `None`: it is out of the table.
         to: Option<u32>,
+        /// How that came.
+        cause: Cause,
     },
     /// A virtual server gained or lost its quorum.
     Quorum {
@@ -91,6 +93,20 @@ pub enum News {
     FaultOver,
 }
 
+/// How it came that the kernel has a real server another way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Cause {
+    /// It is wanted so: by its health, an operator, the quorum, or a new configuration.
+    Wanted,
+    /// It is wanted so and took more than one try, or reading showed it, or it was told otherwise
+    /// before.
+    Belated,
+    /// The configuration has it no more.
+    Dropped,
+    /// We stop, and are to tell that it is down (`omega`).
+    Stop,
+}
+
 /// What became of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ServiceChange {
@@ -128,7 +144,7 @@ impl fmt::Display for News {
                 };
                 write!(f, "{service} {change}")
             }
-            Self::Server { service, server, sorry, from, to } => {
+            Self::Server { service, server, sorry, from, to, cause: _ } => {
                 let kind = if *sorry { "sorry server" } else { "real server" };
                 write!(f, "{service}: {kind} {server} ")?;
                 match (from, to) {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::director::{RealServer, Service, VirtualServer};
 use crate::ipvs::command::{DestinationSpec, Endpoint, ServiceSpec};
+use crate::ipvs::director::Judged;
 use crate::ipvs::quorum;
 use crate::time::Timestamp;
 
@@ -138,7 +139,7 @@ pub(super) struct Pool {
 impl Pool {
     /// A virtual server that nothing is known of yet. It counts as having its quorum until that is
     /// looked at, as in keepalived, so that within the hysteresis it starts with it.
-    pub(super) fn new(now: Timestamp, config: &Arc<VirtualServer>) -> Self {
+    pub(super) fn new(now: Timestamp, config: &Arc<VirtualServer>, judged: Judged<'_>) -> Self {
         let mut pool = Self {
             config: Arc::clone(config),
             generation: 0,
@@ -151,12 +152,18 @@ impl Pool {
             by_endpoint: BTreeMap::new(),
             live: 0,
         };
-        pool.configure(now, config);
+        pool.configure(now, config, judged);
         pool
     }
 
-    /// Takes over a configuration: a server of the same identity goes on as it was.
-    pub(super) fn configure(&mut self, now: Timestamp, config: &Arc<VirtualServer>) {
+    /// Takes over a configuration: a server of the same identity goes on as it was, unless the
+    /// checks say another thing of it.
+    pub(super) fn configure(
+        &mut self,
+        now: Timestamp,
+        config: &Arc<VirtualServer>,
+        judged: Judged<'_>,
+    ) {
         let before = core::mem::replace(&mut self.config, Arc::clone(config));
         let servers = core::mem::take(&mut self.servers);
         let known = core::mem::take(&mut self.by_endpoint);
@@ -171,6 +178,11 @@ impl Pool {
                 && let Some(before) = before.real_servers.get(old.place as usize)
             {
                 server.go_on_from(old, before, real);
+            }
+            if let Some(health) = judged(&config.name, identity(real))
+                && health != server.health
+            {
+                (server.health, server.since) = (health, now);
             }
             self.servers.push(server);
         }
@@ -323,7 +335,8 @@ fn place_after(servers: &[Server]) -> u32 {
 }
 
 /// What a real server is told from the others of its virtual server by.
-pub(super) const fn identity(real: &RealServer) -> Endpoint {
+#[must_use]
+pub const fn identity(real: &RealServer) -> Endpoint {
     Endpoint { address: real.address, port: real.port }
 }
 

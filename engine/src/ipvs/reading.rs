@@ -232,7 +232,7 @@ impl Ipvs {
                 entry.is_gone();
                 for (endpoint, destination) in &mut entry.destinations {
                     if is_unknown {
-                        tell_server(service, *endpoint, destination, out);
+                        tell_server(service, *endpoint, destination, true, out);
                     }
                 }
             }
@@ -280,7 +280,7 @@ impl Entry {
             if adopted {
                 destination.told = spec.map(|spec| spec.weight);
             } else if !before.is_there() {
-                tell_server(service, endpoint, destination, out);
+                tell_server(service, endpoint, destination, true, out);
             } else if known == InKernel::Absent {
                 tell_found(service, Found::DestinationAdded(endpoint), out);
             } else if known != destination.kernel {
@@ -293,7 +293,7 @@ impl Entry {
             }
             let known = core::mem::take(&mut destination.kernel);
             if !before.is_there() {
-                tell_server(service, *endpoint, destination, out);
+                tell_server(service, *endpoint, destination, true, out);
             } else if known.is_there() {
                 tell_found(service, Found::DestinationMissing(*endpoint), out);
             }

@@ -3,7 +3,7 @@
 use crate::config::director::{RealServer, Service, VirtualServer};
 use crate::ipvs::command::{DestinationSpec, Endpoint, IpvsError};
 use crate::ipvs::director::Ipvs;
-use crate::ipvs::pool::{Health, Pool, Server, Why};
+use crate::ipvs::pool::{self, Health, Pool, Server, Why};
 use crate::ipvs::queue::Item;
 use crate::ipvs::table::{Destination, Entry, InKernel, Table};
 use crate::time::Timestamp;
@@ -107,7 +107,13 @@ impl<'a> VirtualServerStatus<'a> {
     /// Whether its checks rest.
     #[must_use]
     pub fn rests(&self) -> bool {
-        self.pool.rests == Some(true)
+        self.suspension() == Some(true)
+    }
+
+    /// Whether its checks rest; `None`: that is not asked for (`ha_suspend`).
+    #[must_use]
+    pub const fn suspension(&self) -> Option<bool> {
+        self.pool.rests
     }
 
     /// Its services, by key.
@@ -161,16 +167,25 @@ impl<'a> ServiceStatus<'a> {
 
     /// Its destinations by address, those of somebody else that are about to go among them.
     pub fn destinations(&self) -> impl Iterator<Item = DestinationStatus> + use<'a> {
-        let Self { ipvs, pool, entry, service } = *self;
-        entry.destinations.iter().map(move |(endpoint, destination): (_, &Destination)| {
-            let trouble = ipvs.queue.trouble(&Item::Destination(service, *endpoint));
-            DestinationStatus {
-                endpoint: *endpoint,
-                sorry: destination.sorry,
-                wanted: Table::wanted(pool, destination),
-                in_kernel: destination.kernel.present().copied(),
-                error: trouble.map(|trouble| trouble.error),
-            }
-        })
+        let one = *self;
+        one.entry.destinations.iter().map(move |(endpoint, it)| one.describe(*endpoint, it))
+    }
+
+    /// A real server of its virtual server as a destination of it.
+    #[must_use]
+    pub fn destination_of(&self, real: &RealServer) -> Option<DestinationStatus> {
+        let endpoint = pool::endpoint(self.service, real);
+        Some(self.describe(endpoint, self.entry.destinations.get(&endpoint)?))
+    }
+
+    fn describe(&self, endpoint: Endpoint, destination: &Destination) -> DestinationStatus {
+        let trouble = self.ipvs.queue.trouble(&Item::Destination(self.service, endpoint));
+        DestinationStatus {
+            endpoint,
+            sorry: destination.sorry,
+            wanted: Table::wanted(self.pool, destination),
+            in_kernel: destination.kernel.present().copied(),
+            error: trouble.map(|trouble| trouble.error),
+        }
     }
 }

@@ -58,6 +58,9 @@ pub(super) struct Destination {
     pub(super) kernel: InKernel<DestinationSpec>,
     /// The weight that was told last; `None`: that it is out.
     pub(super) told: Option<u32>,
+    /// A command about it failed or was lost, or what reading showed was told: how that ends is
+    /// told as belated.
+    pub(super) owed: bool,
 }
 
 impl Destination {
@@ -259,8 +262,8 @@ impl Table {
             (service, owner.map(|pool| &pool.config.name)).hash(hasher);
             (entry.generation == current, entry.is_new, &entry.kernel).hash(hasher);
             for (endpoint, destination) in &entry.destinations {
-                let Destination { server, sorry, kernel, told } = destination;
-                (endpoint, server, sorry, kernel, told).hash(hasher);
+                let Destination { server, sorry, kernel, told, owed } = destination;
+                (endpoint, server, sorry, kernel, told, owed).hash(hasher);
             }
         }
     }

@@ -90,7 +90,7 @@ impl Kernel {
         Ok(())
     }
 
-    fn seen(&self, service: Service) -> Option<Seen> {
+    pub fn seen(&self, service: Service) -> Option<Seen> {
         let (spec, destinations) = self.table.get(&service)?;
         let destinations = destinations.iter().map(|(key, spec)| (*key, Some(*spec))).collect();
         Some(Seen { service, spec: Some(spec.clone()), destinations })
@@ -209,7 +209,7 @@ impl World {
 
     fn tick(&mut self) {
         let mut out = Vec::new();
-        self.ipvs.on_tick(self.now, &mut out);
+        self.ipvs.on_tick(self.now, &|_, _| None, &mut out);
         self.perform(out);
     }
 
