@@ -16,6 +16,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod config;
+pub mod director;
 mod engine;
 pub mod event;
 pub mod health;

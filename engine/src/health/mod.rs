@@ -90,14 +90,15 @@ pub struct Counters {
 struct Virtual {
     name: VirtualServerName,
     ha_suspend: bool,
-    is_here: bool,
+    /// `None`: nobody told yet.
+    is_here: Option<bool>,
     generation: u64,
 }
 
 impl Virtual {
     /// Its checks are not made for its sake.
     const fn rests(&self) -> bool {
-        self.ha_suspend && !self.is_here
+        self.ha_suspend && !matches!(self.is_here, Some(true))
     }
 }
 
@@ -167,8 +168,15 @@ impl Health {
     pub fn on_presence(&mut self, name: &VirtualServerName, is_here: bool) {
         let id = self.by_name.get(name);
         if let Some(known) = id.and_then(|id| self.virtual_servers.get_mut(id.0)) {
-            known.is_here = is_here;
+            known.is_here = Some(is_here);
         }
+    }
+
+    /// What was told of the addresses of a virtual server last; `None`: nothing.
+    #[must_use]
+    pub fn presence(&self, name: &VirtualServerName) -> Option<bool> {
+        let id = self.by_name.get(name)?;
+        self.virtual_servers.get(id.0)?.is_here
     }
 
     /// When to call [`Self::tick`], if nothing else happens before. Never too early.

@@ -157,7 +157,7 @@ impl Health {
             }
             return *id;
         }
-        let new = Virtual { name: name.clone(), ha_suspend, is_here: false, generation };
+        let new = Virtual { name: name.clone(), ha_suspend, is_here: None, generation };
         let id = VirtualId(self.virtual_servers.insert(new));
         self.by_name.insert(name.clone(), id);
         id
