@@ -1,8 +1,10 @@
 //! An engine that is written down and read back goes on as if nothing had happened, and one that
 //! somebody edited in between is refused or does no harm.
 
+mod edits;
 mod inputs;
 
+use edits::{EDITS, edit};
 use inputs::{CONFIGS, Op, World, op};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -79,64 +81,13 @@ proptest! {
         before.iter().for_each(|op| world.apply(op));
         let mut value: Value = serde_json::from_str(&written(&world.engine)).expect("JSON");
         for (place, how) in edits {
-            let count = places(&value);
-            edit(at(&mut value, place.index(count)), how);
+            edit(&mut value, place, how);
         }
         let Ok(engine) = restored(value) else { return Ok(()) };
         world.engine = engine;
         after.iter().for_each(|op| world.apply(op));
         let _ = written(&world.engine);
     }
-}
-
-/// How many places of a value can be edited.
-fn places(value: &Value) -> usize {
-    1 + match value {
-        Value::Array(items) => items.iter().map(places).sum(),
-        Value::Object(fields) => fields.values().map(places).sum(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
-    }
-}
-
-/// The value at a place, counted from 0 in the order in which it is printed.
-fn at(value: &mut Value, place: usize) -> &mut Value {
-    if place == 0 {
-        return value;
-    }
-    let mut left = place - 1;
-    let items: Vec<&mut Value> = match value {
-        Value::Array(items) => items.iter_mut().collect(),
-        Value::Object(fields) => fields.values_mut().collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
-    };
-    for item in items {
-        let count = places(item);
-        if left < count {
-            return at(item, left);
-        }
-        left -= count;
-    }
-    unreachable!("there are fewer places")
-}
-
-const EDITS: u8 = 9;
-
-fn edit(value: &mut Value, how: u8) {
-    let edited = match (how, &*value) {
-        (0, _) => json!(null),
-        (1, Value::Bool(was)) => json!(!was),
-        (2, Value::Number(_)) => json!(0),
-        (3, Value::Number(_)) => json!(u64::MAX),
-        (4, Value::Number(_)) => json!(255),
-        (5, Value::Number(was)) => json!(was.as_u64().map(|was| was.wrapping_add(1))),
-        (6, Value::Array(items)) if !items.is_empty() => {
-            Value::Array(items.iter().chain(items.first()).cloned().collect())
-        }
-        (7, Value::Array(items)) => Value::Array(items.iter().skip(1).cloned().collect()),
-        (8, Value::String(_)) => json!("eth1"),
-        (_, was) => was.clone(),
-    };
-    *value = edited;
 }
 
 type Edit<'a> = &'a dyn Fn(&mut Value);
