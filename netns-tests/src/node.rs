@@ -228,7 +228,9 @@ impl Node {
                 command.args(["--id", &self.host, "--socket", CONTROL]);
             }
             Kind::Keepalived => {
-                command.args(["-n", "-l", "-D", "-P", "-f"]).arg(self.file());
+                // With `-l` alone what no syslog daemon takes goes to the console of this machine
+                // as well, and if that is a serial line the process waits for it, for seconds.
+                command.args(["-n", "-l", "-G", "-D", "-P", "-f"]).arg(self.file());
                 command.args(["-p", "/run/keepalived.pid", "-r", "/run/vrrp.pid"]);
                 command.args(["-i", &self.host]);
             }
