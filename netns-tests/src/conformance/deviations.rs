@@ -71,6 +71,12 @@ const KEEPALIVED: &[Known] = &[
         ],
     ),
     k(
+        "K4",
+        "Version 3 by unicast over IPv4: one advert with the checksum of old releases switches it \
+         to that form, and from then on adverts with the right checksum are discarded.",
+        &[("SEC-MALFORM", "deaf-to-good")],
+    ),
+    k(
         "K6",
         "A Master accepts what is sent to its addresses without `no_accept` or \
          `vrrp_strict`.",

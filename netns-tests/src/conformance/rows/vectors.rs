@@ -25,6 +25,8 @@ const RECEIVER: [&str; 2] = ["192.0.2.1", "fe80::1"];
 const CONTROL: Duration = ms(1_000);
 /// How often a vector is sent.
 const PERIOD: u64 = 400;
+/// What a vector's name ends with whose checksum is of old releases of keepalived.
+const OLD_FORM: &str = "-old-compat";
 
 /// One advert, and the receiver that it supposes.
 #[derive(Clone, Debug)]
@@ -105,7 +107,7 @@ impl Vector {
     /// It is about version 3 over IPv4 with the pseudo-header, but not about that: where the
     /// target sums the message alone, its checksum says nothing of the rest of it.
     pub(super) fn resummed(&self, terms: &Terms) -> Option<Self> {
-        let about_the_form = self.name.ends_with("-ph") || self.name.contains("-old-compat");
+        let about_the_form = self.name.ends_with("-ph") || self.name.ends_with(OLD_FORM);
         if !self.is_of_the_other_form(terms)
             || about_the_form
             || self.octets.len() < 8
@@ -194,8 +196,10 @@ impl Vector {
 enum Made {
     Accepted,
     Discarded,
-    /// It took over when neither explains it.
+    /// It took over earlier than either explains.
     Short,
+    /// It took over later than that it discarded the vector explains.
+    Late,
 }
 
 /// The experiment of one vector.
@@ -234,8 +238,19 @@ fn made(view: &View<'_>, vector: &Vector, terms: &Terms) -> Result<Made, Wrong> 
     let Ok(control) = control else {
         return untried("it does not even follow a good advert and a resignation");
     };
+    let down = vector.down(vector.own_interval, terms);
     let after = control.at - view.time("resign")?;
     if after + EARLY < skew || after > skew + CONTROL {
+        let heard = control.at.saturating_sub(view.last("vector")?);
+        if vector.name.ends_with(OLD_FORM) && exact(heard, down, view.late).is_ok() {
+            let heard = seconds(heard);
+            return wrong(
+                "deaf-to-good",
+                format!(
+                    "took over {heard} s after the last vector, whatever good adverts followed"
+                ),
+            );
+        }
         let after = seconds(after);
         return untried(format!("a resignation was followed by an advert {after} s later"));
     }
@@ -249,15 +264,27 @@ fn made(view: &View<'_>, vector: &Vector, terms: &Terms) -> Result<Made, Wrong> 
     {
         return Ok(Made::Accepted);
     }
-    let down = vector.down(vector.own_interval, terms);
-    let undisturbed = exact(first.at.saturating_sub(primed), down, view.late);
-    Ok(if undisturbed.is_ok() { Made::Discarded } else { Made::Short })
+    let after = first.at.saturating_sub(primed);
+    Ok(match exact(after, down, view.late) {
+        Ok(_) => Made::Discarded,
+        Err(_) if after < down => Made::Short,
+        Err(_) => Made::Late,
+    })
+}
+
+/// A takeover, and when it would be exact if the vector were not heard.
+fn shown(view: &View<'_>, vector: &Vector, terms: &Terms) -> Result<String, Wrong> {
+    let primed = view.last("good")?;
+    let first = view.between(Duration::ZERO, view.time("again")?).first().copied();
+    let Some(first) = first else { return Ok("silent".to_owned()) };
+    let after = seconds(first.at.saturating_sub(primed));
+    let down = seconds(vector.down(vector.own_interval, terms));
+    Ok(format!("took over after {after} s, and {down} s is undisturbed"))
 }
 
 fn judged(view: &View<'_>, vector: &Vector, terms: &Terms, row: &str) -> Verdict {
     let made = made(view, vector, terms)?;
-    let first = view.between(Duration::ZERO, view.time("again")?).first().map(|first| first.at);
-    let shown = first.map_or("silent".to_owned(), |at| format!("took over at {} s", seconds(at)));
+    let shown = shown(view, vector, terms)?;
     if row == "V2-7.1-LIST" {
         return Ok(format!("{made:?}"));
     }
@@ -275,6 +302,7 @@ fn judged(view: &View<'_>, vector: &Vector, terms: &Terms, row: &str) -> Verdict
         (true, Made::Discarded) => wrong("discarded", shown),
         (false, Made::Accepted) => wrong("accepted", shown),
         (_, Made::Short) => wrong("short-timer", shown),
+        (_, Made::Late) => wrong("late", shown),
     }
 }
 
@@ -341,7 +369,7 @@ fn golden(vector: &Vector) -> Vec<&'static str> {
         Flavour::V2 if has("interval-255") => return Vec::new(),
         Flavour::V2 => "V2-5.3.8-CSUM",
         // A checksum of old releases of keepalived, by unicast: no RFC's.
-        Flavour::V3 if has("-old-compat") => return Vec::new(),
+        Flavour::V3 if vector.name.ends_with(OLD_FORM) => return Vec::new(),
         Flavour::V3 if has("-list-") => "V3-7.1-LIST",
         Flavour::V3 if vector.pseudo => "V3-5.2.8-CSUM4-5798",
         Flavour::V3 if has("-noph") => "V3-5.2.8-CSUM4-9568",
