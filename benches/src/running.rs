@@ -75,7 +75,8 @@ impl Running {
                 program
             }
             Daemon::Keepalived(program) => {
-                command.arg(program).args(["-n", "-l", "-P", "-f"]).arg(file);
+                // Without -G each line goes to the machine's console too, and waits for it.
+                command.arg(program).args(["-n", "-l", "-G", "-P", "-f"]).arg(file);
                 command.args(["-p", "/run/keepalived.pid", "-r", "/run/vrrp.pid"]);
                 program
             }
