@@ -20,7 +20,7 @@ use vipd_frames::Ethernet;
 use vipd_sys::{BURST, PacketSocket, Path};
 
 use crate::seam::{Socket, Told};
-use raw::{Raw, RawSocket};
+use raw::{MULTICAST_TTL, Raw, RawSocket};
 
 /// The sockets as they are opened at start-up, before the privileges for it are dropped.
 pub struct Opened {
@@ -172,6 +172,7 @@ impl Sockets {
         let Frame::Advert(advert) = frame else { return None };
         let AdvertFrame { interface, src, dst, ttl, .. } = *advert;
         let plain = !is_too_late(&self.links, advert) && !self.leaves_with_another_mac(advert);
+        let ttl = (!dst.is_multicast() || ttl != MULTICAST_TTL).then_some(ttl);
         plain.then_some((Path { interface: interface.0, src, dst, ttl }, advert))
     }
 

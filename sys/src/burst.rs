@@ -21,8 +21,9 @@ pub struct Path {
     pub src: IpAddr,
     /// Where to.
     pub dst: IpAddr,
-    /// TTL or hop limit.
-    pub ttl: u8,
+    /// TTL or hop limit; `None` for that of the socket, which spares the kernel an allocation for
+    /// each datagram.
+    pub ttl: Option<u8>,
 }
 
 /// Two control messages, laid out as `CMSG_NXTHDR` of cmsg(3) finds them: each begins aligned.
@@ -32,10 +33,12 @@ struct Control<Info> {
     info: Info,
     ttl_header: cmsghdr,
     ttl: c_int,
+    /// Behind the octets that the kernel reads.
+    length: usize,
 }
 
 impl<Info> Control<Info> {
-    fn new(level: c_int, [info_kind, ttl_kind]: [c_int; 2], info: Info, ttl: u8) -> Self {
+    fn new(level: c_int, [info_kind, ttl_kind]: [c_int; 2], info: Info, ttl: Option<u8>) -> Self {
         let header = |kind, length: usize| {
             // SAFETY: `cmsghdr` is plain numbers, for which all zero is a value.
             #[allow(unsafe_code)]
@@ -48,7 +51,11 @@ impl<Info> Control<Info> {
             info_header: header(info_kind, size_of::<Info>()),
             info,
             ttl_header: header(ttl_kind, size_of::<c_int>()),
-            ttl: c_int::from(ttl),
+            ttl: c_int::from(ttl.unwrap_or(0)),
+            length: match ttl {
+                Some(_) => mem::offset_of!(Self, length),
+                None => size_of::<cmsghdr>() + size_of::<Info>(),
+            },
         }
     }
 }
@@ -121,7 +128,7 @@ fn send<Address, Info>(
         header.msg_iov = content;
         header.msg_iovlen = 1;
         header.msg_control = ptr::from_ref(control).cast_mut().cast();
-        header.msg_controllen = size_of::<Control<Info>>();
+        header.msg_controllen = control.length;
         mmsghdr { msg_hdr: header, msg_len: 0 }
     };
     let mut headers: Vec<_> = contents.iter_mut().map(header).collect();

@@ -24,7 +24,7 @@ fn raw(address: IpAddr) -> Option<Socket> {
 }
 
 fn path(address: IpAddr) -> Path {
-    Path { interface: LOOPBACK, src: address, dst: address, ttl: 77 }
+    Path { interface: LOOPBACK, src: address, dst: address, ttl: Some(77) }
 }
 
 /// The next packet; in IPv4 with its header.
@@ -57,6 +57,18 @@ fn all_of_a_burst_arrive_in_their_order_with_source_and_ttl() {
             assert_eq!(message, expected, "{address}");
         }
     }
+}
+
+#[test]
+fn without_a_ttl_a_burst_has_that_of_the_socket() {
+    let address = address("127.0.7.4");
+    let Some(socket) = raw(address) else { return };
+    socket.bind(&std::net::SocketAddr::new(address, 0).into()).expect("an address of ours");
+    socket.set_ttl_v4(78).expect("an option");
+    let path = Path { ttl: None, ..path(address) };
+    assert_eq!(send_burst(&socket, path, &[b"one"]).expect("it is sent"), 1);
+    let packet = receive(&socket);
+    assert_eq!((packet[8], &packet[12..16], &packet[20..]), (78, &[127, 0, 7, 4][..], &b"one"[..]));
 }
 
 #[test]

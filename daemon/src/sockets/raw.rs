@@ -1,6 +1,7 @@
 //! A raw socket for IP protocol 112 of one family (raw(7), ipv6(7)).
 //!
 //! The kernel makes the IP header of what is sent, from control messages: interface, source, TTL.
+//! The TTL of multicast is the socket's: it is always the same.
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv6Addr};
@@ -28,6 +29,9 @@ const NETWORK_CONTROL: u32 = 0xc0;
 /// A burst of somebody else must not push our master's advert out.
 const WAITING: usize = 2 << 20;
 
+/// Of every multicast advert (RFC 9568 section 5.1.1.3).
+pub const MULTICAST_TTL: u8 = 255;
+
 /// A socket that wakes nobody yet.
 pub struct Raw {
     socket: Socket,
@@ -49,6 +53,7 @@ impl Raw {
             Family::Ipv4 => {
                 setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
                 socket.set_multicast_loop_v4(false)?;
+                socket.set_multicast_ttl_v4(MULTICAST_TTL.into())?;
                 // Groups that somebody else joined on this machine are none of our business.
                 socket.set_multicast_all_v4(false)?;
                 socket.set_tos_v4(NETWORK_CONTROL)?;
@@ -59,6 +64,7 @@ impl Raw {
                 setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
                 socket.set_recv_hoplimit_v6(true)?;
                 socket.set_multicast_loop_v6(false)?;
+                socket.set_multicast_hops_v6(MULTICAST_TTL.into())?;
                 socket.set_multicast_all_v6(false)?;
                 socket.set_tclass_v6(NETWORK_CONTROL)?;
             }
