@@ -13,8 +13,8 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, trace, warn};
 use vipd_engine::{
-    CommandId, Config, Engine, Event, Frame, Input, InstanceName, News, Order, Output, Outputs,
-    StateKind, Timestamp, TrackerName, TrackerValue,
+    CommandId, Config, Engine, Event, Frame, Input, InstanceName, KernelCommand, News, Order,
+    Output, Outputs, Priority, StateKind, Timestamp, TrackerName, TrackerValue,
 };
 
 use crate::events::Events;
@@ -95,6 +95,11 @@ pub struct Driver<S, C, K> {
     outputs: Outputs,
     /// Frames that are to be sent before anything else is done.
     leaving: Vec<(CommandId, Frame)>,
+    /// Commands that are to be begun behind them.
+    commands: Vec<(CommandId, KernelCommand)>,
+    /// Events that are to be told when the wire and the kernel have what is theirs, each with its
+    /// time and the priority of its instance.
+    untold: Vec<(Timestamp, Event, Option<Priority>)>,
     /// What is told before the next input.
     told: VecDeque<Told>,
     socket: S,
@@ -124,6 +129,8 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             engine: Engine::new(),
             outputs: Outputs::new(),
             leaving: Vec::new(),
+            commands: Vec::new(),
+            untold: Vec::new(),
             told: VecDeque::new(),
             socket,
             clock,
@@ -183,6 +190,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
     /// Runs until it is stopped.
     pub async fn run(&mut self, requests: &mut mpsc::Receiver<Request>) -> Ended {
         loop {
+            self.finish();
             if let Some(ended) = self.ended() {
                 return ended;
             }
@@ -345,6 +353,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
     fn handle(&mut self, input: Input<'_>) {
         self.decide(self.clock.now(), input);
         self.settle();
+        self.finish();
     }
 
     fn decide(&mut self, now: Timestamp, input: Input<'_>) {
@@ -354,14 +363,13 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
 
     /// Performs what the engine asked for and tells it the answers, until it is content.
     fn settle(&mut self) {
+        // Answers that cause nothing are of one time: to look at the clock takes as long as they.
+        let mut now = None;
         loop {
-            let mut outputs = mem::take(&mut self.outputs);
-            for output in outputs.drain() {
-                self.perform(output);
+            if !self.outputs.as_slice().is_empty() {
+                self.perform_all();
+                now = None;
             }
-            self.send();
-            // Keeps the memory. Performing adds nothing to it.
-            self.outputs = outputs;
             let Some(told) = self.told.pop_front() else { return };
             let input = match told {
                 Told::Link(link) => {
@@ -373,8 +381,22 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
                 Told::Fib(change) => Input::Fib(change),
                 Told::Done { id, result } => Input::Done { id, result },
             };
-            self.decide(self.clock.now(), input);
+            self.decide(*now.get_or_insert_with(|| self.clock.now()), input);
         }
+    }
+
+    fn perform_all(&mut self) {
+        let mut outputs = mem::take(&mut self.outputs);
+        for output in outputs.drain() {
+            self.perform(output);
+        }
+        self.send();
+        for (id, command) in self.commands.drain(..) {
+            debug!("{command}");
+            self.kernel.submit(id, command);
+        }
+        // Keeps the memory. Performing adds nothing to it.
+        self.outputs = outputs;
     }
 
     /// What follows each other leaves together: a call is a sixth of what an advert costs.
@@ -386,38 +408,42 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
         self.leaving.clear();
     }
 
+    /// A command is only begun, and whoever needs it to be done waits for the answer. So all frames
+    /// of an input leave before its first command, many by one call.
     fn perform(&mut self, output: Output) {
         match output {
             Output::Send { id, frame } => self.leaving.push((id, frame)),
-            Output::Kernel { id, command } => {
-                self.send();
-                debug!("{command}");
-                self.kernel.submit(id, command);
-            }
+            Output::Kernel { id, command } => self.commands.push((id, command)),
             Output::Notify(event) => {
-                self.send();
-                log(&event);
-                self.events.tell(self.clock.now(), &event);
-                if matches!(event.news, News::State { .. }) && self.stops_by.is_none() {
-                    self.supervisor.status(&self.summary());
-                }
-                self.pass_on(event);
+                let status = self.engine.status();
+                let mut instances = status.instances();
+                let whose = instances.find(|instance| instance.config().name == event.instance);
+                // One that was stopped and held nothing is gone already.
+                let priority = whose.map(|instance| instance.priority());
+                self.untold.push((self.clock.now(), event, priority));
             }
         }
     }
 
-    fn pass_on(&self, event: Event) {
-        if let Some(post) = &self.post {
-            post.tell(&event);
+    /// Lets the kernel go on, then tells what happened: to write it down takes longer than that.
+    fn finish(&mut self) {
+        self.kernel.work();
+        let mut changed = false;
+        for (at, event, priority) in mem::take(&mut self.untold) {
+            log(&event);
+            self.events.tell(at, &event);
+            changed |= matches!(event.news, News::State { .. });
+            if let Some(post) = &self.post {
+                post.tell(&event);
+            }
+            if let Some(listener) = &self.listener {
+                // It ends only after us.
+                let _ = listener.send(notify::Told::Event(event, priority));
+            }
         }
-        let Some(listener) = &self.listener else { return };
-        let status = self.engine.status();
-        let mut instances = status.instances();
-        let whose = instances.find(|instance| instance.config().name == event.instance);
-        // One that was stopped and held nothing is gone already.
-        let priority = whose.map(|instance| instance.priority());
-        // It ends only after us.
-        let _ = listener.send(notify::Told::Event(event, priority));
+        if changed && self.stops_by.is_none() {
+            self.supervisor.status(&self.summary());
+        }
     }
 
     fn ended(&self) -> Option<Ended> {

@@ -4,13 +4,15 @@
 //! are another program's and in `crate::filter`. The connections to the kernel are tasks of the
 //! same thread, so their queues are worked off before anybody waits again.
 //!
-//! There are two: one asks, one only listens. What the kernel tells of a change that we asked for
-//! has the number of our request, and on the asking connection it would be taken for its answer.
+//! There are three: one asks, one only listens, and one asks for addresses, many at once (see
+//! `together`). What the kernel tells of a change that we asked for has the number of our request,
+//! and on the asking connection it would be taken for its answer.
 
 mod commands;
 mod fib;
 mod rules;
 mod table;
+mod together;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
@@ -20,10 +22,12 @@ use std::time::Duration;
 
 use futures_util::stream::{BoxStream, TryStreamExt};
 use futures_util::{FutureExt, StreamExt};
+use nix::errno::Errno;
+use nix::sys::socket::{setsockopt, sockopt};
 use rtnetlink::packet_core::{NLM_F_REPLACE, NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::route::RouteMessage;
-use rtnetlink::sys::SocketAddr;
+use rtnetlink::sys::{AsyncSocket, SocketAddr};
 use rtnetlink::{Handle, IpVersion, MulticastGroup};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -34,13 +38,18 @@ use vipd_engine::{
 
 use crate::filter::Filter;
 use crate::seam::{Kernel, Told};
+use commands::Message;
 use table::{Dump, Table};
+use together::{Change, Outcome, Together};
 
 /// Messages that nobody asked for, as rtnetlink hands them over.
 type Unasked = BoxStream<'static, NetlinkMessage<RouteNetlinkMessage>>;
 
 /// What failed is tried again after this long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Octets of news that may wait, by the kernel's count, which doubles it: addresses come many at
+/// once, and news that are lost have the whole state read anew.
+const WAITING: usize = 1 << 18;
 
 /// Something that a task of ours has to say.
 enum Finished {
@@ -48,6 +57,7 @@ enum Finished {
         id: CommandId,
         result: Result<(), EffectError>,
     },
+    Together(Vec<Outcome>),
     Dump(io::Result<Dump>),
     /// It is time to connect anew.
     Connect,
@@ -57,6 +67,10 @@ enum Finished {
 pub struct Netlink {
     /// Of the connection that asks.
     handle: Handle,
+    /// Asks for addresses.
+    together: Together,
+    /// Shared with each task that removes a route or a rule: they go before the addresses.
+    removing: Arc<()>,
     /// From the connection that listens; `None` while there is none.
     unasked: Option<Unasked>,
     finished: mpsc::UnboundedReceiver<Finished>,
@@ -85,6 +99,8 @@ impl Netlink {
         let mut netlink = Self {
             filter: Filter::start(finish_filter(finish.clone())),
             handle,
+            together: Together::new()?,
+            removing: Arc::default(),
             unasked: Some(unasked),
             finished,
             finish,
@@ -155,6 +171,13 @@ impl Netlink {
     fn on_finished(&mut self, finished: Finished) {
         match finished {
             Finished::Command { id, result } => self.news.push_back(Told::Done { id, result }),
+            Finished::Together(outcomes) => {
+                for Outcome { id, command, result } in outcomes {
+                    let result = result.map_err(|errno| (Some(errno), ""));
+                    let result = commands::tell(&command, result);
+                    self.news.push_back(Told::Done { id, result });
+                }
+            }
             Finished::Dump(dump) => {
                 let held = self.held.take().unwrap_or_default();
                 let mut after = std::mem::take(&mut self.dump_again).then_some(Duration::ZERO);
@@ -173,6 +196,26 @@ impl Netlink {
                 }
             }
             Finished::Connect => self.connect(),
+        }
+    }
+
+    /// Addresses wait to be asked for, and nothing goes before them.
+    fn may_ask(&self) -> bool {
+        self.together.is_busy() && Arc::strong_count(&self.removing) == 1
+    }
+
+    /// A change of an address waits for [`Kernel::work`], with those that follow it.
+    fn change(
+        &mut self,
+        id: CommandId,
+        command: KernelCommand,
+        asked: Result<(Vec<Message>, Errno), EffectError>,
+    ) {
+        match asked {
+            Ok((messages, fine)) => self.together.add(Change { id, command, messages, fine }),
+            Err(error) => {
+                self.later(async move { Finished::Command { id, result: Err(error) } });
+            }
         }
     }
 
@@ -240,15 +283,24 @@ impl Kernel for Netlink {
         match command {
             KernelCommand::AddFilter(address) => self.filter.add(id, address),
             KernelCommand::RemoveFilter(address) => self.filter.remove(id, address),
-            KernelCommand::AddAddress(_)
-            | KernelCommand::RemoveAddress(_)
-            | KernelCommand::SetVirtualMac { .. }
+            KernelCommand::AddAddress(ref spec) => {
+                let asked = commands::addition(spec, &self.table);
+                self.change(id, command, asked);
+            }
+            KernelCommand::RemoveAddress(ref spec) => {
+                let asked = Ok(commands::removal(spec, &self.table));
+                self.change(id, command, asked);
+            }
+            KernelCommand::SetVirtualMac { .. }
             | KernelCommand::RemoveVirtualMac { .. }
             | KernelCommand::AddFib(_)
             | KernelCommand::RemoveFib(_) => {
                 let steps = commands::steps(&command, &self.table);
                 let handle = self.handle.clone();
+                let removes = matches!(command, KernelCommand::RemoveFib(_));
+                let removing = removes.then(|| Arc::clone(&self.removing));
                 self.later(async move {
+                    let _removing = removing;
                     let result = match steps {
                         Ok(steps) => commands::perform(&handle, &command, steps).await,
                         Err(error) => Err(error),
@@ -261,8 +313,22 @@ impl Kernel for Netlink {
         }
     }
 
+    fn work(&mut self) {
+        if !self.may_ask() {
+            return;
+        }
+        let outcomes = self.together.ask();
+        if !outcomes.is_empty() {
+            self.later(async {
+                // What changed by it is heard first.
+                tokio::task::yield_now().await;
+                Finished::Together(outcomes)
+            });
+        }
+    }
+
     async fn readable(&mut self) {
-        if !self.news.is_empty() {
+        if !self.news.is_empty() || self.may_ask() {
             return;
         }
         let message = async {
@@ -314,7 +380,9 @@ fn listen(protocols: &BTreeSet<u8>) -> io::Result<Unasked> {
     use MulticastGroup::{Ipv4Ifaddr, Ipv4Route, Ipv4Rule, Ipv6Ifaddr, Ipv6Route, Ipv6Rule, Link};
     let all = [Link, Ipv4Ifaddr, Ipv6Ifaddr, Ipv4Route, Ipv6Route, Ipv4Rule, Ipv6Rule];
     let groups = if protocols.is_empty() { &all[..3] } else { &all[..] };
-    let (listening, _, unasked) = rtnetlink::new_multicast_connection(groups)?;
+    let (mut listening, _, unasked) = rtnetlink::new_multicast_connection(groups)?;
+    // Beyond what the system allows to others, as CAP_NET_ADMIN may; else it has the usual.
+    let _ = setsockopt(listening.socket_mut().socket_ref(), sockopt::RcvBufForce, &WAITING);
     tokio::spawn(listening);
     Ok(unasked.map(|(message, _): (_, SocketAddr)| message).boxed())
 }

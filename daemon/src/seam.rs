@@ -64,6 +64,10 @@ pub trait Kernel {
     /// Begins a command. It is answered by one [`Told::Done`].
     fn submit(&mut self, id: CommandId, command: KernelCommand);
 
+    /// Goes on with what was begun, as far as adverts can wait. It is called once everything that
+    /// one input caused was begun, and again whenever the kernel is [`readable`](Self::readable).
+    fn work(&mut self) {}
+
     /// Waits until [`Self::try_next`] may have something.
     fn readable(&mut self) -> impl Future<Output = ()>;
 

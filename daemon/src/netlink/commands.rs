@@ -26,10 +26,11 @@ use super::table::Table;
 use super::{fib, rules};
 use crate::sysctl;
 
+/// What is asked, as a whole.
+pub type Message = NetlinkMessage<RouteNetlinkMessage>;
+
 /// One thing to ask the kernel for, in order.
 pub enum Step {
-    AddAddress(AddressMessage),
-    RemoveAddress(AddressMessage),
     AddLink(LinkMessage),
     ChangeLink(LinkMessage),
     RemoveLink(LinkMessage),
@@ -55,15 +56,6 @@ pub enum Step {
 /// [`EffectError::Refused`] if the name of a macvlan is somebody else's.
 pub fn steps(command: &KernelCommand, table: &Table) -> Result<Vec<Step>, EffectError> {
     match command {
-        KernelCommand::AddAddress(AddressSpec { interface, address }) => {
-            let index = table.index_of(interface).ok_or(EffectError::NoInterface)?;
-            Ok(vec![Step::AddAddress(address_message(index, address))])
-        }
-        KernelCommand::RemoveAddress(AddressSpec { interface, address }) => {
-            // An address cannot be where no interface is.
-            let Some(index) = table.index_of(interface) else { return Ok(Vec::new()) };
-            Ok(removals(index, address, table))
-        }
         KernelCommand::SetVirtualMac { name, parent, mac, up } => {
             set_virtual_mac(name, parent, *mac, *up, table)
         }
@@ -91,9 +83,30 @@ pub fn steps(command: &KernelCommand, table: &Table) -> Result<Vec<Step>, Effect
         KernelCommand::RemoveFib(FibEntry::Rule(rule)) => {
             Ok(vec![Step::RemoveRule(rules::message(rule))])
         }
-        // Filters are not netlink's business here.
-        KernelCommand::AddFilter(_) | KernelCommand::RemoveFilter(_) => Err(EffectError::Refused),
+        // Addresses are asked for together, and filters are not netlink's business here.
+        KernelCommand::AddAddress(_)
+        | KernelCommand::RemoveAddress(_)
+        | KernelCommand::AddFilter(_)
+        | KernelCommand::RemoveFilter(_) => Err(EffectError::Refused),
     }
+}
+
+/// The messages that add an address, and the refusal that says that it is there.
+///
+/// # Errors
+/// [`EffectError::NoInterface`] if its interface is not there.
+pub fn addition(spec: &AddressSpec, table: &Table) -> Result<(Vec<Message>, Errno), EffectError> {
+    let index = table.index_of(&spec.interface).ok_or(EffectError::NoInterface)?;
+    let message = RouteNetlinkMessage::NewAddress(address_message(index, &spec.address));
+    Ok((vec![request(message, NLM_F_CREATE | NLM_F_EXCL)], Errno::EEXIST))
+}
+
+/// The messages that remove an address, and the refusal that says that it is gone.
+pub fn removal(spec: &AddressSpec, table: &Table) -> (Vec<Message>, Errno) {
+    // An address cannot be where no interface is.
+    let index = table.index_of(&spec.interface);
+    let messages = index.map(|index| removals(index, &spec.address, table)).unwrap_or_default();
+    (messages, Errno::EADDRNOTAVAIL)
 }
 
 /// Does the steps. A refusal is logged with the kernel's own reason.
@@ -107,14 +120,6 @@ pub async fn perform(
 ) -> Result<(), EffectError> {
     for step in steps {
         let (result, fine) = match step {
-            Step::AddAddress(message) => {
-                let mut request = handle.address().add(0, IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-                *request.message_mut() = message;
-                (request.execute().await, Errno::EEXIST)
-            }
-            Step::RemoveAddress(message) => {
-                (handle.address().del(message).execute().await, Errno::EADDRNOTAVAIL)
-            }
             Step::AddLink(message) => (handle.link().add(message).execute().await, Errno::EEXIST),
             Step::ChangeLink(message) => {
                 (handle.link().change(message).execute().await, Errno::UnknownErrno)
@@ -146,27 +151,49 @@ pub async fn perform(
         if let Err(error) = result {
             let errno = errno(&error);
             if errno != Some(fine) {
-                let reason = errno.map_or_else(|| error.to_string(), |one| one.desc().to_string());
-                warn!("{command}: {reason}");
-                return Err(effect_error(errno));
+                return tell(command, Err((errno, &error.to_string())));
             }
         }
     }
-    info!("{command}: done");
-    Ok(())
+    tell(command, Ok(()))
+}
+
+/// Logs what came of a command: a refusal with the kernel's own reason, or another one.
+///
+/// # Errors
+/// The refusal.
+pub fn tell(
+    command: &KernelCommand,
+    result: Result<(), (Option<Errno>, &str)>,
+) -> Result<(), EffectError> {
+    match result {
+        Ok(()) => {
+            info!("{command}: done");
+            Ok(())
+        }
+        Err((errno, other)) => {
+            warn!("{command}: {}", errno.map_or(other, |errno| errno.desc()));
+            Err(effect_error(errno))
+        }
+    }
 }
 
 /// What rtnetlink has no request for: with these flags and no others.
 async fn ask(handle: &Handle, message: RouteNetlinkMessage, flags: u16) -> Result<(), Error> {
-    let mut request = NetlinkMessage::from(message);
-    request.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-    let mut answers = handle.clone().request(request)?;
+    let mut answers = handle.clone().request(request(message, flags))?;
     while let Some(answer) = answers.next().await {
         if let NetlinkPayload::Error(error) = answer.payload {
             return Err(Error::NetlinkError(error));
         }
     }
     Ok(())
+}
+
+/// With these flags, and with an answer.
+fn request(message: RouteNetlinkMessage, flags: u16) -> Message {
+    let mut request = NetlinkMessage::from(message);
+    request.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+    request
 }
 
 fn errno(error: &Error) -> Option<Errno> {
@@ -213,14 +240,15 @@ fn address_message(index: Ifindex, virtual_address: &VirtualAddress) -> AddressM
 
 /// The address with whatever prefix length the kernel has it, the configured one in any case: the
 /// table may be behind.
-fn removals(index: Ifindex, virtual_address: &VirtualAddress, table: &Table) -> Vec<Step> {
+fn removals(index: Ifindex, virtual_address: &VirtualAddress, table: &Table) -> Vec<Message> {
     let mut prefixes: Vec<_> = table.prefixes(index, virtual_address.address).collect();
     if !prefixes.contains(&virtual_address.prefix_len) {
         prefixes.push(virtual_address.prefix_len);
     }
     let step = |prefix_len| {
         let plain = VirtualAddress::new(virtual_address.address);
-        Step::RemoveAddress(address_message(index, &VirtualAddress { prefix_len, ..plain }))
+        let message = address_message(index, &VirtualAddress { prefix_len, ..plain });
+        request(RouteNetlinkMessage::DelAddress(message), 0)
     };
     prefixes.into_iter().map(step).collect()
 }
