@@ -16,7 +16,7 @@ use vipd_benches::running::Daemon;
 use vipd_benches::takeover;
 
 /// Where `packaging/build` leaves it.
-const SHIPPED: &str = "target/x86_64-unknown-linux-gnu/release/vipd";
+const SHIPPED: &str = "target/x86_64-unknown-linux-gnu/shipped/vipd";
 
 const EXAMPLES: &str = "\
 Examples:
