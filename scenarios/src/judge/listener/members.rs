@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use vipd_engine::{InstanceConfig, StateKind, Version};
 
+use super::super::terms::plus;
 use crate::record::{HostId, PacketId, RouterKey, SeenAdvert, WorldTime};
 
 #[derive(Debug)]
@@ -146,9 +147,12 @@ impl Sender {
         self.free_since = (!self.paused && !self.frozen).then_some(at);
     }
 
-    /// Whether it left the state Master at this moment.
-    pub(super) fn left_just_now(&self, at: WorldTime) -> bool {
-        self.state.is_some_and(|state| state != StateKind::Master) && self.state_since == at
+    /// Whether it left the state Master at this moment, or where time is real so little before it
+    /// that its word may have overtaken its last advert.
+    pub(super) fn left_just_now(&self, at: WorldTime, tolerance: Duration) -> bool {
+        self.state.is_some_and(|state| state != StateKind::Master)
+            && self.state_since <= at
+            && at <= plus(self.state_since, tolerance)
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Listener {
     /// What a clock's rate and a late handler may add to twice the interval, beside `2A`.
     rate_error_ppb: u64,
     slack: Duration,
+    /// What of the slack is there because time is real.
+    tolerance: Duration,
     routers: Vec<Router>,
     by_key: BTreeMap<RouterKey, usize>,
     latest: Option<(RouterKey, usize)>,
@@ -58,6 +60,7 @@ impl Listener {
             interfaces: setting.hosts.iter().map(|host| host.interfaces.clone()).collect(),
             rate_error_ppb: u64::from(setting.rate_error_ppb),
             slack: setting.lateness + setting.tolerance,
+            tolerance: setting.tolerance,
             routers: Vec::new(),
             by_key: BTreeMap::new(),
             latest: None,
@@ -197,12 +200,12 @@ impl Listener {
             return;
         }
         let silence = self.silence_of(advert.interval);
-        let slack = self.slack;
+        let (slack, tolerance) = (self.slack, self.tolerance);
         let sender = self.sender(place);
         if !matches!(sender.state, None | Some(StateKind::Master)) {
             sender.unexplained.get_or_insert(at);
             // The last advert of a master that yields at this moment begins nothing.
-            if !sender.master && sender.left_just_now(at) {
+            if !sender.master && sender.left_just_now(at, tolerance) {
                 return;
             }
         }
@@ -387,10 +390,11 @@ impl Listener {
     /// An advert of a router that does not say it is master must be explained at once: it becomes
     /// master or it yields at that moment.
     fn check_explained(&mut self, place: Place, now: WorldTime, over: bool) {
-        let slack = self.slack;
+        let (slack, tolerance) = (self.slack, self.tolerance);
         let sender = self.sender(place);
         let Some(odd) = sender.unexplained else { return };
-        if matches!(sender.state, None | Some(StateKind::Master)) || sender.left_just_now(odd) {
+        let left = sender.left_just_now(odd, tolerance);
+        if matches!(sender.state, None | Some(StateKind::Master)) || left {
             sender.unexplained = None;
         } else if over || now > plus(odd, slack) {
             sender.unexplained = None;

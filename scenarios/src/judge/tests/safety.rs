@@ -140,6 +140,23 @@ fn s1_is_violated_by_an_advert_of_a_router_that_says_backup() {
 }
 
 #[test]
+fn s1_holds_where_the_word_of_a_master_that_yields_overtakes_its_last_advert() {
+    let judged = |tolerance, late| {
+        let mut run = preemption(DELAY);
+        run.setting.tolerance = Duration::from_nanos(tolerance);
+        run.advert(20 * SECOND + A_MASTER + DELAY + late, 1);
+        run.judged(PropertyId::S1, 30 * SECOND)
+    };
+    for (tolerance, late) in [(0, 0), (50 * MS, 0), (50 * MS, MS), (50 * MS, 50 * MS)] {
+        is(&judged(tolerance, late), Verdict::Held, "");
+    }
+    // Simulated time has no excuse.
+    for (tolerance, late) in [(0, 1), (50 * MS, 50 * MS + 1)] {
+        is(&judged(tolerance, late), Verdict::Violated, "the two columns of b disagree");
+    }
+}
+
+#[test]
 fn s2_two_data_planes_coexist_for_w_plus_r_at_most() {
     at_the_bound(PropertyId::S2, W + RELEASE, |extra| {
         cut_and_heal(W, W + RELEASE + extra, true).judged(PropertyId::S2, 30 * SECOND)
