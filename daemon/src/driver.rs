@@ -97,8 +97,8 @@ pub struct Driver<S, C, K> {
     leaving: Vec<(CommandId, Frame)>,
     /// Commands that are to be begun behind them.
     commands: Vec<(CommandId, KernelCommand)>,
-    /// Events that are to be told when the wire and the kernel have what is theirs, each with its
-    /// time and the priority of its instance.
+    /// Events that are to be told when the wire has what is its, each with its time and the priority
+    /// of its instance.
     untold: Vec<(Timestamp, Event, Option<Priority>)>,
     /// What is told before the next input.
     told: VecDeque<Told>,
@@ -190,7 +190,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
     /// Runs until it is stopped.
     pub async fn run(&mut self, requests: &mut mpsc::Receiver<Request>) -> Ended {
         loop {
-            self.finish();
+            self.finish().await;
             if let Some(ended) = self.ended() {
                 return ended;
             }
@@ -353,7 +353,6 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
     fn handle(&mut self, input: Input<'_>) {
         self.decide(self.clock.now(), input);
         self.settle();
-        self.finish();
     }
 
     fn decide(&mut self, now: Timestamp, input: Input<'_>) {
@@ -425,9 +424,9 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
         }
     }
 
-    /// Lets the kernel go on, then tells what happened: to write it down takes longer than that.
-    fn finish(&mut self) {
-        self.kernel.work();
+    /// Tells what happened, then lets the kernel go on: whoever watches hears that an instance is
+    /// Master before it sees the address.
+    async fn finish(&mut self) {
         let mut changed = false;
         for (at, event, priority) in mem::take(&mut self.untold) {
             log(&event);
@@ -441,6 +440,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
                 let _ = listener.send(notify::Told::Event(event, priority));
             }
         }
+        self.kernel.work().await;
         if changed && self.stops_by.is_none() {
             self.supervisor.status(&self.summary());
         }

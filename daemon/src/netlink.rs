@@ -313,10 +313,12 @@ impl Kernel for Netlink {
         }
     }
 
-    fn work(&mut self) {
+    async fn work(&mut self) {
         if !self.may_ask() {
             return;
         }
+        // Whoever is told of what leads to it, on the control socket too, hears that first.
+        tokio::task::yield_now().await;
         let outcomes = self.together.ask();
         if !outcomes.is_empty() {
             self.later(async {

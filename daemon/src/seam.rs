@@ -65,8 +65,11 @@ pub trait Kernel {
     fn submit(&mut self, id: CommandId, command: KernelCommand);
 
     /// Goes on with what was begun, as far as adverts can wait. It is called once everything that
-    /// one input caused was begun, and again whenever the kernel is [`readable`](Self::readable).
-    fn work(&mut self) {}
+    /// one input caused was begun and told, and again whenever the kernel is
+    /// [`readable`](Self::readable).
+    fn work(&mut self) -> impl Future<Output = ()> {
+        async {}
+    }
 
     /// Waits until [`Self::try_next`] may have something.
     fn readable(&mut self) -> impl Future<Output = ()>;
