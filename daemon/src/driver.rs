@@ -97,8 +97,8 @@ pub struct Driver<S, C, K> {
     leaving: Vec<(CommandId, Frame)>,
     /// Commands that are to be begun behind them.
     commands: Vec<(CommandId, KernelCommand)>,
-    /// Events that are to be told when the wire has what is its, each with its time and the priority
-    /// of its instance.
+    /// Events that are to be told once the frames have left, each with its time and the priority of
+    /// its instance.
     untold: Vec<(Timestamp, Event, Option<Priority>)>,
     /// What is told before the next input.
     told: VecDeque<Told>,
@@ -190,7 +190,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
     /// Runs until it is stopped.
     pub async fn run(&mut self, requests: &mut mpsc::Receiver<Request>) -> Ended {
         loop {
-            self.finish().await;
+            self.kernel.work().await;
             if let Some(ended) = self.ended() {
                 return ended;
             }
@@ -369,7 +369,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
                 self.perform_all();
                 now = None;
             }
-            let Some(told) = self.told.pop_front() else { return };
+            let Some(told) = self.told.pop_front() else { break };
             let input = match told {
                 Told::Link(link) => {
                     debug!("interface {} is {:?}", link.name, link.state);
@@ -382,6 +382,7 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             };
             self.decide(*now.get_or_insert_with(|| self.clock.now()), input);
         }
+        self.tell_events();
     }
 
     fn perform_all(&mut self) {
@@ -424,9 +425,9 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
         }
     }
 
-    /// Tells what happened, then lets the kernel go on: whoever watches hears that an instance is
+    /// Tells what happened. The kernel goes on behind it: whoever watches hears that an instance is
     /// Master before it sees the address.
-    async fn finish(&mut self) {
+    fn tell_events(&mut self) {
         let mut changed = false;
         for (at, event, priority) in mem::take(&mut self.untold) {
             log(&event);
@@ -440,7 +441,6 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
                 let _ = listener.send(notify::Told::Event(event, priority));
             }
         }
-        self.kernel.work().await;
         if changed && self.stops_by.is_none() {
             self.supervisor.status(&self.summary());
         }
