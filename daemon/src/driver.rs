@@ -97,9 +97,8 @@ pub struct Driver<S, C, K> {
     leaving: Vec<(CommandId, Frame)>,
     /// Commands that are to be begun behind them.
     commands: Vec<(CommandId, KernelCommand)>,
-    /// Events that are to be told once the frames have left, each with its time and the priority of
-    /// its instance.
-    untold: Vec<(Timestamp, Event, Option<Priority>)>,
+    /// Events that are to be told once the frames have left, each with the priority of its instance.
+    untold: Vec<(Event, Option<Priority>)>,
     /// What is told before the next input.
     told: VecDeque<Told>,
     socket: S,
@@ -420,16 +419,19 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
                 let whose = instances.find(|instance| instance.config().name == event.instance);
                 // One that was stopped and held nothing is gone already.
                 let priority = whose.map(|instance| instance.priority());
-                self.untold.push((self.clock.now(), event, priority));
+                self.untold.push((event, priority));
             }
         }
     }
 
-    /// Tells what happened. The kernel goes on behind it: whoever watches hears that an instance is
-    /// Master before it sees the address.
+    /// Tells what happened, as of now: what is on the wire was before. The kernel goes on behind it:
+    /// whoever watches hears that an instance is Master before it sees the address.
     fn tell_events(&mut self) {
-        let mut changed = false;
-        for (at, event, priority) in mem::take(&mut self.untold) {
+        if self.untold.is_empty() {
+            return;
+        }
+        let (at, mut changed) = (self.clock.now(), false);
+        for (event, priority) in mem::take(&mut self.untold) {
             log(&event);
             self.events.tell(at, &event);
             changed |= matches!(event.news, News::State { .. });
