@@ -373,7 +373,7 @@ fn with_vrrp_only_nothing_is_said_of_what_is_not_built_of_virtual_servers() {
     };
     let silent = read(true).unwrap();
     assert_eq!(silent.report.to_string(), "");
-    assert_eq!(*silent.config.director(), DirectorConfig::default(), "they are somebody else's");
+    assert_eq!(**silent.config.director(), DirectorConfig::default(), "they are somebody else's");
     let codes =
         |report: &Report| -> Vec<_> { report.diagnostics.iter().map(|found| found.code).collect() };
     assert_eq!(

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
-use tracing::{debug, info, trace, warn};
+use tracing::{debug, error, info, trace, warn};
 use vipd_engine::{
     CommandId, Config, Engine, Event, Frame, Input, InstanceName, KernelCommand, News, Order,
-    Output, Outputs, Priority, StateKind, Timestamp, TrackerName, TrackerValue,
+    Output, Outputs, Priority, StateKind, Timestamp, TrackerName, TrackerValue, director, health,
+    ipvs,
 };
 
 use crate::events::Events;
@@ -266,7 +267,8 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
     fn configure(&mut self, config: &Arc<Config>) {
         self.socket.configure(config);
         self.kernel.configure(config);
-        self.handle(Input::Configure(Arc::clone(config)));
+        // Nothing here performs what a director asks for.
+        self.handle(Input::Configure(Arc::new(config.without_director())));
         self.supervisor.ready(&self.summary());
     }
 
@@ -421,6 +423,9 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
                 let priority = whose.map(|instance| instance.priority());
                 self.untold.push((event, priority));
             }
+            Output::Probe(_) | Output::Ipvs(_) => {
+                error!("{output}: nothing here performs it");
+            }
         }
     }
 
@@ -457,6 +462,38 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
     }
 }
 
+/// Whoever directs may be asked why a server had no connections.
+fn log_director(event: &Event, news: &director::News) {
+    let is_fine = match news {
+        director::News::Health(news) => match news {
+            health::News::ServerUp { .. }
+            | health::News::Weight { .. }
+            | health::News::CheckPassed { .. } => true,
+            health::News::ServerDown { .. }
+            | health::News::CheckFailed { .. }
+            | health::News::CheckNotMade { .. } => false,
+        },
+        director::News::Table(news) => match news {
+            ipvs::News::Service { .. }
+            | ipvs::News::Server { .. }
+            | ipvs::News::Quorum { up: true, .. }
+            | ipvs::News::TakenOver { .. }
+            | ipvs::News::Sync { .. }
+            | ipvs::News::FaultOver => true,
+            ipvs::News::Quorum { up: false, .. }
+            | ipvs::News::Found { .. }
+            | ipvs::News::CommandFailed { .. }
+            | ipvs::News::BatchFailed { .. }
+            | ipvs::News::ReadFailed { .. }
+            | ipvs::News::Fault => false,
+        },
+        director::News::Ordered { .. } | director::News::Rest { .. } | director::News::InForce => {
+            true
+        }
+    };
+    if is_fine { info!("{event}") } else { warn!("{event}") }
+}
+
 /// One line per event, in the engine's own words.
 fn log(event: &Event) {
     match &event.news {
@@ -483,5 +520,6 @@ fn log(event: &Event) {
         | News::Ordered(_)
         | News::YieldOver
         | News::GroupState { .. } => info!("{event}"),
+        News::Director(news) => log_director(event, news),
     }
 }

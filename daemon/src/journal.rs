@@ -14,6 +14,8 @@ use std::{fmt, thread};
 
 use serde_json::{Value, json};
 use vipd_engine::config::fib::Route;
+use vipd_engine::health::ServerName;
+use vipd_engine::ipvs::{Answer, IpvsCommand, Observed, Request};
 use vipd_engine::{Engine, Input, Output, Outputs, Snapshot, Timestamp};
 use vipd_frames::journal::{Entry, OwnedInput};
 
@@ -210,6 +212,14 @@ pub fn handle(
     }
 }
 
+fn of_answer(answer: &Answer) -> usize {
+    match answer {
+        Answer::Observed(Observed::Service(seen)) => size_of_val(seen.destinations.as_slice()),
+        Answer::Observed(Observed::Begin | Observed::End) | Answer::Done(Err(_)) => 0,
+        Answer::Done(Ok(failures)) => size_of_val(failures.as_slice()),
+    }
+}
+
 /// Roughly the octets that an entry keeps.
 fn weight(entry: &Entry) -> usize {
     let datagram = match &entry.input {
@@ -222,7 +232,20 @@ fn weight(entry: &Entry) -> usize {
         | OwnedInput::Tracker { .. }
         | OwnedInput::Done { .. }
         | OwnedInput::Shutdown
-        | OwnedInput::Operator { .. } => 0,
+        | OwnedInput::Operator { .. }
+        | OwnedInput::Probe { .. } => 0,
+        OwnedInput::Server { .. } => size_of::<ServerName>(),
+        OwnedInput::Ipvs { answer, .. } => size_of::<Answer>() + of_answer(answer),
     };
-    size_of::<Entry>() + datagram + entry.outputs.len() * size_of::<Output>()
+    let outputs: usize = entry.outputs.iter().map(of_output).sum();
+    size_of::<Entry>() + datagram + outputs
+}
+
+fn of_output(output: &Output) -> usize {
+    let more = match output {
+        Output::Ipvs(Request::Batch(batch)) => batch.commands.len() * size_of::<IpvsCommand>(),
+        Output::Ipvs(Request::Read(read)) => size_of_val(read.services.as_slice()),
+        Output::Send { .. } | Output::Kernel { .. } | Output::Notify(_) | Output::Probe(_) => 0,
+    };
+    size_of::<Output>() + more
 }

@@ -64,7 +64,7 @@ fn replay(file: &Path) -> (Head, Vec<Output>) {
 fn takes_over(outputs: &[Output]) -> bool {
     let is_takeover = |output: &Output| match output {
         Output::Notify(event) => matches!(event.news, News::State { to: StateKind::Master, .. }),
-        Output::Send { .. } | Output::Kernel { .. } => false,
+        Output::Send { .. } | Output::Kernel { .. } | Output::Probe(_) | Output::Ipvs(_) => false,
     };
     outputs.iter().any(is_takeover)
 }

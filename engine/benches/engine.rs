@@ -156,7 +156,7 @@ fn tick(c: &mut Criterion) {
                     Output::Send { id, .. } | Output::Kernel { id, .. } => {
                         engine.handle(now, Input::Done { id, result: Ok(()) }, &mut out);
                     }
-                    Output::Notify(_) => {}
+                    Output::Notify(_) | Output::Probe(_) | Output::Ipvs(_) => {}
                 }
             }
             now

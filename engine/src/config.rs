@@ -348,7 +348,7 @@ pub struct Config {
     groups: Vec<GroupConfig>,
     startup_delay: Duration,
     statics: StaticConfig,
-    director: DirectorConfig,
+    director: Arc<DirectorConfig>,
 }
 
 /// A configuration as it was written down, by whomever.
@@ -417,12 +417,20 @@ impl Config {
     /// All the broken rules, in the order of the blocks.
     pub fn with_director(self, director: DirectorConfig) -> Result<Self, Vec<ConfigError>> {
         let errors = check::director(&director, &self.instances);
+        let director = Arc::new(director);
         if errors.is_empty() { Ok(Self { director, ..self }) } else { Err(errors) }
+    }
+
+    /// The same without virtual servers: an engine that is told no other one checks nobody, leaves
+    /// the kernel's table alone, and lets no virtual router depend on it.
+    #[must_use]
+    pub fn without_director(&self) -> Self {
+        Self { director: Arc::default(), ..self.clone() }
     }
 
     /// Virtual servers and what concerns IPVS as a whole.
     #[must_use]
-    pub const fn director(&self) -> &DirectorConfig {
+    pub const fn director(&self) -> &Arc<DirectorConfig> {
         &self.director
     }
 

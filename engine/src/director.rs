@@ -13,6 +13,7 @@ mod output;
 mod snapshot;
 mod status;
 
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
@@ -168,6 +169,15 @@ impl Director {
         Ok(())
     }
 
+    /// Whether an operator may order this, see [`Self::order`].
+    ///
+    /// # Errors
+    /// If not.
+    pub fn may_order(&self, server: &ServerName, order: ServerOrder) -> Result<(), OrderError> {
+        let ServerName { virtual_server: name, address, port } = server;
+        self.ipvs.may_order(name, Endpoint { address: *address, port: *port }, order)
+    }
+
     /// Cancels every check, then removes what is ours from the kernel. [`Self::is_stopped`] says
     /// when that is done.
     pub fn stop(&mut self, now: Timestamp, out: &mut Vec<DirectorOutput>) {
@@ -182,6 +192,30 @@ impl Director {
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.next.is_none() && self.ipvs.is_stopped()
+    }
+
+    /// Whether it was stopped, whatever is left to do.
+    #[must_use]
+    pub const fn is_stopping(&self) -> bool {
+        matches!(self.next, Some(Next::Stop)) || self.ipvs.is_stopping()
+    }
+
+    /// Whether a configuration or a stop is being worked off.
+    #[must_use]
+    pub const fn is_taking(&self) -> bool {
+        self.next.is_some() || self.ipvs.is_taking()
+    }
+
+    /// What it was told last of the instance that the synchronisation follows.
+    #[must_use]
+    pub const fn sync_role(&self) -> SyncRole {
+        self.ipvs.sync_role()
+    }
+
+    /// The addresses of this machine, as it was told.
+    #[must_use]
+    pub const fn addresses(&self) -> &BTreeSet<IpAddr> {
+        self.ipvs.addresses()
     }
 
     /// When to call [`Self::tick`], if nothing else happens before.

@@ -1,8 +1,10 @@
 //! The engine: it routes inputs to the instances and keeps the index over their deadlines.
 //!
 //! What an instance does is in `vrrp`, what several of them mean to each other in `policy`, which
-//! instance an advert is for in `routing`.
+//! instance an advert is for in `routing`, what health checks and IPVS have to do with it in
+//! `directing`.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
@@ -13,9 +15,11 @@ use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 
 use crate::config::{Config, GroupConfig, InstanceConfig, Tracked};
+use crate::director::Director;
 use crate::event::{StateKind, Why};
+use crate::health::Limits;
 use crate::input::{FibChange, Input, Link, LocalAddress, Order};
-use crate::names::{InstanceName, Interval, TrackerName};
+use crate::names::{InstanceName, TrackerName};
 use crate::observed::Observed;
 use crate::output::{InstanceId, Outputs};
 use crate::policy::Group;
@@ -28,18 +32,17 @@ use crate::vrrp::drop_reason::DropCounters;
 use crate::vrrp::instance::{Context, Instance};
 use crate::vrrp::named::Named;
 use crate::vrrp::operator::Standing;
-use crate::vrrp::timers;
 
 /// When the engine wants to be called next, and for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline {
     /// No later than this. It may be too early: then the call does nothing.
     pub at: Timestamp,
-    /// The instance that asked for it, or [`InstanceId::STATIC`].
+    /// The instance that asked for it, [`InstanceId::STATIC`] or [`InstanceId::DIRECTOR`].
     pub instance: InstanceId,
 }
 
-/// All virtual routers of one network namespace.
+/// All virtual routers of one network namespace, and its virtual servers.
 ///
 /// It is written down as a [`Snapshot`](crate::Snapshot).
 #[derive(Clone, Debug, Default)]
@@ -51,6 +54,12 @@ pub struct Engine {
     pub(crate) instances: Vec<Option<Instance>>,
     pub(crate) observed: Observed,
     pub(crate) statics: Statics,
+    /// What it may do at once.
+    pub(crate) limits: Limits,
+    /// From the first configuration on that has anything for it.
+    pub(crate) director: Option<Box<Director>>,
+    /// The instance whose state the synchronisation of connections follows: a book.
+    pub(crate) followed: Option<InstanceId>,
     pub(crate) groups: Vec<Group>,
     /// Place in `groups` of each instance that is in one.
     pub(crate) group_of: BTreeMap<InstanceId, usize>,
@@ -72,12 +81,21 @@ impl Engine {
         Self::default()
     }
 
+    /// The same, whose health checks keep within these limits.
+    #[must_use]
+    pub fn with_limits(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     /// Takes in one thing that happened at `now` and appends what is to be done to `out`, in the
     /// order in which it must be done. `now` never goes back. Nothing that the network says makes
     /// it fail.
     pub fn handle(&mut self, now: Timestamp, input: Input<'_>, out: &mut Outputs) {
         match input {
-            Input::Tick => self.on_tick(now, out),
+            Input::Tick => {
+                self.on_tick(now, out);
+                self.tick_director(now, out);
+            }
             Input::Configure(config) => self.on_configure(now, &config, out),
             Input::Advert(received) => self.on_advert(now, &received, out),
             Input::Link(link) => self.on_link(now, link, out),
@@ -85,7 +103,8 @@ impl Engine {
             Input::Fib(change) => self.on_fib(now, change, out),
             Input::Tracker { id, value } => {
                 self.observed.on_tracker(id.clone(), value);
-                self.evaluate_watchers(now, &Tracked::Tracker(id), out);
+                self.evaluate_watchers(now, &Tracked::Tracker(id.clone()), out);
+                self.direct(now, out, |director, out| director.on_tracker(now, id, value, out));
             }
             Input::Done { id, result } if id.instance == InstanceId::STATIC => {
                 self.with_statics(now, out, |statics, ctx| {
@@ -99,21 +118,37 @@ impl Engine {
             }
             Input::Shutdown => self.stop_all(now, out),
             Input::Operator { instance, order } => self.on_order(now, &instance, order, out),
+            Input::Probe { id, outcome } => {
+                self.direct(now, out, |director, out| director.on_outcome(now, id, outcome, out));
+            }
+            Input::Ipvs { number, answer } => self.on_ipvs(now, number, *answer, out),
+            Input::Server { server, order } => self.on_server_order(now, &server, order, out),
         }
         self.refresh_indexes();
+        if self.director.is_some() {
+            self.follow(now, out);
+        }
     }
 
     /// When to call next, with [`Input::Tick`] if nothing else happens before.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Deadline> {
-        self.schedule.next().map(|(at, instance)| Deadline { at, instance })
+        let scheduled = self.schedule.next().map(|(at, instance)| Deadline { at, instance });
+        let instance = InstanceId::DIRECTOR;
+        let director = self.director_deadline().map(|at| Deadline { at, instance });
+        scheduled.into_iter().chain(director).min_by_key(|deadline| deadline.at)
     }
 
     /// A read-only view.
     #[must_use]
     pub fn status(&self) -> Status<'_> {
         let (statics, unclaimed) = (&self.statics, &self.unclaimed);
-        Status { instances: &self.instances, statics, unclaimed }
+        Status {
+            instances: &self.instances,
+            statics,
+            unclaimed,
+            director: self.director.as_deref(),
+        }
     }
 
     /// Folds what decides: protocol state, every time as its distance from `now`, books left out.
@@ -132,6 +167,9 @@ impl Engine {
             (&group.name, group.state).hash(hasher);
         }
         self.instances.iter().flatten().count().hash(hasher);
+        if let Some(director) = &self.director {
+            director.fingerprint(now, hasher);
+        }
     }
 
     /// Checks what must hold between any two calls, for tests, simulation and fuzzing.
@@ -149,6 +187,9 @@ impl Engine {
                 assert!(filed.is_some_and(|filed| filed <= at), "{what} is not filed");
             }
         }
+        if let Some(director) = &self.director {
+            director.check_invariants();
+        }
         let broken = self.broken_invariant();
         assert!(broken.is_none(), "{}", broken.unwrap_or_default());
     }
@@ -160,7 +201,8 @@ impl Engine {
             instance.broken_invariant().map(|what| format!("{} {what}", instance.config.name))
         });
         let split = || self.groups.iter().find(|group| group.is_split(&self.instances));
-        broken.or_else(|| split().map(|group| format!("{} is split", group.name)))
+        let broken = broken.or_else(|| split().map(|group| format!("{} is split", group.name)));
+        broken.or_else(|| self.apart_from_director().map(String::from))
     }
 
     /// Lets one instance act, then whatever follows from it: its group, the index.
@@ -171,7 +213,8 @@ impl Engine {
         out: &mut Outputs,
         act: impl FnOnce(&mut Instance, &mut Context<'_>),
     ) {
-        let mut ctx = Context { now, observed: &self.observed, out };
+        let director = self.director.as_deref();
+        let mut ctx = Context { now, observed: &self.observed, director, out };
         let slot = id.0 as usize;
         let Some(Some(instance)) = self.instances.get_mut(slot) else { return };
         let before = instance.bearing();
@@ -189,20 +232,22 @@ impl Engine {
     }
 
     /// Lets what stands whoever is master act.
-    fn with_statics(
+    pub(crate) fn with_statics(
         &mut self,
         now: Timestamp,
         out: &mut Outputs,
         act: impl FnOnce(&mut Statics, &mut Context<'_>),
     ) {
-        act(&mut self.statics, &mut Context { now, observed: &self.observed, out });
+        let director = self.director.as_deref();
+        act(&mut self.statics, &mut Context { now, observed: &self.observed, director, out });
         self.schedule.file(InstanceId::STATIC, self.statics.deadline());
     }
 
     /// Brings the members of a group together.
     fn settle(&mut self, place: usize, now: Timestamp, out: &mut Outputs) {
         let group = &mut self.groups[place];
-        let mut ctx = Context { now, observed: &self.observed, out };
+        let director = self.director.as_deref();
+        let mut ctx = Context { now, observed: &self.observed, director, out };
         group.settle(&mut self.instances, &mut ctx);
         group.tell(&self.instances, &mut ctx);
         for member in &group.members {
@@ -220,74 +265,7 @@ impl Engine {
         }
     }
 
-    /// Whoever is due acts in the order of the deadlines. What the index filed too early is filed
-    /// anew first, or a book would decide the order.
-    fn on_tick(&mut self, now: Timestamp, out: &mut Outputs) {
-        let mut fired = BTreeMap::new();
-        while let Some((filed, id)) = self.schedule.pop_due(now) {
-            let deadline = self.deadline_of(id);
-            if deadline != Some(filed) {
-                self.schedule.file(id, deadline);
-            } else if id == InstanceId::STATIC {
-                self.with_statics(now, out, Statics::on_tick);
-            } else {
-                let adver_timer = self.adver_timer(id).filter(|(_, at)| *at <= now);
-                fired.extend(adver_timer);
-                self.with(id, now, out, Instance::on_tick);
-            }
-        }
-        self.gather_adverts(now, &fired, out);
-    }
-
-    /// Adverts that would be due within the slack after one of the same interval that has just left
-    /// go with it, so that the machine wakes once for all of them. Their timers move to where that
-    /// one stood, so each is early once, and they stay together. Nothing else is early.
-    ///
-    /// `fired` is the `Adver_Timer` of each interval that fired last.
-    fn gather_adverts(
-        &mut self,
-        now: Timestamp,
-        fired: &BTreeMap<Interval, Timestamp>,
-        out: &mut Outputs,
-    ) {
-        let slack = timers::advert_slack;
-        let until = fired.iter().map(|(interval, at)| *at + slack(*interval)).max();
-        let Some(until) = until else { return };
-        let mut others = Vec::new();
-        while let Some((filed, id)) = self.schedule.pop_due(until) {
-            let deadline = self.deadline_of(id);
-            if deadline != Some(filed) {
-                self.schedule.file(id, deadline);
-                continue;
-            }
-            let adver_timer = self.adver_timer(id).filter(|(_, at)| *at == filed);
-            let leader = adver_timer.and_then(|(interval, at)| {
-                fired.get(&interval).copied().filter(|leader| at <= *leader + slack(interval))
-            });
-            match leader {
-                Some(leader) => {
-                    self.with(id, now, out, |instance, ctx| instance.advertise_with(ctx, leader));
-                }
-                None => others.push((filed, id)),
-            }
-        }
-        for (at, id) in others {
-            self.schedule.file(id, Some(at));
-        }
-    }
-
-    fn deadline_of(&self, id: InstanceId) -> Option<Timestamp> {
-        if id == InstanceId::STATIC {
-            return self.statics.deadline();
-        }
-        self.instance(id)?.deadline().map(|(at, _)| at)
-    }
-
-    fn adver_timer(&self, id: InstanceId) -> Option<(Interval, Timestamp)> {
-        self.instance(id)?.adver_timer()
-    }
-
-    fn instance(&self, id: InstanceId) -> Option<&Instance> {
+    pub(crate) fn instance(&self, id: InstanceId) -> Option<&Instance> {
         self.instances.get(id.0 as usize)?.as_ref()
     }
 
@@ -296,7 +274,7 @@ impl Engine {
         let renamed = self.observed.interface(link.interface).map(|known| known.name.clone());
         let index_of = |observed: &Observed| observed.by_name(&name).map(|(index, _)| index);
         let before = index_of(&self.observed);
-        self.observed.on_link(link);
+        let gone = self.observed.on_link(link);
         if index_of(&self.observed) != before {
             self.routing.rebuild(&self.config, &self.instances, &self.observed);
         }
@@ -309,6 +287,9 @@ impl Engine {
         }
         for name in renamed.filter(|old| *old != name).into_iter().chain([name]) {
             self.evaluate_watchers(now, &Tracked::Interface(name), out);
+        }
+        for address in gone {
+            self.tell_director_of(now, address, out);
         }
     }
 
@@ -339,6 +320,7 @@ impl Engine {
         for id in concerned {
             self.with(id, now, out, Instance::evaluate);
         }
+        self.tell_director_of(now, changed, out);
     }
 
     fn on_fib(&mut self, now: Timestamp, change: FibChange, out: &mut Outputs) {
@@ -369,7 +351,8 @@ impl Engine {
         let members = place.map_or_else(|| vec![id], |place| self.groups[place].members.clone());
         for member in members {
             let Some(Some(instance)) = self.instances.get_mut(member.0 as usize) else { continue };
-            instance.on_order(&mut Context { now, observed: &self.observed, out }, order);
+            let director = self.director.as_deref();
+            instance.on_order(&mut Context { now, observed: &self.observed, director, out }, order);
             self.schedule.file(member, instance.deadline().map(|(at, _)| at));
         }
         if let Some(place) = place {
@@ -384,10 +367,12 @@ impl Engine {
             self.with(id, now, out, |instance, ctx| instance.stop(ctx, Why::Shutdown));
         }
         for mut group in groups {
-            let mut ctx = Context { now, observed: &self.observed, out };
+            let director = self.director.as_deref();
+            let mut ctx = Context { now, observed: &self.observed, director, out };
             group.tell_state(StateKind::Initialize, &mut ctx);
         }
         self.with_statics(now, out, Statics::stop);
+        self.direct(now, out, |director, out| director.stop(now, out));
     }
 
     /// Start-up is a reload from nothing. The same identity is changed in place, with its state and
@@ -445,6 +430,7 @@ impl Engine {
         for place in 0..self.groups.len() {
             self.settle(place, now, out);
         }
+        self.configure_director(now, out);
     }
 
     fn add(
@@ -512,6 +498,7 @@ impl Engine {
     }
 
     pub(crate) fn watch(&mut self) {
+        self.followed = self.find_followed();
         self.watchers.clear();
         for instance in self.instances.iter().flatten() {
             let own = Tracked::Interface(instance.config.interface.clone());
@@ -527,12 +514,13 @@ impl Engine {
         self.instances.iter().flatten().map(|instance| instance.id).collect()
     }
 
-    /// The trackers whose values the engine wants to hear.
+    /// The trackers whose values the engine wants to hear, each once.
     pub fn trackers(&self) -> impl Iterator<Item = &TrackerName> {
-        self.watchers.keys().filter_map(|tracked| match tracked {
+        let watched = self.watchers.keys().filter_map(|tracked| match tracked {
             Tracked::Tracker(name) => Some(name),
             Tracked::Interface(_) => None,
-        })
+        });
+        watched.chain(self.config.director().files()).collect::<BTreeSet<_>>().into_iter()
     }
 }
 

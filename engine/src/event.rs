@@ -1,5 +1,6 @@
 //! The engine's news: for logs, notify scripts, timelines and reports. The engine does not log.
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -7,6 +8,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{FibEntry, Tracked};
+use crate::director;
 use crate::input::{EffectError, Order};
 use crate::names::{GroupName, InstanceName, Interval, Priority, Vrid};
 use crate::output::KernelCommand;
@@ -80,6 +82,9 @@ pub enum Fault {
     AddressVanishes(IpAddr),
     /// Another member of the sync group is in FAULT.
     Group(GroupName),
+    /// A virtual server has this address of it, and the kernel has no IPVS: whatever came to the
+    /// address would end here.
+    NoIpvs(IpAddr),
 }
 
 /// Name of a watched thing.
@@ -109,6 +114,9 @@ impl fmt::Display for Fault {
                 write!(f, "{address} keeps vanishing, removed {LOSSES} times within {within} s")
             }
             Self::Group(name) => write!(f, "a member of {name} is in fault"),
+            Self::NoIpvs(address) => {
+                write!(f, "{address} is a virtual server's and the kernel has no IPVS")
+            }
         }
     }
 }
@@ -280,10 +288,13 @@ impl Mismatch {
 /// What events of no instance carry as its name: those of what stands whoever is master.
 pub const STATIC_NAME: &str = "static";
 
+/// What events of virtual and real servers carry as the name of an instance.
+pub const DIRECTOR_NAME: &str = "director";
+
 /// News of one instance.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Event {
-    /// Whose; [`STATIC_NAME`] if no instance's.
+    /// Whose; [`STATIC_NAME`] or [`DIRECTOR_NAME`] if no instance's.
     pub instance: InstanceName,
     /// What.
     pub news: News,
@@ -417,12 +428,14 @@ pub enum News {
         /// Its priority.
         priority: u8,
     },
+    /// Of virtual and real servers: of no instance.
+    Director(Box<director::News>),
 }
 
 impl News {
     /// A stable name, for expectations: `state`, `mismatch`, `foreign-vrid`, `one-way`, ...
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::State { .. } => "state",
             Self::Mismatch { .. } => "mismatch",
@@ -445,6 +458,7 @@ impl News {
             Self::YieldOver => "yield-over",
             Self::GroupState { .. } => "group-state",
             Self::LowerPriority { .. } => "lower-priority",
+            Self::Director(news) => news.name(),
         }
     }
 }
@@ -511,6 +525,7 @@ impl fmt::Display for News {
             Self::LowerPriority { peer, priority } => {
                 write!(f, "{peer} is master too, with priority {priority}")
             }
+            Self::Director(news) => news.fmt(f),
         }
     }
 }

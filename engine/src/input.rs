@@ -1,5 +1,6 @@
 //! What a driver tells the engine. One engine lives in one network namespace.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 use core::net::IpAddr;
@@ -7,6 +8,8 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, FibEntry};
+use crate::health::{AttemptId, Outcome, ServerName};
+use crate::ipvs::{Answer, ServerOrder};
 use crate::names::{Ifindex, InstanceName, InterfaceName, MacAddress, TrackerName};
 use crate::output::CommandId;
 
@@ -49,6 +52,29 @@ pub enum Input<'a> {
         instance: InstanceName,
         /// What.
         order: Order,
+    },
+    /// How an attempt of a health check ended.
+    Probe {
+        /// Which attempt. One that is no longer waited for is counted and ignored.
+        id: AttemptId,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// What the kernel answered about its IPVS table.
+    Ipvs {
+        /// That of the request. One that is no longer waited for is ignored.
+        number: u64,
+        /// The answer.
+        answer: Box<Answer>,
+    },
+    /// An operator orders something of a real server. It holds until it is undone or the
+    /// configuration has the server no more. Nothing happens if
+    /// [`may_order`](crate::Engine::may_order) says that it cannot be.
+    Server {
+        /// Which one.
+        server: Box<ServerName>,
+        /// What.
+        order: ServerOrder,
     },
 }
 

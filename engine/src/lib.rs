@@ -1,12 +1,12 @@
-//! The VRRP engine: everything that is decided, nothing that is done.
+//! The engine of VRRP, health checks and IPVS: everything that is decided, nothing that is done.
 //!
 //! A driver tells [`Engine::handle`] what happened and when ([`Input`], [`Timestamp`]), performs
 //! what it finds in [`Outputs`] in that order, and calls again no later than
 //! [`Engine::next_deadline`]. There is no I/O, no clock, no thread and no randomness here, and
 //! `no_std` makes the compiler prove it. Same inputs, same outputs.
 //!
-//! Go on with `engine` (routing of inputs), `vrrp` (the protocol), `policy` (what one part's news
-//! means to another).
+//! Go on with `engine` (routing of inputs), `vrrp` (the protocol), `director` (health checks and
+//! the IPVS table), `policy` (what one part's news means to another).
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -16,6 +16,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod config;
+mod directing;
 pub mod director;
 mod engine;
 pub mod event;
@@ -32,6 +33,7 @@ mod schedule;
 mod snapshot;
 mod statics;
 mod status;
+mod tick;
 mod time;
 pub mod vrrp;
 

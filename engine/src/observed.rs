@@ -55,21 +55,21 @@ impl Observed {
     }
 
     /// Takes in a link report. A name that comes back under another index is a new interface; an
-    /// index under another name is the same one renamed, and keeps its addresses.
-    pub(crate) fn on_link(&mut self, link: Link) {
+    /// index under another name is the same one renamed, and keeps its addresses. Answers with the
+    /// addresses that left with an interface.
+    pub(crate) fn on_link(&mut self, link: Link) -> Vec<IpAddr> {
         if let Some(known) = self.interfaces.get(&link.interface)
             && (known.name != link.name || link.state == LinkState::Absent)
         {
             self.by_name.remove(&known.name);
         }
         if link.state == LinkState::Absent {
-            self.interfaces.remove(&link.interface);
-            return;
+            let gone = self.interfaces.remove(&link.interface);
+            return gone.map(|gone| gone.addresses).unwrap_or_default();
         }
         let replaced = self.by_name.insert(link.name.clone(), link.interface);
-        if let Some(gone) = replaced.filter(|index| *index != link.interface) {
-            self.interfaces.remove(&gone);
-        }
+        let gone = replaced.filter(|index| *index != link.interface);
+        let gone = gone.and_then(|index| self.interfaces.remove(&index));
         let up = link.state == LinkState::Up;
         let interface = self.interfaces.entry(link.interface).or_insert_with(|| Interface {
             name: link.name.clone(),
@@ -78,6 +78,7 @@ impl Observed {
             addresses: Vec::new(),
         });
         (interface.name, interface.mac, interface.up) = (link.name, link.mac, up);
+        gone.map(|gone| gone.addresses).unwrap_or_default()
     }
 
     /// Takes in an address report. Returns whether it changed anything.
@@ -122,6 +123,11 @@ impl Observed {
             interface.addresses.iter().map(|address| (interface.name.clone(), *address))
         });
         listed.collect()
+    }
+
+    /// Every tracker with what it reported last.
+    pub(crate) fn trackers(&self) -> Vec<(TrackerName, TrackerValue)> {
+        self.trackers.iter().map(|(name, value)| (name.clone(), *value)).collect()
     }
 
     /// These routes and rules were told.

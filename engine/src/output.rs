@@ -1,8 +1,8 @@
 //! What the engine asks of a driver, as a tree by who performs it, and the sink that collects it.
 //!
 //! The order in the sink is the order in which the effects must be performed: advert, then
-//! address, then announcement. Each output prints as one line, which serves log, golden timeline
-//! and report alike.
+//! address, then announcement. Each output prints as one line (a batch of commands as one each),
+//! which serves log, golden timeline and report alike.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::FibEntry;
 use crate::event::Event;
+use crate::health::Probe;
+use crate::ipvs;
 use crate::names::{Ifindex, InterfaceName, MacAddress};
 use crate::rules::ChecksumForm;
 use crate::vrrp::advert::Advert;
@@ -32,6 +34,8 @@ pub struct InstanceId(pub u32);
 impl InstanceId {
     /// No instance: what stands whoever is master (`static_routes` and its like).
     pub const STATIC: Self = Self(u32::MAX);
+    /// No instance: health checks and the IPVS table.
+    pub const DIRECTOR: Self = Self(u32::MAX - 1);
 }
 
 /// One effect.
@@ -53,6 +57,12 @@ pub enum Output {
     },
     /// Tell people and scripts. Never answered.
     Notify(Event),
+    /// Make an attempt of a health check, or drop it. Answered by a `Probe`, once; one that is
+    /// dropped need not be.
+    Probe(Probe),
+    /// Change or read the table of IPVS. Answered by an `Ipvs`. Nothing else is asked of it before
+    /// the answer, or before its time limit is over.
+    Ipvs(ipvs::Request),
 }
 
 /// A frame, typed; the bytes below its payload are the driver's.
@@ -183,11 +193,14 @@ impl Outputs {
 }
 
 impl fmt::Display for Output {
+    /// One line; of a batch each command on a line of its own.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Send { frame, .. } => frame.fmt(f),
             Self::Kernel { command, .. } => command.fmt(f),
             Self::Notify(event) => event.fmt(f),
+            Self::Probe(probe) => probe.fmt(f),
+            Self::Ipvs(request) => request.fmt(f),
         }
     }
 }

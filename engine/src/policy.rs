@@ -1,11 +1,14 @@
 //! What one part's news means to another, and who may own addresses. Written here and only here.
 
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::GroupConfig;
+use crate::config::{GroupConfig, InstanceConfig};
+use crate::director::{self, Director};
 use crate::event::{Event, Fault, News, StateKind, Why};
+use crate::ipvs::{self, SyncRole};
 use crate::names::{GroupName, InstanceName};
 use crate::output::{InstanceId, Output};
 use crate::vrrp::instance::{Context, Instance};
@@ -19,6 +22,38 @@ pub(crate) fn owns(state: StateKind) -> bool {
 /// Whether a Master may own its addresses. In standard mode always; a lease would be asked here.
 const fn may_own() -> bool {
     true
+}
+
+/// The first address of an instance that a virtual server has while the kernel has no IPVS. Who
+/// cannot direct must not draw to itself what is to be directed. While a configuration is being
+/// taken it is known of those virtual servers only that came by then.
+pub(crate) fn undirected(director: Option<&Director>, config: &InstanceConfig) -> Option<IpAddr> {
+    let director = director.filter(|director| director.is_in_fault())?;
+    let addresses = config.addresses.iter().chain(&config.excluded);
+    addresses.map(|one| one.address).find(|address| director.needs_ipvs(*address))
+}
+
+/// Whether instances are to be asked anew what [`undirected`] says of them.
+pub(crate) const fn concerns_instances(news: &director::News) -> bool {
+    match news {
+        director::News::Table(ipvs::News::Fault | ipvs::News::FaultOver)
+        | director::News::InForce => true,
+        director::News::Table(_)
+        | director::News::Health(_)
+        | director::News::Ordered { .. }
+        | director::News::Rest { .. } => false,
+    }
+}
+
+/// Which thread of the synchronisation runs while the instance that it follows is in this state;
+/// `None`: there is no such instance.
+pub(crate) fn sync_role(followed: Option<StateKind>) -> SyncRole {
+    match followed {
+        Some(StateKind::Master) => SyncRole::Master,
+        Some(StateKind::Initialize | StateKind::Backup | StateKind::Fault) | None => {
+            SyncRole::Backup
+        }
+    }
 }
 
 /// A sync group: its members change state together.

@@ -4,6 +4,7 @@
 //! again. A snapshot may have been edited by anybody, so it is checked: no engine that comes out of
 //! here panics or hangs, whatever is fed to it.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -13,7 +14,9 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, ConfigError, FibEntry};
+use crate::director::{self, Director};
 use crate::engine::{Engine, virtual_addresses};
+use crate::health::Limits;
 use crate::names::{GroupName, InstanceName};
 use crate::observed::{Observed, Reports};
 use crate::output::InstanceId;
@@ -43,6 +46,10 @@ pub struct Snapshot {
     hears_to_the_end: Vec<InstanceId>,
     named: Named,
     unclaimed: DropCounters,
+    #[serde(default)]
+    limits: Limits,
+    #[serde(default)]
+    director: Option<director::Snapshot>,
 }
 
 /// Why a snapshot is none.
@@ -66,6 +73,8 @@ pub enum SnapshotError {
     Statics,
     /// Datagrams that no instance claimed are counted or named too far.
     Unclaimed,
+    /// Its director cannot be.
+    Director(director::SnapshotError),
 }
 
 impl fmt::Display for SnapshotError {
@@ -79,6 +88,7 @@ impl fmt::Display for SnapshotError {
             Self::Invariant(what) => f.write_str(what),
             Self::Unsound(name, what) => write!(f, "{name} {what}"),
             Self::Statics => f.write_str("commands for what is static count too far"),
+            Self::Director(error) => error.fmt(f),
             Self::Unclaimed => f.write_str("unclaimed datagrams are counted too far"),
         }
     }
@@ -105,6 +115,8 @@ impl Engine {
             unclaimed: self.unclaimed.clone(),
             fib: self.observed.fib().into_iter().collect(),
             statics: self.statics.clone(),
+            limits: self.limits,
+            director: self.director.as_ref().map(|director| director.snapshot()),
         }
     }
 }
@@ -130,6 +142,8 @@ impl TryFrom<Snapshot> for Engine {
         if !named.fits() || unclaimed.iter().any(|(_, count)| count > MOST_COUNTED) {
             return Err(SnapshotError::Unclaimed);
         }
+        let director = read.director.map(Director::try_from).transpose();
+        let director = director.map_err(SnapshotError::Director)?.map(Box::new);
         let mut schedule = Schedule::default();
         schedule.file(InstanceId::STATIC, read.statics.deadline());
         for instance in instances.iter().flatten() {
@@ -145,6 +159,8 @@ impl TryFrom<Snapshot> for Engine {
             instances,
             observed,
             statics: read.statics,
+            limits: read.limits,
+            director,
             groups,
             group_of,
             routing,

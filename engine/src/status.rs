@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{FibEntry, InstanceConfig};
+use crate::director::{self, Director};
 use crate::event::{Fault, StateKind, Why};
 use crate::names::Priority;
 use crate::output::{AddressSpec, InstanceId};
@@ -52,6 +53,7 @@ pub struct Status<'a> {
     pub(crate) instances: &'a [Option<Instance>],
     pub(crate) statics: &'a Statics,
     pub(crate) unclaimed: &'a DropCounters,
+    pub(crate) director: Option<&'a Director>,
 }
 
 impl<'a> Status<'a> {
@@ -76,10 +78,17 @@ impl<'a> Status<'a> {
         self.unclaimed
     }
 
+    /// Virtual and real servers, if there were ever any.
+    #[must_use]
+    pub fn director(&self) -> Option<director::Status<'a>> {
+        self.director.map(Director::status)
+    }
+
     /// Whether something waits for the kernel: a stopped engine may end when this is false.
     #[must_use]
     pub fn is_releasing(&self) -> bool {
-        self.statics.holdings().is_busy()
+        self.director.is_some_and(|director| !director.is_stopped())
+            || self.statics.holdings().is_busy()
             || self.instances.iter().flatten().any(|instance| !instance.is_gone())
     }
 }

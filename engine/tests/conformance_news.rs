@@ -22,7 +22,11 @@ fn at(duration: Duration) -> Timestamp {
 fn told(driver: &Driver, name: &str) -> Vec<(Timestamp, String)> {
     let told = driver.log.iter().filter_map(|(at, output)| match output {
         Output::Notify(event) if event.news.name() == name => Some((*at, event.to_string())),
-        Output::Notify(_) | Output::Send { .. } | Output::Kernel { .. } => None,
+        Output::Notify(_)
+        | Output::Send { .. }
+        | Output::Kernel { .. }
+        | Output::Probe(_)
+        | Output::Ipvs(_) => None,
     });
     told.collect()
 }

@@ -66,7 +66,7 @@ fn an_address_is_announced_once_the_machine_has_it_and_not_before() {
         assert!(announced(&driver).is_empty(), "{row}");
         let asked = driver.log.iter().filter_map(|(_, output)| match output {
             Output::Kernel { id, .. } => Some(*id),
-            Output::Send { .. } | Output::Notify(_) => None,
+            Output::Send { .. } | Output::Notify(_) | Output::Probe(_) | Output::Ipvs(_) => None,
         });
         let asked: Vec<_> = asked.collect();
         driver.kernel = Answer::Ok;

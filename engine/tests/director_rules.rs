@@ -133,7 +133,7 @@ fn a_virtual_server_without_a_mistake_is_used_and_read_back_from_a_journal() {
     let mut director = DirectorConfig::default();
     director.virtual_servers.push(Arc::new(server()));
     let config = Config::default().with_director(director.clone()).expect("valid");
-    assert_eq!(*config.director(), director);
+    assert_eq!(**config.director(), director);
     let written = serde_json::to_value(&config).expect("JSON");
     assert_eq!(serde_json::from_value::<Config>(written.clone()).expect("it is ours"), config);
     let mut old = written.clone();

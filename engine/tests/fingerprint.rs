@@ -49,7 +49,7 @@ impl Numbering {
         match output {
             Output::Send { id, frame } => Output::Send { id: self.of(id), frame },
             Output::Kernel { id, command } => Output::Kernel { id: self.of(id), command },
-            Output::Notify(event) => Output::Notify(event),
+            other @ (Output::Notify(_) | Output::Probe(_) | Output::Ipvs(_)) => other,
         }
     }
 }

@@ -340,7 +340,11 @@ fn two_hundred_and_fifty_five_addresses_are_advertised_held_and_announced() {
     driver.run_for(M);
     let sent = driver.log.iter().find_map(|(_, output)| match output {
         Output::Send { frame: vipd_engine::Frame::Advert(frame), .. } => Some(frame.clone()),
-        Output::Send { .. } | Output::Kernel { .. } | Output::Notify(_) => None,
+        Output::Send { .. }
+        | Output::Kernel { .. }
+        | Output::Notify(_)
+        | Output::Probe(_)
+        | Output::Ipvs(_) => None,
     });
     let mut bytes = Vec::new();
     sent.expect("an advert").emit(&mut bytes);

@@ -229,7 +229,11 @@ fn an_engine_that_stops_is_releasing_until_the_kernel_has_answered() {
     assert!(driver.engine.status().is_releasing());
     let removal = driver.log.iter().find_map(|(_, output)| match output {
         Output::Kernel { id, command: KernelCommand::RemoveAddress(_) } => Some(*id),
-        Output::Kernel { .. } | Output::Send { .. } | Output::Notify(_) => None,
+        Output::Kernel { .. }
+        | Output::Send { .. }
+        | Output::Notify(_)
+        | Output::Probe(_)
+        | Output::Ipvs(_) => None,
     });
     driver.handle(Input::Done { id: removal.expect("a removal"), result: Ok(()) });
     assert!(!driver.engine.status().is_releasing());
@@ -384,7 +388,11 @@ fn a_burst_of_asserted_adverts_before_the_first_answer_is_not_a_row_of_refusals(
     }
     let last = driver.log.iter().rev().find_map(|(_, output)| match output {
         Output::Send { id, frame: Frame::Advert(_) } => Some(*id),
-        Output::Send { .. } | Output::Kernel { .. } | Output::Notify(_) => None,
+        Output::Send { .. }
+        | Output::Kernel { .. }
+        | Output::Notify(_)
+        | Output::Probe(_)
+        | Output::Ipvs(_) => None,
     });
     let id = last.expect("an asserted advert");
     driver.handle(Input::Done { id, result: Err(EffectError::Refused) });
@@ -400,7 +408,11 @@ fn an_answer_that_comes_twice_does_not_count_for_the_other_peer() {
     driver.run_until(at(M));
     let sent = driver.log.iter().find_map(|(_, output)| match output {
         Output::Send { id, frame: Frame::Advert(_) } => Some(*id),
-        Output::Send { .. } | Output::Kernel { .. } | Output::Notify(_) => None,
+        Output::Send { .. }
+        | Output::Kernel { .. }
+        | Output::Notify(_)
+        | Output::Probe(_)
+        | Output::Ipvs(_) => None,
     });
     let id = sent.expect("an advert");
     driver.log.clear();

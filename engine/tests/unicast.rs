@@ -32,7 +32,11 @@ fn hear(driver: &mut Driver, source: &str, ttl: u8) -> (Option<DropReason>, Vec<
     let dropped = dropped.filter(|(reason, before)| driver.drops(*reason) > *before);
     let named = driver.log.iter().filter_map(|(_, output)| match output {
         Output::Notify(event) if event.news.name() == "mismatch" => Some(event.news.to_string()),
-        Output::Notify(_) | Output::Send { .. } | Output::Kernel { .. } => None,
+        Output::Notify(_)
+        | Output::Send { .. }
+        | Output::Kernel { .. }
+        | Output::Probe(_)
+        | Output::Ipvs(_) => None,
     });
     (dropped.map(|(reason, _)| reason).next(), named.collect())
 }

@@ -59,7 +59,7 @@ fn every_effect_has_an_id_of_its_own() {
     let driver = master(false);
     let ids = driver.log.iter().filter_map(|(_, output)| match output {
         Output::Send { id, .. } | Output::Kernel { id, .. } => Some(*id),
-        Output::Notify(_) => None,
+        Output::Notify(_) | Output::Probe(_) | Output::Ipvs(_) => None,
     });
     let ids: Vec<_> = ids.collect();
     assert!(ids.len() > 15, "adverts, announcements and commands");

@@ -15,6 +15,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use vipd_engine::health::{AttemptId, Outcome, ServerName};
+use vipd_engine::ipvs::{Answer, ServerOrder};
 use vipd_engine::{
     CommandId, Config, EffectError, FibChange, Ifindex, Input, InstanceId, InstanceName, Link,
     LocalAddress, Order, Output, Received, Snapshot, Timestamp, TrackerName, TrackerValue,
@@ -148,6 +150,27 @@ pub enum OwnedInput {
         /// What.
         order: Order,
     },
+    /// See [`Input::Probe`].
+    Probe {
+        /// Which attempt.
+        id: AttemptId,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// See [`Input::Ipvs`].
+    Ipvs {
+        /// That of the request.
+        number: u64,
+        /// The answer.
+        answer: Box<Answer>,
+    },
+    /// See [`Input::Server`].
+    Server {
+        /// Which one.
+        server: Box<ServerName>,
+        /// What.
+        order: ServerOrder,
+    },
 }
 
 impl From<&Input<'_>> for OwnedInput {
@@ -170,6 +193,13 @@ impl From<&Input<'_>> for OwnedInput {
             Input::Shutdown => Self::Shutdown,
             Input::Operator { instance, order } => {
                 Self::Operator { instance: instance.clone(), order: *order }
+            }
+            Input::Probe { id, outcome } => Self::Probe { id: *id, outcome: *outcome },
+            Input::Ipvs { number, answer } => {
+                Self::Ipvs { number: *number, answer: answer.clone() }
+            }
+            Input::Server { server, order } => {
+                Self::Server { server: server.clone(), order: *order }
             }
         }
     }
@@ -197,6 +227,13 @@ impl OwnedInput {
             Self::Shutdown => Input::Shutdown,
             Self::Operator { instance, order } => {
                 Input::Operator { instance: instance.clone(), order: *order }
+            }
+            Self::Probe { id, outcome } => Input::Probe { id: *id, outcome: *outcome },
+            Self::Ipvs { number, answer } => {
+                Input::Ipvs { number: *number, answer: answer.clone() }
+            }
+            Self::Server { server, order } => {
+                Input::Server { server: server.clone(), order: *order }
             }
         }
     }
@@ -236,6 +273,11 @@ impl fmt::Display for OwnedInput {
             }
             Self::Shutdown => f.write_str("shutdown"),
             Self::Operator { instance, order } => write!(f, "{} {instance}", order.word()),
+            Self::Probe { id, outcome } => {
+                write!(f, "attempt {} of check {}: {outcome}", id.number, id.check.0)
+            }
+            Self::Ipvs { number, answer } => write!(f, "ipvs request {number}: {answer}"),
+            Self::Server { server, order } => write!(f, "{server}: {order}"),
         }
     }
 }

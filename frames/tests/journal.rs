@@ -8,8 +8,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use inputs::{CONFIGS, config};
+use inputs::{CONFIGS, config, directed};
 use proptest::prelude::*;
+use vipd_engine::config::director::{Protocol, Service, VirtualServerName};
+use vipd_engine::health::{AttemptId, CheckId, Failure, Outcome, ServerName};
+use vipd_engine::ipvs::{
+    Answer, Endpoint, Failure as Failed, IpvsError, Observed, Seen, ServerOrder,
+};
 use vipd_engine::rules::ChecksumForm;
 use vipd_engine::{
     Advert, CommandId, EffectError, Engine, Ifindex, InstanceId, InstanceName, InterfaceName,
@@ -52,6 +57,34 @@ fn done(instance: u32, number: u64, result: Result<(), EffectError>) -> OwnedInp
     OwnedInput::Done { id: CommandId { instance: InstanceId(instance), number }, result }
 }
 
+fn attempt(outcome: Outcome) -> OwnedInput {
+    OwnedInput::Probe { id: AttemptId { check: CheckId(3), number: 7 }, outcome }
+}
+
+fn ipvs(answer: Answer) -> OwnedInput {
+    OwnedInput::Ipvs { number: 9, answer: Box::new(answer) }
+}
+
+fn failed() -> Failed {
+    Failed { place: 1, error: IpvsError::Exists }
+}
+
+fn seen() -> Seen {
+    let (service, address) = (service(), ip("10.1.0.1"));
+    Seen { service, spec: None, destinations: vec![(Endpoint { address, port: 80 }, None)] }
+}
+
+fn service() -> Service {
+    Service::Address { address: ip("10.0.0.100"), port: 80, protocol: Protocol::Tcp }
+}
+
+fn server(order: ServerOrder) -> OwnedInput {
+    let (address, port, protocol) = (ip("10.0.0.100"), 80, Protocol::Tcp);
+    let virtual_server = VirtualServerName::Address { address, port, protocol };
+    let server = ServerName { virtual_server, address: ip("10.1.0.1"), port: 80 };
+    OwnedInput::Server { server: Box::new(server), order }
+}
+
 fn input() -> impl Strategy<Value = OwnedInput> {
     let links = vec![LinkState::Up, LinkState::Up, LinkState::Down, LinkState::Absent];
     let values = vec![TrackerValue::Up, TrackerValue::Down, TrackerValue::Number(-7)];
@@ -63,6 +96,7 @@ fn input() -> impl Strategy<Value = OwnedInput> {
     prop_oneof![
         6 => Just(OwnedInput::Tick),
         1 => (0..CONFIGS).prop_map(|which| OwnedInput::Configure(config(which))),
+        1 => (0..CONFIGS).prop_map(|which| OwnedInput::Configure(directed(which))),
         4 => (any::<u8>(), prop::sample::select(versions))
             .prop_map(|(priority, version)| advert(priority, version)),
         1 => junk.prop_map(|bytes| OwnedInput::Advert {
@@ -72,6 +106,12 @@ fn input() -> impl Strategy<Value = OwnedInput> {
             ttl: 255,
             bytes: Octets(bytes),
         }),
+        1 => prop::sample::select(vec![
+            attempt(Outcome::Good { weight: Some(3) }),
+            ipvs(Answer::Observed(Observed::Service(seen()))),
+            ipvs(Answer::Done(Ok(vec![failed()]))),
+            server(ServerOrder::Weight(Some(5))),
+        ]),
         2 => prop::sample::select(links).prop_map(link),
         2 => (prop::sample::select(addresses), any::<bool>())
             .prop_map(|(one, present)| address(one, present)),
@@ -276,6 +316,20 @@ fn each_input_is_told_in_a_few_words() {
         (done(1, 7, Err(EffectError::Refused)), "effect 7 of instance 1: refused"),
         (order(Order::Hold), "hold VI_1"),
         (OwnedInput::Shutdown, "shutdown"),
+        (attempt(Outcome::Bad(Failure::Refused)), "attempt 7 of check 3: connection refused"),
+        (ipvs(Answer::Done(Ok(vec![]))), "ipvs request 9: done"),
+        (ipvs(Answer::Done(Ok(vec![failed()]))), "ipvs request 9: done, 1 failed"),
+        (ipvs(Answer::Done(Err(IpvsError::NoIpvs))), "ipvs request 9: the kernel has no IPVS"),
+        (ipvs(Answer::Observed(Observed::Begin)), "ipvs request 9: begins"),
+        (
+            ipvs(Answer::Observed(Observed::Service(seen()))),
+            "ipvs request 9: TCP 10.0.0.100:80 with 1 destinations",
+        ),
+        (ipvs(Answer::Observed(Observed::End)), "ipvs request 9: ends"),
+        (server(ServerOrder::Drain), "10.1.0.1:80 of TCP 10.0.0.100:80: drain"),
+        (server(ServerOrder::Undrain), "10.1.0.1:80 of TCP 10.0.0.100:80: undrain"),
+        (server(ServerOrder::Weight(Some(5))), "10.1.0.1:80 of TCP 10.0.0.100:80: weight 5"),
+        (server(ServerOrder::Weight(None)), "10.1.0.1:80 of TCP 10.0.0.100:80: weight -"),
     ];
     for (input, words) in cases {
         assert_eq!(input.to_string(), words);

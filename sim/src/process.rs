@@ -309,7 +309,8 @@ impl Host {
             Told::Order { instance, order } => Input::Operator { instance, order },
             Told::Configure(config) => {
                 self.see(Seen::Configured(Arc::clone(&config)), out);
-                Input::Configure(config)
+                // Nothing here performs what a director asks for.
+                Input::Configure(Arc::new(config.without_director()))
             }
             Told::Shutdown => {
                 if let Some(process) = &mut self.process {
@@ -356,6 +357,7 @@ impl Host {
                 }
             }
             Output::Notify(event) => self.see(Seen::Engine(event), out),
+            Output::Probe(_) | Output::Ipvs(_) => unreachable!("there is no director"),
         }
     }
 

@@ -85,6 +85,18 @@ impl Trace {
                 instance.hash(self);
                 order.hash(self);
             }
+            Input::Probe { id, outcome } => {
+                self.write_u8(10);
+                (id, outcome).hash(self);
+            }
+            Input::Ipvs { number, answer } => {
+                self.write_u8(11);
+                (number, answer).hash(self);
+            }
+            Input::Server { server, order } => {
+                self.write_u8(12);
+                (server, order).hash(self);
+            }
         }
     }
 

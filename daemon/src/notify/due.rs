@@ -98,7 +98,8 @@ impl Book {
             | News::CommandFailed { .. }
             | News::SendRefused { .. }
             | News::Ordered(_)
-            | News::YieldOver => None,
+            | News::YieldOver
+            | News::Director(_) => None,
         }
     }
 

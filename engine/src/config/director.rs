@@ -11,8 +11,8 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::health::Check;
-use crate::names::{Family, InterfaceName};
+use super::health::{Check, CheckKind};
+use crate::names::{Family, InterfaceName, TrackerName};
 
 /// Most services of one virtual server, ranges of its group written out: those of a /16.
 pub const MAX_SERVICES: usize = 1 << 16;
@@ -38,6 +38,23 @@ pub struct DirectorConfig {
     pub flush_at_start: bool,
     /// What goes at the stop (`lvs_flush_onstop`).
     pub at_stop: AtStop,
+}
+
+impl DirectorConfig {
+    /// Whether it says nothing at all of IPVS.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The tracked files whose values checks want to hear, as often as there are such checks.
+    pub fn files(&self) -> impl Iterator<Item = &TrackerName> {
+        let servers = self.virtual_servers.iter().flat_map(|one| &one.real_servers);
+        servers.flat_map(|server| &server.checks).filter_map(|check| match &check.kind {
+            CheckKind::File { file, .. } => Some(file),
+            _ => None,
+        })
+    }
 }
 
 /// What happens to the table when the director stops.

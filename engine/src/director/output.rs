@@ -48,6 +48,41 @@ pub enum News {
     InForce,
 }
 
+impl News {
+    /// A stable name, for expectations: `server-up`, `server-down`, `quorum-up`, ...
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Health(news) => match news {
+                health::News::ServerUp { .. } => "server-up",
+                health::News::ServerDown { .. } => "server-down",
+                health::News::Weight { .. } => "server-weight",
+                health::News::CheckFailed { .. } => "check-failed",
+                health::News::CheckPassed { .. } => "check-passed",
+                health::News::CheckNotMade { .. } => "check-not-made",
+            },
+            Self::Table(news) => match news {
+                ipvs::News::Service { .. } => "service",
+                ipvs::News::Server { .. } => "destination",
+                ipvs::News::Quorum { up: true, .. } => "quorum-up",
+                ipvs::News::Quorum { up: false, .. } => "quorum-down",
+                ipvs::News::TakenOver { .. } => "taken-over",
+                ipvs::News::Found { .. } => "found",
+                ipvs::News::CommandFailed { .. } => "ipvs-command-failed",
+                ipvs::News::BatchFailed { .. } => "ipvs-batch-failed",
+                ipvs::News::ReadFailed { .. } => "ipvs-read-failed",
+                ipvs::News::Sync { .. } => "sync",
+                ipvs::News::Fault => "ipvs-missing",
+                ipvs::News::FaultOver => "ipvs-there",
+            },
+            Self::Ordered { .. } => "server-ordered",
+            Self::Rest { rests: true, .. } => "checks-rest",
+            Self::Rest { rests: false, .. } => "checks-go-on",
+            Self::InForce => "servers-in-force",
+        }
+    }
+}
+
 impl fmt::Display for DirectorOutput {
     /// Each command of a batch on a line of its own.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,18 +100,14 @@ impl fmt::Display for News {
         match self {
             Self::Health(news) => news.fmt(f),
             Self::Table(news) => news.fmt(f),
-            Self::Ordered { server, order: ServerOrder::Drain } => {
-                write!(f, "{server} is drained by an operator")
-            }
-            Self::Ordered { server, order: ServerOrder::Undrain } => {
-                write!(f, "{server} is not drained any more")
-            }
-            Self::Ordered { server, order: ServerOrder::Weight(Some(weight)) } => {
-                write!(f, "{server} is to have weight {weight}, says an operator")
-            }
-            Self::Ordered { server, order: ServerOrder::Weight(None) } => {
-                write!(f, "{server} has no ordered weight any more")
-            }
+            Self::Ordered { server, order } => match order {
+                ServerOrder::Drain => write!(f, "{server} is drained by an operator"),
+                ServerOrder::Undrain => write!(f, "{server} is not drained any more"),
+                ServerOrder::Weight(Some(weight)) => {
+                    write!(f, "{server} is to have weight {weight}, says an operator")
+                }
+                ServerOrder::Weight(None) => write!(f, "{server} has no ordered weight any more"),
+            },
             Self::Rest { name, rests: true } => write!(f, "{name}: checks rest"),
             Self::Rest { name, rests: false } => write!(f, "{name}: checks go on"),
             Self::InForce => f.write_str("the virtual servers are configured"),

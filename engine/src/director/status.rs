@@ -1,6 +1,8 @@
 //! A read-only view that joins both parts: what is wanted, what the kernel has, and what the checks
 //! say.
 
+use core::net::IpAddr;
+
 use crate::config::director::{RealServer, Service, VirtualServer};
 use crate::director::{Director, find};
 use crate::health::{self, CheckStatus, Now, Outcome, Verdict};
@@ -45,6 +47,24 @@ impl<'a> Status<'a> {
     pub fn virtual_servers(&self) -> impl Iterator<Item = VirtualServerStatus<'a>> + use<'a> {
         let director = self.director;
         director.ipvs.virtual_servers().map(|table| VirtualServerStatus { director, table })
+    }
+
+    /// The kernel has no IPVS: nothing is directed.
+    #[must_use]
+    pub const fn is_in_fault(&self) -> bool {
+        self.director.is_in_fault()
+    }
+
+    /// Whether packets to this address need IPVS, see [`Director::needs_ipvs`].
+    #[must_use]
+    pub fn needs_ipvs(&self, address: IpAddr) -> bool {
+        self.director.needs_ipvs(address)
+    }
+
+    /// Whether it was stopped and has given everything back, see [`Director::is_stopped`].
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.director.is_stopped()
     }
 
     /// The checks with what they count.

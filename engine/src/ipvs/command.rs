@@ -222,7 +222,7 @@ pub struct Seen {
 }
 
 /// The answer to a [`Read`], which is named by its number. A failed read is told by `on_done`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Observed {
     /// It begins.
     Begin,
@@ -230,6 +230,36 @@ pub enum Observed {
     Service(Seen),
     /// It is over: what was asked for and not told is not there.
     End,
+}
+
+/// What is asked of the kernel, one thing at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Request {
+    /// Change the table. The answer is [`Answer::Done`].
+    Batch(Batch),
+    /// Read it. The answers are [`Answer::Observed`] to the end, or one failed [`Answer::Done`].
+    Read(Read),
+}
+
+impl Request {
+    /// Names the answers.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        match self {
+            Self::Batch(batch) => batch.number,
+            Self::Read(read) => read.number,
+        }
+    }
+}
+
+/// What the kernel answered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Answer {
+    /// A part of what was read.
+    Observed(Observed),
+    /// How a batch ended, each command done but for these; or why a batch or a read failed as a
+    /// whole.
+    Done(Result<Vec<Failure>, IpvsError>),
 }
 
 /// What the director asks of the rest of the engine, in the order in which it must be performed.
@@ -359,6 +389,31 @@ impl fmt::Display for Batch {
 impl fmt::Display for Read {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ipvs: read {} services", self.services.len())
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Batch(batch) => batch.fmt(f),
+            Self::Read(read) => read.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Answer {
+    /// One line, for journals.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Observed(Observed::Begin) => f.write_str("begins"),
+            Self::Observed(Observed::Service(Seen { service, destinations, .. })) => {
+                write!(f, "{service} with {} destinations", destinations.len())
+            }
+            Self::Observed(Observed::End) => f.write_str("ends"),
+            Self::Done(Ok(failures)) if failures.is_empty() => f.write_str("done"),
+            Self::Done(Ok(failures)) => write!(f, "done, {} failed", failures.len()),
+            Self::Done(Err(error)) => error.fmt(f),
+        }
     }
 }
 

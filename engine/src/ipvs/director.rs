@@ -138,9 +138,7 @@ impl Ipvs {
         order: ServerOrder,
         out: &mut Vec<Effect>,
     ) -> Result<(), OrderError> {
-        if matches!(order, ServerOrder::Weight(Some(weight)) if weight > MAX_WEIGHT) {
-            return Err(OrderError::TooHeavy);
-        }
+        self.may_order(name, server, order)?;
         let (id, number) = self.find(name, server)?;
         let change = |server: &mut Server| match order {
             ServerOrder::Drain => server.drained = true,
@@ -150,6 +148,22 @@ impl Ipvs {
         self.change_server(now, id, number, change, out);
         self.go_on(now, out);
         Ok(())
+    }
+
+    /// Whether an operator may order this, see [`Self::order`].
+    ///
+    /// # Errors
+    /// If there is no such server, or the weight is too great.
+    pub fn may_order(
+        &self,
+        name: &VirtualServerName,
+        server: Endpoint,
+        order: ServerOrder,
+    ) -> Result<(), OrderError> {
+        if matches!(order, ServerOrder::Weight(Some(weight)) if weight > MAX_WEIGHT) {
+            return Err(OrderError::TooHeavy);
+        }
+        self.find(name, server).map(|_| ())
     }
 
     /// An address is on this machine now, on whichever interface, or on none any more.
@@ -219,6 +233,30 @@ impl Ipvs {
                 || self.sync.is_busy()
         };
         self.stopping && self.course.is_none() && (self.fault.is_some() || !left())
+    }
+
+    /// Whether it was stopped, whatever is left to do.
+    #[must_use]
+    pub const fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// Whether a configuration or a stop is being worked off.
+    #[must_use]
+    pub const fn is_taking(&self) -> bool {
+        self.course.is_some()
+    }
+
+    /// What it was told last of the instance that the synchronisation follows.
+    #[must_use]
+    pub const fn sync_role(&self) -> SyncRole {
+        self.sync.role
+    }
+
+    /// The addresses of this machine, as it was told.
+    #[must_use]
+    pub const fn addresses(&self) -> &BTreeSet<IpAddr> {
+        &self.local
     }
 
     /// When it wants to be called next.

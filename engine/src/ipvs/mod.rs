@@ -38,8 +38,8 @@ mod table;
 
 pub use building::{COMMAND_LIMIT, MOST_IN_BATCH, WORK_AT_ONCE};
 pub use command::{
-    Batch, DestinationSpec, Effect, Endpoint, Failure, IpvsCommand, IpvsError, Observed, Read,
-    Seen, ServiceSpec, SyncRole, SyncSpec,
+    Answer, Batch, DestinationSpec, Effect, Endpoint, Failure, IpvsCommand, IpvsError, Observed,
+    Read, Request, Seen, ServiceSpec, SyncRole, SyncSpec,
 };
 pub use director::{Ipvs, Judged, OrderError, PROBE_EVERY};
 pub use news::{Cause, Found, News, ServiceChange};

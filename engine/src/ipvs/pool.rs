@@ -4,6 +4,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,18 @@ pub enum ServerOrder {
     /// This weight while it is up, at most
     /// [`MAX_WEIGHT`](crate::config::director::MAX_WEIGHT); `None`: no such order any more.
     Weight(Option<u32>),
+}
+
+impl fmt::Display for ServerOrder {
+    /// As it is given: `drain`, `undrain`, `weight 5`, `weight -`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drain => f.write_str("drain"),
+            Self::Undrain => f.write_str("undrain"),
+            Self::Weight(Some(weight)) => write!(f, "weight {weight}"),
+            Self::Weight(None) => f.write_str("weight -"),
+        }
+    }
 }
 
 /// Why a real server is in the kernel as it is to be.

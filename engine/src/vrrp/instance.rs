@@ -13,6 +13,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{InstanceConfig, Track, VirtualAddress};
+use crate::director::Director;
 use crate::event::{Event, Fault, News, StateKind, Why};
 use crate::input::{EffectError, LinkState};
 use crate::names::{Ifindex, InterfaceName, Interval, MacAddress, Priority};
@@ -37,6 +38,7 @@ use crate::vrrp::vanishing::{self, Vanishing};
 pub(crate) struct Context<'a> {
     pub(crate) now: Timestamp,
     pub(crate) observed: &'a Observed,
+    pub(crate) director: Option<&'a Director>,
     pub(crate) out: &'a mut Outputs,
 }
 
@@ -172,7 +174,8 @@ impl Instance {
         }
         // What runs goes on while a tracker that a reload added has not reported yet.
         let pending = pending.filter(|_| !self.is_running());
-        let fault = self.port_fault(ctx.observed).or(tracked).or(pending);
+        let undirected = || policy::undirected(ctx.director, &self.config).map(Fault::NoIpvs);
+        let fault = self.port_fault(ctx.observed).or(tracked).or(pending).or_else(undirected);
         let event = LastEvent::of_fault(self.own_fault.as_ref(), fault.as_ref());
         self.last_event = event.unwrap_or(self.last_event);
         self.own_fault = fault;
@@ -297,6 +300,7 @@ impl Instance {
             Fault::AddressVanishes(_) => Some(ctx.now + vanishing::QUIET),
             Fault::InterfaceMissing | Fault::LinkDown | Fault::NoPrimaryAddress => None,
             Fault::Tracked(_) | Fault::TrackerPending(_) | Fault::Group(_) => None,
+            Fault::NoIpvs(_) => None,
         };
         self.resignations.clear();
         self.change_state(ctx, State::Fault { retry_at }, Why::Fault(fault));

@@ -168,7 +168,7 @@ impl Driver {
                 Output::Send { id, frame: Frame::Advert(_) } => Some((*id, self.wire)),
                 Output::Send { id, .. } => Some((*id, Answer::Ok)),
                 Output::Kernel { id, .. } => Some((*id, self.kernel)),
-                Output::Notify(_) => None,
+                Output::Notify(_) | Output::Probe(_) | Output::Ipvs(_) => None,
             };
             self.log.push((self.now, output));
             let (id, result) = match answer {
@@ -257,7 +257,11 @@ impl Driver {
     pub fn adverts(&self) -> Vec<(Timestamp, u8)> {
         let sent = self.log.iter().filter_map(|(at, output)| match output {
             Output::Send { frame: Frame::Advert(frame), .. } => Some((*at, frame.advert.priority)),
-            Output::Send { .. } | Output::Kernel { .. } | Output::Notify(_) => None,
+            Output::Send { .. }
+            | Output::Kernel { .. }
+            | Output::Notify(_)
+            | Output::Probe(_)
+            | Output::Ipvs(_) => None,
         });
         sent.collect()
     }
@@ -266,7 +270,7 @@ impl Driver {
     pub fn frames(&self) -> Vec<(Timestamp, Frame)> {
         let sent = self.log.iter().filter_map(|(at, output)| match output {
             Output::Send { frame, .. } => Some((*at, frame.clone())),
-            Output::Kernel { .. } | Output::Notify(_) => None,
+            Output::Kernel { .. } | Output::Notify(_) | Output::Probe(_) | Output::Ipvs(_) => None,
         });
         sent.collect()
     }
@@ -290,7 +294,11 @@ impl Driver {
             Output::Send { frame: Frame::GratuitousArp(_) | Frame::UnsolicitedNa(_), .. } => {
                 Some(*at)
             }
-            Output::Send { .. } | Output::Kernel { .. } | Output::Notify(_) => None,
+            Output::Send { .. }
+            | Output::Kernel { .. }
+            | Output::Notify(_)
+            | Output::Probe(_)
+            | Output::Ipvs(_) => None,
         });
         sent.collect()
     }
@@ -299,7 +307,7 @@ impl Driver {
     pub fn commands(&self) -> Vec<KernelCommand> {
         let commands = self.log.iter().filter_map(|(_, output)| match output {
             Output::Kernel { command, .. } => Some(command.clone()),
-            Output::Send { .. } | Output::Notify(_) => None,
+            Output::Send { .. } | Output::Notify(_) | Output::Probe(_) | Output::Ipvs(_) => None,
         });
         commands.collect()
     }
@@ -308,7 +316,9 @@ impl Driver {
     pub fn news(&self) -> Vec<(Timestamp, &'static str)> {
         let news = self.log.iter().filter_map(|(at, output)| match output {
             Output::Notify(event) => Some((*at, event.news.name())),
-            Output::Send { .. } | Output::Kernel { .. } => None,
+            Output::Send { .. } | Output::Kernel { .. } | Output::Probe(_) | Output::Ipvs(_) => {
+                None
+            }
         });
         news.collect()
     }

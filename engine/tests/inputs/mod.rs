@@ -12,17 +12,23 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vipd_engine::config::fib::{NextHop, Prefix, Route, Rule, RuleAction};
-use vipd_engine::config::{
-    FibConfig, FibEntry, GroupConfig, MULTICAST_GROUP_V4, MULTICAST_GROUP_V6, Peer, StaticConfig,
-    Track, Tracked, Transport, VirtualAddress, VirtualMac, Weight,
+use vipd_engine::config::director::{
+    Forwarding, Protocol, RealServer, Scheduler, Scheduling, Service, VirtualServerName,
 };
+use vipd_engine::config::fib::{NextHop, Prefix, Route, Rule, RuleAction};
+use vipd_engine::config::health::{Bind, Check, CheckKind};
+use vipd_engine::config::{
+    DirectorConfig, FibConfig, FibEntry, GroupConfig, MULTICAST_GROUP_V4, MULTICAST_GROUP_V6, Peer,
+    StaticConfig, Track, Tracked, Transport, VirtualAddress, VirtualMac, VirtualServer, Weight,
+};
+use vipd_engine::health::{AttemptId, CheckId, Failure, Outcome};
+use vipd_engine::ipvs::{Answer, Failure as Failed, IpvsError, Observed};
 use vipd_engine::rules::ChecksumForm;
 use vipd_engine::{
-    Advert, CommandId, Config, EffectError, Engine, Family, FibChange, GroupName, Ifindex, Input,
-    InstanceConfig, InstanceName, InterfaceName, Interval, Link, LinkState, LocalAddress,
-    MacAddress, Order, Output, Outputs, Password, Priority, Profile, Received, Rules, Timestamp,
-    TrackerName, TrackerValue, Version, Vrid,
+    Advert, CommandId, Config, Deadline, EffectError, Engine, Family, FibChange, GroupName,
+    Ifindex, Input, InstanceConfig, InstanceId, InstanceName, InterfaceName, Interval, Link,
+    LinkState, LocalAddress, MacAddress, News, Order, Output, Outputs, Password, Priority, Profile,
+    Received, Rules, Timestamp, TrackerName, TrackerValue, Version, Vrid,
 };
 
 /// One thing that happens.
@@ -54,6 +60,12 @@ pub enum Op {
     StrayAnswer { instance: u8, number: u64, result: Result<(), EffectError> },
     /// Another configuration.
     Configure(u8),
+    /// Another configuration, with a virtual server.
+    Direct(u8),
+    /// An attempt of a check ended, that nobody may have made.
+    Attempt { check: u8, number: u64, good: bool },
+    /// An answer about the table, which nobody may have asked for.
+    Table { number: u64, answer: Answer },
     /// An operator orders something.
     Order { instance: u8, order: Order },
     /// Stop.
@@ -214,6 +226,53 @@ pub fn config(which: u8) -> Arc<Config> {
     })
 }
 
+/// The same with a virtual server at the address of one of them. Nobody here answers it.
+pub fn directed(which: u8) -> Arc<Config> {
+    let service = Service::Address { address: ip("10.0.0.100"), port: 80, protocol: Protocol::Tcp };
+    let check = |kind| Check {
+        kind,
+        address: ip("10.1.0.1"),
+        port: 80,
+        bind: Bind::default(),
+        timeout: Duration::from_secs(1),
+        delay_loop: Duration::from_secs(2),
+        retry: 1,
+        delay_before_retry: Duration::from_secs(1),
+        warmup: Duration::from_secs(1),
+        alpha: false,
+        tells_all_failures: true,
+    };
+    let file = TrackerName::new("a");
+    let by_file = CheckKind::File { file, weight: 1, reverse: false, dynamic: false };
+    let real = |last, checks: Vec<CheckKind>| RealServer {
+        address: IpAddr::from([10, 1, 0, last]),
+        port: 80,
+        weight: 1,
+        forwarding: Forwarding::Nat,
+        upper_threshold: 0,
+        lower_threshold: 0,
+        inhibit_on_failure: last == 1,
+        checks: checks.into_iter().map(|kind| Arc::new(check(kind))).collect(),
+    };
+    let (address, port, protocol) = (ip("10.0.0.100"), 80, Protocol::Tcp);
+    let (scheduler, flags, hashed, one_packet) = (Scheduler::Wlc, 0, false, false);
+    let pool = VirtualServer {
+        name: VirtualServerName::Address { address, port, protocol },
+        services: vec![service],
+        scheduling: Scheduling { scheduler, flags, hashed, one_packet },
+        persistence: None,
+        real_servers: vec![real(1, vec![CheckKind::Tcp]), real(2, vec![CheckKind::Tcp, by_file])],
+        sorry_server: None,
+        quorum: 1,
+        hysteresis: 0,
+        alpha: false,
+        omega: true,
+        ha_suspend: which % 2 == 1,
+    };
+    let director = DirectorConfig { virtual_servers: vec![Arc::new(pool)], ..Default::default() };
+    Arc::new(Config::clone(&config(which)).with_director(director).expect("valid"))
+}
+
 fn peers() -> Vec<Peer> {
     let routed = Peer { min_ttl: Some(250), ..Peer::new(ip("10.0.0.4")) };
     vec![Peer::new(ip("10.0.0.1")), Peer::new(ip("10.0.0.3")), routed]
@@ -297,6 +356,26 @@ pub fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// The same, of a director that nobody answers but by chance.
+pub fn op_of_director() -> impl Strategy<Value = Op> {
+    let failure = Failed { place: 0, error: IpvsError::Refused };
+    let answers = [
+        Answer::Observed(Observed::Begin),
+        Answer::Observed(Observed::End),
+        Answer::Done(Ok(vec![])),
+        Answer::Done(Ok(vec![failure])),
+        Answer::Done(Err(IpvsError::NoIpvs)),
+    ];
+    prop_oneof![
+        10 => op(),
+        1 => (0..CONFIGS).prop_map(Op::Direct),
+        2 => (0..3_u8, 0..6_u64, any::<bool>())
+            .prop_map(|(check, number, good)| Op::Attempt { check, number, good }),
+        2 => (0..4_u64, prop::sample::select(answers.to_vec()))
+            .prop_map(|(number, answer)| Op::Table { number, answer }),
+    ]
+}
+
 /// One engine, its time, and what it waits for.
 #[derive(Clone)]
 pub struct World {
@@ -312,8 +391,13 @@ pub struct World {
 impl World {
     /// A machine with eth0, its addresses and good trackers, and a configuration.
     pub fn new(now: Timestamp, which: u8) -> Self {
+        Self::with(Engine::new(), now, which)
+    }
+
+    /// The same with this engine, which knows nothing yet.
+    pub fn with(engine: Engine, now: Timestamp, which: u8) -> Self {
         let (log, waiting, answers) = (Vec::new(), Vec::new(), Some(Ok(())));
-        let mut world = Self { engine: Engine::new(), now, log, waiting, answers };
+        let mut world = Self { engine, now, log, waiting, answers };
         world.apply(&Op::Link { interface: 0, state: LinkState::Up });
         for address in 0..2 {
             world.apply(&Op::Address { interface: 0, address, present: true });
@@ -364,11 +448,21 @@ impl World {
                 }
             }
             Op::StrayAnswer { instance, number, result } => {
-                let instance = vipd_engine::InstanceId(u32::from(*instance));
+                let instance = InstanceId(u32::from(*instance));
                 let id = CommandId { instance, number: *number };
                 self.handle(Input::Done { id, result: *result });
             }
             Op::Configure(which) => self.handle(Input::Configure(config(*which))),
+            Op::Direct(which) => self.handle(Input::Configure(directed(*which))),
+            Op::Attempt { check, number, good } => {
+                let id = AttemptId { check: CheckId(u32::from(*check)), number: *number };
+                let bad = Outcome::Bad(Failure::Refused);
+                let outcome = if *good { Outcome::GOOD } else { bad };
+                self.handle(Input::Probe { id, outcome });
+            }
+            Op::Table { number, answer } => {
+                self.handle(Input::Ipvs { number: *number, answer: Box::new(answer.clone()) });
+            }
             Op::Order { instance, order } => {
                 let instance = InstanceName::new(&format!("VI_{instance}"));
                 self.handle(Input::Operator { instance, order: *order });
@@ -418,8 +512,10 @@ impl World {
     fn tick(&mut self) {
         self.handle(Input::Tick);
         let next = self.engine.next_deadline();
+        // What is left of a director's work has its turn after whatever comes in between.
+        let is_left = |next: &Deadline| next.instance == InstanceId::DIRECTOR;
         assert!(
-            next.is_none_or(|next| next.at > self.now),
+            next.is_none_or(|next| next.at > self.now || is_left(&next)),
             "{next:?} was not done at {}",
             self.now
         );
@@ -463,10 +559,11 @@ impl World {
         self.engine.handle(self.now, input, &mut out);
         loop {
             self.engine.check_invariants();
+            assert_virtual_routers_come_first(out.as_slice());
             for output in out.drain() {
                 match &output {
                     Output::Send { id, .. } | Output::Kernel { id, .. } => waiting.push_back(*id),
-                    Output::Notify(_) => {}
+                    Output::Notify(_) | Output::Probe(_) | Output::Ipvs(_) => {}
                 }
                 self.log.push((self.now, output));
             }
@@ -474,6 +571,33 @@ impl World {
             self.engine.handle(self.now, Input::Done { id, result }, &mut out);
         }
         self.waiting.extend(waiting);
+    }
+}
+
+/// What is for real servers and IPVS comes last, unless it is news of IPVS that virtual routers act
+/// on.
+fn assert_virtual_routers_come_first(out: &[Output]) {
+    let told = |output: &Output| match output {
+        Output::Notify(event) => match &event.news {
+            News::Director(news) => Some(news.name()),
+            _ => None,
+        },
+        Output::Send { .. } | Output::Kernel { .. } | Output::Probe(_) | Output::Ipvs(_) => None,
+    };
+    let concerns = ["ipvs-missing", "ipvs-there", "servers-in-force"];
+    if out.iter().filter_map(told).any(|name| concerns.contains(&name)) {
+        return;
+    }
+    let first = out.iter().position(is_of_director).unwrap_or(out.len());
+    assert!(out[first..].iter().all(is_of_director), "{:?}", &out[first..]);
+}
+
+/// Whether it is about virtual and real servers.
+pub fn is_of_director(output: &Output) -> bool {
+    match output {
+        Output::Notify(event) => matches!(event.news, News::Director(_)),
+        Output::Probe(_) | Output::Ipvs(_) => true,
+        Output::Send { .. } | Output::Kernel { .. } => false,
     }
 }
 

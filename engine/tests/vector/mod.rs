@@ -48,7 +48,7 @@ pub fn all_drops(driver: &Driver) -> Vec<(DropReason, u64)> {
 pub fn mismatches(driver: &Driver) -> Vec<String> {
     let news = driver.log.iter().filter_map(|(_, output)| match output {
         Output::Notify(event) => Some(event.news.to_string()),
-        Output::Send { .. } | Output::Kernel { .. } => None,
+        Output::Send { .. } | Output::Kernel { .. } | Output::Probe(_) | Output::Ipvs(_) => None,
     });
     news.collect()
 }

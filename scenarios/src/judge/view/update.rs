@@ -317,7 +317,8 @@ impl View {
             | News::Ordered(_)
             | News::YieldOver
             | News::GroupState { .. }
-            | News::LowerPriority { .. } => {}
+            | News::LowerPriority { .. }
+            | News::Director(_) => {}
         }
     }
 
