@@ -151,7 +151,7 @@ fn a_start_tells_of_each_thing_once() {
 fn a_command_that_fails_is_told_and_that_it_was_done_at_last_too() {
     let mut world = World::with(&config(&[two()]));
     world.set(ONE, REFUSES);
-    world.fates.push_back(Fate::Refused(0xff));
+    world.machine.fates.push_back(Fate::Refused(0xff));
     world.run(LOOP * 3);
     assert_eq!(
         world.told(),
@@ -172,7 +172,7 @@ fn when_an_answer_is_lost_what_became_of_it_is_told() {
     for fate in [Fate::Lost, Fate::Unanswered, Fate::Failed(IpvsError::Refused)] {
         let mut world = World::with(&config(&[two()]));
         world.set(ONE, REFUSES);
-        world.fates.push_back(fate);
+        world.machine.fates.push_back(fate);
         world.run(LOOP * 3);
         let told = world.told();
         assert!(told[2].starts_with("batch of 1 commands: "), "{told:?}");
@@ -324,12 +324,12 @@ fn a_stop_cancels_the_checks_then_tells_and_empties_the_table() {
     world.configure(&config(&[VirtualServer { omega: true, ..two() }]));
     world.set(TWO, Behaviour::Silent);
     world.run(PAUSE);
-    assert_eq!(world.running.len(), 1);
+    assert_eq!(world.machine.running.len(), 1);
     world.log.clear();
-    world.act(vipd_engine::director::Director::stop);
-    assert!(!world.director.is_stopped());
+    world.stop();
+    assert!(!world.director().is_stopped());
     world.run(Duration::ZERO);
-    assert!(world.director.is_stopped());
+    assert!(world.director().is_stopped());
     assert_eq!(
         world.lines(),
         [
@@ -342,7 +342,7 @@ fn a_stop_cancels_the_checks_then_tells_and_empties_the_table() {
         ]
     );
     world.run(LOOP * 20);
-    assert!(world.log.is_empty() && world.kernel.table.is_empty());
+    assert!(world.log.is_empty() && world.machine.kernel.table.is_empty());
     // And from there it starts as from nothing.
     world.set(TWO, GOOD);
     world.configure(&config(&[two()]));
@@ -353,22 +353,22 @@ fn a_stop_cancels_the_checks_then_tells_and_empties_the_table() {
 #[test]
 fn without_ipvs_in_the_kernel_checks_go_on_and_the_table_is_right_once_it_has_it() {
     let mut world = World::new();
-    world.kernel.is_bare = true;
+    world.machine.kernel.is_bare = true;
     world.configure(&config(&[two()]));
     world.run(LOOP);
-    assert!(world.director.is_in_fault());
+    assert!(world.director().is_in_fault());
     assert!(
-        world.director.needs_ipvs(ip("10.0.0.1")) && !world.director.needs_ipvs(ip("10.0.0.2"))
+        world.director().needs_ipvs(ip("10.0.0.1")) && !world.director().needs_ipvs(ip("10.0.0.2"))
     );
     world.set(ONE, REFUSES);
     world.run(LOOP * 2);
-    let status = world.director.status();
+    let status = world.director();
     let up: Vec<_> =
         status.virtual_servers().flat_map(|one| one.servers()).map(|one| one.is_up()).collect();
     assert_eq!(up, [false, true]);
-    world.kernel.is_bare = false;
+    world.machine.kernel.is_bare = false;
     world.run(PROBE_EVERY);
-    assert!(!world.director.is_in_fault());
+    assert!(!world.director().is_in_fault());
     has(&world, &[(TWO, 1)]);
 }
 
@@ -409,11 +409,11 @@ fn checks_of_a_virtual_server_rest_while_its_address_is_elsewhere() {
 fn status_says_what_is_wanted_what_the_kernel_has_why_and_what_comes_next() {
     let mut world = World::with(&config(&[two()]));
     world.set(ONE, REFUSES);
-    world.fates.push_back(Fate::Refused(0xff));
+    world.machine.fates.push_back(Fate::Refused(0xff));
     world.run(LOOP + PAUSE);
     let down_at = world.now;
     world.run(PAUSE / 2);
-    let status = world.director.status();
+    let status = world.director();
     let one = status.virtual_servers().next().unwrap();
     assert!(one.table.has_quorum());
     let [server, other] = &one.servers().collect::<Vec<_>>()[..] else { panic!("two") };
@@ -436,9 +436,9 @@ fn status_says_what_is_wanted_what_the_kernel_has_why_and_what_comes_next() {
 fn in_force_is_told_once_the_last_virtual_server_is_known() {
     let mut world = World::of(Timestamp::ZERO, Limits { per_call: 1, ..Limits::default() });
     world.configure(&config(&[pool(vec![alpha(ONE)])]));
-    assert!(!world.director.needs_ipvs(ip("10.0.0.1")), "it is being taken");
+    assert!(!world.director().needs_ipvs(ip("10.0.0.1")), "it is being taken");
     let is_in_force =
         |output: &DirectorOutput| matches!(output, DirectorOutput::News(News::InForce));
     world.until(Duration::ZERO, is_in_force);
-    assert!(world.director.needs_ipvs(ip("10.0.0.1")));
+    assert!(world.director().needs_ipvs(ip("10.0.0.1")));
 }

@@ -5,27 +5,21 @@ mod director_world;
 mod ipvs_world;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
-use director_world::{Behaviour, GOOD, REFUSES, World, tcp_check};
-use ipvs_world::{Destinations, Fate, at, config, ip, name, real, sorry, tcp, virtual_server};
+use director_world::random::{SERVERS, SERVICES, SORRY, behaviour, director, fate, limits, order};
+use director_world::{Behaviour, World};
+use ipvs_world::{Destinations, Fate, at, ip, name, tcp};
 use proptest::prelude::*;
-use vipd_engine::Timestamp;
 use vipd_engine::config::director::{
     DirectorConfig, Forwarding, RealServer, Service, VirtualServer,
 };
-use vipd_engine::config::health::{Check, CheckKind};
-use vipd_engine::director::{Director, DirectorOutput, News, Snapshot};
+use vipd_engine::director::{DirectorOutput, News};
 use vipd_engine::health::{Limits, News as Judged, Outcome, ServerName};
 use vipd_engine::ipvs::{
-    DestinationSpec, Endpoint, IpvsCommand, IpvsError, PROBE_EVERY, READ_BACK_EVERY, ServerOrder,
-    identity,
+    DestinationSpec, Endpoint, IpvsCommand, PROBE_EVERY, READ_BACK_EVERY, ServerOrder, identity,
 };
-
-const SERVICES: [&str; 3] = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"];
-const SERVERS: [&str; 3] = ["10.1.0.1:80", "10.1.0.2:80", "10.1.0.3:80"];
-const SORRY: &str = "10.9.0.1:80";
+use vipd_engine::{Engine, Snapshot, Timestamp};
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -46,98 +40,18 @@ enum Op {
     Flush,
 }
 
-/// One of the checks of a real server; two of them ask the same at other times.
-fn check(server: &str, which: usize) -> Check {
-    let quick = Check {
-        timeout: Duration::from_secs(1),
-        delay_loop: Duration::from_secs(2),
-        ..tcp_check(server)
-    };
-    match which {
-        0 => quick,
-        1 => Check { retry: 2, delay_before_retry: Duration::from_millis(250), ..quick },
-        2 => Check { alpha: true, warmup: Duration::from_secs(2), ..quick },
-        3 => Check { kind: CheckKind::Ping, port: 0, warmup: Duration::from_secs(1), ..quick },
-        _ => {
-            let kind = CheckKind::Script { script: "load".into(), dynamic: true };
-            Check { kind, port: 0, alpha: true, ..quick }
-        }
-    }
-}
-
-prop_compose! {
-    fn server()(
-        which in 0..SERVERS.len(),
-        weight in 0..4_u32,
-        checks in prop::collection::vec(0..5_usize, 0..3),
-        inhibit_on_failure in prop::bool::weighted(0.3),
-    ) -> RealServer {
-        let server = SERVERS[which];
-        let checks = checks.into_iter().map(|which| Arc::new(check(server, which))).collect();
-        RealServer { weight, checks, inhibit_on_failure, ..real(server) }
-    }
-}
-
-prop_compose! {
-    fn pool()(
-        which in 0..SERVICES.len(),
-        servers in prop::collection::vec(server(), 0..4),
-        has_sorry in any::<bool>(),
-        quorum in 1..4_u32,
-        (alpha, omega, ha_suspend) in any::<(bool, bool, bool)>(),
-    ) -> VirtualServer {
-        let mut seen = BTreeSet::new();
-        let real_servers = servers.into_iter().filter(|one| seen.insert(one.address)).collect();
-        let sorry_server = has_sorry.then(|| sorry(SORRY));
-        let empty = virtual_server(tcp(SERVICES[which]), &[]);
-        VirtualServer { real_servers, sorry_server, quorum, alpha, omega, ha_suspend, ..empty }
-    }
-}
-
-fn director() -> impl Strategy<Value = DirectorConfig> {
-    prop::collection::vec(pool(), 0..4).prop_map(|pools| {
-        let mut seen = BTreeSet::new();
-        let pools: Vec<_> = pools.into_iter().filter(|one| seen.insert(one.name.clone())).collect();
-        config(&pools)
-    })
-}
-
-fn behaviour() -> impl Strategy<Value = Behaviour> {
-    let after = (0..3000_u64).prop_map(Duration::from_millis);
-    prop_oneof![
-        3 => Just(GOOD),
-        3 => Just(REFUSES),
-        2 => Just(Behaviour::Silent),
-        1 => after.prop_map(|after| Behaviour::Answers(after, Outcome::GOOD)),
-        1 => (0..4_u32).prop_map(|weight| {
-            Behaviour::Answers(Duration::ZERO, Outcome::Good { weight: Some(weight) })
-        }),
-    ]
-}
-
 fn op() -> impl Strategy<Value = Op> {
-    let order = prop_oneof![
-        Just(ServerOrder::Drain),
-        Just(ServerOrder::Undrain),
-        prop::option::of(0..4_u32).prop_map(ServerOrder::Weight),
-    ];
-    let fate = prop_oneof![
-        Just(Fate::Answered),
-        Just(Fate::Unanswered),
-        Just(Fate::Lost),
-        Just(Fate::Failed(IpvsError::Refused)),
-        any::<u8>().prop_map(Fate::Refused),
-    ];
     prop_oneof![
         4 => director().prop_map(Op::Configure),
         1 => Just(Op::Stop),
         6 => (0..SERVERS.len(), behaviour()).prop_map(|(a, b)| Op::Server(a, b)),
-        3 => (0..SERVICES.len(), 0..SERVERS.len(), order).prop_map(|(a, b, c)| Op::Order(a, b, c)),
+        3 => (0..SERVICES.len(), 0..SERVERS.len(), order())
+            .prop_map(|(a, b, c)| Op::Order(a, b, c)),
         2 => (0..SERVICES.len(), any::<bool>()).prop_map(|(a, b)| Op::Address(a, b)),
         6 => (0..5000_u64).prop_map(Op::Wait),
         4 => Just(Op::Tick),
         1 => (0..5000_u64).prop_map(Op::Stall),
-        2 => prop::collection::vec(fate, 1..4).prop_map(Op::Fates),
+        2 => prop::collection::vec(fate(), 1..4).prop_map(Op::Fates),
         1 => any::<bool>().prop_map(Op::Bare),
         1 => Just(Op::Flush),
     ]
@@ -174,7 +88,7 @@ impl Stage {
             }
             Op::Stop => {
                 self.stopped = true;
-                self.world.act(Director::stop);
+                self.world.stop();
             }
             Op::Server(which, behaviour) => self.world.set(SERVERS[*which], *behaviour),
             Op::Order(service, server, order) => self.order(*service, SERVERS[*server], *order),
@@ -182,16 +96,16 @@ impl Stage {
                 self.world.address(at(SERVICES[*which]).address, *present);
             }
             Op::Wait(time) => self.world.run(Duration::from_millis(*time)),
-            Op::Tick => self.world.act(Director::tick),
+            Op::Tick => self.world.tick(),
             Op::Stall(time) => self.world.now = self.world.now + Duration::from_millis(*time),
-            Op::Fates(fates) => self.world.fates.extend(fates),
+            Op::Fates(fates) => self.world.machine.fates.extend(fates),
             Op::Bare(bare) => {
-                self.world.kernel.is_bare = *bare;
+                self.world.machine.kernel.is_bare = *bare;
                 if *bare {
-                    self.world.kernel.table.clear();
+                    self.world.machine.kernel.table.clear();
                 }
             }
-            Op::Flush => self.world.kernel.table.clear(),
+            Op::Flush => self.world.machine.kernel.table.clear(),
         }
         self.forget();
     }
@@ -211,11 +125,10 @@ impl Stage {
 
     /// Orders hold as long as their server is there.
     fn forget(&mut self) {
-        let known: BTreeSet<_> = self
-            .world
-            .director
-            .status()
-            .virtual_servers()
+        let director = self.world.engine.status().director();
+        let known: BTreeSet<_> = director
+            .iter()
+            .flat_map(vipd_engine::director::Status::virtual_servers)
             .flat_map(|one| {
                 let name = one.config().name.clone();
                 one.servers()
@@ -229,8 +142,8 @@ impl Stage {
 
     /// Nothing goes wrong any more until every check was made, and everything read, tried again.
     fn calm(&mut self) {
-        self.world.fates.clear();
-        self.world.kernel.is_bare = false;
+        self.world.machine.fates.clear();
+        self.world.machine.kernel.is_bare = false;
         for service in SERVICES {
             self.world.address(at(service).address, true);
         }
@@ -242,7 +155,7 @@ impl Stage {
         let own = server.weight;
         let mut weight = i64::from(own);
         for check in server.checks.iter().collect::<BTreeSet<_>>() {
-            match self.world.behaviour(check.address) {
+            match self.world.machine.behaviour(check.address) {
                 Behaviour::Answers(after, _) if after > check.timeout => return None,
                 Behaviour::Answers(_, Outcome::Good { weight: wish }) => {
                     weight += wish.map_or(0, |wish| i64::from(wish) - i64::from(own));
@@ -299,15 +212,9 @@ impl Stage {
     }
 
     fn there(&self) -> BTreeMap<Service, Destinations> {
-        let table = self.world.kernel.table.iter();
+        let table = self.world.machine.kernel.table.iter();
         table.map(|(service, (_, destinations))| (*service, destinations.clone())).collect()
     }
-}
-
-fn limits() -> impl Strategy<Value = Limits> {
-    let narrow = Limits { connections: 2, scripts: 1, per_call: 1 };
-    let few = Limits { per_call: 3, ..Limits::default() };
-    prop_oneof![Just(narrow), Just(few), Just(Limits::default())]
 }
 
 proptest! {
@@ -322,9 +229,12 @@ proptest! {
         ops.iter().for_each(|op| stage.apply(op));
         stage.calm();
         prop_assert_eq!(stage.there(), stage.all_wanted());
-        prop_assert_eq!(stage.world.director.is_stopped(), stage.stopped);
+        let status = stage.world.engine.status();
+        let is_stopped = status.director().is_none_or(|director| director.is_stopped());
+        prop_assert_eq!(is_stopped, stage.stopped || status.director().is_none());
+        prop_assert!(!(stage.stopped && status.is_releasing()));
         if stage.stopped {
-            prop_assert!(stage.world.running.is_empty());
+            prop_assert!(stage.world.machine.running.is_empty());
         }
         // And so it stays.
         stage.world.log.clear();
@@ -354,10 +264,10 @@ proptest! {
     ) {
         let mut stage = Stage::new(Timestamp::ZERO, limits);
         before.iter().for_each(|op| stage.apply(op));
-        let written = serde_json::to_string(&stage.world.director.snapshot()).unwrap();
+        let written = serde_json::to_string(&stage.world.engine.snapshot()).unwrap();
         let snapshot: Snapshot = serde_json::from_str(&written).unwrap();
         let mut other = stage.clone();
-        other.world.director = Director::try_from(snapshot).unwrap();
+        other.world.engine = Engine::try_from(snapshot).unwrap();
         for op in &after {
             prop_assert_eq!(stage.world.fingerprint(), other.world.fingerprint());
             stage.apply(op);

@@ -13,9 +13,11 @@ use director_world::{
 };
 use ipvs_world::{at, config, ip, real, tcp, virtual_server};
 use vipd_engine::Timestamp;
-use vipd_engine::config::director::{DirectorConfig, RealServer, Service, VirtualServer};
+use vipd_engine::config::director::{
+    DirectorConfig, Protocol, RealServer, Service, VirtualServer, VirtualServerName,
+};
 use vipd_engine::config::health::{Check, CheckKind};
-use vipd_engine::director::{Director, DirectorOutput, News};
+use vipd_engine::director::{DirectorOutput, News};
 use vipd_engine::health::{Limits, Outcome};
 use vipd_engine::ipvs::{Endpoint, IpvsCommand};
 
@@ -80,7 +82,7 @@ fn a_reload_under_checks_adds_what_is_new_removes_what_is_gone_and_touches_nothi
             world.set(&format!("{}:80", real.address), slow);
         }
         world.run(LOOP + NANO);
-        assert_eq!(world.running.len(), 300);
+        assert_eq!(world.machine.running.len(), 300);
         world.log.clear();
         let news = numbered(300..350, |server| {
             let late = Duration::from_secs(2);
@@ -104,7 +106,7 @@ fn a_reload_under_checks_adds_what_is_new_removes_what_is_gone_and_touches_nothi
         }
         let endpoint = |real: &RealServer| Endpoint { address: real.address, port: real.port };
         assert_eq!(removed, before[..100].iter().map(endpoint).collect());
-        assert_eq!(world.running.len(), 200, "100 are dropped");
+        assert_eq!(world.machine.running.len(), 200, "100 are dropped");
         world.run(LOOP * 2);
         assert_eq!(world.weights(vip()).len(), 250);
         assert!(!world.log.iter().any(|(_, output)| {
@@ -149,7 +151,7 @@ fn a_dead_server_that_a_reload_drops_and_the_next_one_brings_back_gets_no_connec
             let mut world = base.clone();
             world.log.clear();
             world.configure(&second);
-            (0..calls).for_each(|_| world.act(Director::tick));
+            (0..calls).for_each(|_| world.tick());
             // Whatever the second one has come to by now.
             let is_in_force = world.log.iter().any(|(_, output)| is_in_force(output));
             assert!(calls > 0 || !is_in_force);
@@ -176,12 +178,40 @@ fn checks_go_on_where_the_address_is_whatever_reloads_came_in_between() {
         world.configure(&with_it);
         world.run(LOOP);
         world.configure(&config(&[large()]));
-        (0..ticks).for_each(|_| world.act(Director::tick));
+        (0..ticks).for_each(|_| world.tick());
         world.configure(&with_it);
         world.run(LOOP);
         world.set(ONE, REFUSES);
         world.run(LOOP * 2);
         assert_eq!(world.weights(vip()), [(TWO.to_string(), 1)], "after {ticks} ticks");
+    }
+}
+
+#[test]
+fn checks_follow_the_addresses_that_a_reload_gives_a_virtual_server_at_rest() {
+    let group = |service| {
+        let (name, protocol) = ("VG".to_string(), Protocol::Tcp);
+        let name = VirtualServerName::Group { name, protocol };
+        let real_servers = vec![checked(ONE), checked(TWO)];
+        let empty = virtual_server(tcp(service), &[]);
+        VirtualServer { name, real_servers, ha_suspend: true, ..empty }
+    };
+    let (before, after) = ("10.0.0.1:80", "10.0.0.2:80");
+    for ticks in 0..CALLS {
+        for here in [before, after] {
+            let mut world = World::of(Timestamp::ZERO, FAIR);
+            world.set(ONE, REFUSES);
+            world.address(at(here).address, true);
+            world.configure(&config(&[large(), group(before)]));
+            (0..ticks).for_each(|_| world.tick());
+            world.configure(&config(&[large(), group(after)]));
+            world.run(Duration::ZERO);
+            world.log.clear();
+            world.run(LOOP * 2);
+            let attempts =
+                world.log.iter().any(|(_, output)| matches!(output, DirectorOutput::Probe(_)));
+            assert_eq!(attempts, here == after, "after {ticks} ticks, {here} is here");
+        }
     }
 }
 
@@ -227,10 +257,10 @@ fn a_new_configuration_undoes_a_stop_wherever_it_is() {
     base.run(LOOP);
     for ticks in 0..CALLS {
         let mut world = base.clone();
-        world.act(Director::stop);
-        (0..ticks).for_each(|_| world.act(Director::tick));
+        world.stop();
+        (0..ticks).for_each(|_| world.tick());
         world.configure(&all);
-        assert!(!world.director.is_stopped());
+        assert!(!world.director().is_stopped());
         world.run(LOOP);
         assert_eq!(world.weights(vip()).len(), 2, "after {ticks} ticks");
         world.set(ONE, REFUSES);

@@ -5,7 +5,7 @@ mod edits;
 mod inputs;
 
 use edits::{EDITS, edit};
-use inputs::{CONFIGS, Op, World, op};
+use inputs::{CONFIGS, Op, World, directed, op};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use vipd_engine::{Engine, LinkState, Output, Snapshot, SnapshotError, Timestamp};
@@ -78,6 +78,28 @@ proptest! {
         after in prop::collection::vec(op(), 0..30),
     ) {
         let mut world = World::new(Timestamp::from_nanos(1), which);
+        before.iter().for_each(|op| world.apply(op));
+        let mut value: Value = serde_json::from_str(&written(&world.engine)).expect("JSON");
+        for (place, how) in edits {
+            edit(&mut value, place, how);
+        }
+        let Ok(engine) = restored(value) else { return Ok(()) };
+        world.engine = engine;
+        after.iter().for_each(|op| world.apply(op));
+        let _ = written(&world.engine);
+    }
+}
+
+proptest! {
+    #[test]
+    fn one_with_a_director_that_somebody_edited_is_refused_or_does_no_harm(
+        which in 0..CONFIGS,
+        before in prop::collection::vec(directed::op(), 0..30),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), 0..EDITS), 1..4),
+        after in prop::collection::vec(directed::op(), 0..30),
+    ) {
+        let mut world = World::new(Timestamp::from_nanos(1), which);
+        world.apply(&Op::Direct(which));
         before.iter().for_each(|op| world.apply(op));
         let mut value: Value = serde_json::from_str(&written(&world.engine)).expect("JSON");
         for (place, how) in edits {

@@ -96,7 +96,7 @@ fn input() -> impl Strategy<Value = OwnedInput> {
     prop_oneof![
         6 => Just(OwnedInput::Tick),
         1 => (0..CONFIGS).prop_map(|which| OwnedInput::Configure(config(which))),
-        1 => (0..CONFIGS).prop_map(|which| OwnedInput::Configure(directed(which))),
+        1 => (0..CONFIGS).prop_map(|which| OwnedInput::Configure(directed::config(which))),
         4 => (any::<u8>(), prop::sample::select(versions))
             .prop_map(|(priority, version)| advert(priority, version)),
         1 => junk.prop_map(|bytes| OwnedInput::Advert {

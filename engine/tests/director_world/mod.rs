@@ -1,28 +1,35 @@
-//! A world for tests of the director: the model of the kernel's table, real servers that answer,
-//! refuse or keep silent, and a list of everything that was put out.
+//! A world for tests of the director in an engine without virtual routers: the model of the
+//! kernel's table, real servers that answer, refuse or keep silent, and a list of everything that
+//! was put out.
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+pub mod machine;
+pub mod random;
+
 use std::hash::{DefaultHasher, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vipd_engine::Timestamp;
 use vipd_engine::config::director::{DirectorConfig, RealServer, Service};
 use vipd_engine::config::health::{Bind, Check, CheckKind};
-use vipd_engine::director::{Director, DirectorOutput};
-use vipd_engine::health::{AttemptId, Failure, Limits, Outcome, Probe, ProbeCommand, ServerName};
-use vipd_engine::ipvs::{
-    Batch, Failure as Failed, IpvsCommand, IpvsError, Observed, OrderError, Read, ServerOrder,
+use vipd_engine::director::{self, DirectorOutput};
+use vipd_engine::health::{Limits, ProbeCommand, ServerName};
+use vipd_engine::ipvs::{IpvsCommand, OrderError, Request, ServerOrder};
+use vipd_engine::{
+    Config, Engine, Ifindex, Input, InterfaceName, Link, LinkState, LocalAddress, MacAddress, News,
+    Output, Outputs, Timestamp,
 };
 
-use crate::ipvs_world::{Fate, Kernel, at, name, real};
+pub use machine::{Behaviour, GOOD, Machine, REFUSES};
+
+use crate::ipvs_world::{at, name, real};
 
 pub const LOOP: Duration = Duration::from_secs(6);
 pub const TIMEOUT: Duration = Duration::from_secs(5);
 pub const PAUSE: Duration = Duration::from_secs(1);
+const ETH0: Ifindex = Ifindex(2);
 pub const NANO: Duration = Duration::from_nanos(1);
 
 /// keepalived's `TCP_CHECK` of a real server: `connect_timeout` 5 s, `retry` 1,
@@ -44,6 +51,11 @@ pub fn tcp_check(server: &str) -> Check {
     }
 }
 
+pub fn server_name(service: Service, server: &str) -> ServerName {
+    let endpoint = at(server);
+    ServerName { virtual_server: name(service), address: endpoint.address, port: endpoint.port }
+}
+
 /// A real server with that check.
 pub fn checked(server: &str) -> RealServer {
     with(server, tcp_check(server))
@@ -58,32 +70,12 @@ pub fn with(server: &str, check: Check) -> RealServer {
     RealServer { checks: vec![Arc::new(check)], ..real(server) }
 }
 
-/// What a real server does when it is checked.
-#[derive(Clone, Copy, Debug)]
-pub enum Behaviour {
-    /// It comes to this after so long.
-    Answers(Duration, Outcome),
-    /// Nothing comes back.
-    Silent,
-}
-
-pub const GOOD: Behaviour = Behaviour::Answers(Duration::ZERO, Outcome::GOOD);
-pub const REFUSES: Behaviour = Behaviour::Answers(Duration::ZERO, Outcome::Bad(Failure::Refused));
-
 #[derive(Clone, Debug)]
 pub struct World {
-    pub director: Director,
-    pub kernel: Kernel,
+    pub engine: Engine,
+    pub machine: Machine,
     pub now: Timestamp,
     pub log: Vec<(Timestamp, DirectorOutput)>,
-    /// What becomes of what is asked of the kernel next; then all is answered.
-    pub fates: VecDeque<Fate>,
-    /// By address; the others are good.
-    behaviour: BTreeMap<IpAddr, Behaviour>,
-    /// Attempts under way.
-    pub running: BTreeMap<AttemptId, IpAddr>,
-    /// Answers on their way.
-    coming: BTreeSet<(Timestamp, AttemptId, Outcome)>,
 }
 
 impl World {
@@ -92,16 +84,19 @@ impl World {
     }
 
     pub fn of(now: Timestamp, limits: Limits) -> Self {
-        Self {
-            director: Director::new(limits),
-            kernel: Kernel::default(),
+        let mut world = Self {
+            engine: Engine::with_limits(limits),
+            machine: Machine::default(),
             now,
             log: Vec::new(),
-            fates: VecDeque::new(),
-            behaviour: BTreeMap::new(),
-            running: BTreeMap::new(),
-            coming: BTreeSet::new(),
-        }
+        };
+        world.tell(Input::Link(Link {
+            interface: ETH0,
+            name: InterfaceName::new("eth0"),
+            mac: MacAddress([2, 0, 0, 0, 0, 1]),
+            state: LinkState::Up,
+        }));
+        world
     }
 
     /// A director that has this configuration in force, with an empty log.
@@ -114,12 +109,12 @@ impl World {
     }
 
     pub fn configure(&mut self, config: &DirectorConfig) {
-        let config = Arc::new(config.clone());
-        self.act(|director, now, out| director.configure(now, config, out));
+        let config = Config::default().with_director(config.clone()).expect("it breaks no rule");
+        self.tell(Input::Configure(Arc::new(config)));
     }
 
     pub fn address(&mut self, address: IpAddr, present: bool) {
-        self.act(|director, now, out| director.on_address(now, address, present, out));
+        self.tell(Input::LocalAddress(LocalAddress { interface: ETH0, address, present }));
     }
 
     pub fn order(
@@ -128,115 +123,59 @@ impl World {
         server: &str,
         order: ServerOrder,
     ) -> Result<(), OrderError> {
-        let endpoint = at(server);
-        let server = ServerName {
-            virtual_server: name(service),
-            address: endpoint.address,
-            port: endpoint.port,
-        };
-        let mut result = Ok(());
-        self.act(|director, now, out| result = director.order(now, &server, order, out));
+        let server = server_name(service, server);
+        let result = self.engine.may_order(&server, order);
+        let before = self.log.len();
+        self.tell(Input::Server { server: Box::new(server), order });
+        assert!(result.is_ok() || self.log.len() == before, "it was refused");
         result
     }
 
-    /// The real server does this from now on. What it was asked before is lost if it is silent.
-    pub fn set(&mut self, server: &str, behaviour: Behaviour) {
-        let address = at(server).address;
-        self.behaviour.insert(address, behaviour);
-        if let Behaviour::Silent = behaviour {
-            let running = &self.running;
-            self.coming.retain(|(_, id, _)| running[id] != address);
-        }
+    pub fn stop(&mut self) {
+        self.tell(Input::Shutdown);
     }
 
-    pub fn behaviour(&self, address: IpAddr) -> Behaviour {
-        self.behaviour.get(&address).copied().unwrap_or(GOOD)
+    pub fn tick(&mut self) {
+        self.tell(Input::Tick);
+    }
+
+    /// What the director says of itself. There is one from the first configuration on.
+    pub fn director(&self) -> director::Status<'_> {
+        self.engine.status().director().expect("there is one")
+    }
+
+    pub fn set(&mut self, server: &str, behaviour: Behaviour) {
+        self.machine.set(server, behaviour);
     }
 
     /// One input, and what the kernel and the real servers do about it.
-    pub fn act(&mut self, act: impl FnOnce(&mut Director, Timestamp, &mut Vec<DirectorOutput>)) {
-        let mut out = Vec::new();
-        act(&mut self.director, self.now, &mut out);
-        self.director.check_invariants();
-        self.log.extend(out.iter().map(|output| (self.now, output.clone())));
+    pub fn tell(&mut self, input: Input<'_>) {
+        let mut out = Outputs::new();
+        self.engine.handle(self.now, input, &mut out);
+        self.engine.check_invariants();
+        let out: Vec<_> = out.drain().collect();
+        self.log.extend(out.iter().map(|output| (self.now, of_director(output.clone()))));
         for output in out {
-            match output {
-                DirectorOutput::Probe(probe) => self.probe(&probe),
-                DirectorOutput::Batch(batch) => self.do_batch(&batch),
-                DirectorOutput::Read(read) => self.do_read(&read),
-                DirectorOutput::News(_) => {}
+            for answer in self.machine.perform(self.now, &output) {
+                self.tell(answer);
             }
         }
-    }
-
-    fn probe(&mut self, probe: &Probe) {
-        let id = probe.id;
-        match &probe.command {
-            ProbeCommand::Start { check, .. } => {
-                assert!(self.running.insert(id, check.address).is_none(), "a number is used twice");
-                if let Behaviour::Answers(after, outcome) = self.behaviour(check.address) {
-                    self.coming.insert((self.now + after, id, outcome));
-                }
-            }
-            ProbeCommand::Cancel => {
-                assert!(self.running.remove(&id).is_some(), "nothing to cancel");
-                self.coming.retain(|(_, coming, _)| *coming != id);
-            }
-        }
-    }
-
-    fn do_batch(&mut self, batch: &Batch) {
-        let fate = self.fates.pop_front().unwrap_or(Fate::Answered);
-        let mut failures = Vec::new();
-        match fate {
-            Fate::Lost | Fate::Late => return,
-            Fate::Failed(error) => return self.done(batch.number, Err(error)),
-            Fate::Answered | Fate::Unanswered | Fate::Refused(_) => {}
-        }
-        for (place, command) in (0..).zip(&batch.commands) {
-            let refused = matches!(fate, Fate::Refused(bits) if bits & (1 << (place % 8)) != 0);
-            let result =
-                if refused { Err(IpvsError::Refused) } else { self.kernel.perform(command) };
-            failures.extend(result.err().map(|error| Failed { place, error }));
-        }
-        if fate != Fate::Unanswered {
-            self.done(batch.number, Ok(&failures));
-        }
-    }
-
-    fn do_read(&mut self, read: &Read) {
-        match self.fates.pop_front().unwrap_or(Fate::Answered) {
-            _ if self.kernel.is_bare => return self.done(read.number, Err(IpvsError::NoIpvs)),
-            Fate::Answered => {}
-            Fate::Failed(error) => return self.done(read.number, Err(error)),
-            Fate::Refused(_) => return self.done(read.number, Err(IpvsError::Refused)),
-            Fate::Unanswered | Fate::Lost | Fate::Late => return,
-        }
-        let seen = read.services.iter().filter_map(|service| self.kernel.seen(*service));
-        let seen: Vec<_> = seen.map(Observed::Service).collect();
-        for observed in [Observed::Begin].into_iter().chain(seen).chain([Observed::End]) {
-            self.act(|director, now, out| director.on_observed(now, read.number, observed, out));
-        }
-    }
-
-    fn done(&mut self, number: u64, result: Result<&[Failed], IpvsError>) {
-        self.act(|director, now, out| director.on_done(now, number, result, out));
     }
 
     /// The next answer or deadline, if it comes until then. Answers come first.
     pub fn step(&mut self, until: Timestamp) -> bool {
-        let answer = self.coming.first().copied().filter(|(at, ..)| *at <= until);
-        let deadline = self.director.deadline().filter(|at| *at <= until);
-        if let Some((at, id, outcome)) = answer
+        let answer = self.machine.next_at().filter(|at| *at <= until);
+        let deadline = self.engine.next_deadline().map(|deadline| deadline.at);
+        let deadline = deadline.filter(|at| *at <= until);
+        if let Some(at) = answer
             && deadline.is_none_or(|deadline| at <= deadline)
         {
-            self.coming.pop_first();
-            self.running.remove(&id);
             self.now = self.now.max(at);
-            self.act(|director, now, out| director.on_outcome(now, id, outcome, out));
+            let answers = self.machine.answers();
+            answers.into_iter().for_each(|answer| self.tell(answer));
         } else if let Some(at) = deadline {
             self.now = self.now.max(at);
-            self.act(Director::tick);
+            self.tick();
         } else {
             return false;
         }
@@ -248,7 +187,7 @@ impl World {
         let mut at_once = 0;
         while self.step(until) {
             at_once += 1;
-            assert!(at_once < 1_000_000, "it has no end: {:?}", self.director.deadline());
+            assert!(at_once < 1_000_000, "it has no end: {:?}", self.engine.next_deadline());
         }
         self.now = until;
     }
@@ -298,14 +237,29 @@ impl World {
 
     /// Destinations with their weights, as the kernel has them.
     pub fn weights(&self, service: Service) -> Vec<(String, u32)> {
-        let (_, destinations) = self.kernel.table.get(&service).expect("the service is there");
+        let (_, destinations) =
+            self.machine.kernel.table.get(&service).expect("the service is there");
         destinations.iter().map(|(endpoint, spec)| (endpoint.to_string(), spec.weight)).collect()
     }
 
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        self.director.fingerprint(self.now, &mut hasher);
+        self.engine.fingerprint(self.now, &mut hasher);
         hasher.finish()
+    }
+}
+
+/// What the engine put out: there is nothing but a director in it.
+fn of_director(output: Output) -> DirectorOutput {
+    match output {
+        Output::Probe(probe) => DirectorOutput::Probe(probe),
+        Output::Ipvs(Request::Batch(batch)) => DirectorOutput::Batch(batch),
+        Output::Ipvs(Request::Read(read)) => DirectorOutput::Read(read),
+        Output::Notify(event) => match event.news {
+            News::Director(news) => DirectorOutput::News(*news),
+            other => panic!("{other}"),
+        },
+        Output::Send { .. } | Output::Kernel { .. } => panic!("{output}"),
     }
 }
 
