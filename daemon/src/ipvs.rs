@@ -2,14 +2,16 @@
 //!
 //! [`spec`] has the types, [`codec`] is pure: commands to octets, octets to rows. [`client`] sends
 //! many commands at once and finds the answer to each; it stands on [`client::Datagrams`], which is
-//! [`socket::Socket`] here and a made-up kernel in tests. What is to be in the table is decided
-//! elsewhere.
+//! [`socket::Socket`] here and a made-up kernel in tests. What is to be in the table is decided by
+//! the engine; [`worker`] is the thread that performs it.
 
 pub mod client;
 pub mod codec;
+mod orders;
 pub mod socket;
 pub mod spec;
 mod wire;
+pub mod worker;
 
 pub use client::{Error, Ipvs};
 pub use codec::{Failure, Malformed};
@@ -17,3 +19,4 @@ pub use spec::{
     Command, Connections, DestinationSpec, ListedDestination, ListedService, ServiceSpec, SyncRole,
     SyncSpec, Version,
 };
+pub use worker::{Answer, Order, Worker};

@@ -245,13 +245,15 @@ proptest! {
         let results = ipvs.perform(&adding(&table)).expect("answers");
         prop_assert!(results.iter().all(Result::is_ok), "{results:?}");
         let rows: Vec<_> = table.iter().map(|(spec, own)| as_row(spec, own)).collect();
-        prop_assert_eq!(&peer.0.borrow().table.rows, &rows);
+        prop_assert_eq!(&peer.kernel().table.rows, &rows);
 
         let listed = ipvs.services().expect("services");
         let specs: Vec<_> = listed.into_iter().map(|one| one.spec.expect("ours")).collect();
         let ordered: Vec<_> = table.iter().map(|(spec, _)| as_listed(spec)).collect();
         prop_assert_eq!(specs, ordered);
         for (spec, own) in &table {
+            let one = ipvs.service(spec.service).expect("an answer").expect("it is there");
+            prop_assert_eq!((one.service, one.spec), (spec.service, Some(as_listed(spec))));
             let listed = ipvs.destinations(spec.service).expect("destinations");
             let specs: Vec<_> = listed.into_iter().map(|one| one.spec.expect("ours")).collect();
             prop_assert_eq!(&specs, own);
@@ -280,7 +282,7 @@ proptest! {
         let results = ipvs.perform(&commands).expect("answers");
         prop_assert!(results.iter().all(Result::is_ok), "{results:?}");
         let rows = vec![as_row(&changed, std::slice::from_ref(&moved))];
-        prop_assert_eq!(&peer.0.borrow().table.rows, &rows);
+        prop_assert_eq!(&peer.kernel().table.rows, &rows);
 
         let again = [
             Command::AddService(spec),
@@ -293,13 +295,13 @@ proptest! {
             Command::SetService(changed),
             Command::AddDestination(service, first),
         ];
-        let (exists, missing) = (Err(Failure::Exists), Err(Failure::NotThere));
-        let [gone, absent] = [Ok(()), missing];
+        let (exists, gone) = (Err(Failure::Exists), Ok(()));
+        let (absent, no_service) = (Err(Failure::NotThere), Err(Failure::NoService));
         prop_assert_eq!(ipvs.perform(&again).expect("answers"), vec![
-            exists.clone(), exists, gone.clone(), absent.clone(), absent.clone(), gone,
-            absent.clone(), absent.clone(), absent,
+            exists.clone(), exists, gone.clone(), absent.clone(), absent, gone,
+            no_service.clone(), no_service.clone(), no_service,
         ]);
-        prop_assert!(peer.0.borrow().table.rows.is_empty());
+        prop_assert!(peer.kernel().table.rows.is_empty());
     }
 
     #[test]
@@ -339,8 +341,8 @@ proptest! {
         prop_assert_eq!(ipvs.sync().expect("threads"), vec![whole(master), whole(backup)]);
         let stop = [Command::StopSync(SyncRole::Master), Command::StopSync(SyncRole::Master)];
         let results = ipvs.perform(&stop).expect("answers");
-        prop_assert_eq!(results, vec![Ok(()), Err(Failure::NotThere)]);
-        prop_assert_eq!(peer.0.borrow().table.sync.len(), 1);
+        prop_assert_eq!(results, vec![Ok(()), Err(Failure::NoService)]);
+        prop_assert_eq!(peer.kernel().table.sync.len(), 1);
     }
 
     #[test]
@@ -352,7 +354,7 @@ proptest! {
     ) {
         let (peer, mut ipvs) = speak();
         {
-            let mut kernel = peer.0.borrow_mut();
+            let mut kernel = peer.kernel();
             kernel.takes_at_most = Some(takes_at_most);
             (kernel.room, kernel.signals) = (room, signals);
         }
@@ -363,7 +365,7 @@ proptest! {
             prop_assert!(matches!(result, Ok(()) | Err(Failure::Unknown)), "{result:?}");
         }
         let rows: Vec<_> = table.iter().map(|(spec, own)| as_row(spec, own)).collect();
-        prop_assert_eq!(&peer.0.borrow().table.rows, &rows);
+        prop_assert_eq!(&peer.kernel().table.rows, &rows);
     }
 }
 
@@ -386,10 +388,16 @@ fn the_numbers_are_those_of_the_header() {
 #[test]
 fn a_kernel_without_ipvs_is_told_apart() {
     let peer = Peer::default();
-    peer.0.borrow_mut().has_none = true;
+    peer.kernel().has_none = true;
     let error = Ipvs::over(peer).err().expect("an error");
     assert!(matches!(error, Error::NotInKernel), "{error:?}");
     assert!(error.to_string().contains("modprobe ip_vs"), "{error}");
+}
+
+#[test]
+fn a_service_that_is_not_there_is_no_error() {
+    let (_, mut ipvs) = speak();
+    assert_eq!(ipvs.service(some_service()).expect("an answer"), None);
 }
 
 #[test]
@@ -408,7 +416,7 @@ fn hundreds_of_commands_need_a_few_datagrams_and_each_has_its_answer() {
     let results = ipvs.perform(&commands).expect("answers");
     let failed: Vec<_> = results.iter().enumerate().filter(|(_, one)| one.is_err()).collect();
     assert_eq!(failed, [(100, &Err(Failure::NotThere))]);
-    let kernel = peer.0.borrow();
+    let kernel = peer.kernel();
     assert_eq!(kernel.table.rows[0].destinations.len(), 255);
     assert_eq!(kernel.received.len() - 1, 257_usize.div_ceil(64));
 }
@@ -416,7 +424,7 @@ fn hundreds_of_commands_need_a_few_datagrams_and_each_has_its_answer() {
 #[test]
 fn answers_that_were_lost_are_said_to_be_unknown_and_the_others_stay() {
     let (peer, mut ipvs) = speak();
-    peer.0.borrow_mut().room = 10;
+    peer.kernel().room = 10;
     let results = ipvs.perform(&destinations(20)).expect("answers");
     assert!(results[..10].iter().all(Result::is_ok), "{results:?}");
     assert!(results[10..].iter().all(|one| *one == Err(Failure::Unknown)), "{results:?}");
@@ -435,12 +443,12 @@ fn a_scheduler_that_the_kernel_lacks_is_told_apart_from_a_service() {
 #[test]
 fn what_the_kernel_refuses_is_told_in_its_words() {
     let (peer, mut ipvs) = speak();
-    peer.0.borrow_mut().refuses = Some((made_up_ipvs::EINVAL, Some("Invalid attribute")));
+    peer.kernel().refuses = Some((made_up_ipvs::EINVAL, Some("Invalid attribute")));
     let [Err(failure)] = &ipvs.perform(&[Command::Flush]).expect("an answer")[..] else {
         panic!("it was not refused")
     };
     assert_eq!(failure.to_string(), "Invalid argument: Invalid attribute");
-    peer.0.borrow_mut().refuses = Some((made_up_ipvs::EPERM, None));
+    peer.kernel().refuses = Some((made_up_ipvs::EPERM, None));
     let results = ipvs.perform(&[Command::Flush]).expect("an answer");
     assert_eq!(results, [Err(Failure::NotPermitted)]);
     let error = ipvs.services().expect_err("an error");
@@ -457,20 +465,20 @@ fn names_that_no_kernel_takes_are_refused_by_it_whole() {
     let commands = [Command::AddService(spec), Command::AddService(some_spec())];
     let results = ipvs.perform(&commands).expect("answers");
     assert!(matches!(results[..], [Err(Failure::Refused { .. }), Ok(())]), "{results:?}");
-    assert_eq!(peer.0.borrow().table.rows.len(), 1);
+    assert_eq!(peer.kernel().table.rows.len(), 1);
 }
 
 #[test]
 fn a_dump_that_is_disturbed_is_read_again() {
     let (peer, mut ipvs) = speak();
     ipvs.perform(&destinations(8)).expect("answers");
-    peer.0.borrow_mut().disturbs = 2;
+    peer.kernel().disturbs = 2;
     assert_eq!(ipvs.destinations(some_service()).expect("destinations").len(), 8);
     // One datagram of the dump is lost on the way.
-    peer.0.borrow_mut().room = 2;
+    peer.kernel().room = 2;
     let error = ipvs.destinations(some_service()).expect_err("an error");
     assert!(matches!(error, Error::NoAnswer), "{error:?}");
-    (peer.0.borrow_mut().room, peer.0.borrow_mut().disturbs) = (0, usize::MAX);
+    (peer.kernel().room, peer.kernel().disturbs) = (0, usize::MAX);
     let error = ipvs.destinations(some_service()).expect_err("an error");
     assert!(matches!(error, Error::Unsettled), "{error:?}");
 }
@@ -478,13 +486,13 @@ fn a_dump_that_is_disturbed_is_read_again() {
 #[test]
 fn a_kernel_that_does_not_answer_is_given_up() {
     let (peer, mut ipvs) = speak();
-    peer.0.borrow_mut().is_deaf = true;
+    peer.kernel().is_deaf = true;
     let error = ipvs.perform(&[Command::Flush]).expect_err("an error");
     assert!(matches!(error, Error::NoAnswer), "{error:?}");
     // What is left of another exchange is no answer.
-    peer.0.borrow_mut().is_deaf = false;
+    peer.kernel().is_deaf = false;
     let stale = [(-1_i32).to_ne_bytes().as_slice(), &[0; 16]].concat();
-    peer.0.borrow_mut().say(made_up_ipvs::message(2, 0x100, 2, &stale));
+    peer.kernel().say(made_up_ipvs::message(2, 0x100, 2, &stale));
     assert_eq!(ipvs.perform(&[Command::Flush]).expect("an answer"), [Ok(())]);
 }
 
@@ -493,7 +501,7 @@ fn rows_that_others_made_are_listed_and_are_none_of_ours() {
     let (peer, mut ipvs) = speak();
     ipvs.perform(&destinations(2)).expect("answers");
     {
-        let rows = &mut peer.0.borrow_mut().table.rows;
+        let rows = &mut peer.kernel().table.rows;
         let own = rows[0].clone();
         rows[0].destinations[0].method = 1;
         rows[0].destinations[1].method = 2;
@@ -522,11 +530,11 @@ fn rows_that_others_made_are_listed_and_are_none_of_ours() {
 fn an_answer_that_is_none_is_an_error() {
     let (peer, mut ipvs) = speak();
     // The command of another answer, under the number of the next question.
-    peer.0.borrow_mut().say(made_up_ipvs::message(0x1e, 0, 2, &[9, 1, 0, 0]));
+    peer.kernel().say(made_up_ipvs::message(0x1e, 0, 2, &[9, 1, 0, 0]));
     let error = ipvs.services().expect_err("an error");
     assert!(matches!(error, Error::Malformed(Malformed::Command(9))), "{error:?}");
     let (peer, mut ipvs) = speak();
-    peer.0.borrow_mut().say(vec![0; 70_000]);
+    peer.kernel().say(vec![0; 70_000]);
     let error = ipvs.services().expect_err("an error");
     assert!(matches!(error, Error::Malformed(Malformed::Datagram(70_000))), "{error:?}");
 }

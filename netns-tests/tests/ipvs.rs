@@ -6,11 +6,15 @@ use std::net::IpAddr;
 use std::process::Command as Process;
 use std::time::Duration;
 
-use vipd::ipvs::{Command, DestinationSpec, Error, Failure, Ipvs, ServiceSpec, SyncRole, SyncSpec};
+use vipd::ipvs::{
+    Answer, Command, DestinationSpec, Error, Failure, Ipvs, Order, ServiceSpec, SyncRole, SyncSpec,
+    Worker,
+};
 use vipd_engine::config::director::{
     Forwarding, Persistence, Protocol, Scheduler, Scheduling, Service, Timeouts, Tunnel,
     TunnelChecksum,
 };
+use vipd_engine::ipvs::{self as ordered, IpvsCommand, Observed};
 use vipd_engine::{Family, InterfaceName};
 use vipd_netns_tests::namespaces::Namespaces;
 use vipd_netns_tests::uml::{Inside, MEMORY, is_possible};
@@ -226,6 +230,7 @@ fn on_this_kernel() {
     hundreds_are_done_at_once(&mut ipvs);
     time_limits_are_as_ordered(&mut ipvs);
     threads_are_as_ordered(&mut ipvs);
+    a_worker_orders_and_reads(&mut ipvs);
 }
 
 fn every_service_is_as_ordered(ipvs: &mut Ipvs) {
@@ -330,20 +335,23 @@ fn what_cannot_be_done_is_told_apart(ipvs: &mut Ipvs) {
         Command::StopSync(SyncRole::Backup),
         Command::AddService(ServiceSpec { persistence: strange, ..plain(other, Scheduler::Rr) }),
     ]);
-    let (exists, missing) = (Err(Failure::Exists), Err(Failure::NotThere));
+    let (exists, no_service) = (Err(Failure::Exists), Err(Failure::NoService));
     let wanted = [
         Ok(()),
         exists.clone(),
-        missing.clone(),
-        missing.clone(),
+        no_service.clone(),
+        no_service.clone(),
         Ok(()),
         exists,
-        missing.clone(),
-        missing.clone(),
-        missing,
+        no_service.clone(),
+        Err(Failure::NotThere),
+        no_service,
         Err(Failure::NoModule),
     ];
     assert_eq!(results.expect("answers"), wanted);
+    let listed = ipvs.service(service).expect("an answer").expect("it is there");
+    assert_eq!((listed.service, listed.spec), (service, Some(spec)));
+    assert_eq!(ipvs.service(other).expect("an answer"), None);
     assert!(ipvs.destinations(other).expect("none").is_empty());
     let long = kept(60, 32, Some("a-name-that-is-too-long"));
     let spec = ServiceSpec { persistence: long, ..plain(other, Scheduler::Rr) };
@@ -427,6 +435,63 @@ fn threads_are_as_ordered(ipvs: &mut Ipvs) {
     let stop = [Command::StopSync(SyncRole::Master), Command::StopSync(SyncRole::Backup)];
     ok(&ipvs.perform(&stop).expect("answers"));
     assert!(ipvs.sync().expect("threads").is_empty());
+}
+
+fn answers(worker: &mut Worker, count: usize) -> Vec<Answer> {
+    let began = std::time::Instant::now();
+    let mut all = Vec::new();
+    while all.len() < count {
+        match worker.try_next() {
+            Some(answer) => all.push(answer),
+            None => std::thread::sleep(Duration::from_millis(1)),
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{all:?}");
+    }
+    all
+}
+
+fn a_worker_orders_and_reads(ipvs: &mut Ipvs) {
+    let (service, other) = (tcp("10.0.0.1", 80), Service::Fwmark { mark: 7, family: Family::Ipv4 });
+    let wanted = |scheduler| ordered::ServiceSpec { scheduling: by(scheduler), persistence: None };
+    let endpoint = ordered::Endpoint { address: address("10.1.0.1"), port: 80 };
+    let to = ordered::DestinationSpec {
+        weight: 5,
+        forwarding: Forwarding::DirectRouting,
+        upper_threshold: 100,
+        lower_threshold: 80,
+    };
+    let mut worker = Worker::new();
+    let commands = vec![
+        IpvsCommand::AddService { service, spec: wanted(Scheduler::Wlc) },
+        IpvsCommand::AddDestination { service, endpoint, spec: to },
+        IpvsCommand::AddService { service: other, spec: wanted(Scheduler::Twos) },
+        IpvsCommand::AddDestination { service: other, endpoint, spec: to },
+        IpvsCommand::EditDestination {
+            service,
+            endpoint: ordered::Endpoint { port: 81, ..endpoint },
+            spec: to,
+        },
+    ];
+    worker.order(Order::Batch(ordered::Batch { number: 1, commands }));
+    worker.order(Order::Read(ordered::Read { number: 2, services: vec![other, service] }));
+    let failed = [
+        (2, ordered::IpvsError::NotThere),
+        (3, ordered::IpvsError::NoService),
+        (4, ordered::IpvsError::NotThere),
+    ];
+    let failed = failed.map(|(place, error)| ordered::Failure { place, error });
+    let seen = ordered::Seen {
+        service,
+        spec: Some(wanted(Scheduler::Wlc)),
+        destinations: vec![(endpoint, Some(to))],
+    };
+    let observed = [Observed::Begin, Observed::Service(seen), Observed::End];
+    let observed = observed.map(|one| Answer::Observed(2, one));
+    let all = std::iter::once(Answer::Done(1, Ok(failed.to_vec()))).chain(observed);
+    assert_eq!(answers(&mut worker, 4), all.collect::<Vec<_>>());
+    let weight = "-a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 5";
+    assert_eq!(ipvsadm(&["-Sn"]), ["-A -t 10.0.0.1:80 -s wlc", weight]);
+    ok(&ipvs.perform(&[Command::Flush]).expect("an answer"));
 }
 
 #[test]

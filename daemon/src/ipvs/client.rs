@@ -151,6 +151,17 @@ impl<D: Datagrams> Ipvs<D> {
         Ok(rows.into_iter().flatten().collect())
     }
 
+    /// The service with this key; `None` if it is not there.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub fn service(&mut self, service: Service) -> Result<Option<ListedService>, Error> {
+        match self.one(Question::Service(service), codec::service) {
+            Err(Error::Refused(Failure::NoService)) => Ok(None),
+            found => found,
+        }
+    }
+
     /// All destinations of a service; none if it is not there.
     ///
     /// # Errors

@@ -52,8 +52,10 @@ impl fmt::Display for Malformed {
 pub enum Failure {
     /// It is there already.
     Exists,
-    /// The service, the destination or the thread is not there.
+    /// The destination is not there.
     NotThere,
+    /// The service, or the thread of the synchronisation, is not there.
+    NoService,
     /// The kernel has no such scheduler or persistence engine.
     NoModule,
     /// It takes `CAP_NET_ADMIN` in the user namespace that owns this network namespace.
@@ -74,6 +76,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Exists => f.write_str("it exists already"),
             Self::NotThere => f.write_str("it does not exist"),
+            Self::NoService => f.write_str("the service or the thread does not exist"),
             Self::NoModule => f.write_str("the kernel has no such scheduler or persistence engine"),
             Self::NotPermitted => f.write_str("not permitted, it takes CAP_NET_ADMIN"),
             Self::Refused { errno, text: Some(text) } => write!(f, "{}: {text}", errno.desc()),
@@ -92,7 +95,8 @@ impl Failure {
             (Errno::ENOENT, Some(Command::AddService(_) | Command::SetService(_))) => {
                 Self::NoModule
             }
-            (Errno::ENOENT | Errno::ESRCH, _) => Self::NotThere,
+            (Errno::ENOENT, _) => Self::NotThere,
+            (Errno::ESRCH, _) => Self::NoService,
             (Errno::EPERM, _) => Self::NotPermitted,
             (errno, _) => Self::Refused { errno, text },
         }
@@ -110,6 +114,8 @@ pub enum Question {
     Timeouts,
     /// All services.
     Services,
+    /// One service.
+    Service(Service),
     /// All destinations of a service. There are none if there is no such service.
     Destinations(Service),
     /// The threads of the connection synchronisation.

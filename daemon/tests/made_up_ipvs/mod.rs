@@ -3,15 +3,14 @@
 //!
 //! `numbers` has the enumerations of the header, `table` the rows.
 
-#![allow(dead_code, reason = "not every test needs all of it")]
+#![allow(dead_code, unused_imports, reason = "not every test needs all of it")]
 
 pub mod numbers;
 mod table;
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer};
 use vipd::ipvs::client::Datagrams;
@@ -65,11 +64,18 @@ pub struct Kernel {
 
 /// One end of the way to it; clones lead to the same one.
 #[derive(Clone, Default)]
-pub struct Peer(pub Rc<RefCell<Kernel>>);
+pub struct Peer(Arc<Mutex<Kernel>>);
+
+impl Peer {
+    /// The kernel at the other end.
+    pub fn kernel(&self) -> MutexGuard<'_, Kernel> {
+        self.0.lock().expect("nobody failed with it")
+    }
+}
 
 impl Datagrams for Peer {
     fn send(&mut self, octets: &[u8]) -> io::Result<usize> {
-        let mut kernel = self.0.borrow_mut();
+        let mut kernel = self.kernel();
         kernel.interrupted()?;
         let taken = octets.len().min(kernel.takes_at_most.unwrap_or(usize::MAX));
         if !kernel.is_deaf {
@@ -79,7 +85,7 @@ impl Datagrams for Peer {
     }
 
     fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let mut kernel = self.0.borrow_mut();
+        let mut kernel = self.kernel();
         kernel.interrupted()?;
         match kernel.waiting.pop_front() {
             None => Err(io::ErrorKind::WouldBlock.into()),

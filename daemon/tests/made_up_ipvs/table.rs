@@ -81,7 +81,8 @@ impl Table {
     pub fn answer(&mut self, command: u8, is_dump: bool, payload: &[u8]) -> Answer {
         let all = Attributes::read(payload);
         let name = CMD.names[usize::from(command)];
-        assert_eq!(is_dump, matches!(name, "GET_SERVICE" | "GET_DEST" | "GET_DAEMON"), "{name}");
+        let is_list = matches!(name, "GET_DEST" | "GET_DAEMON");
+        assert!(is_dump == is_list || name == "GET_SERVICE", "{name}");
         match name {
             "NEW_SERVICE" => self.new_service(&service(&all)?),
             "SET_SERVICE" => self.set_service(&service(&all)?),
@@ -89,6 +90,10 @@ impl Table {
                 let at = self.place(&identity(&service(&all)?)?)?;
                 self.rows.remove(at);
                 Ok(Vec::new())
+            }
+            "GET_SERVICE" if !is_dump => {
+                let at = self.place(&identity(&service(&all)?)?)?;
+                Ok(vec![self.rows[at].answer()])
             }
             "GET_SERVICE" => Ok(self.rows.iter().map(Row::answer).collect()),
             "NEW_DEST" | "SET_DEST" | "DEL_DEST" => self.destination(name, &all),

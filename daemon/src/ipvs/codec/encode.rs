@@ -18,13 +18,13 @@ pub fn ask(out: &mut Writer, family: u16, sequence: u32, question: Question) {
         Question::Family => (control::FAMILY, control::GET_FAMILY),
         Question::Version => (family, command::GET_INFO),
         Question::Timeouts => (family, command::GET_CONFIG),
-        Question::Services => (family, command::GET_SERVICE),
+        Question::Services | Question::Service(_) => (family, command::GET_SERVICE),
         Question::Destinations(_) => (family, command::GET_DEST),
         Question::Sync => (family, command::GET_DAEMON),
     };
     out.message(family, flags, sequence, command, |out| match question {
         Question::Family => out.text(control::FAMILY_NAME, "IPVS"),
-        Question::Destinations(service) => {
+        Question::Service(service) | Question::Destinations(service) => {
             out.nested(message::SERVICE, |out| put_service(out, service));
         }
         Question::Version | Question::Timeouts | Question::Services | Question::Sync => {}

@@ -1,0 +1,237 @@
+//! The thread that performs what the engine's director orders of the kernel's table, in order, and
+//! answers each order. Its calls may wait for the kernel; nobody waits for it.
+//!
+//! It begins with the first order. Each order opens a socket and asks for the number of the family:
+//! that is two calls, and a module that came or went is never missed.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tracing::{error, warn};
+use vipd_engine::ipvs::{Batch, Failure as Failed, IpvsError, Observed, Read, Seen};
+
+use super::client::{Datagrams, Error, Ipvs};
+use super::codec::Failure;
+use super::orders::{command, seen};
+use super::socket::Socket;
+
+/// Orders that wait for the thread, at most. The director waits for the answer to one before it
+/// gives the next, or for a few seconds.
+pub const WAITING_ORDERS: usize = 4;
+/// Answers that wait to be heard: the thread waits with the next one.
+pub const WAITING_ANSWERS: usize = 64;
+
+/// What the director wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The table is to be changed. [`Answer::Done`] ends it.
+    Batch(Batch),
+    /// Services are to be read. [`Observed::End`] ends it, or [`Answer::Done`] with an error.
+    Read(Read),
+}
+
+/// What came of it, by the order's number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// What the kernel has.
+    Observed(u64, Observed),
+    /// A batch is done but for these of its commands; or an order failed as a whole.
+    Done(u64, Result<Vec<Failed>, IpvsError>),
+}
+
+type Open<D> = Arc<dyn Fn() -> Result<Ipvs<D>, Error> + Send + Sync>;
+
+/// The loop's end of the thread.
+pub struct Worker<D = Socket> {
+    open: Open<D>,
+    orders: Option<mpsc::Sender<Order>>,
+    answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
+    /// Orders that were not taken: answered before anything else.
+    refused: VecDeque<Answer>,
+}
+
+impl Worker<Socket> {
+    /// Nothing is started yet. It will speak of the network namespace of the thread that gives the
+    /// first order.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::over(Ipvs::open)
+    }
+}
+
+impl Default for Worker<Socket> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<D: Datagrams + 'static> Worker<D> {
+    /// Opens the way to the kernel like this, for each order.
+    #[must_use]
+    pub fn over(open: impl Fn() -> Result<Ipvs<D>, Error> + Send + Sync + 'static) -> Self {
+        let answers = mpsc::channel(WAITING_ANSWERS);
+        Self { open: Arc::new(open), orders: None, answers, refused: VecDeque::new() }
+    }
+
+    /// Gives an order. It never waits: one that cannot be taken is answered as refused.
+    pub fn order(&mut self, order: Order) {
+        let number = order.number();
+        let orders = match &self.orders {
+            Some(orders) => orders.clone(),
+            None => match self.start() {
+                Ok(orders) => self.orders.insert(orders).clone(),
+                Err(error) => {
+                    error!("no thread for IPVS: {error}");
+                    self.refused.push_back(Answer::Done(number, Err(IpvsError::Refused)));
+                    return;
+                }
+            },
+        };
+        if let Err(error) = orders.try_send(order) {
+            if matches!(error, TrySendError::Closed(_)) {
+                // A mistake of ours has ended it. The next order starts another one.
+                self.orders = None;
+            }
+            self.refused.push_back(Answer::Done(number, Err(IpvsError::TimedOut)));
+        }
+    }
+
+    /// The next answer, whenever it comes. Nothing is lost if this is dropped.
+    pub async fn next(&mut self) -> Answer {
+        if let Some(answer) = self.refused.pop_front() {
+            return answer;
+        }
+        let (_, answers) = &mut self.answers;
+        match answers.recv().await {
+            Some(answer) => answer,
+            // We hold a sender ourselves.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The next answer, if there is one.
+    pub fn try_next(&mut self) -> Option<Answer> {
+        let (_, answers) = &mut self.answers;
+        self.refused.pop_front().or_else(|| answers.try_recv().ok())
+    }
+
+    /// Ends with `self`, or behind the order at which it is then.
+    fn start(&self) -> io::Result<mpsc::Sender<Order>> {
+        let (orders, mut due) = mpsc::channel(WAITING_ORDERS);
+        let (open, answers) = (Arc::clone(&self.open), self.answers.0.clone());
+        thread::Builder::new().name("ipvs".to_string()).spawn(move || {
+            let mut teller = Teller::default();
+            while let Some(order) = due.blocking_recv() {
+                let tell = |answer| answers.blocking_send(answer).is_ok();
+                if !perform(open().as_mut(), &order, &mut teller, tell) {
+                    return;
+                }
+            }
+        })?;
+        Ok(orders)
+    }
+}
+
+impl Order {
+    const fn number(&self) -> u64 {
+        match self {
+            Self::Batch(batch) => batch.number,
+            Self::Read(read) => read.number,
+        }
+    }
+}
+
+/// Performs an order. `false` if nobody hears the answers any more.
+fn perform<D: Datagrams>(
+    ipvs: Result<&mut Ipvs<D>, &mut Error>,
+    order: &Order,
+    teller: &mut Teller,
+    mut tell: impl FnMut(Answer) -> bool,
+) -> bool {
+    let number = order.number();
+    let ipvs = match ipvs {
+        Ok(ipvs) => ipvs,
+        Err(error) => return tell(Answer::Done(number, Err(teller.failed(error)))),
+    };
+    match order {
+        Order::Batch(batch) => {
+            let done = change(ipvs, batch, teller).map_err(|error| teller.failed(&error));
+            tell(Answer::Done(number, done))
+        }
+        Order::Read(read) => {
+            let mut tell_all = || {
+                let mut hears = tell(Answer::Observed(number, Observed::Begin));
+                for service in &read.services {
+                    if let Some(listed) = ipvs.service(*service)? {
+                        let destinations = ipvs.destinations(*service)?;
+                        let seen: Seen = seen(listed, destinations);
+                        hears &= tell(Answer::Observed(number, Observed::Service(seen)));
+                    }
+                }
+                Ok(hears && tell(Answer::Observed(number, Observed::End)))
+            };
+            let told: Result<bool, Error> = tell_all();
+            told.unwrap_or_else(|error| tell(Answer::Done(number, Err(teller.failed(&error)))))
+        }
+    }
+}
+
+fn change<D: Datagrams>(
+    ipvs: &mut Ipvs<D>,
+    batch: &Batch,
+    teller: &mut Teller,
+) -> Result<Vec<Failed>, Error> {
+    let commands: Vec<_> = batch.commands.iter().map(command).collect();
+    let results = ipvs.perform(&commands)?;
+    let mut failures = Vec::new();
+    for ((place, result), command) in (0..).zip(results).zip(&batch.commands) {
+        if let Err(failure) = result {
+            let error = error_of(&failure);
+            if error == IpvsError::Refused {
+                teller.tell(format!("ipvs: {command}: {failure}"));
+            }
+            failures.push(Failed { place, error });
+        }
+    }
+    Ok(failures)
+}
+
+/// The kernel's own words, which the engine does not know. Nothing is told twice in a row.
+#[derive(Default)]
+struct Teller(Option<String>);
+
+impl Teller {
+    fn tell(&mut self, words: String) {
+        if self.0.as_ref() != Some(&words) {
+            warn!("{words}");
+            self.0 = Some(words);
+        }
+    }
+
+    /// Nothing is known of the whole order.
+    fn failed(&mut self, error: &Error) -> IpvsError {
+        match error {
+            Error::NotInKernel => return IpvsError::NoIpvs,
+            Error::NoAnswer | Error::Unsettled => self.tell(error.to_string()),
+            Error::Refused(_) | Error::Malformed(_) | Error::Socket(_) => {
+                self.tell(error.to_string());
+                return IpvsError::Refused;
+            }
+        }
+        IpvsError::TimedOut
+    }
+}
+
+/// As the engine takes it.
+const fn error_of(failure: &Failure) -> IpvsError {
+    match failure {
+        Failure::Exists => IpvsError::Exists,
+        Failure::NotThere | Failure::NoModule => IpvsError::NotThere,
+        Failure::NoService => IpvsError::NoService,
+        Failure::NotPermitted | Failure::Refused { .. } => IpvsError::Refused,
+        Failure::Unknown => IpvsError::TimedOut,
+    }
+}
