@@ -3,10 +3,11 @@
 //! [`spec`] has the types, [`codec`] is pure: commands to octets, octets to rows. [`client`] sends
 //! many commands at once and finds the answer to each; it stands on [`client::Datagrams`], which is
 //! [`socket::Socket`] here and a made-up kernel in tests. What is to be in the table is decided by
-//! the engine; [`worker`] is the thread that performs it.
+//! the engine; [`worker`] is the thread that performs it, [`module`] has the kernel load its IPVS.
 
 pub mod client;
 pub mod codec;
+pub mod module;
 mod orders;
 pub mod socket;
 pub mod spec;

@@ -15,6 +15,7 @@ use vipd_config::{Loaded, Report};
 use crate::clock::BootClock;
 use crate::control::Control;
 use crate::driver::{Driver, Ended, Request};
+use crate::ipvs;
 use crate::journal::{Journal, Wanted};
 use crate::mail::Mailer;
 use crate::netlink::Netlink;
@@ -96,7 +97,7 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
     let control = listen(run.control)?;
     let supervisor = Supervisor::of_environment().map_err(refused("use NOTIFY_SOCKET"))?;
     let sockets = Opened::new().map_err(refused("open raw sockets"))?;
-    let helper = Helper::start(source).map_err(refused("start the helper for scripts"))?;
+    let helper = start_helper(source, &loaded)?;
     // Behind the helper: scripts are not urgent.
     let urgency = process::prepare(&loaded.process);
     privileges::drop_to_the_needed(process::needed_to_stay_locked())
@@ -194,6 +195,12 @@ fn listen(path: &Path) -> Result<Control, Failure> {
         };
         refused(&format!("make the control socket {}", path.display()))(why)
     })
+}
+
+/// What takes privileges that are dropped after it.
+fn start_helper(source: &Source, loaded: &Loaded) -> Result<Helper, Failure> {
+    ipvs::module::load_if_needed(loaded);
+    Helper::start(source).map_err(refused("start the helper for scripts"))
 }
 
 fn start_journal(wanted: &Wanted) -> Result<Journal, Failure> {

@@ -19,6 +19,7 @@ use vipd_config::trackers::ScriptUser;
 use super::command::{self, Group};
 use super::fifos::Fifos;
 use super::permitted::Permitted;
+use crate::ipvs::module;
 use crate::reload::Source;
 
 /// Answers that wait to be written.
@@ -83,6 +84,7 @@ impl Serving<'_> {
         if question["configure"].as_bool() == Some(true) {
             // A file that cannot be used any more changes nothing.
             if let Ok(loaded) = self.source.load() {
+                module::load_if_needed(&loaded);
                 self.permitted.follow(&loaded);
                 self.fifos.configure(&loaded).await;
             }

@@ -7,6 +7,8 @@ use std::mem;
 use vipd_config::Loaded;
 use vipd_config::trackers::ScriptUser;
 
+use crate::ipvs::module;
+
 /// A command as it stands in the file, its user and its group.
 type Entry = (String, Option<String>, Option<String>);
 
@@ -25,11 +27,12 @@ impl Permitted {
     pub fn follow(&mut self, loaded: &Loaded) {
         let trackers = &loaded.trackers;
         let tracked = trackers.scripts.iter().map(|script| (&script.command, &script.user));
-        let notified = loaded.notify.scripts().map(|script| (&script.command, &script.user));
+        let told = loaded.notify.scripts().chain(loaded.director.scripts());
+        let told = told.map(|script| (&script.command, &script.user));
         let entry = |(command, user): (&String, &Option<ScriptUser>)| {
             entry(command, user.as_ref().or(trackers.script_user.as_ref()))
         };
-        let entries = tracked.chain(notified).map(entry).collect();
+        let entries = tracked.chain(told).map(entry).collect();
         self.before = mem::replace(&mut self.entries, entries);
         self.only_safe = trackers.script_security;
     }
@@ -43,12 +46,13 @@ impl Permitted {
     }
 }
 
-/// Whether a file needs somebody who runs scripts or writes to named pipes.
+/// Whether a file needs somebody who runs scripts, writes to named pipes, or has the kernel load a
+/// module.
 #[must_use]
 pub fn are_needed(loaded: &Loaded) -> bool {
     let notify = &loaded.notify;
     let scripts = !loaded.trackers.scripts.is_empty() || notify.scripts().next().is_some();
-    scripts || !notify.fifos.is_empty()
+    scripts || !notify.fifos.is_empty() || module::is_needed(loaded)
 }
 
 fn entry(command: &str, user: Option<&ScriptUser>) -> Entry {
@@ -70,6 +74,21 @@ mod tests {
 
     fn account(user: &str, group: Option<&str>) -> ScriptUser {
         ScriptUser { user: user.to_string(), group: group.map(str::to_string) }
+    }
+
+    #[test]
+    fn what_checks_real_servers_and_what_is_told_of_them_is_run_too() {
+        let text = "virtual_server 10.0.0.9 80 {\nprotocol TCP\nquorum_up \"/bin/q up\"\n\
+                    real_server 10.0.0.1 80 {\nnotify_down \"/bin/n down\" two\nMISC_CHECK {\n\
+                    misc_path \"/bin/m x\"\nuser one\n}\n}\n}\n";
+        let (mut permitted, loaded) = (Permitted::default(), load(text));
+        assert!(are_needed(&loaded));
+        permitted.follow(&loaded);
+        let (one, two) = (account("one", None), account("two", None));
+        assert_eq!(permitted.safety("/bin/m x", Some(&one)), Some(false));
+        assert_eq!(permitted.safety("/bin/n down", Some(&two)), Some(false));
+        assert_eq!(permitted.safety("/bin/q up", None), Some(false));
+        assert_eq!(permitted.safety("/bin/m x", None), None, "another account");
     }
 
     #[test]
