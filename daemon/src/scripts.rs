@@ -12,12 +12,14 @@ mod permitted;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::{mpsc, oneshot};
@@ -51,12 +53,37 @@ pub struct Script {
 }
 
 /// How a script ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// By itself, with this status.
+    Exit(u8),
+    /// By this signal.
+    Signal(u8),
+    /// It was killed: its time was over.
+    TooLate,
+    /// It was not run: the file does not have it, or it is not there, or it may not be run as it
+    /// lies there.
+    Unusable,
+    /// It was not run: there was no process to be had, or nobody runs scripts any more.
+    NoProcess,
+}
+
+/// What came of a script.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// It ended with 0 within its time limit.
-    pub good: bool,
-    /// What else happened, for the log.
+    /// How it ended.
+    pub end: End,
+    /// The same in words, for the log; nothing if all was well.
     pub said: String,
+}
+
+impl Outcome {
+    /// It ended with 0 within its time limit.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.end == End::Exit(0)
+    }
 }
 
 /// The helper, started.
@@ -69,7 +96,15 @@ impl Helper {
     /// # Errors
     /// Those of starting a program.
     pub fn start(source: &Source) -> io::Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
+        Self::start_as(&std::env::current_exe()?, source)
+    }
+
+    /// The same of this program, which is ours.
+    ///
+    /// # Errors
+    /// Those of starting a program.
+    pub fn start_as(program: &Path, source: &Source) -> io::Result<Self> {
+        let mut command = Command::new(program);
         // Whatever we are called, the helper is found by its command.
         command.arg0("vipd").arg(COMMAND).arg("--file").arg(&source.file).process_group(0);
         command.args(["--profile", source.options.profile.name()]);
@@ -172,7 +207,8 @@ impl Scripts {
         }
     }
 
-    /// Runs one and waits for its end. If the helper is gone, that is a failure.
+    /// Runs one and waits for its end. If the helper is gone, that is a failure. Who stops waiting
+    /// has it killed.
     pub async fn run(&self, script: &Script) -> Outcome {
         let question = json!({
             "command": script.command,
@@ -196,9 +232,14 @@ impl Scripts {
             number
         };
         question["number"] = json!(number);
+        let asked = Asked { scripts: self, number };
         self.tell(&question).await;
-        let gone = || Outcome { good: false, said: "nobody runs scripts any more".to_string() };
-        outcome.await.unwrap_or_else(|_| gone())
+        let outcome = outcome.await;
+        drop(asked);
+        outcome.unwrap_or_else(|_| Outcome {
+            end: End::NoProcess,
+            said: "nobody runs scripts any more".to_string(),
+        })
     }
 
     async fn tell(&self, question: &Value) {
@@ -207,15 +248,32 @@ impl Scripts {
     }
 }
 
+/// A question that waits for its answer. If it goes before that, nobody wants to know any more.
+struct Asked<'a> {
+    scripts: &'a Scripts,
+    number: u64,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        let Self { scripts, number } = self;
+        let mut waiting = scripts.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.askers.remove(number).is_some() {
+            // If it does not fit in, the time limit ends it.
+            let _ = scripts.questions.try_send(format!("{}\n", json!({ "cancel": number })));
+        }
+    }
+}
+
 fn answer(waiting: &Waiting, line: &str) {
-    let Ok(answer) = serde_json::from_str::<Value>(line) else { return };
+    let Ok(mut answer) = serde_json::from_str::<Value>(line) else { return };
     let Some(number) = answer["number"].as_u64() else {
         warn!("{}", answer["said"].as_str().unwrap_or_default());
         return;
     };
     let asker = waiting.lock().unwrap_or_else(PoisonError::into_inner).askers.remove(&number);
-    let good = answer["good"].as_bool().unwrap_or(false);
-    let said = answer["said"].as_str().unwrap_or_default().to_string();
     // Whoever asked may have been stopped.
-    let _ = asker.map(|asker| asker.send(Outcome { good, said }));
+    if let (Some(asker), Ok(outcome)) = (asker, serde_json::from_value(answer["outcome"].take())) {
+        let _ = asker.send(outcome);
+    }
 }

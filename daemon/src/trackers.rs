@@ -122,7 +122,7 @@ async fn run(script: Script, helper: Scripts, tell: Tell) {
     loop {
         starts.tick().await;
         let outcome = helper.run(&run).await;
-        if let Some(value) = judgement.on_result(outcome.good) {
+        if let Some(value) = judgement.on_result(outcome.is_good()) {
             match value {
                 TrackerValue::Up => info!("vrrp_script {name} is good"),
                 _ => warn!("vrrp_script {name} is bad: {}", outcome.said),

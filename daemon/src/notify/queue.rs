@@ -122,7 +122,7 @@ impl Queue {
 async fn run(helper: &Scripts, script: &Script) {
     let outcome = helper.run(script).await;
     let words = [&[script.command.clone()][..], &script.arguments].concat().join(" ");
-    if outcome.good {
+    if outcome.is_good() {
         info!("notify script {words}: done");
     } else {
         warn!("notify script {words}: {}", outcome.said);

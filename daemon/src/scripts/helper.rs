@@ -4,21 +4,28 @@
 //! Until it is told of a file with any of these it waits for its pipe, without a runtime and with
 //! hardly any memory.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::time::Duration;
+
+use nix::errno::Errno;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
-use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::process::Child;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 use vipd_config::trackers::ScriptUser;
 
 use super::command::{self, Group};
 use super::fifos::Fifos;
 use super::permitted::Permitted;
+use super::{End, Outcome};
 use crate::ipvs::module;
 use crate::reload::Source;
 
@@ -54,7 +61,8 @@ pub fn serve(source: &Source) -> io::Result<()> {
         let input = pipe::Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?;
         let mut questions = BufReader::new(AsyncReadExt::chain(&begun[..], input)).lines();
         let (permitted, fifos) = (Permitted::default(), Fifos::new(answers.clone()));
-        let mut serving = Serving { source, answers, permitted, fifos };
+        let running = BTreeMap::new();
+        let mut serving = Serving { source, answers, permitted, fifos, running };
         loop {
             tokio::select! {
                 line = questions.next_line() => {
@@ -77,6 +85,8 @@ struct Serving<'a> {
     answers: mpsc::Sender<Value>,
     permitted: Permitted,
     fifos: Fifos,
+    /// Scripts that run, by the number of the question. One is killed when its sender is dropped.
+    running: BTreeMap<u64, oneshot::Sender<()>>,
 }
 
 impl Serving<'_> {
@@ -92,13 +102,16 @@ impl Serving<'_> {
             self.fifos.write(line);
         } else if question["finish"].as_bool() == Some(true) {
             self.fifos.close().await;
-            self.answer(&question["number"], Ok(String::new())).await;
+            let done = Outcome { end: End::Exit(0), said: String::new() };
+            let _ = self.answers.send(answer(&question["number"], &done)).await;
+        } else if let Some(number) = question["cancel"].as_u64() {
+            self.running.remove(&number);
         } else {
             self.run(question);
         }
     }
 
-    fn run(&self, question: Value) {
+    fn run(&mut self, question: Value) {
         let user = question["user"].as_str().map(|user| ScriptUser {
             user: user.to_string(),
             group: question["group"].as_str().map(str::to_string),
@@ -107,43 +120,88 @@ impl Serving<'_> {
             .as_str()
             .and_then(|command| self.permitted.safety(command, user.as_ref()));
         let (answers, number) = (self.answers.clone(), question["number"].clone());
+        self.running.retain(|_, wanted| !wanted.is_closed());
+        let (sender, wanted) = oneshot::channel();
+        self.running.insert(number.as_u64().unwrap_or_default(), sender);
         tokio::spawn(async move {
-            let ended = match safety {
-                Some(only_safe) => run(&question, user.as_ref(), only_safe).await,
-                None => Ok("not run: the file does not have it".to_string()),
+            let outcome = match safety {
+                Some(only_safe) => run(&question, user.as_ref(), only_safe, wanted).await,
+                None => unusable("not run: the file does not have it".to_string()),
             };
-            let _ = answers.send(answer(&number, ended)).await;
+            let _ = answers.send(answer(&number, &outcome)).await;
         });
     }
-
-    async fn answer(&self, number: &Value, ended: io::Result<String>) {
-        let _ = self.answers.send(answer(number, ended)).await;
-    }
 }
 
-fn answer(number: &Value, ended: io::Result<String>) -> Value {
-    let (good, said) = match ended {
-        Ok(status) => (status.is_empty(), status),
-        Err(error) => (false, error.to_string()),
+fn answer(number: &Value, outcome: &Outcome) -> Value {
+    json!({ "number": number, "outcome": outcome })
+}
+
+const fn unusable(said: String) -> Outcome {
+    Outcome { end: End::Unusable, said }
+}
+
+/// It did not begin.
+fn not_begun(error: &io::Error) -> Outcome {
+    // Of the process that was to become it, or of this one.
+    let ours = [Errno::EAGAIN, Errno::ENOMEM, Errno::EMFILE, Errno::ENFILE];
+    let is_ours = error.raw_os_error().is_some_and(|errno| ours.contains(&Errno::from_raw(errno)));
+    let end = if is_ours { End::NoProcess } else { End::Unusable };
+    Outcome { end, said: error.to_string() }
+}
+
+fn ended(status: ExitStatus) -> Outcome {
+    let octet = |number: i32| u8::try_from(number).unwrap_or(u8::MAX);
+    let end = match (status.code(), status.signal()) {
+        (Some(code), _) => End::Exit(octet(code)),
+        (None, signal) => End::Signal(octet(signal.unwrap_or_default())),
     };
-    json!({ "number": number, "good": good, "said": said })
+    let said = if status.success() { String::new() } else { status.to_string() };
+    Outcome { end, said }
 }
 
-/// Runs a script to its end. Answers with what was wrong, nothing if nothing was.
-async fn run(question: &Value, user: Option<&ScriptUser>, only_safe: bool) -> io::Result<String> {
+/// Runs a script to its end, its time's, or until it is not wanted any more.
+async fn run(
+    question: &Value,
+    user: Option<&ScriptUser>,
+    only_safe: bool,
+    wanted: oneshot::Receiver<()>,
+) -> Outcome {
+    let begun = begin(question, user, only_safe);
+    let (mut running, group) = match begun {
+        Ok(begun) => begun,
+        Err(error) => return not_begun(&error),
+    };
+    let limit = Duration::from_millis(question["timeout_ms"].as_u64().unwrap_or_default());
+    let over = async {
+        tokio::select! {
+            () = sleep(limit) => {}
+            _ = wanted => {}
+        }
+    };
+    tokio::select! {
+        waited = running.wait() => {
+            group.ended();
+            return waited.map_or_else(|error| not_begun(&error), ended);
+        }
+        () = over => {}
+    }
+    // Its children too, or a pipe of theirs would keep them.
+    drop(group);
+    let said = format!("did not end within {limit:?}");
+    let dead = running.wait().await;
+    dead.map_or_else(|error| not_begun(&error), |_| Outcome { end: End::TooLate, said })
+}
+
+fn begin(
+    question: &Value,
+    user: Option<&ScriptUser>,
+    only_safe: bool,
+) -> io::Result<(Child, Group)> {
     let line = question["command"].as_str().unwrap_or_default();
     let mut command = command::prepare(line, user, only_safe)?;
     let more = question["arguments"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let mut running = command.args(more).spawn()?;
+    let running = command.args(more).spawn()?;
     let group = Group::of(&running);
-    let limit = Duration::from_millis(question["timeout_ms"].as_u64().unwrap_or_default());
-    let Ok(ended) = timeout(limit, running.wait()).await else {
-        // Its children too, or a pipe of theirs would keep them.
-        drop(group);
-        running.wait().await?;
-        return Ok(format!("did not end within {limit:?}"));
-    };
-    group.ended();
-    let ended = ended?;
-    Ok(if ended.success() { String::new() } else { ended.to_string() })
+    Ok((running, group))
 }
