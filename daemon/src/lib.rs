@@ -20,6 +20,7 @@ pub mod netlink;
 pub mod notify;
 pub mod pid_file;
 mod privileges;
+pub mod probes;
 pub mod process;
 pub mod reload;
 pub mod scripts;

@@ -59,6 +59,18 @@ pub fn prepare(wanted: &Process) -> Urgency {
     urgency
 }
 
+/// So many descriptors may be open, or as many as the hard limit allows.
+///
+/// # Errors
+/// It allows fewer, or those of setrlimit(2).
+pub fn allow_descriptors(most: u64) -> io::Result<()> {
+    let (now, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if now < most {
+        setrlimit(Resource::RLIMIT_NOFILE, most.min(hard), hard)?;
+    }
+    if hard < most { Err(io::Error::other(format!("the limit is {hard}"))) } else { Ok(()) }
+}
+
 /// The limit counts every page that might be touched, so nothing is ever refused only without one,
 /// or for who has the capability for as long as it runs.
 fn lock_memory() -> io::Result<()> {

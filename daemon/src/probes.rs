@@ -1,0 +1,238 @@
+//! The driver of the checks: performs what the engine's director asks of them, and tells how each
+//! attempt ended. When a check is made, and what its outcome means, is the engine's.
+//!
+//! All attempts run on one thread of their own, a task each: neither a handshake of TLS nor a body
+//! that never ends delays an advert. It begins with the first attempt; what waits on the way to it
+//! and back is bounded. `attempt` is one attempt over the network, `socket` what it goes through,
+//! `tls` its certificates; `scripts` is one of a script, `plans` what is prepared once per check.
+
+mod attempt;
+mod plans;
+mod scripts;
+mod settings;
+mod socket;
+mod tls;
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::{io, thread};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tracing::{error, warn};
+use vipd_engine::config::health::{Check, CheckKind};
+use vipd_engine::health::{AttemptId, LocalError, MOST_CONNECTIONS, Outcome, Probe, ProbeCommand};
+
+pub use settings::Settings;
+
+use crate::process;
+use crate::scripts::Scripts;
+use attempt::Attempt;
+use plans::Plans;
+
+/// Orders that wait for the thread, at most: whatever runs may end at once, and as many begin.
+pub const WAITING_ORDERS: usize = 2 * MOST_CONNECTIONS;
+/// Outcomes that wait to be heard: the thread waits with the next one.
+pub const WAITING_OUTCOMES: usize = 1024;
+/// Descriptors of the rest of the process.
+const OTHER_DESCRIPTORS: u64 = 1024;
+
+/// The loop's end of the thread.
+pub struct Probes {
+    scripts: Scripts,
+    settings: Settings,
+    orders: Option<mpsc::Sender<Probe>>,
+    outcomes: (mpsc::Sender<Told>, mpsc::Receiver<Told>),
+    /// Attempts that could not be handed over: told before anything else.
+    refused: VecDeque<Told>,
+}
+
+/// How an attempt ended.
+type Told = (AttemptId, Outcome);
+
+impl Probes {
+    /// Nothing is started yet. Scripts are run by this helper; what else a check needs of the file
+    /// is in the settings.
+    #[must_use]
+    pub fn new(scripts: Scripts, settings: Settings) -> Self {
+        let outcomes = mpsc::channel(WAITING_OUTCOMES);
+        Self { scripts, settings, orders: None, outcomes, refused: VecDeque::new() }
+    }
+
+    /// Begins or drops an attempt. It never waits: one that cannot begin is told as not made.
+    pub fn perform(&mut self, probe: Probe) {
+        let orders = match (&self.orders, &probe.command) {
+            (Some(orders), _) => orders,
+            (None, ProbeCommand::Cancel) => return,
+            (None, ProbeCommand::Start { .. }) => match self.start() {
+                Ok(orders) => self.orders.insert(orders),
+                Err(error) => {
+                    error!("no thread for checks: {error}");
+                    let error = socket::our_fault(&error);
+                    self.refused.push_back((probe.id, Outcome::Local(error)));
+                    return;
+                }
+            },
+        };
+        let Err(error) = orders.try_send(probe) else { return };
+        let (TrySendError::Full(probe) | TrySendError::Closed(probe)) = &error;
+        // One that was to be dropped ends by its own limit.
+        if matches!(probe.command, ProbeCommand::Start { .. }) {
+            self.refused.push_back((probe.id, Outcome::Local(LocalError::Memory)));
+        }
+        if matches!(error, TrySendError::Closed(_)) {
+            // A mistake of ours has ended it. The next attempt starts another one.
+            self.orders = None;
+        }
+    }
+
+    /// How the next attempt ends, whenever that is. Nothing is lost if this is dropped.
+    pub async fn next(&mut self) -> (AttemptId, Outcome) {
+        if let Some(told) = self.refused.pop_front() {
+            return told;
+        }
+        let (_, outcomes) = &mut self.outcomes;
+        match outcomes.recv().await {
+            Some(told) => told,
+            // We hold a sender ourselves.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// How the next attempt has ended, if one has.
+    pub fn try_next(&mut self) -> Option<(AttemptId, Outcome)> {
+        let (_, outcomes) = &mut self.outcomes;
+        self.refused.pop_front().or_else(|| outcomes.try_recv().ok())
+    }
+
+    /// The thread ends with `self`, and whatever runs with it.
+    fn start(&self) -> io::Result<mpsc::Sender<Probe>> {
+        let most = MOST_CONNECTIONS as u64 + OTHER_DESCRIPTORS;
+        if let Err(error) = process::allow_descriptors(most) {
+            warn!("fewer than {most} descriptors: some checks may not be made: {error}");
+        }
+        let (orders, due) = mpsc::channel(WAITING_ORDERS);
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let prober = Prober {
+            scripts: self.scripts.clone(),
+            settings: self.settings.clone(),
+            plans: Plans::default(),
+            configs: tls::Configs::default(),
+            random: RandomState::new(),
+            tasks: JoinSet::new(),
+            running: HashMap::new(),
+        };
+        let outcomes = self.outcomes.0.clone();
+        let run = move |runtime: Runtime| runtime.block_on(prober.serve(due, outcomes));
+        thread::Builder::new().name("checks".to_string()).spawn(move || run(runtime))?;
+        Ok(orders)
+    }
+}
+
+/// The thread's end.
+struct Prober {
+    scripts: Scripts,
+    settings: Settings,
+    plans: Plans,
+    configs: tls::Configs,
+    /// Makes ids of DNS queries that nobody can guess.
+    random: RandomState,
+    tasks: JoinSet<Told>,
+    running: HashMap<AttemptId, AbortHandle>,
+}
+
+impl Prober {
+    async fn serve(mut self, mut due: mpsc::Receiver<Probe>, outcomes: mpsc::Sender<Told>) {
+        loop {
+            tokio::select! {
+                probe = due.recv() => match probe {
+                    Some(probe) => self.perform(probe),
+                    None => return,
+                },
+                Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => {
+                    // One that was dropped meanwhile is waited for by nobody.
+                    if let Some(told) = self.on_end(ended)
+                        && self.running.remove(&told.0).is_some()
+                        && outcomes.send(told).await.is_err()
+                    {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn perform(&mut self, probe: Probe) {
+        let Probe { id, command } = probe;
+        match command {
+            ProbeCommand::Cancel => {
+                self.running.remove(&id).inspect(AbortHandle::abort);
+            }
+            ProbeCommand::Start { check, url } => {
+                let task = self.start(id, check, url);
+                self.running.insert(id, task);
+            }
+        }
+    }
+
+    fn start(&mut self, id: AttemptId, check: Arc<Check>, url: u32) -> AbortHandle {
+        match &check.kind {
+            CheckKind::Script { script, dynamic } => {
+                let (settings, scripts) = (self.settings.clone(), self.scripts.clone());
+                let (name, dynamic, limit) = (script.clone(), *dynamic, check.timeout);
+                self.tasks.spawn(async move {
+                    (id, scripts::run(&scripts, &settings, &name, dynamic, limit).await)
+                })
+            }
+            CheckKind::File { .. } => {
+                // A tracker tells it.
+                self.tasks.spawn(async move { (id, Outcome::Local(LocalError::Unsupported)) })
+            }
+            CheckKind::Tcp
+            | CheckKind::Http(_)
+            | CheckKind::Smtp { .. }
+            | CheckKind::Dns { .. }
+            | CheckKind::Ping
+            | CheckKind::Udp(_) => match self.attempt(id, check, url) {
+                Ok(attempt) => self.tasks.spawn(async move { (id, attempt.run().await) }),
+                Err(error) => self.tasks.spawn(async move { (id, Outcome::Local(error)) }),
+            },
+        }
+    }
+
+    fn attempt(
+        &mut self,
+        id: AttemptId,
+        check: Arc<Check>,
+        url: u32,
+    ) -> Result<Attempt, LocalError> {
+        let plan = self.plans.of(id.check, &check)?;
+        let tls = match &check.kind {
+            CheckKind::Http(http) => http.tls.as_ref(),
+            _ => None,
+        };
+        let configs = &mut self.configs;
+        let tls = tls.map(|tls| configs.of(tls, self.settings.reloads())).transpose()?;
+        let (id, sequence) = match &check.kind {
+            CheckKind::Dns { .. } => (self.random.hash_one(id.number) as u16, 0),
+            _ => (id.number as u16, (id.number >> 16) as u16),
+        };
+        let numbers = vipd_checks::Attempt { url, id, sequence };
+        Ok(Attempt { check, plan, tls, numbers })
+    }
+
+    /// A task that was dropped has nothing to tell. One that failed by a mistake of ours does not
+    /// count against its server.
+    fn on_end(&self, ended: Result<Told, JoinError>) -> Option<Told> {
+        let failed = match ended {
+            Ok(told) => return Some(told),
+            Err(failed) => failed,
+        };
+        let mut running = self.running.iter();
+        let (id, _) = running.find(|(_, task)| task.id() == failed.id())?;
+        error!("{id}: {failed}");
+        Some((*id, Outcome::Local(LocalError::Unsupported)))
+    }
+}
