@@ -101,7 +101,7 @@ pub use dns::DNS_NAME_MAX;
 pub use http::{HTTP_HEAD_MAX, HTTP_LINE_MAX, PATTERN_SIZE_MAX};
 pub use ping::ECHO_OCTETS;
 pub use plan::{Attempt, Family, Plan, Transport, Unusable};
-pub use smtp::{SMTP_LINE_MAX, SMTP_LINES_MAX};
+pub use smtp::{SMTP_LINE_MAX, SMTP_LINES_MAX, reply_line};
 pub use verdict::{
     ConnectionFailure, DnsFault, EXCERPT_MAX, Excerpt, Fault, HttpFault, SmtpFault, Stage,
     UdpFault, Verdict,

@@ -102,8 +102,16 @@ impl Smtp {
     }
 }
 
-/// Status, and whether more lines follow.
-fn reply_line(line: &[u8]) -> Option<(u16, bool)> {
+/// A line of a mail server's reply (RFC 5321 section 4.2), without its end: its status, and whether
+/// more lines follow. `None`: it is none.
+///
+/// ```
+/// assert_eq!(vipd_checks::reply_line(b"250-mail.example"), Some((250, true)));
+/// assert_eq!(vipd_checks::reply_line(b"250 OK"), Some((250, false)));
+/// assert_eq!(vipd_checks::reply_line(b"250OK"), None);
+/// ```
+#[must_use]
+pub fn reply_line(line: &[u8]) -> Option<(u16, bool)> {
     let (digits, rest) = line.split_first_chunk::<3>()?;
     let more = match rest.first() {
         None | Some(b' ') => false,

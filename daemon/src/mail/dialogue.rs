@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use vipd_checks::reply_line;
+
 /// Most octets of a line of a reply: twice what RFC 5321 section 4.5.3.1.5 allows.
 pub const REPLY_LINE_MAX: usize = 1024;
 /// Most lines of a reply.
@@ -265,20 +267,6 @@ impl Dialogue {
             self.outcome.later.extend(without);
         }
     }
-}
-
-/// Status, and whether more lines follow.
-fn reply_line(line: &[u8]) -> Option<(u16, bool)> {
-    let (digits, rest) = line.split_first_chunk::<3>()?;
-    let more = match rest.first() {
-        None | Some(b' ') => false,
-        Some(b'-') => true,
-        Some(_) => return None,
-    };
-    let status = digits.iter().try_fold(0, |sum, digit| {
-        digit.is_ascii_digit().then(|| sum * 10 + u16::from(digit - b'0'))
-    })?;
-    Some((status, more))
 }
 
 /// The mail as it goes over the wire: CR LF, a dot more in front of a dot, a dot alone at the end
