@@ -92,6 +92,8 @@ pub struct Fifo {
     pub owner: Option<ScriptUser>,
     /// Started with the path as its last argument.
     pub script: Option<NotifyScript>,
+    /// It is told of virtual routers and sync groups alone (`vrrp_notify_fifo`).
+    pub vrrp_only: bool,
 }
 
 impl Fifo {

@@ -25,6 +25,7 @@ pub mod process;
 pub mod reload;
 pub mod scripts;
 pub mod seam;
+mod servers;
 pub mod sockets;
 pub mod startup;
 pub mod status;

@@ -1,11 +1,13 @@
-//! Notification: what is run and written when a virtual router or a sync group changes its state.
+//! Notification: what is run and written when a virtual router or a sync group changes its state,
+//! or a virtual server or a real server comes or goes.
 //!
 //! Scripts of one object run one after the other, in the order of its states; while one runs only
 //! the last state waits. Named pipes get a line for every event, at once. What is due is decided in
-//! `due`, when it is run in `queue`.
+//! `due` and `servers`, when it is run in `queue`.
 
 mod due;
 mod queue;
+mod servers;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,9 +16,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::warn;
+use vipd_config::Loaded;
 use vipd_config::notify::Notify;
-use vipd_config::trackers::{ScriptUser, Trackers};
-use vipd_engine::{Event, Priority};
+use vipd_config::trackers::ScriptUser;
+use vipd_engine::{Event, Priority, director};
 
 use crate::scripts::Scripts;
 use due::{Book, Due};
@@ -34,6 +37,8 @@ pub const LOWER_PRIORITY: &str = "MASTER_RX_LOWER_PRI";
 pub enum Told {
     /// Something happened to an instance, whose priority is this if it is still there.
     Event(Event, Option<Priority>),
+    /// The director told this.
+    Servers(director::News),
     /// Other scripts are configured.
     Configure(Settings),
     /// That was all.
@@ -81,13 +86,15 @@ impl Notifier {
 pub struct Settings {
     notify: Notify,
     user: Option<ScriptUser>,
+    servers: servers::Wanted,
 }
 
 impl Settings {
     /// Those of a file.
     #[must_use]
-    pub fn new(notify: Notify, trackers: &Trackers) -> Self {
-        Self { notify, user: trackers.script_user.clone() }
+    pub fn new(loaded: &Loaded) -> Self {
+        let (notify, user) = (loaded.notify.clone(), loaded.trackers.script_user.clone());
+        Self { notify, user, servers: servers::Wanted::new(loaded) }
     }
 }
 
@@ -104,12 +111,11 @@ async fn serve(scripts: Scripts, mut told: mpsc::UnboundedReceiver<Told>) {
                     }
                 }
                 Some(Told::Event(event, priority)) => {
-                    let Some(due) = book.due(&event, priority) else { continue };
-                    let Due { object, what, scripts: to_run, line } = due;
-                    if let Some(line) = line {
-                        scripts.write(&line).await;
-                    }
-                    queues.add(object, what, to_run);
+                    let due = book.due(&event, priority);
+                    perform(due, &scripts, &mut queues).await;
+                }
+                Some(Told::Servers(news)) => {
+                    perform(book.due_of_servers(&news), &scripts, &mut queues).await;
                 }
                 Some(Told::End) | None => break,
             },
@@ -121,7 +127,16 @@ async fn serve(scripts: Scripts, mut told: mpsc::UnboundedReceiver<Told>) {
     }
 }
 
-/// What changes its state: a virtual router or a sync group, in keepalived's words.
+async fn perform(due: Option<Due>, scripts: &Scripts, queues: &mut Queues) {
+    let Some(Due { object, what, scripts: to_run, line }) = due else { return };
+    if let Some(line) = line {
+        scripts.write(&line).await;
+    }
+    queues.add(object, what, to_run);
+}
+
+/// What changes its state: a virtual router, a sync group, a virtual server or a real server, in
+/// keepalived's words.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Object {
     kind: &'static str,

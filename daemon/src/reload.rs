@@ -71,7 +71,7 @@ impl Followers {
     pub async fn configure(&mut self, loaded: &Loaded) {
         // First: the others will ask for what is new in it.
         self.scripts.configure(loaded).await;
-        let settings = notify::Settings::new(loaded.notify.clone(), &loaded.trackers);
+        let settings = notify::Settings::new(loaded);
         // It ends only after us.
         let _ = self.notifier.send(notify::Told::Configure(settings));
         self.post.configure(loaded);

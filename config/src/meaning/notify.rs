@@ -135,9 +135,10 @@ pub(super) fn of_instance(draft: &Draft, instance: &InstanceDraft) -> NotifyScri
 /// Everything that is said of notification.
 pub(super) fn settled(draft: &Draft, instances: &[Instance]) -> Notify {
     let mut all = Notify { states_on_reload: draft.globals.states_on_reload, ..Notify::default() };
-    for fifo in draft.globals.fifos.iter().filter(|fifo| !fifo.path.is_empty()) {
-        if all.fifos.iter().all(|known| known.path != fifo.path) {
-            all.fifos.push(fifo.clone());
+    let [general, vrrp] = &draft.globals.fifos;
+    for (fifo, vrrp_only) in [(general, false), (vrrp, true)] {
+        if !fifo.path.is_empty() && all.fifos.iter().all(|known| known.path != fifo.path) {
+            all.fifos.push(Fifo { vrrp_only, ..fifo.clone() });
         }
     }
     for instance in instances.iter().filter(|instance| !instance.notify.is_empty()) {

@@ -4,9 +4,11 @@ use std::mem;
 use std::time::Duration;
 
 use vipd_config::notify::{NotifyScript, NotifyScripts};
+use vipd_engine::director;
 use vipd_engine::{Event, GroupName, InstanceName, News, Priority, StateKind, Why};
 
 use super::queue::What;
+use super::servers::Servers;
 use super::{ByObject, LOWER_PRIORITY, Object, Settings};
 use crate::scripts::Script;
 
@@ -35,6 +37,7 @@ pub struct Book {
     priorities: ByObject<Priority>,
     /// The last state of each, as a line.
     states: ByObject<String>,
+    servers: Servers,
     /// The states of all were told since the start.
     has_started: bool,
 }
@@ -44,6 +47,7 @@ impl Book {
     pub fn configure(&mut self, settings: Settings) -> Vec<String> {
         let again = settings.notify.states_on_reload && mem::replace(&mut self.has_started, true);
         self.has_started = true;
+        self.servers.configure(settings.servers.clone());
         self.before = mem::replace(&mut self.settings, settings);
         let lines = self.states.values().filter(|_| again && self.has_pipes());
         lines.cloned().collect()
@@ -103,6 +107,11 @@ impl Book {
         }
     }
 
+    /// What is due on news of virtual servers and real servers.
+    pub fn due_of_servers(&mut self, news: &director::News) -> Option<Due> {
+        self.servers.due(news)
+    }
+
     /// A state, for the script that is for it alone and then for the general one.
     fn state(
         &mut self,
@@ -152,7 +161,8 @@ impl Settings {
     }
 }
 
-fn runs(script: Option<NotifyScript>, arguments: &[String]) -> Vec<Script> {
+/// A script with these arguments.
+pub fn runs(script: Option<NotifyScript>, arguments: &[String]) -> Vec<Script> {
     let run = |NotifyScript { command, user }| {
         let arguments = arguments.to_vec();
         Script { command, arguments, user, timeout: TIMEOUT }
@@ -220,7 +230,7 @@ mod tests {
         let instances = BTreeMap::from([(InstanceName::new("VI_1"), own)]);
         let groups = BTreeMap::from([(GroupName::new("VG"), scripts())]);
         let notify = Notify { instances, groups, fifos, states_on_reload };
-        Settings { notify, user: None }
+        Settings { notify, ..Settings::default() }
     }
 
     fn book(own: NotifyScripts) -> Book {
@@ -272,7 +282,7 @@ mod tests {
     fn what_a_reload_removes_is_at_fault_or_deleted_and_the_file_before_says_what_is_run() {
         let gone = || state(StateKind::Initialize, Why::Removed);
         let mut fault = book(scripts());
-        fault.configure(Settings { notify: Notify::default(), user: None });
+        fault.configure(Settings::default());
         assert_eq!(told(&mut fault, gone(), Some(90)), ["f", "any INSTANCE VI_1 FAULT 90"]);
         let backup = state(StateKind::Backup, Why::Recovered);
         assert_eq!(told(&mut fault, backup, Some(90)), [""; 0], "of anything else the new one");

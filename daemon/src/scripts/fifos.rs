@@ -33,8 +33,30 @@ const ENDS_WITHIN: Duration = Duration::from_millis(400);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Wanted {
     fifo: Fifo,
+    hears: Hears,
     user: Option<ScriptUser>,
     only_safe: bool,
+}
+
+/// What a pipe is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hears {
+    /// Of everything (`notify_fifo`).
+    All,
+    /// Of virtual routers and sync groups (`vrrp_notify_fifo`).
+    Routers,
+    /// Of virtual servers and real servers (`lvs_notify_fifo`).
+    Servers,
+}
+
+impl Hears {
+    fn hears(self, line: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Routers => !is_of_servers(line),
+            Self::Servers => is_of_servers(line),
+        }
+    }
 }
 
 /// All pipes.
@@ -69,13 +91,7 @@ impl Fifos {
 
     /// Writes to these from now on. What is as before goes on, and its script with it.
     pub async fn configure(&mut self, loaded: &Loaded) {
-        let trackers = &loaded.trackers;
-        let wanted = loaded.notify.fifos.iter().map(|fifo| Wanted {
-            fifo: fifo.clone(),
-            user: trackers.script_user.clone(),
-            only_safe: trackers.script_security,
-        });
-        let wanted: Vec<_> = wanted.collect();
+        let wanted = wanted(loaded);
         let pipes = self.pipes.drain(..);
         let (kept, gone): (Vec<_>, Vec<_>) = pipes.partition(|pipe| wanted.contains(&pipe.wanted));
         self.pipes = kept;
@@ -94,7 +110,7 @@ impl Fifos {
 
     /// Writes a line into each of them, in order, or keeps it until there is room.
     pub fn write(&mut self, line: &str) {
-        for pipe in &mut self.pipes {
+        for pipe in self.pipes.iter_mut().filter(|pipe| pipe.wanted.hears.hears(line)) {
             pipe.hold(line);
         }
         self.try_again();
@@ -119,6 +135,25 @@ impl Fifos {
     pub async fn close(&mut self) {
         end(self.pipes.drain(..).filter_map(Pipe::close).collect()).await;
     }
+}
+
+/// The pipes of a file, each path once.
+fn wanted(loaded: &Loaded) -> Vec<Wanted> {
+    let of_routers = loaded.notify.fifos.iter().map(|fifo| {
+        let hears = if fifo.vrrp_only { Hears::Routers } else { Hears::All };
+        (fifo, hears)
+    });
+    let of_servers = loaded.director.fifo.iter().map(|fifo| (fifo, Hears::Servers));
+    let mut all = Vec::<Wanted>::new();
+    for (fifo, hears) in of_routers.chain(of_servers) {
+        if let Some(known) = all.iter_mut().find(|known| known.fifo.path == fifo.path) {
+            known.hears = Hears::All;
+            continue;
+        }
+        let (user, only_safe) = (&loaded.trackers.script_user, loaded.trackers.script_security);
+        all.push(Wanted { fifo: fifo.clone(), hears, user: user.clone(), only_safe });
+    }
+    all
 }
 
 impl Pipe {
@@ -227,8 +262,17 @@ impl Pipe {
     }
 }
 
+/// Whether a line is about a virtual server or a real server.
+fn is_of_servers(line: &str) -> bool {
+    line.starts_with("VS ") || line.starts_with("RS ")
+}
+
 /// What a line is about: the object, and whether it tells of its state or of something else.
 fn about(line: &str) -> String {
+    if is_of_servers(line) {
+        let (object, _) = line.trim_end().rsplit_once(' ').unwrap_or_default();
+        return object.to_string();
+    }
     let mut words = line.trim_end().rsplitn(3, ' ');
     let state = words.nth(1).unwrap_or_default();
     let object = words.next().unwrap_or_default();
@@ -270,7 +314,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("vipd-{name}-{}", std::process::id()));
         let _ = fs::remove_file(&path);
         let fifo = Fifo { path: path.display().to_string(), ..Fifo::default() };
-        (Pipe::new(Wanted { fifo, user: None, only_safe: false }), path)
+        (Pipe::new(Wanted { fifo, hears: Hears::All, user: None, only_safe: false }), path)
     }
 
     fn read(path: &Path) -> Vec<String> {
@@ -327,6 +371,32 @@ mod tests {
         assert!(pipe.close().is_none());
         assert!(path.exists(), "that one is somebody else's");
         fs::remove_file(&path).expect("it is ours");
+    }
+
+    #[test]
+    fn each_pipe_hears_of_what_it_is_for_and_of_each_server_the_last_line_counts() {
+        let text = "global_defs {\nnotify_fifo /run/all\nvrrp_notify_fifo /run/vrrp\n\
+                    lvs_notify_fifo /run/lvs\n}\n";
+        let loaded = |text: &str| {
+            let files = vipd_config::text::InMemory::new().with("/k.conf", text);
+            let options = vipd_config::Options::default();
+            vipd_config::load_from(&files, Path::new("/k.conf"), &options).expect("it is usable")
+        };
+        let pipes = wanted(&loaded(text));
+        let hear = |line: &str| {
+            let hears = pipes.iter().filter(|pipe| pipe.hears.hears(line));
+            hears.map(|pipe| pipe.fifo.path.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(hear("GROUP \"VG\" MASTER 0\n"), ["/run/all", "/run/vrrp"]);
+        for line in ["VS FWM 7 UP\n", "RS [10.0.0.1]:none:0 FWM 7 DOWN\n"] {
+            assert_eq!(hear(line), ["/run/all", "/run/lvs"]);
+        }
+        let one = wanted(&loaded(&text.replace("/run/vrrp", "/run/lvs")));
+        assert_eq!(one.len(), 2);
+        assert_eq!(one[1].hears, Hears::All, "it is both");
+        assert_eq!(about("VS FWM 7 UP\n"), about("VS FWM 7 DOWN\n"));
+        assert_ne!(about("VS FWM 7 UP\n"), about("VS FWM 8 UP\n"));
+        assert_ne!(about("RS [a]:tcp:1 FWM 8 UP\n"), about("RS [b]:tcp:1 FWM 8 UP\n"));
     }
 
     #[test]

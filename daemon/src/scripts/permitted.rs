@@ -52,7 +52,8 @@ impl Permitted {
 pub fn are_needed(loaded: &Loaded) -> bool {
     let notify = &loaded.notify;
     let scripts = !loaded.trackers.scripts.is_empty() || notify.scripts().next().is_some();
-    scripts || !notify.fifos.is_empty() || module::is_needed(loaded)
+    let pipes = !notify.fifos.is_empty() || loaded.director.fifo.is_some();
+    scripts || pipes || module::is_needed(loaded)
 }
 
 fn entry(command: &str, user: Option<&ScriptUser>) -> Entry {
