@@ -1,8 +1,9 @@
-//! Mail alerts: what a virtual router or a sync group enters is mailed, if the file asks for it.
+//! Mail alerts: what a virtual router or a sync group enters is mailed, and what a virtual server
+//! or a real server becomes, if the file asks for it.
 //!
-//! What is mailed is decided in `alerts`, when in `queue`, how it looks in `letter`, what is said
-//! to the server in `dialogue`. The run loop only puts an alert into the queue; a task of its own
-//! does the rest. Bounded: the queue, its waits, the replies, and the time at the end.
+//! What is mailed is decided in `alerts` and `servers`, when in `queue`, how it looks in `letter`,
+//! what is said to the server in `dialogue`. The run loop only puts an alert into the queue; a task
+//! of its own does the rest. Bounded: the queue, its waits, the replies, and the time at the end.
 
 mod alerts;
 pub mod delivery;
@@ -10,6 +11,7 @@ pub mod dialogue;
 mod letter;
 pub mod queue;
 mod resolve;
+mod servers;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,12 +25,13 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 use vipd_config::Loaded;
 use vipd_config::mail::{CONNECT_TIMEOUT, Mail, PORT};
-use vipd_engine::Event;
+use vipd_engine::{Event, director};
 
 use alerts::{Alerts, Rules};
 use delivery::{Server, deliver};
 use dialogue::{Letter, Outcome};
 use queue::{Alert, Next, Parcel, Queue};
+use servers::{ServerAlerts, Wanted};
 
 /// How long what waits may take when vipd ends, the mails of the stop among it.
 pub const STOP_LIMIT: Duration = Duration::from_secs(3);
@@ -80,6 +83,7 @@ struct State {
     mail: Mail,
     host: String,
     alerts: Alerts,
+    servers: ServerAlerts,
     queue: Queue,
     /// What went wrong last, by receiver or `""` for all: it is told once.
     told: BTreeMap<String, String>,
@@ -92,13 +96,27 @@ impl Post {
     /// These settings from now on.
     pub fn configure(&self, loaded: &Loaded) {
         let rules = Rules { mail: loaded.mail.clone(), notify: loaded.notify.clone() };
-        self.state().configure(rules);
+        let mut state = self.state();
+        state.servers.configure(Wanted::new(loaded));
+        state.configure(rules);
+        drop(state);
         self.0.news.notify_one();
     }
 
     /// This happened. It never waits.
     pub fn tell(&self, event: &Event) {
-        if self.state().tell(event) {
+        let mut state = self.state();
+        let due = state.alerts.due(event);
+        if due.is_some_and(|due| state.add(due)) {
+            self.0.news.notify_one();
+        }
+    }
+
+    /// The director told this. It never waits.
+    pub fn tell_of_servers(&self, news: &director::News) {
+        let mut state = self.state();
+        let due = state.servers.due(news);
+        if due.is_some_and(|due| state.add(due)) {
             self.0.news.notify_one();
         }
     }
@@ -173,8 +191,7 @@ impl State {
     }
 
     /// Whether there is something to be mailed.
-    fn tell(&mut self, event: &Event) -> bool {
-        let Some((subject, body)) = self.alerts.due(event) else { return false };
+    fn add(&mut self, (subject, body): (String, String)) -> bool {
         if self.server().is_none() {
             return false;
         }
