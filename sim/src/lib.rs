@@ -13,6 +13,7 @@ pub mod clock;
 pub mod configurations;
 mod host;
 pub mod inject;
+pub mod ipvs;
 pub mod kernel;
 pub mod link;
 pub mod network;
