@@ -2,6 +2,8 @@
 //!
 //! On a machine whose kernel has no IPVS this program runs once more inside of user-mode Linux.
 
+mod ipvs_model;
+
 use std::net::IpAddr;
 use std::process::Command as Process;
 use std::time::Duration;
@@ -187,14 +189,20 @@ fn ok(results: &[Result<(), Failure>]) {
     assert!(failed.is_empty(), "{failed:?}");
 }
 
+/// One after the other on one kernel, so that there is one boot.
 #[test]
-fn ipvsadm_reads_what_was_ordered() {
+fn on_a_kernel_with_ipvs() {
     if let Ok(mut ipvs) = Ipvs::open() {
         let version = ipvs.version().expect("a version");
         println!("IPVS {version}");
         let mut namespaces = Namespaces::new().expect("namespaces");
-        let namespace = namespaces.add("ipvs").expect("a namespace");
-        return namespace.within(on_this_kernel).expect("in it");
+        for (name, test) in [
+            ("ipvsadm", ipvsadm_reads_what_was_ordered as fn()),
+            ("model", ipvs_model::model_and_kernel_pick_the_same),
+        ] {
+            namespaces.add(name).expect("a namespace").within(test).expect("in it");
+        }
+        return;
     }
     assert!(std::env::var_os(IS_INSIDE).is_none(), "user-mode Linux has no IPVS");
     let lacking = is_possible().and_then(|()| match Process::new("ipvsadm").output() {
@@ -207,21 +215,23 @@ fn ipvsadm_reads_what_was_ordered() {
         return;
     }
     let test = std::env::current_exe().expect("this program").display().to_string();
-    let words = ["ipvsadm_reads_what_was_ordered", "--exact", "--nocapture"];
+    let words = ["on_a_kernel_with_ipvs", "--exact", "--nocapture"];
     let with = ["env".to_string(), format!("{IS_INSIDE}=1"), test];
     let inside = Inside {
         command: with.into_iter().chain(words.map(str::to_string)).collect(),
         viplab: env!("CARGO_BIN_EXE_viplab").into(),
         memory: MEMORY,
-        within: Duration::from_secs(180),
+        within: Duration::from_secs(600),
         stop: || false,
     };
     let ran = inside.run().expect("a run");
     let said = [ran.output, ran.errors].concat();
-    assert_eq!(ran.status, 0, "inside:\n{}", String::from_utf8_lossy(&said));
+    let said = String::from_utf8_lossy(&said);
+    assert_eq!(ran.status, 0, "inside:\n{said}");
+    println!("{said}");
 }
 
-fn on_this_kernel() {
+fn ipvsadm_reads_what_was_ordered() {
     let mut ipvs = Ipvs::open().expect("IPVS");
     every_service_is_as_ordered(&mut ipvs);
     every_destination_is_as_ordered(&mut ipvs);
