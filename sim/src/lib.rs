@@ -21,6 +21,7 @@ pub mod packets;
 mod process;
 pub mod queue;
 pub mod random;
+pub mod real_server;
 pub mod replay;
 pub mod run;
 mod stack;
