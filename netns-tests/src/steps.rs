@@ -24,6 +24,7 @@ pub(crate) fn lacks(step: &Step, kind: impl Fn(HostId) -> Kind) -> Result<(), St
         Step::Late { .. } => "a real process is as late as it is",
         Step::Tracker { .. } => "trackers run in the process, nobody sets their value",
         Step::KernelFails { .. } => "a real kernel does not fail at will",
+        Step::Server { .. } => "health checks are not driven there",
         Step::KernelLate { .. } => "a real kernel takes the time that it takes",
         Step::RemoveEntry { .. } => "routes and rules of the hosts are not watched here",
         Step::Reload { host, refused: true, .. } if kind(*host) == Kind::Keepalived => {
@@ -125,6 +126,7 @@ impl Lab {
             | Step::Late { .. }
             | Step::Tracker { .. }
             | Step::KernelFails { .. }
+            | Step::Server { .. }
             | Step::KernelLate { .. }
             | Step::RemoveEntry { .. } => {}
         }

@@ -111,6 +111,7 @@ impl Lab {
         let mut setting = topology::setting(scenario);
         setting.tolerance = tolerance;
         setting.routes_seen = false;
+        setting.tables_seen = false;
         if hosts.iter().any(Host::is_frr) {
             setting.release = setting.release.max(observer::LATE);
         }

@@ -115,6 +115,7 @@ impl Recorder for Witness {
             Seen::Engine(event) => self.on_event(*at, *host, event),
             Seen::Probe { sent, answered_by, .. } => self.on_probe(*host, *sent, *answered_by),
             Seen::Address { .. }
+            | Seen::Destination { .. }
             | Seen::Announced { .. }
             | Seen::Answered { .. }
             | Seen::Neighbour { .. }

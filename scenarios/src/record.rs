@@ -9,6 +9,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use vipd_engine::config::director::Service;
+use vipd_engine::ipvs::Endpoint;
 use vipd_engine::{Config, Event, Family, MacAddress};
 
 /// World time: nanoseconds since the run began. No node reads this clock.
@@ -140,6 +142,16 @@ pub enum Seen {
         entry: Arc<str>,
         /// Whether it is there.
         present: bool,
+    },
+    /// The kernel of this host has this destination in its IPVS table now, has it with another
+    /// weight, or has it no longer.
+    Destination {
+        /// The service that it belongs to.
+        service: Service,
+        /// The destination.
+        endpoint: Endpoint,
+        /// Its weight; `None`: it is gone.
+        weight: Option<u32>,
     },
     /// The data plane of this host owns a virtual address now, or no longer: it would answer ARP
     /// or ND for it or accept its traffic (present, link up, machine on and not frozen).
@@ -285,6 +297,8 @@ pub struct Setting {
     pub tolerance: Duration,
     /// Whether the Record has the routes and rules of kernels.
     pub routes_seen: bool,
+    /// Whether it has the IPVS tables of kernels.
+    pub tables_seen: bool,
 }
 
 /// One host.

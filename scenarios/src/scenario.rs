@@ -264,6 +264,13 @@ pub enum Step {
         /// What.
         order: Order,
     },
+    /// A real server does something else to whoever asks it, from now on.
+    Server {
+        /// Which one.
+        host: HostId,
+        /// What.
+        conduct: Conduct,
+    },
     /// The next kernel commands fail.
     KernelFails {
         /// Whose.
@@ -280,6 +287,74 @@ pub enum Step {
     },
     /// Somebody on the segment sends adverts, or what should have been some.
     Inject(Box<Injection>),
+}
+
+/// What a real server does to whoever asks it: a health check, in particular.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conduct {
+    /// It answers as the check wants it.
+    #[default]
+    Answers,
+    /// Its machine is up and nobody listens (RST, ICMP port unreachable).
+    Refuses,
+    /// A router says that there is no way.
+    Unreachable,
+    /// Nothing comes back, as from a dead machine.
+    Silent,
+    /// It takes connections and says nothing on them. Datagrams are lost.
+    Hangs,
+    /// It answers an octet at a time.
+    Drips {
+        /// From one to the next.
+        every: Duration,
+    },
+    /// It answers for a while, refuses for a while, and so on.
+    Flaps {
+        /// How long it answers, first.
+        good: Duration,
+        /// How long it refuses.
+        bad: Duration,
+    },
+    /// It answers something else: another status, another code, other octets. A connection alone
+    /// and an echo are still good.
+    Lies,
+    /// It takes a connection and resets it at the first octet.
+    Resets,
+    /// It takes a connection and closes it without an answer.
+    Closes,
+}
+
+impl Conduct {
+    /// The names that a scenario has for them, those that need no more first.
+    pub const NAMES: [&str; 10] = [
+        "answers",
+        "refuses",
+        "unreachable",
+        "silent",
+        "hangs",
+        "lies",
+        "resets",
+        "closes",
+        "drips",
+        "flaps",
+    ];
+
+    /// Its name in a scenario.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Answers => "answers",
+            Self::Refuses => "refuses",
+            Self::Unreachable => "unreachable",
+            Self::Silent => "silent",
+            Self::Hangs => "hangs",
+            Self::Lies => "lies",
+            Self::Resets => "resets",
+            Self::Closes => "closes",
+            Self::Drips { .. } => "drips",
+            Self::Flaps { .. } => "flaps",
+        }
+    }
 }
 
 /// Datagrams of somebody who runs no engine.

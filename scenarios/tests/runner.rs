@@ -50,6 +50,7 @@ impl World for Scripted {
             release: Duration::ZERO,
             tolerance: self.tolerance,
             routes_seen: true,
+            tables_seen: false,
         }
     }
 

@@ -68,6 +68,7 @@ impl Simulation {
             | Step::Operator { .. }
             | Step::KernelFails { .. }
             | Step::KernelLate { .. }
+            | Step::Server { .. }
             | Step::Inject(_) => self.play_inside(step, record),
         }
     }

@@ -49,7 +49,7 @@ fn a_run_has_the_documented_keys() {
     let whole = object("failover/pkill-master.toml", None);
     assert_eq!(keys(&whole), documented("# The JSON of `vipsim run --json`"));
     let properties = whole["properties"].as_array().expect("an array");
-    assert_eq!(properties.len(), 18);
+    assert_eq!(properties.len(), 19);
     for property in properties {
         assert_eq!(keys(property), documented("## `properties`"));
     }

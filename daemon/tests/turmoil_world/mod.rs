@@ -267,6 +267,7 @@ impl World for TurmoilWorld {
             | Step::Tracker { .. }
             | Step::Operator { .. }
             | Step::KernelFails { .. }
+            | Step::Server { .. }
             | Step::KernelLate { .. } => Ok(()),
             Step::Freeze { .. }
             | Step::Thaw(_)

@@ -266,6 +266,7 @@ fn unheard() -> Witness {
         release: none,
         tolerance: none,
         routes_seen: false,
+        tables_seen: false,
     };
     let mut witness = Witness::new(&setting);
     let address: IpAddr = "10.0.0.100".parse().unwrap();

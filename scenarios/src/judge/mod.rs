@@ -16,6 +16,7 @@ mod mismatch;
 mod mute;
 mod named;
 mod oneway;
+mod pool;
 mod reach;
 mod score;
 mod stop;
@@ -74,6 +75,7 @@ impl Judge {
                 Box::new(stop::Resignation::new()),
                 Box::new(comeback::Comeback::new()),
                 Box::new(reach::Reachable::new()),
+                Box::new(pool::Pool::new()),
             ],
         }
     }
@@ -154,11 +156,12 @@ pub enum PropertyId {
     L4,
     L5,
     L6,
+    L7,
 }
 
 impl PropertyId {
     /// Every property, in the order of reports.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::S1,
         Self::S2,
         Self::S3,
@@ -177,6 +180,7 @@ impl PropertyId {
         Self::L4,
         Self::L5,
         Self::L6,
+        Self::L7,
     ];
 
     /// Whether it is decided by what engines say of themselves: S9 and S10 by the names that they

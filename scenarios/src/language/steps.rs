@@ -12,7 +12,7 @@ use vipd_engine::{Order, TrackerValue};
 use crate::language::topology::{self, Names};
 use crate::language::values::{self, Fields, Mistakes, Value, quoted};
 use crate::record::HostId;
-use crate::scenario::{AdvertFields, Injection, Message, Paths, Step, TimedStep};
+use crate::scenario::{AdvertFields, Conduct, Injection, Message, Paths, Step, TimedStep};
 
 /// The longest message that an Ethernet frame carries behind either IP header.
 const MAX_PAYLOAD: usize = 1460;
@@ -62,6 +62,7 @@ pub(super) const ACTIONS: &[(&str, Read)] = &[
     }),
     ("tracker", tracker),
     ("operator", operator),
+    ("server", server),
     ("kernel_fails", |r, v| {
         let (host, count) = (r.director(v), r.count("count"));
         Some(Step::KernelFails { host: host?, count: count? })
@@ -360,6 +361,33 @@ fn operator<'t>(r: &mut Reader<'_, 't, '_>, value: &'t Value<'t>) -> Option<Step
         return None;
     };
     Some(Step::Operator { host: host?, instance: instance?, order })
+}
+
+fn server<'t>(r: &mut Reader<'_, 't, '_>, value: &'t Value<'t>) -> Option<Step> {
+    let host = r.host(value);
+    let does = r.required("does")?;
+    let conduct = match values::text(does, r.m)? {
+        "answers" => Conduct::Answers,
+        "refuses" => Conduct::Refuses,
+        "unreachable" => Conduct::Unreachable,
+        "silent" => Conduct::Silent,
+        "hangs" => Conduct::Hangs,
+        "lies" => Conduct::Lies,
+        "resets" => Conduct::Resets,
+        "closes" => Conduct::Closes,
+        "drips" => Conduct::Drips { every: r.time("every")? },
+        "flaps" => {
+            let (good, bad) = (r.time("good"), r.time("bad"));
+            Conduct::Flaps { good: good?, bad: bad? }
+        }
+        other => {
+            let message = format!("`{other}` is nothing that a real server does");
+            let help = format!("write one of {}", quoted(&Conduct::NAMES));
+            r.m.error("bad-value", does.span(), message, "not a conduct", help);
+            return None;
+        }
+    };
+    Some(Step::Server { host: host?, conduct })
 }
 
 fn inject<'t>(r: &mut Reader<'_, 't, '_>, value: &'t Value<'t>) -> Option<Step> {

@@ -115,6 +115,7 @@ fn each_action_is_a_step_of_the_same_name() {
         ("tracker", "\"a\"", "name = \"web\"\nvalue = \"up\""),
         ("operator", "\"a\"", "instance = \"VI_1\"\norder = \"yield\""),
         ("kernel_fails", "\"a\"", "count = 1"),
+        ("server", "\"a\"", "does = \"refuses\""),
         ("kernel_late", "\"a\"", "by = \"1ms\""),
         ("inject", "\"lan\"", "src = \"200.222.0.9\"\nvrid = 51\npriority = 0"),
     ];

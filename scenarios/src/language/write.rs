@@ -9,7 +9,9 @@ use vipd_engine::vrrp::advert::IP_PROTOCOL;
 
 use crate::language::duration_text;
 use crate::record::{HostId, SegmentId};
-use crate::scenario::{AdvertFields, Conditions, Injection, Message, Paths, Scenario, Step};
+use crate::scenario::{
+    AdvertFields, Conditions, Conduct, Injection, Message, Paths, Scenario, Step,
+};
 
 impl Step {
     /// The key of the step in a scenario file, also `what` in the JSON timeline.
@@ -42,6 +44,7 @@ impl Step {
             Self::Tracker { .. } => "tracker",
             Self::Operator { .. } => "operator",
             Self::KernelFails { .. } => "kernel_fails",
+            Self::Server { .. } => "server",
             Self::KernelLate { .. } => "kernel_late",
             Self::Inject(_) => "inject",
         }
@@ -73,6 +76,7 @@ impl Step {
             | Self::Tracker { host, .. }
             | Self::Operator { host, .. }
             | Self::KernelFails { host, .. }
+            | Self::Server { host, .. }
             | Self::KernelLate { host, .. } => Some(*host),
             Self::Cut(paths)
             | Self::CutMulticast(paths)
@@ -192,6 +196,17 @@ impl fmt::Display for StepLine<'_> {
             }
             Step::Operator { host, instance, order } => {
                 write!(f, " {} {} {instance}", self.host(*host), order.word())
+            }
+            Step::Server { host, conduct } => {
+                write!(f, " {} {}", self.host(*host), conduct.name())?;
+                match conduct {
+                    Conduct::Drips { every } => write!(f, " every {}", duration_text(*every)),
+                    Conduct::Flaps { good, bad } => {
+                        let (good, bad) = (duration_text(*good), duration_text(*bad));
+                        write!(f, ", good {good} bad {bad}")
+                    }
+                    _ => Ok(()),
+                }
             }
             Step::KernelFails { host, count } => write!(f, " {} {count} times", self.host(*host)),
             Step::KernelLate { host, by } => {

@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use vipd_engine::config::director::Service;
+use vipd_engine::ipvs::Endpoint;
 use vipd_engine::{Event, News};
 
 use crate::record::{
@@ -49,6 +51,8 @@ pub enum What {
     Owns(IpAddr, bool),
     /// The kernel has a route or a rule, or has it no longer.
     Fib(Arc<str>, bool),
+    /// The kernel's IPVS table has a destination with this weight, or has it no longer.
+    Destination(Service, Endpoint, Option<u32>),
     /// A burst of announcements of one address, and how many frames it had.
     Announced(IpAddr, u32),
     /// From here on a client's probes are answered by this host, or by nobody.
@@ -140,6 +144,12 @@ impl Timeline {
             What::Owns(address, false) => format!("no longer owns {address}"),
             What::Fib(entry, true) => format!("holds {entry}"),
             What::Fib(entry, false) => format!("no longer holds {entry}"),
+            What::Destination(service, endpoint, Some(weight)) => {
+                format!("{service} has {endpoint} weight {weight}")
+            }
+            What::Destination(service, endpoint, None) => {
+                format!("{service} no longer has {endpoint}")
+            }
             What::Announced(address, 1) => format!("announces {address}"),
             What::Announced(address, frames) => format!("announces {address} {frames} times"),
             What::AnsweredBy(Some(host)) => {
@@ -178,6 +188,10 @@ impl Timeline {
                 let what = if *present { "holds" } else { "drops" };
                 json!({ "what": what, "entry": &**entry })
             }
+            What::Destination(service, endpoint, weight) => json!({
+                "what": "destination", "service": service.to_string(),
+                "server": endpoint.to_string(), "weight": weight,
+            }),
             What::AnsweredBy(host) => {
                 let host = host.map(|host| self.hosts[usize::from(host.0)].to_string());
                 json!({ "what": "client", "answered_by": host })
@@ -242,8 +256,8 @@ const fn mark(what: &What) -> char {
         What::Engine(_) => '*',
         What::Resigned(_) => '0',
         What::LostAdvert(_) => 'x',
-        What::Owns(_, true) | What::Fib(_, true) => '+',
-        What::Owns(_, false) | What::Fib(_, false) => '-',
+        What::Owns(_, true) | What::Fib(_, true) | What::Destination(_, _, Some(_)) => '+',
+        What::Owns(_, false) | What::Fib(_, false) | What::Destination(_, _, None) => '-',
         What::Announced(..) => '=',
         What::AnsweredBy(_) => '?',
     }
@@ -270,6 +284,9 @@ impl Recorder for Timeline {
             }
             Seen::Fib { entry, present } => {
                 self.push(*at, Some(*host), What::Fib(Arc::clone(entry), *present));
+            }
+            Seen::Destination { service, endpoint, weight } => {
+                self.push(*at, Some(*host), What::Destination(*service, *endpoint, *weight));
             }
             Seen::Announced { address, .. } => self.on_announced(*at, *host, *address),
             Seen::Probe { answered_by, .. } => {

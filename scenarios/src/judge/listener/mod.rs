@@ -81,7 +81,12 @@ impl Listener {
             Seen::AdvertDelivered(advert) => self.delivered(at, host, advert),
             Seen::AdvertLost(advert, reason) => self.lost(at, host, advert, *reason),
             Seen::Dropped(_) | Seen::Address { .. } | Seen::Fib { .. } => {}
-            Seen::Configured(config) => self.configured(at, host, config),
+            Seen::Configured(config) => {
+                self.configured(at, host, config);
+                if !config.director().virtual_servers.is_empty() {
+                    self.push(at, host, What::Seen(observation.seen.clone()));
+                }
+            }
             Seen::Engine(event) => self.engine(at, host, event),
             Seen::Process(change) => self.process(at, host, *change),
             Seen::Machine(change) => self.machine(at, host, *change),
@@ -99,6 +104,7 @@ impl Listener {
             | Seen::Announced { .. }
             | Seen::Answered { .. }
             | Seen::Neighbour { .. }
+            | Seen::Destination { .. }
             | Seen::Probe { .. } => self.push(at, host, What::Seen(observation.seen.clone())),
         }
         if self.queue.is_empty() {

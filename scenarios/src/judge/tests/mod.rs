@@ -3,6 +3,7 @@
 
 mod crash;
 mod liveness;
+mod pool;
 mod record;
 mod runs;
 mod safety;

@@ -87,6 +87,7 @@ impl Run {
                 release: Duration::from_nanos(RELEASE),
                 tolerance: Duration::ZERO,
                 routes_seen: true,
+                tables_seen: true,
             },
             configs: priorities.iter().map(config).collect(),
             seen: Vec::new(),

@@ -50,6 +50,7 @@ impl View {
                 | Seen::AdvertLost(..)
                 | Seen::Address { .. }
                 | Seen::Fib { .. }
+                | Seen::Destination { .. }
                 | Seen::Announced { .. }
                 | Seen::Answered { .. }
                 | Seen::Neighbour { .. }
@@ -388,6 +389,7 @@ impl View {
             | Seen::AdvertLost(..)
             | Seen::Address { .. }
             | Seen::Fib { .. }
+            | Seen::Destination { .. }
             | Seen::Announced { .. }
             | Seen::Answered { .. }
             | Seen::Configured(_)

@@ -1,0 +1,434 @@
+//! L7: a real server that is dead leaves the pool in time and a live one comes back; where there is
+//! a sorry server the pool is empty for no longer than the exchange takes.
+//!
+//! What a real server does is known from the steps of the scenario, and from paths and machines;
+//! what the pool is, from the kernel's table. The engine's word is not asked.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vipd_engine::Config;
+use vipd_engine::config::director::{RealServer, Service, VirtualServer};
+use vipd_engine::config::health::{Check, CheckKind};
+use vipd_engine::ipvs::Endpoint;
+
+use super::change::{Change, What};
+use super::score::Score;
+use super::terms::{plus, since};
+use super::view::View;
+use super::{Property, PropertyId, PropertyReport};
+use crate::record::{HostId, Seen, WorldTime};
+use crate::scenario::{Conduct, Step};
+
+/// L7.
+#[derive(Debug)]
+pub(super) struct Pool {
+    score: Score,
+    conducts: BTreeMap<HostId, Conduct>,
+    directors: BTreeMap<HostId, Director>,
+}
+
+/// A host whose process has virtual servers.
+#[derive(Debug)]
+struct Director {
+    config: Arc<Config>,
+    /// Its checks count from here: it started, went on, or read a file.
+    since: WorldTime,
+    running: bool,
+    /// Destinations with their weights.
+    table: BTreeMap<(Service, Endpoint), u32>,
+    /// By the places of virtual server and real server.
+    servers: BTreeMap<(usize, usize), Server>,
+    /// Services without a destination that gets connections, and since when.
+    empty: BTreeMap<Service, WorldTime>,
+}
+
+/// What is expected of a real server.
+#[derive(Clone, Copy, Debug)]
+struct Server {
+    health: Health,
+    /// How long that may take to show.
+    bound: Duration,
+    since: WorldTime,
+    /// It is where it must be.
+    settled: bool,
+}
+
+/// What checks must find of a real server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Health {
+    /// All of them are good, each time.
+    Good,
+    /// One of them is bad, each time.
+    Bad,
+    /// Nothing is promised.
+    Unsure,
+}
+
+impl Pool {
+    pub(super) const fn new() -> Self {
+        let missing = "no real server of a virtual server died or came back";
+        let score = Score::new(PropertyId::L7, missing);
+        Self { score, conducts: BTreeMap::new(), directors: BTreeMap::new() }
+    }
+
+    fn note(&mut self, view: &View, change: &Change) {
+        let What::Seen(seen) = &change.what else { return };
+        match seen {
+            Seen::Step(step) => {
+                if let Step::Server { host, conduct } = step.step {
+                    self.conducts.insert(host, conduct);
+                }
+            }
+            Seen::Configured(config) => {
+                let director = self.directors.entry(change.host);
+                let director = director.or_insert_with(|| Director::new(Arc::clone(config)));
+                director.config = Arc::clone(config);
+                director.begin(change.at);
+            }
+            Seen::Destination { service, endpoint, weight } => {
+                if let Some(director) = self.directors.get_mut(&change.host) {
+                    director.put((*service, *endpoint), *weight);
+                    director.note_empty(view, *service, &mut self.score);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Property for Pool {
+    fn after(&mut self, view: &View, change: &Change) {
+        if !view.setting.tables_seen || !matches!(change.what, What::Seen(_)) {
+            return;
+        }
+        self.note(view, change);
+        let Self { score, conducts, directors } = self;
+        for (host, director) in directors {
+            let running = view.host(*host).is_running();
+            if running != director.running {
+                director.running = running;
+                director.begin(view.now);
+            }
+            if running {
+                director.look(view, *host, conducts, score);
+            }
+        }
+    }
+
+    fn finish(&mut self, view: &View, _end: WorldTime) -> Vec<PropertyReport> {
+        for director in self.directors.values().filter(|director| director.running) {
+            for place in director.servers.keys() {
+                director.overdue(view, *place, &mut self.score);
+            }
+            for (service, since) in &director.empty {
+                director.measure_empty(view, *service, *since, &mut self.score);
+            }
+        }
+        vec![self.score.report()]
+    }
+}
+
+impl Director {
+    const fn new(config: Arc<Config>) -> Self {
+        Self {
+            config,
+            since: WorldTime(0),
+            running: false,
+            table: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            empty: BTreeMap::new(),
+        }
+    }
+
+    /// What was expected is void.
+    fn begin(&mut self, now: WorldTime) {
+        self.since = now;
+        self.servers.clear();
+        self.empty.clear();
+    }
+
+    fn put(&mut self, key: (Service, Endpoint), weight: Option<u32>) {
+        match weight {
+            Some(weight) => self.table.insert(key, weight),
+            None => self.table.remove(&key),
+        };
+    }
+
+    fn virtual_server(&self, place: usize) -> &VirtualServer {
+        &self.config.director().virtual_servers[place]
+    }
+
+    fn server(&self, (first, second): (usize, usize)) -> (&VirtualServer, &RealServer) {
+        let virtual_server = self.virtual_server(first);
+        (virtual_server, &virtual_server.real_servers[second])
+    }
+
+    /// Compares what must be with what is.
+    fn look(
+        &mut self,
+        view: &View,
+        host: HostId,
+        conducts: &BTreeMap<HostId, Conduct>,
+        score: &mut Score,
+    ) {
+        let config = Arc::clone(&self.config);
+        for (first, virtual_server) in config.director().virtual_servers.iter().enumerate() {
+            let healths = self.healths(view, host, conducts, virtual_server);
+            for (second, (health, bound)) in healths.into_iter().enumerate() {
+                let place = (first, second);
+                let known = self.servers.get(&place).copied();
+                if known.is_none_or(|known| known.health != health) {
+                    self.overdue(view, place, score);
+                    let server = Server { health, bound, since: view.now, settled: false };
+                    self.servers.insert(place, server);
+                }
+                self.settle(view, place, score);
+            }
+        }
+    }
+
+    fn healths(
+        &self,
+        view: &View,
+        host: HostId,
+        conducts: &BTreeMap<HostId, Conduct>,
+        virtual_server: &VirtualServer,
+    ) -> Vec<(Health, Duration)> {
+        let unsure = (Health::Unsure, Duration::ZERO);
+        // Checks rest while the address is elsewhere.
+        if virtual_server.ha_suspend {
+            return vec![unsure; virtual_server.real_servers.len()];
+        }
+        let ask = |check: &Check| finds(check, conduct(view, host, conducts, check.address));
+        let of = |server: &RealServer| {
+            let checks = || server.checks.iter().filter(|_| server.weight > 0);
+            let bad = checks().filter(|check| ask(check) == Health::Bad);
+            if let Some(bound) = bad.map(|check| until_out(view, check)).min() {
+                return (Health::Bad, bound);
+            }
+            if checks().any(|check| ask(check) == Health::Unsure) {
+                return unsure;
+            }
+            let bound = checks().map(|check| until_back(view, check)).max();
+            bound.map_or(unsure, |bound| (Health::Good, bound))
+        };
+        let mut healths: Vec<_> = virtual_server.real_servers.iter().map(of).collect();
+        if virtual_server.sorry_server.is_some() {
+            // Without a quorum live ones make room for the sorry server.
+            let pairs = virtual_server.real_servers.iter().zip(&healths);
+            let live = pairs.filter(|(_, (health, _))| *health == Health::Good);
+            let weight: u64 = live.map(|(server, _)| u64::from(server.weight)).sum();
+            let needed = u64::from(virtual_server.quorum) + u64::from(virtual_server.hysteresis);
+            if weight < needed.max(1) {
+                let good = healths.iter_mut().filter(|(health, _)| *health == Health::Good);
+                good.for_each(|one| *one = unsure);
+            }
+        }
+        healths
+    }
+
+    /// Whether it gets connections of all services, and of any.
+    fn gets(&self, place: (usize, usize)) -> (bool, bool) {
+        let (virtual_server, server) = self.server(place);
+        let weight = |service: &Service| {
+            let port = server.port_at(*service);
+            let endpoint = Endpoint { address: server.address, port };
+            self.table.get(&(*service, endpoint)).copied().unwrap_or(0)
+        };
+        let mut weights = virtual_server.services.iter().map(weight);
+        let any = weights.clone().any(|weight| weight > 0);
+        (weights.all(|weight| weight > 0), any)
+    }
+
+    fn is_right(&self, place: (usize, usize), health: Health) -> bool {
+        let (all, any) = self.gets(place);
+        match health {
+            Health::Good => all,
+            Health::Bad => !any,
+            Health::Unsure => false,
+        }
+    }
+
+    fn settle(&mut self, view: &View, place: (usize, usize), score: &mut Score) {
+        let Some(server) = self.servers.get(&place).copied() else { return };
+        let right = self.is_right(place, server.health);
+        match (server.health, server.settled, right) {
+            (Health::Unsure, ..) | (_, true, true) | (_, false, false) => {}
+            (_, false, true) => {
+                // What was right from the beginning is no instance.
+                if view.now > server.since {
+                    self.measure(view, place, server, score);
+                }
+                self.servers.insert(place, Server { settled: true, ..server });
+            }
+            (Health::Good, true, false) => {
+                let name = self.name(place);
+                score.breach(|| None, || format!("{name} lives and was taken out"));
+                self.servers.insert(place, Server { settled: false, since: view.now, ..server });
+            }
+            (Health::Bad, true, false) => {
+                let name = self.name(place);
+                score.breach(|| None, || format!("{name} is dead and was put in"));
+                self.servers.insert(place, Server { settled: false, since: view.now, ..server });
+            }
+        }
+    }
+
+    /// It was not right until now, or is not: beyond the bound that is a breach.
+    fn overdue(&self, view: &View, place: (usize, usize), score: &mut Score) {
+        let open = self.servers.get(&place).filter(|server| !server.settled);
+        let Some(server) = open.filter(|server| server.health != Health::Unsure) else { return };
+        let (from, bound) = self.terms(view, place, server);
+        if since(view.now, from) > bound {
+            self.measure(view, place, *server, score);
+        }
+    }
+
+    fn measure(&self, view: &View, place: (usize, usize), server: Server, score: &mut Score) {
+        let (from, bound) = self.terms(view, place, &server);
+        let took = since(view.now, from);
+        let what = || {
+            let name = self.name(place);
+            match server.health {
+                Health::Bad => format!("{name} was dead for {took:?} and got connections"),
+                _ => format!("{name} lived for {took:?} and got none"),
+            }
+        };
+        let too_late = || view.too_late.map(|host| format!("{} is late", view.host_name(host)));
+        score.at_most(took, bound, too_late, what);
+    }
+
+    /// From when a server counts, and for how long it may be wrong.
+    fn terms(&self, view: &View, place: (usize, usize), server: &Server) -> (WorldTime, Duration) {
+        let (_, real) = self.server(place);
+        let warmup = real.checks.iter().map(|check| check.warmup).max().unwrap_or_default();
+        (server.since.max(plus(self.since, view.up(warmup))), server.bound)
+    }
+
+    fn name(&self, place: (usize, usize)) -> String {
+        let (virtual_server, server) = self.server(place);
+        format!("{} of {}", server.address, virtual_server.name)
+    }
+
+    /// A service without a destination that gets connections, once it had one.
+    fn note_empty(&mut self, view: &View, service: Service, score: &mut Score) {
+        let own = self.table.iter().filter(|((of, _), _)| *of == service);
+        let is_empty = own.map(|(_, weight)| weight).all(|weight| *weight == 0);
+        if is_empty {
+            if self.running {
+                self.empty.entry(service).or_insert(view.now);
+            }
+        } else if let Some(began) = self.empty.remove(&service) {
+            self.measure_empty(view, service, began, score);
+        }
+    }
+
+    fn measure_empty(&self, view: &View, service: Service, began: WorldTime, score: &mut Score) {
+        let servers = &self.config.director().virtual_servers;
+        let owner = servers.iter().find(|one| one.services.contains(&service));
+        // Before, it had none either.
+        if owner.is_none_or(|owner| owner.sorry_server.is_none()) {
+            return;
+        }
+        let bound = view.setting.release + view.tolerance();
+        let empty = since(view.now, began);
+        let what = || format!("{service} had no server for {empty:?}, and a sorry server");
+        score.at_most(empty, bound, || None, what);
+    }
+}
+
+/// How long a dead server may stay: an attempt in turn, and each that tries again.
+fn until_out(view: &View, check: &Check) -> Duration {
+    let again = (check.delay_before_retry + check.timeout) * check.retry;
+    let whole = (check.delay_loop + check.timeout + again) * urls(check);
+    view.up(whole) + around(view, 2 * (check.retry + 1))
+}
+
+/// How long a live server may be out.
+fn until_back(view: &View, check: &Check) -> Duration {
+    view.up((check.delay_loop + check.timeout) * urls(check)) + around(view, 2)
+}
+
+/// Timers and answers may be handled late, and a command may wait for another one.
+fn around(view: &View, handlers: u32) -> Duration {
+    view.late() * handlers + view.setting.release * 2 + view.tolerance()
+}
+
+/// Urls that are visited one in each attempt.
+fn urls(check: &Check) -> u32 {
+    match &check.kind {
+        CheckKind::Http(http) if !http.fast_recovery => {
+            u32::try_from(http.urls.len()).unwrap_or(u32::MAX).max(1)
+        }
+        _ => 1,
+    }
+}
+
+/// What a host gets from an address.
+fn conduct(
+    view: &View,
+    from: HostId,
+    conducts: &BTreeMap<HostId, Conduct>,
+    address: IpAddr,
+) -> Conduct {
+    let hosts = &view.setting.hosts;
+    let on = |segment| {
+        let own = hosts.get(usize::from(from.0));
+        own.is_some_and(|own| own.addresses.iter().any(|(on, _)| *on == segment))
+    };
+    let found = (0..).zip(hosts).find_map(|(id, host)| {
+        let known = host.addresses.iter().find(|(_, known)| *known == address)?;
+        Some((HostId(id), known.0))
+    });
+    match found {
+        Some((host, segment))
+            if on(segment)
+                && view.passes(segment, from, host, true)
+                && view.passes(segment, host, from, true) =>
+        {
+            conducts.get(&host).copied().unwrap_or_default()
+        }
+        Some(_) | None => Conduct::Silent,
+    }
+}
+
+/// What a check finds of such a server, each time.
+fn finds(check: &Check, conduct: Conduct) -> Health {
+    // It looks at an answer, and has what it wants without more ado.
+    let (looks, is_stream, is_plain) = match &check.kind {
+        CheckKind::Tcp => (false, true, true),
+        CheckKind::Http(http) => {
+            let plain = http.urls.iter().all(|url| url.digest.is_none() && url.pattern.is_none());
+            (true, true, plain)
+        }
+        CheckKind::Smtp { .. } => (true, true, true),
+        CheckKind::Dns { .. } => (true, false, true),
+        CheckKind::Udp(udp) => (udp.requires_reply, false, true),
+        CheckKind::Ping => (true, false, true),
+        CheckKind::Script { .. } | CheckKind::File { .. } => return Health::Unsure,
+    };
+    let is_echo = matches!(check.kind, CheckKind::Ping);
+    match conduct {
+        Conduct::Refuses | Conduct::Unreachable => Health::Bad,
+        Conduct::Answers if is_plain => Health::Good,
+        Conduct::Silent if looks || is_stream => Health::Bad,
+        Conduct::Hangs if looks => Health::Bad,
+        Conduct::Silent | Conduct::Hangs => Health::Good,
+        Conduct::Lies | Conduct::Resets | Conduct::Closes | Conduct::Drips { .. }
+            if is_stream && !looks =>
+        {
+            Health::Good
+        }
+        Conduct::Lies | Conduct::Resets | Conduct::Closes if is_stream => Health::Bad,
+        Conduct::Lies if is_echo => Health::Good,
+        Conduct::Answers
+        | Conduct::Lies
+        | Conduct::Resets
+        | Conduct::Closes
+        | Conduct::Drips { .. }
+        | Conduct::Flaps { .. } => Health::Unsure,
+    }
+}
