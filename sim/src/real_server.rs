@@ -9,55 +9,21 @@ mod answers;
 use std::time::Duration;
 
 use vipd_checks::{Attempt, ConnectionFailure, Dialogue, Event, Plan, Step, Transport};
-use vipd_engine::Timestamp;
 use vipd_engine::config::health::{Check, CheckKind};
 use vipd_engine::health::{LocalError, Outcome};
+use vipd_scenarios::record::WorldTime;
+use vipd_scenarios::scenario::Conduct;
 
 /// Most events of one attempt: a page that drips for longer outlasts every time limit.
 pub const MOST_EVENTS: usize = 100_000;
-
-/// What it does to whoever asks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Conduct {
-    /// It answers as the check wants it.
-    #[default]
-    Answers,
-    /// Its machine is up and nobody listens (RST, ICMP port unreachable).
-    Refuses,
-    /// A router says that there is no way.
-    Unreachable,
-    /// Its machine is dead: nothing comes back.
-    Silent,
-    /// It takes connections and says nothing on them. Datagrams are lost.
-    Hangs,
-    /// It answers an octet at a time.
-    Drips {
-        /// From one to the next.
-        every: Duration,
-    },
-    /// It answers for a while, refuses for a while, and so on.
-    Flaps {
-        /// When it began to answer.
-        since: Timestamp,
-        /// How long it answers.
-        good: Duration,
-        /// How long it refuses.
-        bad: Duration,
-    },
-    /// It answers something else: another status, another code, other octets. A connection alone
-    /// and an echo are still good.
-    Lies,
-    /// It takes a connection and resets it at the first octet.
-    Resets,
-    /// It takes a connection and closes it without an answer.
-    Closes,
-}
 
 /// A model real server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelServer {
     /// What it does.
     pub conduct: Conduct,
+    /// Since when.
+    pub since: WorldTime,
     /// Its pages, for checks with a digest or a pattern.
     pub body: Vec<u8>,
     /// Exit status of its scripts while it answers; where it does not they end with 1.
@@ -98,14 +64,14 @@ struct Said {
 impl ModelServer {
     /// A server of this conduct.
     #[must_use]
-    pub fn new(conduct: Conduct) -> Self {
-        Self { conduct, ..Self::default() }
+    pub fn new(since: WorldTime, conduct: Conduct) -> Self {
+        Self { conduct, since, ..Self::default() }
     }
 
     /// What an attempt that starts now gets. `None`: nothing ends it but its time limit.
     #[must_use]
-    pub fn react(&self, now: Timestamp, asked: Asked<'_>) -> Option<Reaction> {
-        let conduct = self.conduct.at(now);
+    pub fn react(&self, now: WorldTime, asked: Asked<'_>) -> Option<Reaction> {
+        let conduct = at(self.conduct, now.since(self.since));
         let reaction = match asked.check.kind {
             CheckKind::Script { dynamic, .. } => self.script(conduct, dynamic),
             // The tracker of the file tells it.
@@ -247,13 +213,9 @@ impl Talk<'_> {
     }
 }
 
-impl Conduct {
-    /// What it comes to at this time: flapping is answering or refusing.
-    #[must_use]
-    pub fn at(self, now: Timestamp) -> Self {
-        let Self::Flaps { since, good, bad } = self else { return self };
-        let whole = (good + bad).as_nanos().max(1);
-        let into = now.since(since).as_nanos() % whole;
-        if into < good.as_nanos() { Self::Answers } else { Self::Refuses }
-    }
+/// What a conduct comes to this long after it began: flapping is answering or refusing.
+fn at(conduct: Conduct, age: Duration) -> Conduct {
+    let Conduct::Flaps { good, bad } = conduct else { return conduct };
+    let into = age.as_nanos() % (good + bad).as_nanos().max(1);
+    if into < good.as_nanos() { Conduct::Answers } else { Conduct::Refuses }
 }

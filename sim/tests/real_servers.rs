@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use vipd_engine::Timestamp;
 use vipd_engine::config::health::{
     Bind, Check, CheckKind, DnsRecord, HttpCheck, HttpProtocol, Pattern, Tls, UdpCheck, Url,
 };
 use vipd_engine::health::{Failure, Outcome};
-use vipd_sim::real_server::{Asked, Conduct, ModelServer, Reaction};
+use vipd_scenarios::record::WorldTime;
+use vipd_scenarios::scenario::Conduct;
+use vipd_sim::real_server::{Asked, ModelServer, Reaction};
 
 const MS: Duration = Duration::from_millis(1);
-const NOW: Timestamp = Timestamp::from_nanos(0);
+const NOW: WorldTime = WorldTime(0);
 /// Five seconds for each attempt, and a round trip takes this long.
 const TRIP: Duration = Duration::from_millis(10);
 
@@ -73,12 +74,12 @@ fn checks() -> Vec<(&'static str, Check, u32)> {
     ]
 }
 
-fn ask(server: &ModelServer, now: Timestamp, check: &Check) -> Option<Reaction> {
+fn ask(server: &ModelServer, now: WorldTime, check: &Check) -> Option<Reaction> {
     server.react(now, Asked { check, url: 0, number: 70_000, round_trip: TRIP })
 }
 
 fn outcome(conduct: Conduct, check: &Check) -> Option<Outcome> {
-    ask(&ModelServer::new(conduct), NOW, check).map(|reaction| reaction.outcome)
+    ask(&ModelServer::new(NOW, conduct), NOW, check).map(|reaction| reaction.outcome)
 }
 
 #[test]
@@ -106,7 +107,7 @@ fn a_good_answer_takes_its_round_trips_and_the_time_that_the_server_thinks() {
 fn one_who_refuses_is_refused_to_all() {
     for (name, check, _) in checks() {
         let refused = Some(Reaction { after: TRIP, outcome: Outcome::Bad(Failure::Refused) });
-        assert_eq!(ask(&ModelServer::new(Conduct::Refuses), NOW, &check), refused, "{name}");
+        assert_eq!(ask(&ModelServer::new(NOW, Conduct::Refuses), NOW, &check), refused, "{name}");
         let unreachable = Some(Outcome::Bad(Failure::Unreachable));
         assert_eq!(outcome(Conduct::Unreachable, &check), unreachable, "{name}");
     }
@@ -146,7 +147,7 @@ fn a_connection_that_is_reset_or_closed_is_told_as_such() {
 fn a_page_that_drips_is_good_if_it_is_whole_in_time() {
     let page = http(vec![url("/")], None);
     let octets = "HTTP/1.0 200 Model\r\nContent-Length: 0\r\n\r\n".len() as u32;
-    let every = |every| ask(&ModelServer::new(Conduct::Drips { every }), NOW, &page);
+    let every = |every| ask(&ModelServer::new(NOW, Conduct::Drips { every }), NOW, &page);
     let after = 2 * TRIP + 100 * MS * octets;
     assert_eq!(every(100 * MS), Some(Reaction { after, outcome: Outcome::GOOD }));
     // 41 octets, one each 122 ms, are 5.002 s; the limit is 5 s.
@@ -157,9 +158,9 @@ fn a_page_that_drips_is_good_if_it_is_whole_in_time() {
 #[test]
 fn one_who_flaps_answers_and_refuses_in_turn() {
     let (good, bad) = (Duration::from_secs(3), Duration::from_secs(2));
-    let server = ModelServer::new(Conduct::Flaps { since: NOW, good, bad });
+    let server = ModelServer::new(NOW, Conduct::Flaps { good, bad });
     let tcp = check(CheckKind::Tcp);
-    let at = |nanos| ask(&server, Timestamp::from_nanos(nanos), &tcp).map(|one| one.outcome);
+    let at = |nanos| ask(&server, WorldTime(nanos), &tcp).map(|one| one.outcome);
     let refused = Some(Outcome::Bad(Failure::Refused));
     let second = 1_000_000_000;
     assert_eq!(at(3 * second - 1), Some(Outcome::GOOD));
