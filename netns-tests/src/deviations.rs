@@ -157,6 +157,7 @@ impl Run<'_> {
             Expect::Masters { hosts, .. } | Expect::Owners { hosts, .. } => hosts,
             Expect::Enters { .. }
             | Expect::Holders { .. }
+            | Expect::Pool { .. }
             | Expect::Event { .. }
             | Expect::ClientGap { .. }
             | Expect::AnsweredBy { .. } => return false,

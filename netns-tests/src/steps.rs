@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use vipd_scenarios::record::{HostId, MachineChange, ProcessChange, Recorder, Seen};
-use vipd_scenarios::scenario::{Paths, Scenario, Step};
+use vipd_scenarios::scenario::{Expect, Expectation, Paths, Scenario, Step};
 use vipd_sim::inject::Running;
 use vipd_sim::link::{Cut, Path};
 use vipd_sim::network::Due;
@@ -75,6 +75,10 @@ pub fn lacking(scenario: &Scenario, nodes: &BTreeMap<String, Kind>) -> Vec<Strin
         if !reasons.contains(&reason) {
             reasons.push(reason);
         }
+    }
+    let needs_table = |one: &Expectation| matches!(one.expect, Expect::Pool { .. });
+    if scenario.expectations.iter().any(needs_table) {
+        reasons.push("pool: tables of IPVS are not watched here".to_string());
     }
     reasons
 }

@@ -14,7 +14,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use vipd_engine::config::director::Service;
 use vipd_engine::event::Seconds;
+use vipd_engine::ipvs::Endpoint;
 use vipd_engine::{Event, Family, News, StateKind};
 
 use crate::record::{
@@ -26,6 +28,9 @@ use unheard::Unheard;
 
 /// From and until, both included.
 type Span = (WorldTime, WorldTime);
+
+/// A real server of a service in the kernel of a host.
+type Pooled = (HostId, Service, Endpoint);
 
 /// An expectation after the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +79,9 @@ pub struct Witness {
     /// Routes and rules that are held, since when, and those that were.
     holding: BTreeMap<(Arc<str>, HostId), WorldTime>,
     held: Vec<(Arc<str>, HostId, Span)>,
+    /// Real servers that get connections, since when, and those that did.
+    pooling: BTreeMap<Pooled, WorldTime>,
+    pooled: Vec<(Pooled, Span)>,
     instances: BTreeMap<(HostId, String), (Family, u8)>,
     claims: BTreeMap<(HostId, (Family, u8)), Claim>,
     claimed: Vec<(HostId, (Family, u8), Span)>,
@@ -114,8 +122,11 @@ impl Recorder for Witness {
             }
             Seen::Engine(event) => self.on_event(*at, *host, event),
             Seen::Probe { sent, answered_by, .. } => self.on_probe(*host, *sent, *answered_by),
+            Seen::Destination { service, endpoint, weight } => {
+                let gets = weight.is_some_and(|weight| weight > 0);
+                self.on_destination(*at, (*host, *service, *endpoint), gets);
+            }
             Seen::Address { .. }
-            | Seen::Destination { .. }
             | Seen::Announced { .. }
             | Seen::Answered { .. }
             | Seen::Neighbour { .. }
@@ -223,6 +234,14 @@ impl Witness {
         }
     }
 
+    fn on_destination(&mut self, at: WorldTime, server: Pooled, gets: bool) {
+        if gets {
+            self.pooling.entry(server).or_insert(at);
+        } else if let Some(from) = self.pooling.remove(&server) {
+            self.pooled.push((server, (from, at)));
+        }
+    }
+
     fn on_event(&mut self, at: WorldTime, host: HostId, event: &Event) {
         match &event.news {
             News::State { to, .. } => {
@@ -290,6 +309,9 @@ impl Witness {
         for ((address, host), from) in std::mem::take(&mut self.owning) {
             self.owned.push((address, host, (from, end)));
         }
+        for (server, from) in std::mem::take(&mut self.pooling) {
+            self.pooled.push((server, (from, end)));
+        }
         for ((entry, host), from) in std::mem::take(&mut self.holding) {
             self.held.push((entry, host, (from, end)));
         }
@@ -312,6 +334,10 @@ impl Witness {
             Expect::Holders { entry, hosts } => {
                 let of_entry = self.held.iter().filter(|(known, _, _)| known == entry);
                 all_through(of_entry.map(|(_, host, span)| (*host, *span)), hosts, inner, names)
+            }
+            Expect::Pool { host, service, servers } => {
+                let asked = service.as_deref();
+                self.pool(*host, asked, servers, inner)
             }
             Expect::Enters { host, router, state } => {
                 if router.is_none() && self.routers_of(Some(*host)).len() > 1 {
@@ -347,6 +373,26 @@ impl Witness {
                 (!met).then(|| format!("no probe was answered by {}", names(*host)))
             }
         }
+    }
+
+    fn pool(
+        &self,
+        host: HostId,
+        service: Option<&str>,
+        servers: &[Endpoint],
+        window: Span,
+    ) -> Option<String> {
+        let own = || self.pooled.iter().filter(|((of, ..), _)| *of == host);
+        let services: BTreeSet<Service> = own().map(|((_, service, _), _)| *service).collect();
+        let mut asked =
+            services.iter().filter(|one| service.is_none_or(|service| one.to_string() == service));
+        let (first, second) = (asked.next(), asked.next());
+        if second.is_some() {
+            return Some("several services: the expectation must name one by `service`".into());
+        }
+        let of_it = own().filter(|((_, service, _), _)| Some(service) == first);
+        let spans = of_it.map(|((.., endpoint), span)| (*endpoint, *span));
+        all_through(spans, servers, window, &|endpoint| endpoint.to_string())
     }
 
     /// On the wire and by their own word; an engine that never speaks has no second column.
@@ -410,6 +456,12 @@ impl Expectation {
             Expect::Masters { router, hosts } => format!("masters{} {}", vrid(router), list(hosts)),
             Expect::Owners { address, hosts } => format!("owners of {address} {}", list(hosts)),
             Expect::Holders { entry, hosts } => format!("holders of {entry} {}", list(hosts)),
+            Expect::Pool { host, service, servers } => {
+                let servers: Vec<_> = servers.iter().map(Endpoint::to_string).collect();
+                let servers = if servers.is_empty() { "nobody".into() } else { servers.join(", ") };
+                let of = service.as_ref().map_or_else(String::new, |name| format!(" of {name}"));
+                format!("pool{of} at {} {servers}", name(host))
+            }
             Expect::Enters { host, router, state } => {
                 format!("{} enters {state}{}", name(host), vrid(router))
             }
@@ -444,14 +496,15 @@ fn claims_of(
     claims.range_mut((host, (Family::Ipv4, 0))..=(host, (Family::Ipv6, u8::MAX)))
 }
 
-/// Whether exactly `hosts` have spans that cover the window, and nobody else one that touches it.
-fn all_through(
-    spans: impl Iterator<Item = (HostId, Span)>,
-    hosts: &[HostId],
+/// Whether exactly `hosts` (or real servers) have spans that cover the window, and nobody else one
+/// that touches it.
+fn all_through<K: Copy + Ord>(
+    spans: impl Iterator<Item = (K, Span)>,
+    hosts: &[K],
     window: Span,
-    names: &dyn Fn(HostId) -> String,
+    names: &dyn Fn(K) -> String,
 ) -> Option<String> {
-    let mut by_host: BTreeMap<HostId, Vec<Span>> = BTreeMap::new();
+    let mut by_host: BTreeMap<K, Vec<Span>> = BTreeMap::new();
     for (host, span) in spans.filter(|(_, span)| span.0 <= window.1 && span.1 >= window.0) {
         by_host.entry(host).or_default().push(span);
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use vipd_engine::ipvs::Endpoint;
 use vipd_engine::{Family, Order, StateKind, TrackerValue};
 
 use crate::judge::{PropertyId, Verdict};
@@ -442,6 +443,15 @@ pub enum Expect {
         entry: Arc<str>,
         /// The hosts.
         hosts: Vec<HostId>,
+    },
+    /// All through the window exactly these real servers get connections of the service.
+    Pool {
+        /// Whose kernel sends them.
+        host: HostId,
+        /// As it prints; `None` if the host has one service only.
+        service: Option<Arc<str>>,
+        /// The real servers.
+        servers: Vec<Endpoint>,
     },
     /// Within the window the host enters this state, exactly once.
     Enters {

@@ -27,6 +27,8 @@ pub(super) struct Unheard {
     terms: Vec<(HostId, Router, WorldTime, WorldTime)>,
     /// The Record has no routes and rules.
     routes_unseen: bool,
+    /// It has no IPVS tables.
+    tables_unseen: bool,
     stopping: BTreeSet<HostId>,
     link_down: BTreeSet<HostId>,
 }
@@ -35,7 +37,8 @@ impl Unheard {
     pub(super) fn new(setting: &Setting) -> Self {
         let hosts = setting.hosts.iter().zip(0..).filter(|(host, _)| !host.speaks);
         let hosts = hosts.map(|(_, id)| HostId(id)).collect();
-        Self { hosts, routes_unseen: !setting.routes_seen, ..Self::default() }
+        let (routes_unseen, tables_unseen) = (!setting.routes_seen, !setting.tables_seen);
+        Self { hosts, routes_unseen, tables_unseen, ..Self::default() }
     }
 
     /// The state that a virtual router of the host shows to enter now.
@@ -104,6 +107,10 @@ impl Unheard {
             Expect::Holders { .. } => {
                 let unseen = "routes and rules are not watched here".to_string();
                 return self.routes_unseen.then_some(unseen);
+            }
+            Expect::Pool { .. } => {
+                let unseen = "tables of IPVS are not watched here".to_string();
+                return self.tables_unseen.then_some(unseen);
             }
             Expect::Event { host, .. } => (*host, "what it reports"),
             Expect::Enters { host, router, state } if *state != StateKind::Master => {

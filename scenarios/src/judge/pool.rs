@@ -391,7 +391,9 @@ fn conduct(
         {
             conducts.get(&host).copied().unwrap_or_default()
         }
-        Some(_) | None => Conduct::Silent,
+        Some(_) => Conduct::Silent,
+        // Whoever is not in the scenario is well.
+        None => Conduct::Answers,
     }
 }
 

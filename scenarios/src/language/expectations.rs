@@ -11,10 +11,11 @@ use crate::record::{HostId, WorldTime};
 use crate::scenario::{Expect, Expectation};
 
 /// What may be expected, and whether it holds all through its window.
-const KINDS: [(&str, bool); 7] = [
+const KINDS: [(&str, bool); 8] = [
     ("masters", true),
     ("owners", true),
     ("holders", true),
+    ("pool", true),
     ("enters", false),
     ("event", false),
     ("gap_at_most", false),
@@ -23,7 +24,7 @@ const KINDS: [(&str, bool); 7] = [
 
 /// Names of [`vipd_engine::News`] and, after `mismatch/`, of [`vipd_engine::Mismatch`]. A change of
 /// state is expected by `enters`.
-pub(super) const EVENTS: [&str; 32] = [
+pub(super) const EVENTS: [&str; 52] = [
     "mismatch/version",
     "mismatch/interval",
     "mismatch/authentication-type",
@@ -56,6 +57,26 @@ pub(super) const EVENTS: [&str; 32] = [
     "yield-over",
     "group-state",
     "lower-priority",
+    "server-up",
+    "server-down",
+    "server-weight",
+    "server-ordered",
+    "check-failed",
+    "check-passed",
+    "check-not-made",
+    "checks-rest",
+    "checks-go-on",
+    "servers-in-force",
+    "service",
+    "destination",
+    "quorum-up",
+    "quorum-down",
+    "taken-over",
+    "found",
+    "ipvs-command-failed",
+    "ipvs-batch-failed",
+    "ipvs-read-failed",
+    "sync",
 ];
 
 /// Reads one `[[expect]]`.
@@ -71,8 +92,10 @@ pub(super) fn expectation<'t>(
     });
     let words: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
     let Some(((kind, lasts), first)) = kinds.next() else {
-        let known =
-            ["during", "within", "at", "host", "client", "vrid", "family", "address", "entry"];
+        let known = [
+            "during", "within", "at", "host", "client", "vrid", "family", "address", "entry",
+            "service",
+        ];
         for key in known {
             fields.optional(key);
         }
@@ -101,6 +124,7 @@ pub(super) fn expectation<'t>(
         "masters" => masters(&mut fields, value, names, m),
         "owners" => owners(&mut fields, value, names, m),
         "holders" => holders(&mut fields, value, names, m),
+        "pool" => pool(&mut fields, value, names, m),
         "enters" => enters(&mut fields, value, names, m),
         "event" => event(&mut fields, value, names, m),
         "gap_at_most" => {
@@ -212,6 +236,24 @@ fn holders<'t>(
     let entry = fields.required("entry", m).and_then(|value| values::text(value, m));
     let hosts = directors(value, names, m);
     Some(Expect::Holders { entry: entry?.into(), hosts: hosts? })
+}
+
+fn pool<'t>(
+    fields: &mut Fields<'t>,
+    value: &'t Value<'t>,
+    names: &Names,
+    m: &mut Mistakes,
+) -> Option<Expect> {
+    let host = fields.required("host", m).and_then(|value| names.director(value, m));
+    let service = match fields.optional("service") {
+        Some(value) => Some(values::text(value, m)?.into()),
+        None => None,
+    };
+    let listed = values::list(value);
+    let read = |one: &&'t Value<'t>| values::endpoint(one, m);
+    let servers: Vec<_> = listed.iter().filter_map(read).collect();
+    let whole = servers.len() == listed.len();
+    Some(Expect::Pool { host: host?, service, servers }).filter(|_| whole)
 }
 
 fn enters<'t>(

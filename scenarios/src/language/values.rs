@@ -1,7 +1,7 @@
 //! Single values with their places: text, times, numbers, addresses; and tables whose keys are
 //! all known. Every mistake is reported into [`Mistakes`] and reading goes on.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use vipd_config::diagnostics::{Diagnostic, Diagnostics, FileId, Span};
 use vipd_config::text::did_you_mean;
+use vipd_engine::ipvs::Endpoint;
 
 use crate::language::units;
 use crate::record::WorldTime;
@@ -381,6 +382,18 @@ pub(super) fn address<'t>(value: &'t Value<'t>, m: &mut Mistakes) -> Option<IpAd
         m.error("bad-address", value.span(), message, "not an address", help);
     }
     found
+}
+
+/// A real server: `"192.0.2.21:80"`, `"[2001:db8::1]:80"`.
+pub(super) fn endpoint<'t>(value: &'t Value<'t>, m: &mut Mistakes) -> Option<Endpoint> {
+    let text = text(value, m)?;
+    let Ok(socket) = text.parse::<SocketAddr>() else {
+        let help = "write an address and a port, such as \"192.0.2.21:80\"";
+        let message = format!("`{text}` is no address with a port");
+        m.error("bad-endpoint", value.span(), message, "not a real server", help);
+        return None;
+    };
+    Some(Endpoint { address: socket.ip(), port: socket.port() })
 }
 
 /// An address and its prefix length.

@@ -189,7 +189,7 @@ impl Timeline {
                 json!({ "what": what, "entry": &**entry })
             }
             What::Destination(service, endpoint, weight) => json!({
-                "what": "destination", "service": service.to_string(),
+                "what": "pool", "service": service.to_string(),
                 "server": endpoint.to_string(), "weight": weight,
             }),
             What::AnsweredBy(host) => {
