@@ -283,7 +283,10 @@ impl Lab {
                     }
                 }
                 Due::Probe { host } => self.ask(host, at, record),
-                Due::Timer { .. } | Due::Read { .. } | Due::Command { .. } => {}
+                Due::Timer { .. }
+                | Due::Read { .. }
+                | Due::Command { .. }
+                | Due::Checked { .. } => {}
             }
         }
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use vipd_engine::{Config, Ifindex, LinkState, Timestamp, TrackerName, TrackerValue};
 use vipd_scenarios::record::{HostId, LossReason, MachineChange, Recorder, Seen, SegmentId};
 
+use crate::balancing::{Balancing, Servers};
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::kernel::{Change, Kernel};
@@ -26,6 +27,7 @@ pub const CARD_QUEUE: usize = 256;
 pub(crate) struct Outside<'a> {
     pub(crate) net: &'a mut Network,
     pub(crate) record: &'a mut dyn Recorder,
+    pub(crate) servers: &'a Servers,
 }
 
 /// A port as its host sees it.
@@ -41,6 +43,7 @@ pub(crate) struct Host {
     pub(crate) id: HostId,
     pub(crate) ports: Vec<HostPort>,
     pub(crate) kernel: Kernel,
+    pub(crate) balancing: Balancing,
     pub(crate) clock: Clock,
     /// The file in place: what a process that starts reads.
     pub(crate) config: Option<Arc<Config>>,
@@ -62,13 +65,20 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(id: HostId, kernel: Kernel, ports: Vec<HostPort>, lateness: Random) -> Self {
+    pub(crate) fn new(
+        id: HostId,
+        kernel: Kernel,
+        balancing: Balancing,
+        ports: Vec<HostPort>,
+        lateness: Random,
+    ) -> Self {
         // Each clock has its own origin: a stamp that strays to another node shows.
         let reading = Timestamp::from_nanos((u64::from(id.0) + 1) * 1_000_000_000_000);
         Self {
             id,
             ports,
             kernel,
+            balancing,
             clock: Clock::new(reading),
             config: None,
             process: None,
@@ -91,9 +101,11 @@ impl Host {
         match due {
             Due::Timer { filing, .. } => self.on_timer(filing, out),
             Due::Read { .. } => self.on_read(out),
-            Due::Command { .. } if self.frozen => self.held.push(due),
+            Due::Command { .. } | Due::Checked { .. } if self.frozen => self.held.push(due),
+            Due::Checked { number, .. } => self.on_checked(number, out),
             Due::Command { .. } => {
                 self.complete_commands(out);
+                self.complete_ipvs(out);
                 self.drain(out);
             }
             Due::Probe { .. } => self.on_probe(out),
@@ -149,6 +161,7 @@ impl Host {
         }
         let mut changes = Vec::new();
         self.kernel.reboot(&mut changes);
+        self.reset_balancing(out);
         self.points_to.clear();
         self.see_changes(&changes, out);
         // An owner's address is its interface's own: the kernel keeps it, and answers no more.

@@ -121,6 +121,12 @@ impl Kernel {
         index
     }
 
+    /// How long a command takes.
+    #[must_use]
+    pub const fn delay(&self) -> Duration {
+        self.delay
+    }
+
     /// Takes in a command. Commands are done one after the other, each no earlier than the delay in
     /// force says. Returns when this one is to be asked for with [`Self::complete`].
     pub fn submit(&mut self, now: WorldTime, id: CommandId, command: KernelCommand) -> WorldTime {

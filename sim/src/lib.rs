@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod balancing;
 pub mod capture;
 mod client;
 pub mod clock;

@@ -89,6 +89,12 @@ impl Path {
         self.conditions = conditions;
     }
 
+    /// The shortest time that a frame takes.
+    #[must_use]
+    pub const fn delay(&self) -> Duration {
+        self.conditions.delay
+    }
+
     /// What passes.
     #[must_use]
     pub const fn cut(&self) -> Cut {

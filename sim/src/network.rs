@@ -49,6 +49,13 @@ pub enum Due {
         /// Whose.
         host: HostId,
     },
+    /// An attempt of a health check ends.
+    Checked {
+        /// Whose.
+        host: HostId,
+        /// Counts the attempts of that host.
+        number: u64,
+    },
     /// A client asks.
     Probe {
         /// Who.

@@ -9,6 +9,8 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use vipd_engine::health::{AttemptId, Outcome};
+use vipd_engine::ipvs::Answer;
 use vipd_engine::{
     CommandId, Config, DropReason, EffectError, Engine, Frame, Ifindex, Input, InstanceName, Order,
     Output, Outputs, Received, Status, Timestamp, TrackerName, TrackerValue,
@@ -31,6 +33,8 @@ pub(crate) enum Told {
     Change(Change),
     Tracker { id: TrackerName, value: TrackerValue },
     Order { instance: InstanceName, order: Order },
+    Probe { id: AttemptId, outcome: Outcome },
+    Ipvs { number: u64, answer: Answer },
     Configure(Arc<Config>),
     Shutdown,
 }
@@ -291,6 +295,7 @@ impl Host {
     pub(crate) fn end_process(&mut self, out: &mut Outside<'_>) {
         self.void_timer();
         self.kernel.orphan_commands();
+        self.orphan_balancing();
         let Some(process) = self.process.take() else { return };
         for waiting in process.inbox {
             if let Waiting::Datagram { packet, .. } = waiting {
@@ -306,11 +311,12 @@ impl Host {
             Told::Change(Change::Address(address)) => Input::LocalAddress(address),
             Told::Change(Change::Fib(change)) => Input::Fib(change),
             Told::Tracker { id, value } => Input::Tracker { id, value },
+            Told::Probe { id, outcome } => Input::Probe { id, outcome },
+            Told::Ipvs { number, answer } => Input::Ipvs { number, answer: Box::new(answer) },
             Told::Order { instance, order } => Input::Operator { instance, order },
             Told::Configure(config) => {
                 self.see(Seen::Configured(Arc::clone(&config)), out);
-                // Nothing here performs what a director asks for.
-                Input::Configure(Arc::new(config.without_director()))
+                Input::Configure(config)
             }
             Told::Shutdown => {
                 if let Some(process) = &mut self.process {
@@ -357,7 +363,8 @@ impl Host {
                 }
             }
             Output::Notify(event) => self.see(Seen::Engine(event), out),
-            Output::Probe(_) | Output::Ipvs(_) => unreachable!("there is no director"),
+            Output::Probe(probe) => self.perform_probe(probe, out),
+            Output::Ipvs(request) => self.submit_ipvs(request, out),
         }
     }
 

@@ -59,6 +59,7 @@ impl Simulation {
             Step::RemoveEntry { host, entry } => self.with(*host, record, |host, out| {
                 host.change_kernel(out, |kernel, changes| kernel.remove_entry(entry, changes));
             }),
+            Step::Server { host, conduct } => self.servers.set(self.net.now, *host, *conduct),
             Step::Reload { .. }
             | Step::ClockDrift { .. }
             | Step::WallClockJump { .. }
@@ -68,7 +69,6 @@ impl Simulation {
             | Step::Operator { .. }
             | Step::KernelFails { .. }
             | Step::KernelLate { .. }
-            | Step::Server { .. }
             | Step::Inject(_) => self.play_inside(step, record),
         }
     }

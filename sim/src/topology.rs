@@ -195,6 +195,6 @@ pub fn setting(scenario: &Scenario) -> Setting {
         release,
         tolerance: Duration::ZERO,
         routes_seen: true,
-        tables_seen: false,
+        tables_seen: true,
     }
 }

@@ -8,6 +8,7 @@ use vipd_scenarios::record::{HostId, Recorder, Setting, WorldTime};
 use vipd_scenarios::scenario::{Host as HostPlan, Scenario, Step, TimedStep};
 use vipd_scenarios::world::World;
 
+use crate::balancing::{Balancing, Servers};
 use crate::capture::Capture;
 use crate::client::Client;
 use crate::configurations::Configurations;
@@ -22,6 +23,7 @@ use crate::topology::{self, addresses};
 pub struct Simulation {
     pub(crate) hosts: Vec<Host>,
     pub(crate) net: Network,
+    pub(crate) servers: Servers,
     pub(crate) configurations: Configurations,
     pub(crate) injections: Vec<Running>,
     setting: Setting,
@@ -49,6 +51,7 @@ impl Simulation {
         Self {
             started: started.map(|(_, id)| HostId(id)).collect(),
             setting: topology::setting(scenario),
+            servers: Servers::new(scenario, &hosts),
             hosts,
             net,
             configurations,
@@ -99,7 +102,7 @@ impl Simulation {
         act: impl FnOnce(&mut Host, &mut Outside<'_>),
     ) {
         if let Some(host) = self.hosts.get_mut(usize::from(host.0)) {
-            act(host, &mut Outside { net: &mut self.net, record });
+            act(host, &mut Outside { net: &mut self.net, record, servers: &self.servers });
         }
     }
 
@@ -110,7 +113,8 @@ impl Simulation {
         }
         self.net.describe_paths(record);
         for host in &mut self.hosts {
-            host.refresh_owned(&mut Outside { net: &mut self.net, record });
+            let servers = &self.servers;
+            host.refresh_owned(&mut Outside { net: &mut self.net, record, servers });
         }
         for host in self.started.clone() {
             self.with(host, record, Host::start);
@@ -129,6 +133,7 @@ impl Simulation {
             Due::Timer { host, .. }
             | Due::Read { host }
             | Due::Command { host }
+            | Due::Checked { host, .. }
             | Due::Probe { host } => Some(host),
         };
         match (host, due) {
@@ -159,6 +164,7 @@ impl World for Simulation {
     fn apply(&mut self, step: &TimedStep, record: &mut dyn Recorder) {
         self.begin(record);
         self.play(&step.step, record);
+        self.servers.refresh(&self.hosts);
     }
 
     fn advance(&mut self, until: WorldTime, record: &mut dyn Recorder) {
@@ -194,7 +200,9 @@ fn host(
     });
     let ports = ports.collect();
     let lateness = Random::stream(seed, &format!("lateness of {}", plan.name));
-    let mut host = Host::new(id, kernel, ports, lateness);
+    let balancing =
+        Balancing::new(Random::stream(seed, &format!("ipvs of {}", plan.name)).next_u64());
+    let mut host = Host::new(id, kernel, balancing, ports, lateness);
     host.config = plan.config.as_ref().and_then(|file| configurations.get(id, file)).cloned();
     host.client = client(plan, id.0);
     host

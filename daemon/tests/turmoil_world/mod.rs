@@ -93,6 +93,8 @@ impl TurmoilWorld {
         builder.min_message_latency(delay.start).max_message_latency(delay.end);
         let mut setting = topology::setting(scenario);
         setting.lateness = LATENESS;
+        // Its machines have no IPVS.
+        setting.tables_seen = false;
         for segment in &mut setting.segments {
             // What leaves within a tick leaves at its end for turmoil, and arrives at the beginning
             // of another: it is up to a tick faster than said.
@@ -267,7 +269,6 @@ impl World for TurmoilWorld {
             | Step::Tracker { .. }
             | Step::Operator { .. }
             | Step::KernelFails { .. }
-            | Step::Server { .. }
             | Step::KernelLate { .. } => Ok(()),
             Step::Freeze { .. }
             | Step::Thaw(_)
@@ -278,6 +279,7 @@ impl World for TurmoilWorld {
             | Step::WallClockJump { .. }
             | Step::Late { .. }
             | Step::FlapVirtualMac { .. }
+            | Step::Server { .. }
             | Step::Inject(_) => Err(format!("turmoil has no step such as {step:?}")),
         }
     }

@@ -1,0 +1,258 @@
+//! What the director of a host asks for: attempts of health checks, which model real servers
+//! answer, and its kernel's IPVS table.
+//!
+//! An attempt takes the path to the host that has the address: there and back, one delay each,
+//! without jitter and chance loss. Nothing comes back through a cut, from a host without power or
+//! from one that is frozen. An address that no host of the scenario has always answers.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use vipd_engine::Timestamp;
+use vipd_engine::health::{AttemptId, Outcome, Probe, ProbeCommand};
+use vipd_engine::ipvs::{Answer, Batch, Failure, IpvsCommand, Request};
+use vipd_scenarios::record::{HostId, Seen, WorldTime};
+use vipd_scenarios::scenario::{Conduct, Scenario};
+
+use crate::host::{Host, Outside};
+use crate::ipvs::Table;
+use crate::link::Cut;
+use crate::network::{Due, Network, PortId};
+use crate::process::Told;
+use crate::real_server::{Asked, ModelServer};
+use crate::topology::addresses;
+
+/// There and back on a quiet LAN, to whoever is not in the scenario.
+const ELSEWHERE: Duration = Duration::from_micros(200);
+
+/// The hosts as real servers.
+pub(crate) struct Servers(Vec<ServerHost>);
+
+struct ServerHost {
+    model: ModelServer,
+    /// Its addresses and the ports that have them.
+    addresses: Vec<(IpAddr, PortId)>,
+    /// Ports that pass frames.
+    open: Vec<PortId>,
+}
+
+impl Servers {
+    pub(crate) fn new(scenario: &Scenario, hosts: &[Host]) -> Self {
+        let of = |(host, plan): (&Host, &vipd_scenarios::scenario::Host)| ServerHost {
+            model: ModelServer::default(),
+            addresses: host
+                .ports
+                .iter()
+                .enumerate()
+                .flat_map(|(local, port)| {
+                    let all = addresses(plan, host.id.0, local).into_iter();
+                    all.map(|(address, _)| (address, port.id))
+                })
+                .collect(),
+            open: Vec::new(),
+        };
+        let mut servers = Self(hosts.iter().zip(&scenario.hosts).map(of).collect());
+        servers.refresh(hosts);
+        servers
+    }
+
+    /// Only steps change what passes, so this is asked for behind each.
+    pub(crate) fn refresh(&mut self, hosts: &[Host]) {
+        for (server, host) in self.0.iter_mut().zip(hosts) {
+            let ports = host.ports.iter();
+            let open = ports.filter(|port| host.is_running() && host.kernel.passes(port.index));
+            server.open = open.map(|port| port.id).collect();
+        }
+    }
+
+    pub(crate) fn set(&mut self, now: WorldTime, host: HostId, conduct: Conduct) {
+        if let Some(server) = self.0.get_mut(usize::from(host.0)) {
+            server.model = ModelServer { conduct, since: now, ..server.model.clone() };
+        }
+    }
+
+    /// The model of whoever has the address, and how long the way there and back is; silent if
+    /// there is none.
+    fn ask(&self, net: &Network, from: &Host, address: IpAddr) -> (ModelServer, Duration) {
+        let found = self.0.iter().find_map(|server| {
+            let (_, port) = server.addresses.iter().find(|(known, _)| *known == address)?;
+            Some((server, *port))
+        });
+        let Some((server, port)) = found else { return (ModelServer::default(), ELSEWHERE) };
+        let own = from.ports.iter().any(|own| own.id == port);
+        let round_trip = match own {
+            true => Some(Duration::ZERO),
+            false => self.round_trip(net, from, server, port),
+        };
+        match round_trip {
+            Some(round_trip) => (server.model.clone(), round_trip),
+            None => (ModelServer::new(net.now, Conduct::Silent), Duration::ZERO),
+        }
+    }
+
+    fn round_trip(
+        &self,
+        net: &Network,
+        from: &Host,
+        server: &ServerHost,
+        port: PortId,
+    ) -> Option<Duration> {
+        let mine = self.0.get(usize::from(from.id.0))?;
+        let delay = |from: PortId, to: PortId| {
+            let (_, path) = net.port(from).paths.iter().find(|(end, _)| *end == to)?;
+            (path.cut() != Cut::Everything).then(|| path.delay())
+        };
+        let way = |own: &PortId| Some(delay(*own, port)? + delay(port, *own)?);
+        let open = server.open.contains(&port);
+        mine.open.iter().filter(|_| open).find_map(way)
+    }
+}
+
+/// What a host has of it.
+#[derive(Debug)]
+pub(crate) struct Balancing {
+    table: Table,
+    seed: u64,
+    /// What the kernel was asked for, when it does it, and whether somebody waits for the answer.
+    requests: VecDeque<(WorldTime, bool, Request)>,
+    /// Attempts whose end is known, by the number that they are due under.
+    attempts: BTreeMap<u64, Attempt>,
+    last: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    id: AttemptId,
+    address: IpAddr,
+    outcome: Outcome,
+}
+
+impl Balancing {
+    pub(crate) fn new(seed: u64) -> Self {
+        let (requests, attempts) = (VecDeque::new(), BTreeMap::new());
+        Self { table: Table::new(seed), seed, requests, attempts, last: 0 }
+    }
+}
+
+impl Host {
+    /// The engine orders something of an attempt.
+    pub(crate) fn perform_probe(&mut self, probe: Probe, out: &mut Outside<'_>) {
+        let (id, now) = (probe.id, out.net.now);
+        let (check, url) = match probe.command {
+            ProbeCommand::Start { check, url } => (check, url),
+            ProbeCommand::Cancel => {
+                self.balancing.attempts.retain(|_, attempt| attempt.id != id);
+                return;
+            }
+        };
+        let (server, round_trip) = out.servers.ask(out.net, self, check.address);
+        let asked = Asked { check: &check, url, number: id.number, round_trip };
+        let Some(reaction) = server.react(now, asked) else { return };
+        let (address, outcome) = (check.address, reaction.outcome);
+        self.balancing.last += 1;
+        let number = self.balancing.last;
+        self.balancing.attempts.insert(number, Attempt { id, address, outcome });
+        out.net.queue.push(now.later(reaction.after), Due::Checked { host: self.id, number });
+    }
+
+    /// An attempt ends, unless its server fell silent meanwhile.
+    pub(crate) fn on_checked(&mut self, number: u64, out: &mut Outside<'_>) {
+        let Some(attempt) = self.balancing.attempts.remove(&number) else { return };
+        let Attempt { id, address, outcome } = attempt;
+        let (server, _) = out.servers.ask(out.net, self, address);
+        if server.conduct != Conduct::Silent {
+            self.tell(Told::Probe { id, outcome });
+            self.drain(out);
+        }
+    }
+
+    /// The engine asks the kernel about its table.
+    pub(crate) fn submit_ipvs(&mut self, request: Request, out: &mut Outside<'_>) {
+        let now = out.net.now;
+        let requests = &mut self.balancing.requests;
+        let earliest = requests.back().map_or(now, |(due, ..)| (*due).max(now));
+        let due = earliest.max(now.later(self.kernel.delay()));
+        requests.push_back((due, true, request));
+        if due > now {
+            out.net.queue.push(due, Due::Command { host: self.id });
+        } else {
+            self.complete_ipvs(out);
+        }
+    }
+
+    /// Does what is due of it.
+    pub(crate) fn complete_ipvs(&mut self, out: &mut Outside<'_>) {
+        while let Some((due, ..)) = self.balancing.requests.front()
+            && *due <= out.net.now
+            && let Some((_, is_awaited, request)) = self.balancing.requests.pop_front()
+        {
+            let number = request.number();
+            let answers = match request {
+                Request::Batch(batch) => vec![Answer::Done(Ok(self.change_table(&batch, out)))],
+                Request::Read(read) => {
+                    self.balancing.table.read(&read).into_iter().map(Answer::Observed).collect()
+                }
+            };
+            for answer in answers.into_iter().filter(|_| is_awaited) {
+                self.tell(Told::Ipvs { number, answer });
+            }
+        }
+    }
+
+    fn change_table(&mut self, batch: &Batch, out: &mut Outside<'_>) -> Vec<Failure> {
+        let now = Timestamp::from_nanos(out.net.now.0);
+        let mut failures = Vec::new();
+        for (place, command) in (0..).zip(&batch.commands) {
+            let seen = self.foreseen(command);
+            match self.balancing.table.perform(now, command) {
+                Ok(()) => seen.into_iter().for_each(|seen| self.see(seen, out)),
+                Err(error) => failures.push(Failure { place, error }),
+            }
+        }
+        failures
+    }
+
+    /// What is seen of a command that is done.
+    fn foreseen(&self, command: &IpvsCommand) -> Vec<Seen> {
+        let table = &self.balancing.table;
+        let gone = |service| {
+            table.destinations(service).map(move |(endpoint, ..)| Seen::Destination {
+                service,
+                endpoint,
+                weight: None,
+            })
+        };
+        match *command {
+            IpvsCommand::AddDestination { service, endpoint, spec }
+            | IpvsCommand::EditDestination { service, endpoint, spec } => {
+                vec![Seen::Destination { service, endpoint, weight: Some(spec.weight) }]
+            }
+            IpvsCommand::RemoveDestination { service, endpoint } => {
+                vec![Seen::Destination { service, endpoint, weight: None }]
+            }
+            IpvsCommand::RemoveService(service) => gone(service).collect(),
+            IpvsCommand::Flush => table.services().flat_map(gone).collect(),
+            IpvsCommand::SetTimeouts(_)
+            | IpvsCommand::AddService { .. }
+            | IpvsCommand::EditService { .. }
+            | IpvsCommand::StartSync { .. }
+            | IpvsCommand::StopSync(_) => Vec::new(),
+        }
+    }
+
+    /// The process is gone: nobody waits for anything any more. The table stays.
+    pub(crate) fn orphan_balancing(&mut self) {
+        self.balancing.attempts.clear();
+        self.balancing.requests.iter_mut().for_each(|(_, is_awaited, _)| *is_awaited = false);
+    }
+
+    /// The machine is off: its table is gone.
+    pub(crate) fn reset_balancing(&mut self, out: &mut Outside<'_>) {
+        for seen in self.foreseen(&IpvsCommand::Flush) {
+            self.see(seen, out);
+        }
+        let Balancing { seed, last, .. } = self.balancing;
+        self.balancing = Balancing { last, ..Balancing::new(seed) };
+    }
+}
