@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use vipd_engine::config::VirtualAddress;
+use vipd_engine::config::director::Protocol;
 use vipd_engine::{Config, InstanceConfig, InstanceName, Mismatch, Vrid, Why};
 
 use super::*;
@@ -326,4 +327,53 @@ fn what_only_an_unheard_engine_could_tell_is_not_judged_and_says_so() {
     let holders = Expect::Holders { entry: "10.1.0.0/16".into(), hosts: vec![A] };
     let reason = "routes and rules are not watched here";
     assert_eq!(not_judged(holders, 4).as_deref(), Some(reason));
+}
+
+/// A witness of a table: one server from 1 s on, another from 2 s to 5 s and then with weight 0.
+fn balancing() -> Witness {
+    let mut witness = Witness::default();
+    for (second, last, weight) in [(1, 1, 1), (2, 2, 3), (5, 2, 0)] {
+        let (service, endpoint) = (service(80), endpoint(last));
+        let seen_it = Seen::Destination { service, endpoint, weight: Some(weight) };
+        seen(&mut witness, second * SECOND, A, seen_it);
+    }
+    witness
+}
+
+fn service(port: u16) -> Service {
+    let address = "10.0.0.100".parse().unwrap();
+    Service::Address { address, port, protocol: Protocol::Tcp }
+}
+
+fn endpoint(last: u8) -> Endpoint {
+    Endpoint { address: IpAddr::from([10, 0, 0, last]), port: 80 }
+}
+
+#[test]
+fn exactly_the_servers_with_a_weight_must_be_in_the_pool_all_through() {
+    let pool = |servers: &[u8], window| {
+        let servers = servers.iter().map(|last| endpoint(*last)).collect();
+        judge(balancing(), Expect::Pool { host: A, service: None, servers }, window)
+    };
+    let during = |from, until| (from * SECOND, until * SECOND);
+    assert_eq!(pool(&[1, 2], during(3, 4)), None);
+    assert_eq!(pool(&[1], during(6, 90)), None);
+    assert!(pool(&[1], during(3, 4)).unwrap().starts_with("10.0.0.2:80 too"));
+    assert!(pool(&[1, 2], during(4, 6)).unwrap().starts_with("10.0.0.2:80"));
+    assert_eq!(pool(&[1, 3], during(6, 7)).as_deref(), Some("10.0.0.3:80 never"));
+}
+
+#[test]
+fn a_pool_of_a_host_with_several_services_must_name_one() {
+    let judged = |service: Option<&str>| {
+        let mut witness = balancing();
+        let other = self::service(443);
+        let entry = Seen::Destination { service: other, endpoint: endpoint(9), weight: Some(1) };
+        seen(&mut witness, SECOND, A, entry);
+        let servers = vec![endpoint(9)];
+        let expect = Expect::Pool { host: A, service: service.map(Into::into), servers };
+        judge(witness, expect, (6 * SECOND, 7 * SECOND))
+    };
+    assert_eq!(judged(Some("TCP 10.0.0.100:443")), None);
+    assert!(judged(None).unwrap().contains("must name one by `service`"));
 }
