@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 use vipd_config::Loaded;
 use vipd_config::mail::{CONNECT_TIMEOUT, Mail, PORT};
-use vipd_engine::{Event, director};
+use vipd_engine::{Event, News};
 
 use alerts::{Alerts, Rules};
 use delivery::{Server, deliver};
@@ -106,16 +106,10 @@ impl Post {
     /// This happened. It never waits.
     pub fn tell(&self, event: &Event) {
         let mut state = self.state();
-        let due = state.alerts.due(event);
-        if due.is_some_and(|due| state.add(due)) {
-            self.0.news.notify_one();
-        }
-    }
-
-    /// The director told this. It never waits.
-    pub fn tell_of_servers(&self, news: &director::News) {
-        let mut state = self.state();
-        let due = state.servers.due(news);
+        let due = match &event.news {
+            News::Director(news) => state.servers.due(news),
+            _ => state.alerts.due(event),
+        };
         if due.is_some_and(|due| state.add(due)) {
             self.0.news.notify_one();
         }

@@ -19,7 +19,7 @@ use tracing::warn;
 use vipd_config::Loaded;
 use vipd_config::notify::Notify;
 use vipd_config::trackers::ScriptUser;
-use vipd_engine::{Event, Priority, director};
+use vipd_engine::{Event, Priority};
 
 use crate::scripts::Scripts;
 use due::{Book, Due};
@@ -37,8 +37,6 @@ pub const LOWER_PRIORITY: &str = "MASTER_RX_LOWER_PRI";
 pub enum Told {
     /// Something happened to an instance, whose priority is this if it is still there.
     Event(Event, Option<Priority>),
-    /// The director told this.
-    Servers(director::News),
     /// Other scripts are configured.
     Configure(Settings),
     /// That was all.
@@ -113,9 +111,6 @@ async fn serve(scripts: Scripts, mut told: mpsc::UnboundedReceiver<Told>) {
                 Some(Told::Event(event, priority)) => {
                     let due = book.due(&event, priority);
                     perform(due, &scripts, &mut queues).await;
-                }
-                Some(Told::Servers(news)) => {
-                    perform(book.due_of_servers(&news), &scripts, &mut queues).await;
                 }
                 Some(Told::End) | None => break,
             },

@@ -4,7 +4,6 @@ use std::mem;
 use std::time::Duration;
 
 use vipd_config::notify::{NotifyScript, NotifyScripts};
-use vipd_engine::director;
 use vipd_engine::{Event, GroupName, InstanceName, News, Priority, StateKind, Why};
 
 use super::queue::What;
@@ -85,6 +84,7 @@ impl Book {
                 let line = self.line(&instance, &format!("{state}_PRIORITY"), to.get());
                 Some(Due { object: instance, what: What::Priority, scripts: Vec::new(), line })
             }
+            News::Director(news) => self.servers.due(news),
             News::PriorityChanged { .. }
             | News::Mismatch { .. }
             | News::ForeignVrid { .. }
@@ -102,14 +102,8 @@ impl Book {
             | News::CommandFailed { .. }
             | News::SendRefused { .. }
             | News::Ordered(_)
-            | News::YieldOver
-            | News::Director(_) => None,
+            | News::YieldOver => None,
         }
-    }
-
-    /// What is due on news of virtual servers and real servers.
-    pub fn due_of_servers(&mut self, news: &director::News) -> Option<Due> {
-        self.servers.due(news)
     }
 
     /// A state, for the script that is for it alone and then for the general one.
@@ -320,5 +314,21 @@ mod tests {
         let lines = book.configure(settings(scripts(), true));
         assert_eq!(lines, ["INSTANCE \"VI_1\" MASTER 90"]);
         assert_eq!(book.configure(settings(scripts(), false)), [""; 0]);
+    }
+
+    #[test]
+    fn what_the_director_tells_goes_to_the_pipes_too() {
+        let files = vipd_config::text::InMemory::new()
+            .with("/k.conf", "global_defs {\nlvs_notify_fifo /run/lvs\n}\n");
+        let options = vipd_config::Options::default();
+        let loaded = vipd_config::load_from(&files, "/k.conf".as_ref(), &options);
+        let mut book = Book::default();
+        book.configure(Settings::new(&loaded.expect("it is usable")));
+        let (mark, family) = (7, vipd_engine::Family::Ipv4);
+        let name = vipd_engine::config::director::VirtualServerName::Fwmark { mark, family };
+        let gained = vipd_engine::ipvs::News::Quorum { name, up: true, live: 1, limit: 1 };
+        let news = News::Director(Box::new(vipd_engine::director::News::Table(gained)));
+        let due = book.due(&Event { instance: InstanceName::new("any"), news }, None);
+        assert_eq!(due.and_then(|due| due.line).as_deref(), Some("VS FWM 7 UP"));
     }
 }
