@@ -70,7 +70,7 @@ impl Running {
         command.args(words).args(["setpriv", "--pdeathsig", "TERM", "sh", "-c", gate, "sh"]);
         let program = match daemon {
             Daemon::Vipd(program) => {
-                command.arg(program).args(["run", "--file"]).arg(file);
+                command.arg(program).args(["run", "--vrrp", "--file"]).arg(file);
                 command.args(["--socket", "/run/vipd.sock"]);
                 program
             }

@@ -1,4 +1,4 @@
-//! What virtual servers want to be run and told: read and checked, not acted on yet. The virtual
+//! What virtual servers want to be run and told. The virtual
 //! servers themselves are the engine's.
 
 use std::collections::BTreeMap;

@@ -56,7 +56,7 @@ pub struct Loaded {
     pub process: process::Process,
     /// Where mail goes, and of what.
     pub mail: mail::Mail,
-    /// What virtual servers want to be run and told: not acted on yet.
+    /// What virtual servers want to be run and told.
     pub director: director::Director,
 }
 

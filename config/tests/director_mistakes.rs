@@ -178,13 +178,6 @@ fn mistakes_in_the_settings_of_the_table_are_errors() {
 }
 
 #[test]
-fn of_many_virtual_servers_the_note_names_some() {
-    let five: String =
-        (1..=5).map(|last| server("", "").replace("10.0.0.1", &format!("10.0.0.{last}"))).collect();
-    insta::assert_snapshot!(used(&five).0);
-}
-
-#[test]
 fn an_error_of_each_of_many_real_servers_ends_soon() {
     let many: String = (0..1000)
         .map(|port| format!("    real_server fe80::1 {} {{\n    }}\n", port + 1))

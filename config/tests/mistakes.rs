@@ -379,7 +379,6 @@ fn with_vrrp_only_nothing_is_said_of_what_is_not_built_of_virtual_servers() {
     assert_eq!(
         codes(&read(false).unwrap_err()),
         [
-            "not-acted-on",
             "not-built",
             "missing-keyword",
             "value-adjusted",

@@ -22,6 +22,7 @@ use vipd_engine::Order;
 
 use crate::driver::Request;
 use crate::events::Events;
+use crate::orders;
 use crate::reload::Trigger;
 
 /// Where it is unless an argument says otherwise.
@@ -166,16 +167,20 @@ impl Asked {
                     Err(_) => stopping(),
                 }
             }
-            other => match order(other) {
-                Ok((order, instance)) => {
-                    let ask = |answer| Request::Order { instance, order, answer };
-                    self.request(ask).await
-                }
-                Err(error) => json!({ "error": error }),
-            },
+            other => self.order(other).await.unwrap_or_else(|error| json!({ "error": error })),
         };
         output.write_all(format!("{answer}\n").as_bytes()).await?;
         Ok(Then::Answered)
+    }
+
+    /// Orders of real servers first: their words are others.
+    async fn order(&self, question: &str) -> Result<Value, String> {
+        if let Some(order) = orders::read(question) {
+            let (which, order) = order?;
+            return Ok(self.request(|answer| Request::Server { which, order, answer }).await);
+        }
+        let (order, instance) = order(question)?;
+        Ok(self.request(|answer| Request::Order { instance, order, answer }).await)
     }
 
     /// Asks the run loop.
@@ -193,7 +198,9 @@ fn order(question: &str) -> Result<(Order, String), String> {
     let (word, name) = question.split_once(' ').unwrap_or((question, ""));
     let words = Order::ALL.map(Order::word).join(", ");
     match (Order::from_word(word), name.trim()) {
-        (None, _) => Err(format!("`{word}` is none of status, reload, events, {words}")),
+        (None, _) => Err(format!(
+            "`{word}` is none of status, reload, events, {words}, drain, undrain, weight"
+        )),
         (Some(order), "") => Err(format!("{} needs the name of a vrrp_instance", order.word())),
         (Some(order), name) => Ok((order, name.to_string())),
     }
@@ -249,7 +256,10 @@ mod tests {
         assert_eq!(order("yield two words"), Ok((Order::Yield, "two words".to_string())));
         assert_eq!(order("resume"), Err("resume needs the name of a vrrp_instance".to_string()));
         let unknown = order("stop VI_1").expect_err("no order");
-        assert_eq!(unknown, "`stop` is none of status, reload, events, yield, hold, resume");
+        assert_eq!(
+            unknown,
+            "`stop` is none of status, reload, events, yield, hold, resume, drain, undrain, weight"
+        );
     }
 
     #[test]

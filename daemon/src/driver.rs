@@ -11,20 +11,21 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
-use tracing::{debug, error, info, trace, warn};
+use tracing::{debug, info, trace, warn};
+use vipd_engine::health::Probe;
+use vipd_engine::ipvs::{self, ServerOrder};
 use vipd_engine::{
-    CommandId, Config, Engine, Event, Frame, Input, InstanceName, KernelCommand, News, Order,
-    Output, Outputs, Priority, StateKind, Timestamp, TrackerName, TrackerValue, director, health,
-    ipvs,
+    CommandId, Config, Engine, Event, Frame, Input, InstanceId, InstanceName, KernelCommand, News,
+    Order, Output, Outputs, Priority, StateKind, Timestamp, TrackerName, TrackerValue,
 };
 
 use crate::events::Events;
 use crate::journal::Journal;
 use crate::mail::Post;
 use crate::process::Urgency;
-use crate::seam::{Clock, Kernel, Socket, Told};
+use crate::seam::{Clock, Kernel, NoServers, Servers, Socket, Told};
 use crate::systemd::Supervisor;
-use crate::{journal, notify, status};
+use crate::{journal, loudness, notify, orders, status};
 
 /// Datagrams that are read before a due timer, at most.
 pub const READ_BEFORE_TIMER: usize = 256;
@@ -65,6 +66,15 @@ pub enum Request {
         /// What came of it.
         answer: oneshot::Sender<serde_json::Value>,
     },
+    /// An operator orders something of real servers.
+    Server {
+        /// Which ones.
+        which: orders::Which,
+        /// What.
+        order: ServerOrder,
+        /// What came of it.
+        answer: oneshot::Sender<serde_json::Value>,
+    },
     /// Tell how things are, as JSON.
     Status(oneshot::Sender<serde_json::Value>),
     /// Resign, give everything back, and end.
@@ -91,20 +101,23 @@ pub struct Lateness {
 }
 
 /// The engine and the machine below it.
-pub struct Driver<S, C, K> {
+pub struct Driver<S, C, K, D = NoServers> {
     engine: Engine,
     outputs: Outputs,
     /// Frames that are to be sent before anything else is done.
     leaving: Vec<(CommandId, Frame)>,
     /// Commands that are to be begun behind them.
     commands: Vec<(CommandId, KernelCommand)>,
-    /// Events that are to be told once the frames have left, each with the priority of its instance.
+    /// What real servers and their table are asked for behind all that.
+    asked: Vec<Asked>,
+    /// Events that are to be told once the frames have left, and the priorities of their instances.
     untold: Vec<(Event, Option<Priority>)>,
     /// What is told before the next input.
     told: VecDeque<Told>,
     socket: S,
     clock: C,
     kernel: K,
+    servers: D,
     late: Lateness,
     /// Where inputs and outputs are written down.
     journal: Option<Journal>,
@@ -123,18 +136,33 @@ pub struct Driver<S, C, K> {
 }
 
 impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
-    /// A driver whose engine knows nothing yet.
+    /// A driver whose engine knows nothing yet, and which acts on no virtual server.
     pub fn new(socket: S, clock: C, kernel: K) -> Self {
+        Self::over(socket, clock, kernel, NoServers)
+    }
+}
+
+/// For who performs what a director asks for.
+enum Asked {
+    Probe(Probe),
+    Ipvs(ipvs::Request),
+}
+
+impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
+    /// A driver whose engine knows nothing yet.
+    pub fn over(socket: S, clock: C, kernel: K, servers: D) -> Self {
         Self {
             engine: Engine::new(),
             outputs: Outputs::new(),
             leaving: Vec::new(),
             commands: Vec::new(),
+            asked: Vec::new(),
             untold: Vec::new(),
             told: VecDeque::new(),
             socket,
             clock,
             kernel,
+            servers,
             late: Lateness::default(),
             journal: None,
             events: Events::new(),
@@ -199,9 +227,19 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             // In this order: a timer that is due first, whatever anybody can flood us with last.
             tokio::select! {
                 biased;
-                () = self.clock.sleep_until(at) => self.on_deadline().await,
+                () = self.clock.sleep_until(at) => {
+                    self.on_deadline().await;
+                    // A configuration with many servers is due again and again for a while.
+                    if let Ok(request) = requests.try_recv() {
+                        self.on_request(request);
+                    }
+                }
                 Some(request) = requests.recv() => self.on_request(request),
                 () = self.kernel.readable() => self.hear_kernel(),
+                told = self.servers.next() => {
+                    self.told.push_back(told);
+                    self.hear_servers();
+                }
                 () = self.socket.readable() => self.read(READ_AT_ONCE),
             }
         }
@@ -220,6 +258,10 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             Request::Order { instance, order, answer } => {
                 // Whoever asked may be gone.
                 let _ = answer.send(self.obey(&instance, order));
+            }
+            Request::Server { which, order, answer } => {
+                // Whoever asked may be gone.
+                let _ = answer.send(self.direct(&which, order));
             }
             Request::Status(answer) => {
                 let (late, unreadable) = (self.late, self.socket.unreadable());
@@ -259,6 +301,22 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
         json!({ "error": format!("there is no vrrp_instance {name}; there is {known}") })
     }
 
+    /// Lets the engine obey an order about real servers, of each virtual server that has them.
+    fn direct(&mut self, which: &orders::Which, order: ServerOrder) -> serde_json::Value {
+        if self.stops_by.is_some() {
+            return json!({ "error": "vipd is stopping" });
+        }
+        let found = match orders::find(&self.engine, which, order) {
+            Ok(found) => found,
+            Err(error) => return json!({ "error": error }),
+        };
+        let of: Vec<_> = found.iter().map(ToString::to_string).collect();
+        for server in found {
+            self.handle(Input::Server { server: Box::new(server), order });
+        }
+        json!({ "ordered": order.to_string(), "of": of })
+    }
+
     fn state_of(&self, name: &InstanceName) -> Option<StateKind> {
         let status = self.engine.status();
         status.instances().find(|one| one.config().name == *name).map(|one| one.state())
@@ -267,8 +325,11 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
     fn configure(&mut self, config: &Arc<Config>) {
         self.socket.configure(config);
         self.kernel.configure(config);
-        // Nothing here performs what a director asks for.
-        self.handle(Input::Configure(Arc::new(config.without_director())));
+        let config = match self.servers.are_directed() {
+            true => Arc::clone(config),
+            false => Arc::new(config.without_director()),
+        };
+        self.handle(Input::Configure(config));
         self.supervisor.ready(&self.summary());
     }
 
@@ -277,13 +338,15 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
         // Lets the runtime look at every descriptor, and netlink's task hand over what it has.
         tokio::task::yield_now().await;
         self.hear_kernel();
+        self.hear_servers();
         self.read(READ_BEFORE_TIMER);
         let now = self.clock.now();
         self.show_life(now);
         if let Some(deadline) = self.engine.next_deadline().filter(|deadline| deadline.at <= now) {
             self.decide(now, Input::Tick);
             // The engine may ask to be called too early: then it does nothing, and is not late.
-            if !self.outputs.as_slice().is_empty() {
+            // A director's work may wait for its turn.
+            if !self.outputs.as_slice().is_empty() && deadline.instance != InstanceId::DIRECTOR {
                 self.note_lateness(now, now.since(deadline.at));
             }
             self.settle();
@@ -350,6 +413,14 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
         self.settle();
     }
 
+    fn hear_servers(&mut self) {
+        for _ in 0..HEAR_AT_ONCE {
+            let Some(told) = self.servers.try_next() else { break };
+            self.told.push_back(told);
+        }
+        self.settle();
+    }
+
     /// One input, and whatever follows from it.
     fn handle(&mut self, input: Input<'_>) {
         self.decide(self.clock.now(), input);
@@ -380,6 +451,8 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
                 Told::Address(address) => Input::LocalAddress(address),
                 Told::Fib(change) => Input::Fib(change),
                 Told::Done { id, result } => Input::Done { id, result },
+                Told::Probe { id, outcome } => Input::Probe { id, outcome },
+                Told::Ipvs { number, answer } => Input::Ipvs { number, answer: Box::new(answer) },
             };
             self.decide(*now.get_or_insert_with(|| self.clock.now()), input);
         }
@@ -395,6 +468,15 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
         for (id, command) in self.commands.drain(..) {
             debug!("{command}");
             self.kernel.submit(id, command);
+        }
+        for asked in self.asked.drain(..) {
+            match asked {
+                Asked::Probe(probe) => self.servers.probe(probe),
+                Asked::Ipvs(request) => {
+                    debug!("{request}");
+                    self.servers.order(request);
+                }
+            }
         }
         // Keeps the memory. Performing adds nothing to it.
         self.outputs = outputs;
@@ -415,6 +497,9 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
         match output {
             Output::Send { id, frame } => self.leaving.push((id, frame)),
             Output::Kernel { id, command } => self.commands.push((id, command)),
+            Output::Notify(event) if matches!(event.news, News::Director(_)) => {
+                self.untold.push((event, None));
+            }
             Output::Notify(event) => {
                 let status = self.engine.status();
                 let mut instances = status.instances();
@@ -423,21 +508,20 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
                 let priority = whose.map(|instance| instance.priority());
                 self.untold.push((event, priority));
             }
-            Output::Probe(_) | Output::Ipvs(_) => {
-                error!("{output}: nothing here performs it");
-            }
+            Output::Probe(probe) => self.asked.push(Asked::Probe(probe)),
+            Output::Ipvs(request) => self.asked.push(Asked::Ipvs(request)),
         }
     }
 
-    /// Tells what happened, as of now: what is on the wire was before. The kernel goes on behind it:
-    /// whoever watches hears that an instance is Master before it sees the address.
+    /// Tells what happened, as of now: what is on the wire was before. The kernel goes on behind
+    /// it: whoever watches hears that an instance is Master before it sees the address.
     fn tell_events(&mut self) {
         if self.untold.is_empty() {
             return;
         }
         let (at, mut changed) = (self.clock.now(), false);
         for (event, priority) in mem::take(&mut self.untold) {
-            log(&event);
+            loudness::log(&event);
             self.events.tell(at, &event);
             changed |= matches!(event.news, News::State { .. });
             if let Some(post) = &self.post {
@@ -459,67 +543,5 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
             return Some(Ended::Released);
         }
         (self.clock.now() >= by).then_some(Ended::GaveUp)
-    }
-}
-
-/// Whoever directs may be asked why a server had no connections.
-fn log_director(event: &Event, news: &director::News) {
-    let is_fine = match news {
-        director::News::Health(news) => match news {
-            health::News::ServerUp { .. }
-            | health::News::Weight { .. }
-            | health::News::CheckPassed { .. } => true,
-            health::News::ServerDown { .. }
-            | health::News::CheckFailed { .. }
-            | health::News::CheckNotMade { .. } => false,
-        },
-        director::News::Table(news) => match news {
-            ipvs::News::Service { .. }
-            | ipvs::News::Server { .. }
-            | ipvs::News::Quorum { up: true, .. }
-            | ipvs::News::TakenOver { .. }
-            | ipvs::News::Sync { .. }
-            | ipvs::News::FaultOver => true,
-            ipvs::News::Quorum { up: false, .. }
-            | ipvs::News::Found { .. }
-            | ipvs::News::CommandFailed { .. }
-            | ipvs::News::BatchFailed { .. }
-            | ipvs::News::ReadFailed { .. }
-            | ipvs::News::Fault => false,
-        },
-        director::News::Ordered { .. } | director::News::Rest { .. } | director::News::InForce => {
-            true
-        }
-    };
-    if is_fine { info!("{event}") } else { warn!("{event}") }
-}
-
-/// One line per event, in the engine's own words.
-fn log(event: &Event) {
-    match &event.news {
-        News::State { to: StateKind::Fault, .. }
-        | News::GroupState { to: StateKind::Fault, .. }
-        | News::LowerPriority { .. }
-        | News::Mismatch { .. }
-        | News::ForeignVrid { .. }
-        | News::OneWay { .. }
-        | News::AdvertDiscarded { .. }
-        | News::Flapping { .. }
-        | News::LeftoverAddress(_)
-        | News::AddressLost(_)
-        | News::LeftoverEntry(_)
-        | News::EntryLost { .. }
-        | News::CommandFailed { .. }
-        | News::SendRefused { .. } => warn!("{event}"),
-        News::State { .. }
-        | News::IntervalLearned { .. }
-        | News::PriorityChanged { .. }
-        | News::PreemptDelayed { .. }
-        | News::PreemptDelayOver
-        | News::EqualPriority { .. }
-        | News::Ordered(_)
-        | News::YieldOver
-        | News::GroupState { .. } => info!("{event}"),
-        News::Director(news) => log_director(event, news),
     }
 }

@@ -20,4 +20,4 @@ pub use spec::{
     Command, Connections, DestinationSpec, ListedDestination, ListedService, ServiceSpec, SyncRole,
     SyncSpec, Version,
 };
-pub use worker::{Answer, Order, Worker};
+pub use worker::Worker;

@@ -18,6 +18,7 @@ use vipd::events;
 use vipd::journal::{SEGMENT_OCTETS, Wanted};
 use vipd::keepalived;
 use vipd::log::Log;
+use vipd::orders;
 use vipd::reload::Source;
 use vipd::scripts;
 use vipd::startup::{self, Failure, Run};
@@ -123,6 +124,43 @@ Exit status:
   1  nobody answers on the control socket
   2  there is no such instance";
 
+const DRAIN_EXAMPLES: &str = "\
+Examples:
+  vipd drain 10.1.0.1
+      Before that machine is worked on: no new connections for any service on it.
+  vipd drain 10.1.0.1:80 --of \"TCP 192.0.2.9:80\"
+      Of one virtual server alone.
+
+It stays in the table with weight 0, and the quorum is counted without it. It holds over reloads,
+until `vipd undrain`; a restart forgets it.
+
+Exit status:
+  0  it obeys
+  1  nobody answers on the control socket
+  2  there is no such real server";
+
+const UNDRAIN_EXAMPLES: &str = "\
+Examples:
+  vipd undrain 10.1.0.1
+      Its weight is that of its file, its checks or `vipd weight` again.
+
+Exit status:
+  0  it obeys
+  1  nobody answers on the control socket
+  2  there is no such real server";
+
+const WEIGHT_EXAMPLES: &str = "\
+Examples:
+  vipd weight 50 10.1.0.1:80
+      While it is up it has weight 50, whatever its file and its checks say.
+  vipd weight - 10.1.0.1:80
+      No such order any more.
+
+Exit status:
+  0  it obeys
+  1  nobody answers on the control socket
+  2  there is no such real server, or the weight is too great";
+
 const CHECK_EXAMPLES: &str = "\
 Examples:
   vipd check /etc/keepalived/keepalived.conf
@@ -185,6 +223,15 @@ enum Command {
     /// End `yield` and `hold`.
     #[command(after_help = RESUME_EXAMPLES)]
     Resume(Ordering),
+    /// Give a real server no new connections; those that it has may end.
+    #[command(after_help = DRAIN_EXAMPLES)]
+    Drain(ServerOrdering),
+    /// End `drain`.
+    #[command(after_help = UNDRAIN_EXAMPLES)]
+    Undrain(ServerOrdering),
+    /// Give a real server another weight than its file and its checks say.
+    #[command(after_help = WEIGHT_EXAMPLES)]
+    Weight(WeightOrdering),
     /// Read files and say all that is to be said of them.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArguments),
@@ -251,6 +298,26 @@ struct Ordering {
 }
 
 #[derive(Args)]
+struct ServerOrdering {
+    /// ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT, as the file has it. Without a port: whatever port.
+    server: String,
+    /// Of this virtual server alone, as `vipd status` prints it.
+    #[arg(long, value_name = "NAME")]
+    of: Option<String>,
+    #[command(flatten)]
+    reaching: Reaching,
+}
+
+#[derive(Args)]
+struct WeightOrdering {
+    /// The weight, or - for that of the file and the checks.
+    #[arg(value_parser = |text: &str| orders::weight(text).map(|_| text.to_string()))]
+    weight: String,
+    #[command(flatten)]
+    ordering: ServerOrdering,
+}
+
+#[derive(Args)]
 struct CheckArguments {
     /// The files, as keepalived reads them.
     #[arg(required = true)]
@@ -313,6 +380,11 @@ fn main() -> ExitCode {
         Command::Yield(ordering) => order(Order::Yield, &ordering),
         Command::Hold(ordering) => order(Order::Hold, &ordering),
         Command::Resume(ordering) => order(Order::Resume, &ordering),
+        Command::Drain(ordering) => order_servers("drain", &ordering),
+        Command::Undrain(ordering) => order_servers("undrain", &ordering),
+        Command::Weight(WeightOrdering { weight, ordering }) => {
+            order_servers(&format!("weight {weight}"), &ordering)
+        }
         Command::ScriptHelper(HelperArguments { file, reading }) => {
             scripts::serve(&Source { file, options: reading.into() }).map(|()| 0)
         }
@@ -422,15 +494,33 @@ fn order(order: Order, Ordering { instance, reaching }: &Ordering) -> io::Result
             writeln!(io::stdout().lock(), "{instance}: {}, it is {state}", order.word())?;
             Ok(0)
         }
-        Err(error) if error.kind() == ErrorKind::Other => {
-            eprintln!("error: {error}");
-            Ok(Shown::Unusable.status())
-        }
-        Err(error) => {
-            eprintln!("error: {}: {error}", reaching.socket.display());
-            Ok(FAILED)
-        }
+        Err(error) => refused(&error, reaching),
     }
+}
+
+fn order_servers(words: &str, ordering: &ServerOrdering) -> io::Result<u8> {
+    let ServerOrdering { server, of, reaching } = ordering;
+    let of = of.iter().fold(String::new(), |_, name| format!(" of {name}"));
+    match control::ask(&reaching.socket, &format!("{words} {server}{of}")) {
+        Ok(answer) => {
+            for server in answer["of"].as_array().into_iter().flatten() {
+                let server = server.as_str().unwrap_or_default();
+                writeln!(io::stdout().lock(), "{server}: {words}")?;
+            }
+            Ok(0)
+        }
+        Err(error) => refused(&error, reaching),
+    }
+}
+
+/// What an order came to that was not obeyed.
+fn refused(error: &io::Error, reaching: &Reaching) -> io::Result<u8> {
+    if error.kind() == ErrorKind::Other {
+        eprintln!("error: {error}");
+        return Ok(Shown::Unusable.status());
+    }
+    eprintln!("error: {}: {error}", reaching.socket.display());
+    Ok(FAILED)
 }
 
 fn ask(reaching: &Reaching, question: &str) -> Option<Value> {

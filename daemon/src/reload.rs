@@ -14,6 +14,7 @@ use vipd_config::{Loaded, Options, Report};
 use crate::driver::Request;
 use crate::mail::Post;
 use crate::notify;
+use crate::probes;
 use crate::scripts::Scripts;
 use crate::systemd::Supervisor;
 use crate::trackers::Tracking;
@@ -53,6 +54,8 @@ pub enum Trigger {
 pub struct Followers {
     /// Who runs scripts.
     pub scripts: Scripts,
+    /// What checks need of the file.
+    pub checks: probes::Settings,
     /// Tracked scripts and files.
     pub tracking: Tracking,
     /// Notify scripts.
@@ -71,6 +74,7 @@ impl Followers {
     pub async fn configure(&mut self, loaded: &Loaded) {
         // First: the others will ask for what is new in it.
         self.scripts.configure(loaded).await;
+        self.checks.configure(loaded);
         let settings = notify::Settings::new(loaded);
         // It ends only after us.
         let _ = self.notifier.send(notify::Told::Configure(settings));

@@ -1,12 +1,14 @@
-//! The seam: what the run loop needs of the machine below it, in three narrow traits.
+//! The seam: what the run loop needs of the machine below it, in four narrow traits.
 //!
 //! Everything above (order of reading, timers, dispatch, reload, control) exists in one version,
 //! in [`crate::driver`]. Below it is the production machine ([`crate::sockets`],
-//! [`crate::clock`], [`crate::netlink`]) or that of a test.
+//! [`crate::clock`], [`crate::netlink`], `executors`) or that of a test.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use vipd_engine::health::{AttemptId, Outcome, Probe};
+use vipd_engine::ipvs::{Answer, Request};
 use vipd_engine::{
     CommandId, Config, EffectError, FibChange, Frame, KernelCommand, Link, LocalAddress, Received,
     Timestamp,
@@ -78,6 +80,46 @@ pub trait Kernel {
     fn try_next(&mut self) -> Option<Told>;
 }
 
+/// Makes health checks, and changes and reads the kernel's table of IPVS.
+pub trait Servers {
+    /// Whether it does. If not, the engine hears of no virtual server.
+    fn are_directed(&self) -> bool;
+
+    /// Begins or drops an attempt. One that begins is answered by one [`Told::Probe`].
+    fn probe(&mut self, probe: Probe);
+
+    /// Gives an order. It is answered by [`Told::Ipvs`].
+    fn order(&mut self, request: Request);
+
+    /// The next answer, whenever it comes. Nothing is lost if this is dropped.
+    fn next(&mut self) -> impl Future<Output = Told>;
+
+    /// The next answer, if there is one.
+    fn try_next(&mut self) -> Option<Told>;
+}
+
+/// Virtual servers are not acted on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoServers;
+
+impl Servers for NoServers {
+    fn are_directed(&self) -> bool {
+        false
+    }
+
+    fn probe(&mut self, _: Probe) {}
+
+    fn order(&mut self, _: Request) {}
+
+    async fn next(&mut self) -> Told {
+        std::future::pending().await
+    }
+
+    fn try_next(&mut self) -> Option<Told> {
+        None
+    }
+}
+
 /// News for the engine that is no datagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
@@ -93,5 +135,19 @@ pub enum Told {
         id: CommandId,
         /// How.
         result: Result<(), EffectError>,
+    },
+    /// An attempt of a health check ended.
+    Probe {
+        /// Which one.
+        id: AttemptId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// The kernel answered about its table of IPVS.
+    Ipvs {
+        /// The number of the request.
+        number: u64,
+        /// What.
+        answer: Answer,
     },
 }

@@ -15,6 +15,7 @@ use vipd_config::{Loaded, Report};
 use crate::clock::BootClock;
 use crate::control::Control;
 use crate::driver::{Driver, Ended, Request};
+use crate::executors::Executors;
 use crate::ipvs;
 use crate::journal::{Journal, Wanted};
 use crate::mail::Mailer;
@@ -22,6 +23,7 @@ use crate::netlink::Netlink;
 use crate::notify::Notifier;
 use crate::pid_file::PidFile;
 use crate::privileges;
+use crate::probes::{self, Probes};
 use crate::process;
 use crate::reload::{self, Followers, Source, Trigger};
 use crate::scripts::Helper;
@@ -110,8 +112,11 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
         let scripts = helper.attach().map_err(refused("run scripts"))?;
         let (notifier, mailer) = (Notifier::start(scripts.clone()), Mailer::start());
         let tracking = Tracking::new(scripts.clone(), requests.clone());
+        let checks = probes::Settings::default();
+        let servers = Executors::new(Probes::new(scripts.clone(), checks.clone()));
         let mut followers = Followers {
             scripts,
+            checks,
             tracking,
             notifier: notifier.teller(),
             post: mailer.post(),
@@ -126,7 +131,7 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
         let clock = BootClock::new().map_err(refused("make a timer"))?;
         let kernel = Netlink::follow(&loaded.config).await;
         let kernel = kernel.map_err(refused("read interfaces and addresses"))?;
-        let mut driver = Driver::new(sockets, clock, kernel);
+        let mut driver = Driver::over(sockets, clock, kernel, servers);
         let events = driver.events();
         let served = control.serve(requests, reloads, events.clone());
         served.map_err(refused("serve the control socket"))?;
@@ -145,15 +150,19 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
         let ended = driver.run(&mut due).await;
         tokio::join!(notifier.end(), mailer.end());
         events.end().await;
-        match ended {
-            Ended::Released => info!("stopped"),
-            Ended::GaveUp => tracing::error!("stopped, and something of ours may be left behind"),
-        }
+        say(ended);
         Ok(ended)
     });
     // A file that is being read, from a disk that does not answer, keeps nobody.
     runtime.shutdown_background();
     ended
+}
+
+fn say(ended: Ended) {
+    match ended {
+        Ended::Released => info!("stopped"),
+        Ended::GaveUp => tracing::error!("stopped, and something of ours may be left behind"),
+    }
 }
 
 fn read_and_check(source: &Source, colour: Colour) -> Result<Loaded, Failure> {

@@ -1,5 +1,7 @@
 //! How things are: the engine's own view as JSON, and that JSON as text for people.
 
+mod servers;
+
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
@@ -28,6 +30,7 @@ pub fn report(
         "now_ns": now.as_nanos(),
         "instances": instances,
         "static": statics(status),
+        "director": status.director().map(|director| servers::report(director, now)),
         "unclaimed": drops(status.unclaimed()),
         "unreadable": unreadable,
         "journal": journal.map(Journal::report),
@@ -116,6 +119,7 @@ pub fn text(report: &Value) -> String {
         line(&mut text, "static:");
         text.push_str(&statics);
     }
+    servers::describe(&report["director"], &mut text);
     let late = &report["late_timers"];
     if late["count"] != json!(0) {
         let worst = seconds(&late["worst_ns"]);

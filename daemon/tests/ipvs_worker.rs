@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use vipd::ipvs::worker::WAITING_ORDERS;
-use vipd::ipvs::{Answer, Ipvs, Order, Worker};
+use vipd::ipvs::{Ipvs, Worker};
 use vipd_engine::InterfaceName;
 use vipd_engine::config::director::{
     Forwarding, Protocol, Scheduler, Scheduling, Service, Timeouts,
 };
 use vipd_engine::ipvs::{
-    Batch, DestinationSpec, Endpoint, Failure, IpvsCommand, IpvsError, Observed, Read, Seen,
-    ServiceSpec, SyncRole, SyncSpec,
+    Answer, Batch, DestinationSpec, Endpoint, Failure, IpvsCommand, IpvsError, Observed, Read,
+    Request, Seen, ServiceSpec, SyncRole, SyncSpec,
 };
 
 use made_up_ipvs::Peer;
@@ -50,12 +50,12 @@ fn add_to(port: u16, last: u8, weight: u32) -> IpvsCommand {
     IpvsCommand::AddDestination { service, endpoint, spec: to(weight) }
 }
 
-fn batch(number: u64, commands: Vec<IpvsCommand>) -> Order {
-    Order::Batch(Batch { number, commands })
+fn batch(number: u64, commands: Vec<IpvsCommand>) -> Request {
+    Request::Batch(Batch { number, commands })
 }
 
-fn read(number: u64, ports: &[u16]) -> Order {
-    Order::Read(Read { number, services: ports.iter().copied().map(service).collect() })
+fn read(number: u64, ports: &[u16]) -> Request {
+    Request::Read(Read { number, services: ports.iter().copied().map(service).collect() })
 }
 
 /// A worker of this kernel.
@@ -64,18 +64,18 @@ fn worker(peer: &Peer) -> Worker<Peer> {
     Worker::over(move || Ipvs::over(peer.clone()))
 }
 
-async fn next(worker: &mut Worker<Peer>) -> Answer {
+async fn next(worker: &mut Worker<Peer>) -> (u64, Answer) {
     timeout(LONG, worker.next()).await.expect("an answer")
 }
 
 /// All that is observed, up to the end.
 async fn observed(worker: &mut Worker<Peer>, number: u64) -> Vec<Seen> {
     let mut all = Vec::new();
-    assert_eq!(next(worker).await, Answer::Observed(number, Observed::Begin));
+    assert_eq!(next(worker).await, (number, Answer::Observed(Observed::Begin)));
     loop {
         match next(worker).await {
-            Answer::Observed(of, Observed::Service(seen)) if of == number => all.push(seen),
-            Answer::Observed(of, Observed::End) if of == number => return all,
+            (of, Answer::Observed(Observed::Service(seen))) if of == number => all.push(seen),
+            (of, Answer::Observed(Observed::End)) if of == number => return all,
             other => panic!("{other:?}"),
         }
     }
@@ -97,8 +97,8 @@ async fn orders_are_performed_one_after_the_other_and_read_back() {
         ],
     ));
     worker.order(read(3, &[80, 82, 81]));
-    assert_eq!(next(&mut worker).await, Answer::Done(1, Ok(vec![])));
-    assert_eq!(next(&mut worker).await, Answer::Done(2, Ok(vec![])));
+    assert_eq!(next(&mut worker).await, (1, Answer::Done(Ok(vec![]))));
+    assert_eq!(next(&mut worker).await, (2, Answer::Done(Ok(vec![]))));
     // What is not there is not told.
     let seen = |port, scheduler, destinations| Seen {
         service: self::service(port),
@@ -112,8 +112,8 @@ async fn orders_are_performed_one_after_the_other_and_read_back() {
     assert_eq!(observed(&mut worker, 3).await, wanted);
     worker.order(batch(4, vec![IpvsCommand::RemoveService(service)]));
     worker.order(batch(5, vec![IpvsCommand::Flush]));
-    assert_eq!(next(&mut worker).await, Answer::Done(4, Ok(vec![])));
-    assert_eq!(next(&mut worker).await, Answer::Done(5, Ok(vec![])));
+    assert_eq!(next(&mut worker).await, (4, Answer::Done(Ok(vec![]))));
+    assert_eq!(next(&mut worker).await, (5, Answer::Done(Ok(vec![]))));
     assert!(peer.kernel().table.rows.is_empty());
 }
 
@@ -142,7 +142,7 @@ async fn limits_and_threads_reach_the_kernel() {
         ],
     ));
     let gone = Failure { place: 4, error: IpvsError::NoService };
-    assert_eq!(next(&mut worker).await, Answer::Done(1, Ok(vec![gone])));
+    assert_eq!(next(&mut worker).await, (1, Answer::Done(Ok(vec![gone]))));
     let kernel = peer.kernel();
     assert_eq!(kernel.table.timeouts, [900, 120, 42]);
     let [backup] = &kernel.table.sync[..] else { panic!("{:?}", kernel.table.sync) };
@@ -176,7 +176,7 @@ async fn each_failure_is_told_with_its_place_and_as_what_the_engine_knows() {
         (7, IpvsError::NotThere),
     ];
     let failed = failed.map(|(place, error)| Failure { place, error });
-    assert_eq!(next(&mut worker).await, Answer::Done(1, Ok(failed.to_vec())));
+    assert_eq!(next(&mut worker).await, (1, Answer::Done(Ok(failed.to_vec()))));
 }
 
 #[tokio::test]
@@ -184,13 +184,13 @@ async fn what_a_kernel_refuses_is_refused_and_the_rest_is_done() {
     let peer = Peer::default();
     let mut worker = worker(&peer);
     worker.order(batch(1, vec![add(80)]));
-    assert_eq!(next(&mut worker).await, Answer::Done(1, Ok(vec![])));
+    assert_eq!(next(&mut worker).await, (1, Answer::Done(Ok(vec![]))));
     // Everything: the number of the family too.
     peer.kernel().refuses = Some((made_up_ipvs::EPERM, None));
     worker.order(batch(2, vec![add(81)]));
     worker.order(read(3, &[80]));
-    assert_eq!(next(&mut worker).await, Answer::Done(2, Err(IpvsError::Refused)));
-    assert_eq!(next(&mut worker).await, Answer::Done(3, Err(IpvsError::Refused)));
+    assert_eq!(next(&mut worker).await, (2, Answer::Done(Err(IpvsError::Refused))));
+    assert_eq!(next(&mut worker).await, (3, Answer::Done(Err(IpvsError::Refused))));
 }
 
 #[tokio::test]
@@ -200,13 +200,13 @@ async fn a_kernel_without_ipvs_is_told_until_it_has_one() {
     let mut worker = worker(&peer);
     worker.order(batch(1, vec![add(80)]));
     worker.order(read(2, &[]));
-    assert_eq!(next(&mut worker).await, Answer::Done(1, Err(IpvsError::NoIpvs)));
-    assert_eq!(next(&mut worker).await, Answer::Done(2, Err(IpvsError::NoIpvs)));
+    assert_eq!(next(&mut worker).await, (1, Answer::Done(Err(IpvsError::NoIpvs))));
+    assert_eq!(next(&mut worker).await, (2, Answer::Done(Err(IpvsError::NoIpvs))));
     peer.kernel().has_none = false;
     worker.order(read(3, &[]));
     assert_eq!(observed(&mut worker, 3).await, []);
     worker.order(batch(4, vec![add(80)]));
-    assert_eq!(next(&mut worker).await, Answer::Done(4, Ok(vec![])));
+    assert_eq!(next(&mut worker).await, (4, Answer::Done(Ok(vec![]))));
 }
 
 #[tokio::test]
@@ -217,7 +217,7 @@ async fn a_kernel_that_does_not_answer_is_out_of_time() {
     assert_eq!(observed(&mut worker, 1).await, []);
     peer.kernel().is_deaf = true;
     worker.order(batch(2, vec![add(80)]));
-    assert_eq!(next(&mut worker).await, Answer::Done(2, Err(IpvsError::TimedOut)));
+    assert_eq!(next(&mut worker).await, (2, Answer::Done(Err(IpvsError::TimedOut))));
 }
 
 #[tokio::test]
@@ -225,11 +225,11 @@ async fn a_read_that_is_disturbed_all_the_time_is_out_of_time_and_no_part_of_it_
     let peer = Peer::default();
     let mut worker = worker(&peer);
     worker.order(batch(1, vec![add(80), add_to(80, 1, 1)]));
-    assert_eq!(next(&mut worker).await, Answer::Done(1, Ok(vec![])));
+    assert_eq!(next(&mut worker).await, (1, Answer::Done(Ok(vec![]))));
     peer.kernel().disturbs = 1000;
     worker.order(read(2, &[80]));
-    assert_eq!(next(&mut worker).await, Answer::Observed(2, Observed::Begin));
-    assert_eq!(next(&mut worker).await, Answer::Done(2, Err(IpvsError::TimedOut)));
+    assert_eq!(next(&mut worker).await, (2, Answer::Observed(Observed::Begin)));
+    assert_eq!(next(&mut worker).await, (2, Answer::Done(Err(IpvsError::TimedOut))));
 }
 
 #[tokio::test]
@@ -256,7 +256,7 @@ async fn more_orders_than_may_wait_are_answered_at_once_and_the_others_in_their_
     for number in 1..=most + 1 {
         worker.order(read(number, &[]));
     }
-    assert_eq!(next(&mut worker).await, Answer::Done(most + 1, Err(IpvsError::TimedOut)));
+    assert_eq!(next(&mut worker).await, (most + 1, Answer::Done(Err(IpvsError::TimedOut))));
     assert_eq!(worker.try_next(), None, "the first one is still held");
     gate.wait();
     for number in 0..=most {

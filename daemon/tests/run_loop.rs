@@ -16,11 +16,18 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use vipd::driver::{Driver, Ended, HEAR_AT_ONCE, READ_AT_ONCE, READ_FOR, Request, STOP_LIMIT};
 use vipd::mail::Post;
-use vipd::seam::{Clock, Kernel, Socket, Told};
+use vipd::seam::{Clock, Kernel, Servers, Socket, Told};
 use vipd::systemd::Supervisor;
 use vipd_config::text::InMemory;
 use vipd_config::{Options, load_from};
 use vipd_engine::config::VirtualAddress;
+use vipd_engine::config::director::{
+    DirectorConfig, Forwarding, Protocol, RealServer, Scheduler, Scheduling, Service,
+    VirtualServer, VirtualServerName,
+};
+use vipd_engine::config::health::{Bind, Check, CheckKind};
+use vipd_engine::health::{Outcome, Probe, ProbeCommand};
+use vipd_engine::ipvs;
 use vipd_engine::{
     Advert, CommandId, Config, EffectError, Family, Frame, Ifindex, InstanceConfig, InterfaceName,
     Interval, KernelCommand, Link, LinkState, LocalAddress, MacAddress, Priority, Received,
@@ -74,6 +81,9 @@ struct Machine {
     supervisor: Supervisor,
     /// Who mails.
     post: Post,
+    config: Arc<Config>,
+    /// Of real servers and their table.
+    answers: VecDeque<Told>,
 }
 
 type Shared = Rc<RefCell<Machine>>;
@@ -139,7 +149,8 @@ impl Clock for FakeClock {
                 return Poll::Ready(());
             }
             // Whatever waits already is looked at first.
-            if !machine.is_readable() && machine.news.is_empty() {
+            let waits = !machine.news.is_empty() || !machine.answers.is_empty();
+            if !machine.is_readable() && !waits {
                 machine.sleep(at);
             }
             context.waker().wake_by_ref();
@@ -184,6 +195,50 @@ impl Socket for FakeSocket {
     fn configure(&mut self, _: &Arc<Config>) {}
 
     fn on_link(&mut self, _: &Link) {}
+}
+
+struct FakeServers(Shared);
+
+impl Servers for FakeServers {
+    fn are_directed(&self) -> bool {
+        true
+    }
+
+    fn probe(&mut self, probe: Probe) {
+        let mut machine = self.0.borrow_mut();
+        let now = machine.now;
+        machine.done.push((now, probe.to_string()));
+        if let ProbeCommand::Start { .. } = probe.command {
+            let told = Told::Probe { id: probe.id, outcome: Outcome::GOOD };
+            machine.answers.push_back(told);
+        }
+    }
+
+    fn order(&mut self, request: ipvs::Request) {
+        let mut machine = self.0.borrow_mut();
+        let now = machine.now;
+        machine.done.push((now, request.to_string()));
+        let number = request.number();
+        let answers = match request {
+            ipvs::Request::Batch(_) => vec![ipvs::Answer::Done(Ok(vec![]))],
+            ipvs::Request::Read(_) => {
+                let observed = [ipvs::Observed::Begin, ipvs::Observed::End];
+                observed.map(ipvs::Answer::Observed).to_vec()
+            }
+        };
+        machine.answers.extend(answers.into_iter().map(|answer| Told::Ipvs { number, answer }));
+    }
+
+    async fn next(&mut self) -> Told {
+        match self.try_next() {
+            Some(told) => told,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn try_next(&mut self) -> Option<Told> {
+        self.0.borrow_mut().answers.pop_front()
+    }
 }
 
 struct FakeKernel(Shared);
@@ -262,17 +317,21 @@ fn run(prepare: impl FnOnce(&mut Machine)) -> (Vec<(u64, String)>, Ended) {
         done: Vec::new(),
         supervisor: Supervisor::default(),
         post: Post::default(),
+        config: config(),
+        answers: VecDeque::new(),
     };
     prepare(&mut machine);
     let (supervisor, post) = (machine.supervisor.clone(), machine.post.clone());
+    let config = Arc::clone(&machine.config);
     let machine = Rc::new(RefCell::new(machine));
     let socket = FakeSocket(Rc::clone(&machine), Vec::new());
     let (clock, kernel) = (FakeClock(Rc::clone(&machine)), FakeKernel(Rc::clone(&machine)));
-    let mut driver = Driver::new(socket, clock, kernel);
+    let servers = FakeServers(Rc::clone(&machine));
+    let mut driver = Driver::over(socket, clock, kernel, servers);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     driver.report_to(supervisor);
     driver.mail(post);
-    driver.start(&config());
+    driver.start(&config);
     let ended = runtime.block_on(driver.run(&mut requests));
     let done = std::mem::take(&mut machine.borrow_mut().done);
     (done, ended)
@@ -459,4 +518,71 @@ fn each_state_waits_to_be_mailed_the_stop_as_well_and_the_status_says_how_many()
     assert_eq!(post.report()["waiting"], 3, "and the stop");
     let shown = vipd::status::text(&report);
     assert!(shown.contains("mail to 192.0.2.25:25: 0 sent, 2 alerts wait, 0 lost\n"), "{shown}");
+}
+
+/// A virtual server at the address of the instance, whose real server is checked every second.
+fn directing() -> Arc<Config> {
+    let service = Service::Address { address: ip(VIP), port: 80, protocol: Protocol::Tcp };
+    let (address, port, protocol) = (ip(VIP), 80, Protocol::Tcp);
+    let (scheduler, flags, hashed, one_packet) = (Scheduler::Wlc, 0, false, false);
+    let second = Duration::from_secs(1);
+    let check = Check {
+        kind: CheckKind::Tcp,
+        address: ip("10.1.0.1"),
+        port: 80,
+        bind: Bind::default(),
+        timeout: second,
+        delay_loop: second,
+        retry: 1,
+        delay_before_retry: second,
+        warmup: Duration::ZERO,
+        alpha: false,
+        tells_all_failures: false,
+    };
+    let real = RealServer {
+        address: ip("10.1.0.1"),
+        port: 80,
+        weight: 1,
+        forwarding: Forwarding::Nat,
+        upper_threshold: 0,
+        lower_threshold: 0,
+        inhibit_on_failure: false,
+        checks: vec![Arc::new(check)],
+    };
+    let pool = VirtualServer {
+        name: VirtualServerName::Address { address, port, protocol },
+        services: vec![service],
+        scheduling: Scheduling { scheduler, flags, hashed, one_packet },
+        persistence: None,
+        real_servers: vec![real],
+        sorry_server: None,
+        quorum: 1,
+        hysteresis: 0,
+        alpha: false,
+        omega: false,
+        ha_suspend: false,
+    };
+    let director = DirectorConfig { virtual_servers: vec![Arc::new(pool)], ..Default::default() };
+    Arc::new(Config::clone(&config()).with_director(director).expect("it is valid"))
+}
+
+#[test]
+fn servers_are_checked_and_directed_and_a_stop_resigns_before_it_empties_the_table() {
+    let stop = 1 + MASTER_DOWN + 1_000_000;
+    let (done, ended) = run(|machine| {
+        machine.config = directing();
+        machine.events.insert(stop, Event::Ask(Request::Stop));
+    });
+    assert_eq!(ended, Ended::Released);
+    let words = words(&done);
+    let at = |what: &str| words.iter().position(|word| *word == what);
+    let added = "ipvs: add service TCP 10.0.0.9:80 wlc\n\
+                 ipvs: add destination 10.1.0.1:80 of TCP 10.0.0.9:80 weight 1 NAT";
+    assert!(at("ipvs: read 1 services") < at(added), "{words:?}");
+    assert!(at(added).is_some() && at(added) < at("advert 99"), "{words:?}");
+    let removed = at("ipvs: remove service TCP 10.0.0.9:80");
+    assert!(at("advert 0").is_some() && at("advert 0") < removed, "{words:?}");
+    assert_eq!(removed, Some(words.len() - 1), "the last of all");
+    let checks = words.iter().filter(|word| word.starts_with("start attempt")).count();
+    assert_eq!(checks, 4, "one at the start and one each second: {words:?}");
 }

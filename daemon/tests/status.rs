@@ -1,6 +1,7 @@
 //! `docs/daemon.md` names every key of the status, and none that is not there.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use vipd::process::Urgency;
 use vipd::status::{report, text};
 use vipd_config::text::InMemory;
 use vipd_config::{Options, load_from};
-use vipd_engine::config::VirtualAddress;
+use vipd_engine::config::{DirectorConfig, VirtualAddress};
 use vipd_engine::{
     Config, Engine, Family, Ifindex, Input, InstanceConfig, InterfaceName, Link, LinkState,
     LocalAddress, MacAddress, Output, Outputs, Priority, Received, Timestamp, Vrid,
@@ -26,6 +27,7 @@ fn master() -> (Engine, Timestamp) {
     let [own, address] = ["192.0.2.1", "192.0.2.9"].map(|one| one.parse().expect("an address"));
     instance.addresses = vec![VirtualAddress::new(address)];
     let config = Config::new(vec![instance], Vec::new(), Duration::ZERO).expect("it is valid");
+    let config = config.with_director(director(address)).expect("it is valid");
     let (mut engine, mut out) = (Engine::new(), Outputs::new());
     let interface = Ifindex(2);
     let link = Link {
@@ -45,11 +47,27 @@ fn master() -> (Engine, Timestamp) {
             engine.handle(now, Input::Done { id, result: Ok(()) }, &mut out);
         }
     }
+    // The director works off its configuration.
+    for _ in 0..4 {
+        engine.handle(now, Input::Tick, &mut out);
+    }
     // Too short for an advert: it is dropped, for a reason.
     let (src, dst) = (address, "224.0.0.18".parse().expect("an address"));
     let received = Received { interface, src, dst, ttl: 255, bytes: &[0x21, 7] };
     engine.handle(now, Input::Advert(received), &mut out);
     (engine, now + Duration::from_secs(5))
+}
+
+/// A virtual server at this address with a real server that is checked and one that is not.
+fn director(address: IpAddr) -> DirectorConfig {
+    let text = format!(
+        "virtual_server {address} 80 {{\n protocol TCP\n lb_algo rr\n lb_kind NAT\n \
+         real_server 10.1.0.1 80 {{\n TCP_CHECK {{\n }}\n }}\n \
+         real_server 10.1.0.2 80 {{\n weight 3\n }}\n}}\n"
+    );
+    let files = InMemory::new().with("/k.conf", text);
+    let loaded = load_from(&files, Path::new("/k.conf"), &Options::default());
+    DirectorConfig::clone(loaded.expect("it can be used").config.director())
 }
 
 /// The keys that a table of the page names, under this heading.
@@ -75,6 +93,11 @@ fn the_page_names_every_key_and_none_that_is_not_there() {
     let report = report(&engine, now, late, 0, None, &urgency, &post.report());
     assert_eq!(keys(&report), documented("## The JSON of `vipd status --json`"));
     assert_eq!(keys(&report["instances"][0]), documented("### Of an instance"));
+    let director = &report["director"];
+    assert_eq!(keys(director), documented("### Of the director"));
+    let pool = &director["virtual_servers"][0];
+    assert_eq!(keys(pool), documented("### Of a virtual server"));
+    assert_eq!(keys(&pool["real_servers"][0]), documented("### Of a real server"));
     assert_eq!(report["journal"], Value::Null, "there is none");
     assert_eq!(report["mail"], Value::Null, "and nobody to write to");
     let text =
@@ -102,4 +125,14 @@ fn a_master_says_since_when_why_what_it_holds_and_what_it_dropped() {
     assert!(lines.iter().any(|line| line.starts_with("  dropped: 1 ")), "{text}");
     let process = "memory: not locked; real-time priority: 10; nice value: -5";
     assert_eq!(lines.last(), Some(&process));
+    let pool = lines.iter().position(|line| line.starts_with("TCP 192.0.2.9:80")).expect("it");
+    assert_eq!(
+        lines[pool..pool + 4],
+        [
+            "TCP 192.0.2.9:80: quorum for 5.000 s, weight 4 of 1",
+            "  TCP 192.0.2.9:80 is unknown",
+            "  10.1.0.1:80: up for 5.000 s, not in the table, to be weight 1",
+            "  10.1.0.2:80: up for 5.000 s, not in the table, to be weight 3",
+        ]
+    );
 }

@@ -9,14 +9,13 @@ use std::process::Command as Process;
 use std::time::Duration;
 
 use vipd::ipvs::{
-    Answer, Command, DestinationSpec, Error, Failure, Ipvs, Order, ServiceSpec, SyncRole, SyncSpec,
-    Worker,
+    Command, DestinationSpec, Error, Failure, Ipvs, ServiceSpec, SyncRole, SyncSpec, Worker,
 };
 use vipd_engine::config::director::{
     Forwarding, Persistence, Protocol, Scheduler, Scheduling, Service, Timeouts, Tunnel,
     TunnelChecksum,
 };
-use vipd_engine::ipvs::{self as ordered, IpvsCommand, Observed};
+use vipd_engine::ipvs::{self as ordered, Answer, IpvsCommand, Observed, Request};
 use vipd_engine::{Family, InterfaceName};
 use vipd_netns_tests::namespaces::Namespaces;
 use vipd_netns_tests::uml::{Inside, MEMORY, is_possible};
@@ -447,7 +446,7 @@ fn threads_are_as_ordered(ipvs: &mut Ipvs) {
     assert!(ipvs.sync().expect("threads").is_empty());
 }
 
-fn answers(worker: &mut Worker, count: usize) -> Vec<Answer> {
+fn answers(worker: &mut Worker, count: usize) -> Vec<(u64, Answer)> {
     let began = std::time::Instant::now();
     let mut all = Vec::new();
     while all.len() < count {
@@ -482,8 +481,8 @@ fn a_worker_orders_and_reads(ipvs: &mut Ipvs) {
             spec: to,
         },
     ];
-    worker.order(Order::Batch(ordered::Batch { number: 1, commands }));
-    worker.order(Order::Read(ordered::Read { number: 2, services: vec![other, service] }));
+    worker.order(Request::Batch(ordered::Batch { number: 1, commands }));
+    worker.order(Request::Read(ordered::Read { number: 2, services: vec![other, service] }));
     let failed = [
         (2, ordered::IpvsError::NotThere),
         (3, ordered::IpvsError::NoService),
@@ -496,8 +495,8 @@ fn a_worker_orders_and_reads(ipvs: &mut Ipvs) {
         destinations: vec![(endpoint, Some(to))],
     };
     let observed = [Observed::Begin, Observed::Service(seen), Observed::End];
-    let observed = observed.map(|one| Answer::Observed(2, one));
-    let all = std::iter::once(Answer::Done(1, Ok(failed.to_vec()))).chain(observed);
+    let observed = observed.map(|one| (2, Answer::Observed(one)));
+    let all = std::iter::once((1, Answer::Done(Ok(failed.to_vec())))).chain(observed);
     assert_eq!(answers(&mut worker, 4), all.collect::<Vec<_>>());
     let weight = "-a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 5";
     assert_eq!(ipvsadm(&["-Sn"]), ["-A -t 10.0.0.1:80 -s wlc", weight]);

@@ -67,11 +67,10 @@ fn every_entry_of_the_seeds_timeline_is_documented() {
 }
 
 #[test]
-fn the_seed_prints_what_is_not_acted_on_as_a_note_once_per_file() {
+fn the_seed_prints_what_the_reader_proposes_as_a_note_once_per_file() {
     let whole = object("failover/pkill-master.toml", Some(Duration::from_secs(1)));
     let notes = whole["notes"].as_array().expect("an array");
-    let sentence = "`virtual_server TCP 200.222.0.113:80` is read and checked, not acted on by \
-                    this version";
+    let sentence = "`check_unicast_src` accepts those of its peers only";
     let about =
         notes.iter().filter(|note| note.as_str().is_some_and(|note| note.contains(sentence)));
     assert_eq!(about.count(), 2, "{notes:?}");

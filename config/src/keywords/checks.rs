@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vipd_engine::config::health::{HttpProtocol, Url};
 
 use super::Effect::{Aside, Kernel};
-use super::Standing::{Checked, NoEffect, NotBuilt};
+use super::Standing::{ActedOn, NoEffect, NotBuilt};
 use super::{Effect, Keyword, Place, Show, Since};
 use crate::meaning::director::draft::SslDraft;
 use crate::meaning::director::show::{self, CheckView};
@@ -21,7 +21,7 @@ const fn row(
     read: Reader,
     show: fn(&CheckView<'_>) -> Value,
 ) -> Keyword {
-    Keyword::new(place, name, arguments, default, Checked).reads(read).shows(Show::Check(show))
+    Keyword::new(place, name, arguments, default, ActedOn).reads(read).shows(Show::Check(show))
 }
 
 const fn unbuilt(
@@ -81,7 +81,7 @@ pub(super) const CHECK: &[Keyword] = &[
 ];
 
 pub(super) const HTTP_GET: &[Keyword] = &[
-    Keyword::new(Place::HttpGet, "url", "{ ... }", "", Checked)
+    Keyword::new(Place::HttpGet, "url", "{ ... }", "", ActedOn)
         .opens(Place::Url)
         .reads(http::url)
         .many(),
@@ -102,7 +102,7 @@ pub(super) const HTTP_GET: &[Keyword] = &[
     })
     .since(Since::After2_2_7),
     unbuilt(Place::HttpGet, "tls_compliant", "[BOOL]", Aside).since(Since::After2_2_7),
-    Keyword::new(Place::HttpGet, "nb_get_retry", "N", "", Checked)
+    Keyword::new(Place::HttpGet, "nb_get_retry", "N", "", ActedOn)
         .reads(director::retry)
         .sets("retry")
         .deprecated("write `retry`"),
@@ -115,7 +115,7 @@ const fn url(
     read: Reader,
     show: fn(&Url) -> Value,
 ) -> Keyword {
-    Keyword::new(Place::Url, name, arguments, default, Checked).reads(read).shows(Show::Url(show))
+    Keyword::new(Place::Url, name, arguments, default, ActedOn).reads(read).shows(Show::Url(show))
 }
 
 pub(super) const URL: &[Keyword] = &[
@@ -152,14 +152,14 @@ pub(super) const SMTP_CHECK: &[Keyword] = &[
         check::helo_name,
         |c| json!(c.helo_name()),
     ),
-    Keyword::new(Place::SmtpCheck, "host", "{ ... }", "the check itself", Checked)
+    Keyword::new(Place::SmtpCheck, "host", "{ ... }", "the check itself", ActedOn)
         .opens(Place::SmtpHost)
         .reads(check::host)
         .many(),
 ];
 
 const fn host(name: &'static str, arguments: &'static str, read: Reader) -> Keyword {
-    Keyword::new(Place::SmtpHost, name, arguments, "that of the check", Checked)
+    Keyword::new(Place::SmtpHost, name, arguments, "that of the check", ActedOn)
         .reads(read)
         .shows(Show::Host)
 }
@@ -239,7 +239,7 @@ pub(super) const FILE_CHECK: &[Keyword] = &[
 ];
 
 const fn ssl(name: &'static str, read: Reader, show: fn(&SslDraft) -> Value) -> Keyword {
-    Keyword::new(Place::Ssl, name, "PATH", "none", Checked).reads(read).shows(Show::Ssl(show))
+    Keyword::new(Place::Ssl, name, "PATH", "none", ActedOn).reads(read).shows(Show::Ssl(show))
 }
 
 pub(super) const SSL: &[Keyword] = &[

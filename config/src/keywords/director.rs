@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use vipd_engine::Family;
 
 use super::Effect::{Aside, Kernel};
-use super::Standing::{Checked, Dead, NotBuilt};
+use super::Standing::{ActedOn, Dead, NotBuilt};
 use super::{Keyword, Place, Show};
 use crate::meaning::director::show::{self, RealView, ServerView};
 use crate::meaning::director::{self, check, group};
@@ -14,7 +14,7 @@ use crate::meaning::{Draft, Line, notify, seconds};
 type Reader = fn(&mut Draft, &mut Line<'_>);
 
 pub(super) const VIRTUAL_SERVER_GROUP: &[Keyword] =
-    &[Keyword::new(Place::VirtualServerGroup, "fwmark", "N [inet|inet6]", "", Checked)
+    &[Keyword::new(Place::VirtualServerGroup, "fwmark", "N [inet|inet6]", "", ActedOn)
         .reads(group::fwmark)
         .many()];
 
@@ -25,7 +25,7 @@ const fn row(
     read: Reader,
     show: fn(&ServerView<'_>) -> Value,
 ) -> Keyword {
-    Keyword::new(Place::VirtualServer, name, arguments, default, Checked)
+    Keyword::new(Place::VirtualServer, name, arguments, default, ActedOn)
         .reads(read)
         .shows(Show::VirtualServer(show))
 }
@@ -39,7 +39,7 @@ pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     row("lb_algo", "SCHEDULER", "wlc", director::scheduler, |v| {
         json!(v.server.scheduling.scheduler.name())
     }),
-    Keyword::new(Place::VirtualServer, "lvs_sched", "SCHEDULER", "", Checked)
+    Keyword::new(Place::VirtualServer, "lvs_sched", "SCHEDULER", "", ActedOn)
         .reads(director::scheduler)
         .sets("lb_algo"),
     row("flag-1", "", "off", director::flag_1, |v| show::flag(v, 1)),
@@ -54,7 +54,7 @@ pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     row("lb_kind", FORWARDING, "NAT", director::forwarding, |v| {
         show::forwarding(v.draft.settings.forwarding())
     }),
-    Keyword::new(Place::VirtualServer, "lvs_method", FORWARDING, "", Checked)
+    Keyword::new(Place::VirtualServer, "lvs_method", FORWARDING, "", ActedOn)
         .reads(director::forwarding)
         .sets("lb_kind"),
     row("persistence_timeout", "[SECONDS]", "off; 360 bare", director::persistence, |v| {
@@ -117,7 +117,7 @@ pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     row("virtualhost", "NAME", "none", director::virtualhost, |v| {
         json!(v.draft.settings.virtualhost)
     }),
-    Keyword::new(Place::VirtualServer, "real_server", "ADDRESS [PORT] { ... }", "", Checked)
+    Keyword::new(Place::VirtualServer, "real_server", "ADDRESS [PORT] { ... }", "", ActedOn)
         .opens(Place::RealServer)
         .reads(director::real_server)
         .many(),
@@ -132,13 +132,13 @@ const fn server(
     read: Reader,
     show: fn(&RealView<'_>) -> Value,
 ) -> Keyword {
-    Keyword::new(Place::RealServer, name, arguments, default, Checked)
+    Keyword::new(Place::RealServer, name, arguments, default, ActedOn)
         .reads(read)
         .shows(Show::RealServer(show))
 }
 
 const fn opens(name: &'static str, place: Place, read: Reader) -> Keyword {
-    Keyword::new(Place::RealServer, name, "{ ... }", "", Checked).opens(place).reads(read).many()
+    Keyword::new(Place::RealServer, name, "{ ... }", "", ActedOn).opens(place).reads(read).many()
 }
 
 pub(super) const REAL_SERVER: &[Keyword] = &[

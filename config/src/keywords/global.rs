@@ -4,7 +4,7 @@ use serde_json::json;
 use vipd_engine::rules::{ChecksumForm, LowerPriorityRule, OwnerRule};
 
 use super::Effect::{Aside, Kernel, Mastership};
-use super::Standing::{ActedOn, Checked, Dead, NotBuilt};
+use super::Standing::{ActedOn, Dead, NotBuilt};
 use super::{Effect, Keyword, Place, Show, Since};
 use crate::mail::CONNECT_TIMEOUT;
 use crate::meaning::director::draft::IpvsGlobals;
@@ -36,7 +36,7 @@ const fn ipvs(
     read: Reader,
     show: fn(&IpvsGlobals) -> serde_json::Value,
 ) -> Keyword {
-    Keyword::new(Place::GlobalDefs, name, arguments, default, Checked)
+    Keyword::new(Place::GlobalDefs, name, arguments, default, ActedOn)
         .reads(read)
         .shows(Show::Ipvs(show))
 }
@@ -204,7 +204,7 @@ pub(super) const GLOBAL_DEFS: &[Keyword] = &[
     ),
     ipvs("lvs_flush", "", "off", ipvs::flush, |g| json!(g.flush)),
     ipvs("lvs_flush_on_stop", "[VS]", "what is ours", ipvs::flush_at_stop, ipvs::show_at_stop),
-    Keyword::new(Place::GlobalDefs, "lvs_flush_onstop", "[VS]", "", Checked)
+    Keyword::new(Place::GlobalDefs, "lvs_flush_onstop", "[VS]", "", ActedOn)
         .reads(ipvs::flush_at_stop)
         .sets("lvs_flush_on_stop"),
     ipvs("rs_init_notifies", "", "off", ipvs::init_notifies, |g| json!(g.init_notifies)),

@@ -375,8 +375,6 @@ pub enum Since {
 pub enum Standing {
     /// It does what it says.
     ActedOn,
-    /// Read and checked, not acted on by this version: a note.
-    Checked,
     /// keepalived knows it, this version does not do it.
     NotBuilt(Effect),
     /// keepalived itself does nothing with it any more: a warning.

@@ -13,7 +13,6 @@ table in `config/src/keywords`: do not edit it, run `UPDATE_DOCS=1 cargo test -p
 | what becomes of it | meaning |
 |---|---|
 | acted on | it does what it says |
-| checked | read and checked, not acted on by this version: one note per configuration |
 | refused: mastership | keepalived knows it, this version does not do it, and it decides who is master: an error |
 | refused: kernel | the same, and it changes what the kernel has: an error |
 | ignored | keepalived knows it, this version does not do it: a warning |
@@ -87,7 +86,6 @@ const fn since(since: Since) -> &'static str {
 fn fate(row: &Keyword) -> String {
     let fate = match row.standing {
         Standing::ActedOn => "acted on",
-        Standing::Checked => "checked",
         Standing::NotBuilt(Effect::Mastership) => "refused: mastership",
         Standing::NotBuilt(Effect::Kernel) => "refused: kernel",
         Standing::NotBuilt(Effect::Aside) => "ignored",

@@ -1,7 +1,7 @@
 //! Rows: what stands outside any block, and the small blocks that belong to no other part.
 
 use super::Effect::{Aside, Kernel, Mastership};
-use super::Standing::{ActedOn, Checked, NotBuilt};
+use super::Standing::{ActedOn, NotBuilt};
 use super::{Effect, Keyword, Place, Since, Standing};
 use crate::meaning::director::{group as servers, http};
 use crate::meaning::{director, group, instance, statics, tracker};
@@ -48,14 +48,14 @@ pub(super) const ROOT: &[Keyword] = &[
         .reads(tracker::process_block)
         .many(),
     unbuilt("bfd_instance", "NAME { ... }", Mastership).opens(Place::BfdInstance).many(),
-    row("virtual_server", "ADDRESS PORT | fwmark N | group NAME { ... }", Checked)
+    row("virtual_server", "ADDRESS PORT | fwmark N | group NAME { ... }", ActedOn)
         .opens(Place::VirtualServer)
         .reads(director::virtual_server)
         .many(),
-    row("virtual_server_group", "NAME { ADDRESS[-ADDRESS|-LAST|/LENGTH] [PORT] | ... }", Checked)
+    row("virtual_server_group", "NAME { ADDRESS[-ADDRESS|-LAST|/LENGTH] [PORT] | ... }", ActedOn)
         .lists(Some(Place::VirtualServerGroup))
         .reads(servers::block),
-    row("SSL", "{ ... }", Checked).opens(Place::Ssl).reads(http::ssl),
+    row("SSL", "{ ... }", ActedOn).opens(Place::Ssl).reads(http::ssl),
     unbuilt("net_namespace", "NAME", Kernel),
     unbuilt("net_namespace_ipvs", "[NAME]", Kernel),
     unbuilt("namespace_with_ipsets", "", Kernel).deprecated("it is for kernels before 3.13"),

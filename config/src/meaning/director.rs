@@ -1,4 +1,4 @@
-//! Readers of `virtual_server` and `real_server`: checked, not acted on yet.
+//! Readers of `virtual_server` and `real_server`.
 //!
 //! [`group`] reads `virtual_server_group`, [`check`] and [`http`] the checks, [`ipvs`] what
 //! `global_defs` says. [`inherit`] makes real servers for the engine when a block ends, [`settle`]

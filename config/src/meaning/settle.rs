@@ -73,7 +73,6 @@ pub(crate) fn settle(draft: &mut Draft, profile: Profile, found: &mut Diagnostic
     notify::check(draft, found);
     let configs: Vec<_> = instances.iter().map(|instance| instance.config.clone()).collect();
     let (servers, director) = director::settle(draft, &configs, profile, found);
-    notes::checked_only(draft, found);
     let group_configs = groups.iter().map(|group| group.value.clone()).collect();
     let config = Config::new(configs, group_configs, draft.globals.startup_delay);
     let config = checked(config, statics.clone(), servers, draft, found);

@@ -38,7 +38,7 @@ fn known(
 ) {
     let at = statement.keyword().span;
     match row.standing {
-        Standing::ActedOn | Standing::Checked => {
+        Standing::ActedOn => {
             if let Some(way_out) = row.deprecated {
                 let message = format!("`{}` is deprecated", row.name);
                 found.push(Diagnostic::warning("deprecated", message).at(at).help(way_out));

@@ -11,7 +11,7 @@ use std::thread;
 
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tracing::{error, warn};
-use vipd_engine::ipvs::{Batch, Failure as Failed, IpvsError, Observed, Read, Seen};
+use vipd_engine::ipvs::{Answer, Batch, Failure as Failed, IpvsError, Observed, Request, Seen};
 
 use super::client::{Datagrams, Error, Ipvs};
 use super::codec::Failure;
@@ -24,33 +24,18 @@ pub const WAITING_ORDERS: usize = 4;
 /// Answers that wait to be heard: the thread waits with the next one.
 pub const WAITING_ANSWERS: usize = 64;
 
-/// What the director wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// The table is to be changed. [`Answer::Done`] ends it.
-    Batch(Batch),
-    /// Services are to be read. [`Observed::End`] ends it, or [`Answer::Done`] with an error.
-    Read(Read),
-}
-
-/// What came of it, by the order's number.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// What the kernel has.
-    Observed(u64, Observed),
-    /// A batch is done but for these of its commands; or an order failed as a whole.
-    Done(u64, Result<Vec<Failed>, IpvsError>),
-}
+/// What came of an order, by its number.
+type Answered = (u64, Answer);
 
 type Open<D> = Arc<dyn Fn() -> Result<Ipvs<D>, Error> + Send + Sync>;
 
 /// The loop's end of the thread.
 pub struct Worker<D = Socket> {
     open: Open<D>,
-    orders: Option<mpsc::Sender<Order>>,
-    answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
+    orders: Option<mpsc::Sender<Request>>,
+    answers: (mpsc::Sender<Answered>, mpsc::Receiver<Answered>),
     /// Orders that were not taken: answered before anything else.
-    refused: VecDeque<Answer>,
+    refused: VecDeque<Answered>,
 }
 
 impl Worker<Socket> {
@@ -77,7 +62,7 @@ impl<D: Datagrams + 'static> Worker<D> {
     }
 
     /// Gives an order. It never waits: one that cannot be taken is answered as refused.
-    pub fn order(&mut self, order: Order) {
+    pub fn order(&mut self, order: Request) {
         let number = order.number();
         let orders = match &self.orders {
             Some(orders) => orders.clone(),
@@ -85,7 +70,7 @@ impl<D: Datagrams + 'static> Worker<D> {
                 Ok(orders) => self.orders.insert(orders).clone(),
                 Err(error) => {
                     error!("no thread for IPVS: {error}");
-                    self.refused.push_back(Answer::Done(number, Err(IpvsError::Refused)));
+                    self.refused.push_back((number, Answer::Done(Err(IpvsError::Refused))));
                     return;
                 }
             },
@@ -95,12 +80,12 @@ impl<D: Datagrams + 'static> Worker<D> {
                 // A mistake of ours has ended it. The next order starts another one.
                 self.orders = None;
             }
-            self.refused.push_back(Answer::Done(number, Err(IpvsError::TimedOut)));
+            self.refused.push_back((number, Answer::Done(Err(IpvsError::TimedOut))));
         }
     }
 
     /// The next answer, whenever it comes. Nothing is lost if this is dropped.
-    pub async fn next(&mut self) -> Answer {
+    pub async fn next(&mut self) -> Answered {
         if let Some(answer) = self.refused.pop_front() {
             return answer;
         }
@@ -113,13 +98,13 @@ impl<D: Datagrams + 'static> Worker<D> {
     }
 
     /// The next answer, if there is one.
-    pub fn try_next(&mut self) -> Option<Answer> {
+    pub fn try_next(&mut self) -> Option<Answered> {
         let (_, answers) = &mut self.answers;
         self.refused.pop_front().or_else(|| answers.try_recv().ok())
     }
 
     /// Ends with `self`, or behind the order at which it is then.
-    fn start(&self) -> io::Result<mpsc::Sender<Order>> {
+    fn start(&self) -> io::Result<mpsc::Sender<Request>> {
         let (orders, mut due) = mpsc::channel(WAITING_ORDERS);
         let (open, answers) = (Arc::clone(&self.open), self.answers.0.clone());
         thread::Builder::new().name("ipvs".to_string()).spawn(move || {
@@ -135,46 +120,37 @@ impl<D: Datagrams + 'static> Worker<D> {
     }
 }
 
-impl Order {
-    const fn number(&self) -> u64 {
-        match self {
-            Self::Batch(batch) => batch.number,
-            Self::Read(read) => read.number,
-        }
-    }
-}
-
 /// Performs an order. `false` if nobody hears the answers any more.
 fn perform<D: Datagrams>(
     ipvs: Result<&mut Ipvs<D>, &mut Error>,
-    order: &Order,
+    order: &Request,
     teller: &mut Teller,
-    mut tell: impl FnMut(Answer) -> bool,
+    mut tell: impl FnMut(Answered) -> bool,
 ) -> bool {
     let number = order.number();
     let ipvs = match ipvs {
         Ok(ipvs) => ipvs,
-        Err(error) => return tell(Answer::Done(number, Err(teller.failed(error)))),
+        Err(error) => return tell((number, Answer::Done(Err(teller.failed(error))))),
     };
     match order {
-        Order::Batch(batch) => {
+        Request::Batch(batch) => {
             let done = change(ipvs, batch, teller).map_err(|error| teller.failed(&error));
-            tell(Answer::Done(number, done))
+            tell((number, Answer::Done(done)))
         }
-        Order::Read(read) => {
+        Request::Read(read) => {
             let mut tell_all = || {
-                let mut hears = tell(Answer::Observed(number, Observed::Begin));
+                let mut hears = tell((number, Answer::Observed(Observed::Begin)));
                 for service in &read.services {
                     if let Some(listed) = ipvs.service(*service)? {
                         let destinations = ipvs.destinations(*service)?;
                         let seen: Seen = seen(listed, destinations);
-                        hears &= tell(Answer::Observed(number, Observed::Service(seen)));
+                        hears &= tell((number, Answer::Observed(Observed::Service(seen))));
                     }
                 }
-                Ok(hears && tell(Answer::Observed(number, Observed::End)))
+                Ok(hears && tell((number, Answer::Observed(Observed::End))))
             };
             let told: Result<bool, Error> = tell_all();
-            told.unwrap_or_else(|error| tell(Answer::Done(number, Err(teller.failed(&error)))))
+            told.unwrap_or_else(|error| tell((number, Answer::Done(Err(teller.failed(&error))))))
         }
     }
 }

@@ -54,7 +54,7 @@ const NO_CORES: &str = "cores are the system's to set up (ulimit -c, core_patter
 pub(super) const FLAGS: [Flag; 34] = [
     flag('f', "use-file", Value("FILE"), "The configuration file", Honoured),
     flag('P', "vrrp", Nothing, "VRRP only: virtual servers are not looked at", Honoured),
-    flag('C', "check", Nothing, "Health checks only", Not("health checks are not built")),
+    flag('C', "check", Nothing, "Health checks only", Not("health checks alone are not built")),
     flag('B', "no_bfd", Nothing, "No BFD", AlwaysSo),
     long("all", Nothing, "Start every process", Not("all is done by one process")),
     flag('l', "log-console", Nothing, "Log to standard error", Honoured),

@@ -388,7 +388,7 @@ mod tests {
                 format!("{address} on {} {present}", interface.0)
             }
             Told::Fib(FibChange { entry, present }) => format!("{entry} {present}"),
-            Told::Done { .. } => "done".to_string(),
+            Told::Done { .. } | Told::Probe { .. } | Told::Ipvs { .. } => "done".to_string(),
         };
         news.drain(..).map(line).collect()
     }

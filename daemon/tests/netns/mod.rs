@@ -178,7 +178,8 @@ impl Host {
         self.launch_with(&[], file)
     }
 
-    /// Starts vipd with this file by another program, such as env(1).
+    /// Starts vipd with this file by another program, such as env(1). VRRP only: the machine may
+    /// have no IPVS.
     pub fn launch_with(&self, starter: &[&str], file: &Path) -> Process {
         self.launch_also(starter, file, &[])
     }
@@ -187,7 +188,7 @@ impl Host {
     pub fn launch_also(&self, starter: &[&str], file: &Path, options: &[&str]) -> Process {
         let (file, socket) = (file.display().to_string(), self.socket());
         let program = env!("CARGO_BIN_EXE_vipd");
-        let words = [program, "run", "-f", &file, "--log", "debug", "--socket", &socket];
+        let words = [program, "run", "-P", "-f", &file, "--log", "debug", "--socket", &socket];
         self.run(&[starter, &words, options].concat())
     }
 
@@ -195,7 +196,7 @@ impl Host {
     pub fn start_quiet(&self, file: &Path) -> Process {
         let (file, socket) = (file.display().to_string(), self.socket());
         let program = env!("CARGO_BIN_EXE_vipd");
-        let vipd = self.run(&[program, "run", "-f", &file, "--socket", &socket]);
+        let vipd = self.run(&[program, "run", "-P", "-f", &file, "--socket", &socket]);
         vipd.wait_for("ready: ");
         vipd
     }
