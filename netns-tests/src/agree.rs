@@ -24,7 +24,7 @@ use crate::batch::{Tries, play_all, side_by_side};
 use crate::marks::{Marks, Pair, disagreements, largest_difference, pair};
 use crate::run::{Request as One, programs};
 use crate::world::Lab;
-use crate::{skips, steps};
+use crate::{kernel, skips, steps};
 
 /// What to compare and how to show it.
 #[derive(Clone, Debug)]
@@ -126,6 +126,7 @@ fn prepare(
     };
     let name = scenario.name.clone();
     let mut reasons = steps::lacking(&scenario, &request.how.nodes);
+    reasons.extend(kernel::lacking(&scenario.needs));
     reasons.extend(skips::reason(&scenario.name).map(str::to_string));
     if !reasons.is_empty() {
         return Ok((Row { name, came: Tries::one(Came::Skipped(reasons)) }, None));

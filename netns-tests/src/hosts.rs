@@ -18,7 +18,7 @@ use vipd_sim::topology;
 use crate::client::Client;
 use crate::frr::{self, Macvlan};
 use crate::namespaces::{Namespace, Namespaces};
-use crate::node::{Kind, Node};
+use crate::node::{Kind, Node, VRRP_ONLY};
 use crate::observer::Observer;
 use crate::watch::{Watch, Word};
 use crate::wire::Plug;
@@ -145,12 +145,13 @@ impl Host {
         })
     }
 
-    /// Gives it a process, which does not run yet.
+    /// Gives it a process, which does not run yet. `serves`: it serves its virtual servers, too.
     pub(crate) fn install(
         &mut self,
         plan: &Plan,
         program: (Kind, PathBuf),
         folder: PathBuf,
+        serves: bool,
     ) -> Result<(), String> {
         let Some(file) = &plan.config else { return Ok(()) };
         let kind = program.0;
@@ -168,7 +169,11 @@ impl Host {
             }
             (Kind::Frr, None) | (Kind::Vipd | Kind::Keepalived, _) => file.clone(),
         };
-        let node = Node::new(program, &plan.name, &self.namespace, folder, &file);
+        let arguments = match kind {
+            Kind::Vipd | Kind::Keepalived if !serves => vec![VRRP_ONLY.to_string()],
+            Kind::Vipd | Kind::Keepalived | Kind::Frr => Vec::new(),
+        };
+        let node = Node::new(program, &plan.name, &self.namespace, folder, &file, arguments);
         let node = node.map_err(|error| format!("{}: {error}", file.display()))?;
         self.node = Some(node);
         self.observe();

@@ -16,6 +16,7 @@ pub mod conformance;
 pub mod deviations;
 mod frr;
 mod hosts;
+pub mod kernel;
 pub mod marks;
 pub mod matrix;
 pub mod namespaces;

@@ -18,9 +18,11 @@ use vipd_config::diagnostics::Colour;
 use vipd_engine::Profile;
 use vipd_netns_tests::agree::{Request as AgreeRequest, agree};
 use vipd_netns_tests::conformance;
+use vipd_netns_tests::kernel::Kernel;
 use vipd_netns_tests::matrix::{Mode, Pairing, Request as MatrixRequest, matrix};
 use vipd_netns_tests::node::Kind;
-use vipd_netns_tests::run::{Request, run};
+use vipd_netns_tests::run::Request;
+use vipd_netns_tests::uml::play::play;
 use vipd_netns_tests::uml::{Inside, MEMORY, init};
 use vipd_netns_tests::world::TOLERANCE;
 use vipd_scenarios::language::parse_duration;
@@ -33,6 +35,8 @@ Examples:
       Stop the master, see the takeover, start it again: vipd on both directors.
   viplab run scenarios/failover/pkill-master.toml --node director-2=keepalived
       The same with keepalived as one of the two.
+  viplab run scenarios/failover/pkill-master.toml --kernel uml
+      The same on a kernel of its own, user-mode Linux. It needs no root.
   viplab run scenarios/cut/loser-deaf.toml --node a=keepalived --node b=keepalived --pcap run.pcapng
       Two keepalived, a cut in one direction, and every packet in a file.
 
@@ -42,8 +46,9 @@ Exit status:
   2  the scenario, a configuration or the arguments cannot be used, or this machine lacks something
   3  skipped: the real world lacks a step of the scenario
 
-It needs root, and iproute2. A scenario of 30 s takes 30 s. Nothing outside of its own namespaces is
-touched, and they are removed at the end, also by the next start if this one is killed.";
+It needs iproute2, and root or user-mode Linux. A scenario of 30 s takes 30 s. Nothing outside of
+its own namespaces is touched, and they are removed at the end, also by the next start if this one
+is killed.";
 
 const AGREE_EXAMPLES: &str = "\
 Examples:
@@ -235,6 +240,10 @@ struct On {
 struct RunArguments {
     /// The scenario, a TOML file.
     file: PathBuf,
+    /// Whose kernel: host, uml (user-mode Linux), or auto: host if it has what the scenario needs
+    /// and root asks, otherwise uml.
+    #[arg(long, value_name = "KERNEL", default_value = "auto")]
+    kernel: Kernel,
     /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
@@ -259,9 +268,9 @@ fn main() -> ExitCode {
     let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     let ended = match Arguments::parse().command {
-        Command::Run(RunArguments { file, json, pcap, on }) => {
+        Command::Run(RunArguments { file, kernel, json, pcap, on }) => {
             let request = Request { json, capture: pcap, ..on.request(file) };
-            run(&request, &mut out, &mut err)
+            play(request, kernel, on.tolerance, &mut out, &mut err)
         }
         Command::Agree(arguments) => arguments.request(&mut err).and_then(|request| {
             request.map_or(Ok(Ended::Unusable), |request| agree(&request, &mut out, &mut err))

@@ -53,6 +53,9 @@ impl fmt::Display for Kind {
     }
 }
 
+/// The argument by which vipd and keepalived leave virtual servers alone.
+pub(crate) const VRRP_ONLY: &str = "--vrrp";
+
 /// The file by which the shell that becomes the program says that it waits.
 const READY: &str = "ready";
 
@@ -118,19 +121,9 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// A process that does not run yet, with this file in place.
+    /// A process that does not run yet, with this file in place. The arguments are those that
+    /// the program gets besides where its files are.
     pub(crate) fn new(
-        (kind, program): (Kind, PathBuf),
-        host: &str,
-        namespace: &Namespace,
-        folder: PathBuf,
-        file: &Path,
-    ) -> io::Result<Self> {
-        Self::with_arguments((kind, program), host, namespace, folder, file, Vec::new())
-    }
-
-    /// The same, with more arguments for the program.
-    pub(crate) fn with_arguments(
         (kind, program): (Kind, PathBuf),
         host: &str,
         namespace: &Namespace,
@@ -224,14 +217,15 @@ impl Node {
         command.args(["sh", "-c", gate, "sh"]).arg(mark).arg(&self.program);
         match self.kind {
             Kind::Vipd => {
-                command.args(["run", "--vrrp", "--file"]).arg(self.file());
+                command.args(["run", "--file"]).arg(self.file());
                 command.args(["--id", &self.host, "--socket", CONTROL]);
             }
             Kind::Keepalived => {
                 // With `-l` alone what no syslog daemon takes goes to the console of this machine
                 // as well, and if that is a serial line the process waits for it, for seconds.
-                command.args(["-n", "-l", "-G", "-D", "-P", "-f"]).arg(self.file());
+                command.args(["-n", "-l", "-G", "-D", "-f"]).arg(self.file());
                 command.args(["-p", "/run/keepalived.pid", "-r", "/run/vrrp.pid"]);
+                command.args(["-c", "/run/checkers.pid"]);
                 command.args(["-i", &self.host]);
             }
             Kind::Frr => {

@@ -1,10 +1,11 @@
 //! `viplab run`: reads a scenario and its configurations, plays it on real namespaces, prints what
 //! came of it as `vipsim run` does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use vipd_config::diagnostics::Colour;
@@ -14,6 +15,7 @@ use vipd_scenarios::scenario::{Host, Scenario};
 use vipd_sim::run::{Ended, Read, Told, read};
 
 use crate::frr;
+use crate::kernel;
 use crate::node::Kind;
 use crate::steps;
 use crate::world::Lab;
@@ -61,11 +63,13 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         let (scenario, seed) = (&scenario, scenario.seed);
         Told { scenario, seed, outcome, wall, notes: &notes }.print(frames, request.json, out)
     };
-    let lacking = steps::lacking(&scenario, &request.nodes);
+    let mut lacking = steps::lacking(&scenario, &request.nodes);
+    lacking.extend(kernel::lacking(&scenario.needs));
     if !lacking.is_empty() {
         return print(&runner::skip(&scenario, lacking), Duration::ZERO, 0, out);
     }
     let lab = programs(request, &scenario)
+        .inspect(|programs| warm(programs))
         .and_then(|programs| Lab::new(&scenario, configurations, &programs, request.tolerance));
     let mut lab = match lab {
         Ok(lab) => lab,
@@ -121,6 +125,16 @@ pub(crate) fn programs(
         Ok((kind, program))
     };
     scenario.hosts.iter().map(of_host).collect()
+}
+
+/// The first start of a program reads it and its libraries from a disk: that is not to be measured.
+fn warm(programs: &[(Kind, PathBuf)]) {
+    let distinct: BTreeSet<_> = programs.iter().map(|(_, program)| program).collect();
+    for program in distinct.into_iter().filter(|program| !program.as_os_str().is_empty()) {
+        let mut command = Command::new(program);
+        command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let _ = command.status();
+    }
 }
 
 /// Where the program of a kind is.

@@ -6,6 +6,7 @@
 //! [`init`]. It needs no root.
 
 pub mod init;
+pub mod play;
 
 use std::env;
 use std::fs::{self, File};
@@ -199,6 +200,11 @@ fn end(machine: &mut Child) {
     }
     let _ = killpg(pid, Signal::SIGKILL);
     let _ = machine.wait();
+    // The others of the group end when they get a processor.
+    let killed = Instant::now();
+    while killpg(pid, None).is_ok() && killed.elapsed() < ENDS_WITHIN {
+        sleep(POLL);
+    }
 }
 
 /// A path as a word of a kernel's command line.

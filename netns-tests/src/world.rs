@@ -17,8 +17,9 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use vipd_engine::event::Seconds;
 use vipd_engine::{Event, MacAddress};
+use vipd_frames::Payload;
 use vipd_scenarios::record::{HostId, Recorder, Seen, Setting, WorldTime};
-use vipd_scenarios::scenario::{Scenario, Step, TimedStep};
+use vipd_scenarios::scenario::{Need, Scenario, Step, TimedStep};
 use vipd_scenarios::world::World;
 use vipd_sim::capture::Capture;
 use vipd_sim::configurations::Configurations;
@@ -98,13 +99,14 @@ impl Lab {
         // The other ends of the cables say nothing by themselves. A kernel without IPv6 has no such
         // file and nothing to say.
         let _ = wires.within(|| std::fs::write(NO_IPV6, "1"))?;
+        let serves = scenario.needs.contains(&Need::Ipvs);
         let mut hosts = Vec::new();
         for ((plan, program), id) in scenario.hosts.iter().zip(programs).zip(0..) {
             let mut host = Host::new((HostId(id), plan), &net, &wires, &mut namespaces)?;
             host.config =
                 plan.config.as_ref().and_then(|file| configurations.get(host.id, file)).cloned();
             let folder = namespaces.folder().join(format!("{id}"));
-            host.install(plan, program.clone(), folder)?;
+            host.install(plan, program.clone(), folder, serves)?;
             hosts.push(host);
         }
         wait_for(&hosts)?;
@@ -214,39 +216,60 @@ impl Lab {
         WorldTime(0).later(begun)
     }
 
-    /// Everything that came in, in order of time.
+    /// Everything that came in, in order of time. What a process says is read first and frames are
+    /// read last: a process sends before it says so, and it may do both while this goes on.
     fn take_in(&mut self, begun: Instant) -> Vec<(WorldTime, News)> {
-        let mut news = Vec::new();
         let mut buffer = vec![0; LONGEST];
-        let (now, wall) = (WorldTime(0).later(begun.elapsed()), SystemTime::now());
-        let wall = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let mut later = Vec::new();
         for host in &self.hosts {
-            for cable in &host.cables {
-                loop {
-                    match cable.plug.receive(&mut buffer) {
-                        Ok(Some((length, stamp))) => {
-                            let at = now.earlier(wall.saturating_sub(stamp));
-                            news.push((at, News::Frame(cable.port, buffer[..length].to_vec())));
-                        }
-                        Ok(None) => break,
-                        Err(error) => {
-                            self.trouble.push(format!("frames from {}: {error}", cable.end));
-                            break;
-                        }
-                    }
-                }
-            }
             let mut words = Vec::new();
             if let Err(error) = host.watch.read(&mut buffer, &mut words) {
                 self.trouble.push(format!("the kernel of {}: {error}", host.namespace.name()));
             }
-            news.extend(words.into_iter().map(|word| (now, News::Word(host.id, word))));
+            let now = WorldTime(0).later(begun.elapsed());
+            later.extend(words.into_iter().map(|word| (now, News::Word(host.id, word))));
         }
+        let mut told = Vec::new();
         for id in self.hosts.iter().map(|host| host.id).collect::<Vec<_>>() {
             let heard = self.hear(id).into_iter();
-            news.extend(heard.map(|(at, event)| (at, News::Event(id, event))));
+            told.extend(heard.map(|(at, event)| (at, News::Event(id, event))));
         }
+        let mut news = self.take_frames(begun, &mut buffer);
+        // It is told with the time of its decision, and the advert that it led to left after that.
+        for (at, word) in &mut told {
+            let News::Event(id, _) = word else { continue };
+            let mut adverts = news.iter().filter(|(sent, one)| match one {
+                News::Frame(port, bytes) => {
+                    *sent >= *at && self.net.port(*port).host == Some(*id) && is_advert(bytes)
+                }
+                News::Word(..) | News::Event(..) => false,
+            });
+            *at = adverts.next().map_or(*at, |(sent, _)| *sent);
+        }
+        news.extend(later.into_iter().chain(told));
         news.sort_by_key(|(at, _)| *at);
+        news
+    }
+
+    fn take_frames(&mut self, begun: Instant, buffer: &mut [u8]) -> Vec<(WorldTime, News)> {
+        let mut news = Vec::new();
+        let (now, wall) = (WorldTime(0).later(begun.elapsed()), SystemTime::now());
+        let wall = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        for cable in self.hosts.iter().flat_map(|host| &host.cables) {
+            loop {
+                match cable.plug.receive(buffer) {
+                    Ok(Some((length, stamp))) => {
+                        let at = now.earlier(wall.saturating_sub(stamp));
+                        news.push((at, News::Frame(cable.port, buffer[..length].to_vec())));
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        self.trouble.push(format!("frames from {}: {error}", cable.end));
+                        break;
+                    }
+                }
+            }
+        }
         news
     }
 
@@ -326,6 +349,10 @@ impl Lab {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn is_advert(frame: &[u8]) -> bool {
+    vipd_frames::decode(frame).is_ok_and(|frame| matches!(frame.payload, Payload::Vrrp(_)))
 }
 
 /// The run begins when all processes can start at once.

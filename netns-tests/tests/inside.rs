@@ -5,9 +5,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use vipd_netns_tests::kernel::lacking;
 use vipd_netns_tests::uml::{Inside, MEMORY, init, is_possible};
+use vipd_scenarios::scenario::Need;
 
 fn sh(script: &str) -> Inside {
     Inside {
@@ -53,6 +56,7 @@ fn a_command_runs_as_it_would_outside() {
     the_kernel_has_what_the_laboratory_needs();
     a_command_that_is_not_there_or_dies_says_so();
     one_that_takes_too_long_is_ended_with_all_its_processes();
+    a_scenario_is_played_inside_and_its_results_come_out();
     assert_eq!(folders(), Vec::<String>::new(), "a folder is left");
 }
 
@@ -119,4 +123,41 @@ fn one_that_takes_too_long_is_ended_with_all_its_processes() {
     assert!(began.elapsed() < within + Duration::from_secs(10), "{:?}", began.elapsed());
     let own = format!("viplab-{}-", std::process::id());
     assert_eq!(processes(&own), Vec::<String>::new(), "a process is left");
+}
+
+/// It needs IPVS, so it goes inside by itself where this kernel has none. How it ends there is a
+/// matter of time, which is not measured beside other tests.
+fn a_scenario_is_played_inside_and_its_results_come_out() {
+    if Command::new("keepalived").arg("--version").output().is_err() {
+        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "no keepalived");
+        eprintln!("skipped: keepalived is not installed (Debian package keepalived)");
+        return;
+    }
+    let capture = std::env::temp_dir().join(format!("viplab-test-{}.pcapng", std::process::id()));
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios/serves.toml");
+    let run = |kernel: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_viplab"));
+        command.args(["run", scenario, "--pcap"]).arg(&capture).args(kernel);
+        command.args(["--node", "director-1=keepalived", "--node", "director-2=keepalived"]);
+        command.output().expect("viplab")
+    };
+    let lacking = lacking(&[Need::Ipvs]);
+    if !lacking.is_empty() {
+        let ran = run(&["--kernel", "host"]);
+        assert_eq!(ran.status.code(), Some(3), "{ran:?}");
+        assert!(String::from_utf8_lossy(&ran.stdout).contains("no ipvs"), "{ran:?}");
+    }
+    let ran = run(if lacking.is_empty() { &["--kernel", "uml"] } else { &[] });
+    let output = String::from_utf8_lossy(&ran.stdout);
+    let said = match output.lines().last().unwrap_or_default() {
+        "verdict: pass" => Some(0),
+        "verdict: fail" => Some(1),
+        _ => panic!("{ran:?}"),
+    };
+    assert_eq!(ran.status.code(), said, "{ran:?}");
+    assert!(output.contains("director-2  + owns 200.222.0.113"), "{output}");
+    let captured = fs::read(&capture).expect("a capture");
+    assert_eq!(captured[..4], [0x0a, 0x0d, 0x0d, 0x0a], "pcapng");
+    assert!(captured.len() > 1000, "{} octets", captured.len());
+    fs::remove_file(capture).expect("the capture");
 }

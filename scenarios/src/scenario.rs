@@ -22,6 +22,8 @@ pub struct Scenario {
     pub title: String,
     /// Fault classes of the catalogue, 1 to 20; empty for a run without a fault.
     pub fault_classes: Vec<u8>,
+    /// What a real kernel must have for it. A simulated world plays it without.
+    pub needs: Vec<Need>,
     /// Seed of the links' randomness unless the command line has another.
     pub seed: u64,
     /// When it ends.
@@ -36,6 +38,29 @@ pub struct Scenario {
     pub expectations: Vec<Expectation>,
     /// The properties that judge it and the verdict each must get.
     pub properties: Vec<(PropertyId, Verdict)>,
+}
+
+/// A part of Linux that not every kernel has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// IPVS: the virtual servers of the configurations are served, too.
+    Ipvs,
+    /// The queueing discipline netem.
+    Netem,
+}
+
+impl Need {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Ipvs, Self::Netem];
+
+    /// Its name in a scenario file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ipvs => "ipvs",
+            Self::Netem => "netem",
+        }
+    }
 }
 
 /// A broadcast domain.

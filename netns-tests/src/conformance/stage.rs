@@ -108,7 +108,7 @@ pub(super) fn play(
     target::write(stage, terms, &own, &file, false)?;
     let arguments = target::arguments(terms);
     let program = (terms.target, program.to_path_buf());
-    let node = Node::with_arguments(program, "target", &own, folder.join("node"), &file, arguments);
+    let node = Node::new(program, "target", &own, folder.join("node"), &file, arguments);
     let node = node.map_err(|error| format!("the target: {error}"))?;
     wait_for(&node)?;
     let mut playing = Playing {

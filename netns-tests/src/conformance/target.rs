@@ -13,14 +13,16 @@ use super::experiment::{Act, Experiment, Stage};
 use super::site::Terms;
 use crate::frr::{self, Macvlan};
 use crate::namespaces::Namespace;
-use crate::node::Kind;
+use crate::node::{Kind, VRRP_ONLY};
 
 /// What the program is told besides where its file is.
 pub(super) fn arguments(terms: &Terms) -> Vec<String> {
-    match terms.target {
-        Kind::Vipd => vec!["--profile".to_owned(), terms.profile.name().to_owned()],
-        Kind::Keepalived | Kind::Frr => Vec::new(),
-    }
+    let words = match terms.target {
+        Kind::Vipd => vec![VRRP_ONLY, "--profile", terms.profile.name()],
+        Kind::Keepalived => vec![VRRP_ONLY],
+        Kind::Frr => Vec::new(),
+    };
+    words.into_iter().map(str::to_owned).collect()
 }
 
 /// Writes the file of a stage, before or after a reload.

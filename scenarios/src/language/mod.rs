@@ -120,6 +120,10 @@ fn scenario(mut whole: Fields, folder: &Path, name: String, m: &mut Mistakes) ->
         let listed = values::list(value).into_iter();
         listed.filter_map(|one| values::fault_class(one, m)).collect()
     });
+    let needs = whole.optional("needs").map_or(Vec::new(), |value| {
+        let listed = values::list(value).into_iter();
+        listed.filter_map(|one| values::need(one, m)).collect()
+    });
     let segments = topology::segments(whole.optional("segment"), m);
     let hosts = topology::hosts(whole.optional("host"), &segments, folder, m);
     let names = Names::new(&segments, &hosts, until.unwrap_or(WorldTime(u64::MAX)));
@@ -141,6 +145,7 @@ fn scenario(mut whole: Fields, folder: &Path, name: String, m: &mut Mistakes) ->
         name,
         title: title?.to_owned(),
         fault_classes,
+        needs,
         seed: seed?,
         until: until?,
         segments: segments.into_iter().map(|one| one.segment).collect(),

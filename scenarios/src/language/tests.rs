@@ -9,7 +9,7 @@ use super::steps::ACTIONS;
 use super::*;
 use crate::judge::{PropertyId, Verdict};
 use crate::record::{HostId, SegmentId};
-use crate::scenario::{AdvertFields, Conditions, Expect, Injection, Message, Paths, Step};
+use crate::scenario::{AdvertFields, Conditions, Expect, Injection, Message, Need, Paths, Step};
 
 const PAIR: &str = r#"
 title = "two directors and a client"
@@ -449,6 +449,17 @@ probe = { address = "200.222.0.113/32", every = "0s" }
 [host.b]
 "#
     ));
+}
+
+#[test]
+fn what_a_kernel_must_have_is_one_of_two_words() {
+    assert_eq!(pair("").needs, []);
+    let needs = |text: &str| parse(&format!("needs = {text}\n{PAIR}"));
+    assert_eq!(needs("\"netem\"").expect("a scenario").needs, [Need::Netem]);
+    let both = needs("[\"ipvs\", \"netem\"]").expect("a scenario");
+    assert_eq!(both.needs, Need::ALL);
+    let mistake = needs("[\"ip_vs\"]").expect_err("no such need").to_string();
+    assert!(mistake.contains("did you mean `ipvs`?"), "{mistake}");
 }
 
 #[test]

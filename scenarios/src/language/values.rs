@@ -13,6 +13,7 @@ use vipd_engine::ipvs::Endpoint;
 
 use crate::language::units;
 use crate::record::WorldTime;
+use crate::scenario::Need;
 
 /// A value and where it stands.
 pub(super) type Value<'t> = Spanned<DeValue<'t>>;
@@ -317,6 +318,16 @@ pub(super) fn fault_class(value: &Value, m: &mut Mistakes) -> Option<u8> {
             None
         }
     }
+}
+
+pub(super) fn need(value: &Value, m: &mut Mistakes) -> Option<Need> {
+    let known = Need::ALL.map(Need::name);
+    let text = text(value, m)?;
+    let need = Need::ALL.into_iter().find(|need| need.name() == text);
+    if need.is_none() {
+        m.unknown("need", text, value.span(), known);
+    }
+    need
 }
 
 const TIME_HELP: &str = "write a number and a unit in quotes, such as \"10s\" or \"100us\" \

@@ -1,0 +1,145 @@
+//! A scenario inside of user-mode Linux: this program plays it there, and what it prints is printed
+//! here.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use vipd_config::diagnostics::Colour;
+use vipd_scenarios::language::duration_text;
+use vipd_sim::run::{Ended, read};
+
+use super::{Inside, MEMORY, init};
+use crate::kernel::Kernel;
+use crate::run::{Request, run};
+use crate::world::{TOLERANCE, hurry};
+
+/// Booting, starting nodes and ending take no longer than this beside the scenario's own time.
+const BESIDE: Duration = Duration::from_secs(120);
+
+/// What it may be late by unless it is said: mostly how long a process takes to start there.
+const TOLERANCE_INSIDE: Duration = Duration::from_millis(500);
+
+/// The capture in the folder of the results.
+const CAPTURE: &str = "capture.pcapng";
+
+/// Does what is asked for on the kernel that is asked for. Without a tolerance that is the
+/// kernel's own; that of the request does not count.
+///
+/// # Errors
+/// Those of `out` and `err`.
+pub fn play(
+    mut request: Request,
+    kernel: Kernel,
+    tolerance: Option<Duration>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<Ended> {
+    request.tolerance = tolerance.unwrap_or(TOLERANCE);
+    // What is to be said of the scenario is said where it is played. One that cannot be used is
+    // not carried in.
+    let read = read(&request.file, Colour::Never, &mut io::sink())?;
+    let Some(read) = read.filter(|read| kernel.is_uml(&read.scenario.needs)) else {
+        return run(&request, out, err);
+    };
+    request.tolerance = tolerance.unwrap_or(TOLERANCE_INSIDE);
+    // Bounds are longer by the tolerance, so it is waited for them as long.
+    let planned = Duration::from_nanos(read.scenario.until.0) + request.tolerance;
+    let until = *request.until.get_or_insert(planned);
+    match carried(&request, until + BESIDE, out, err)? {
+        Ok(ended) => Ok(ended),
+        Err(reason) => {
+            writeln!(err, "error: {reason}")?;
+            Ok(Ended::Unusable)
+        }
+    }
+}
+
+/// Plays it inside, and hands over all that came of it.
+fn carried(
+    request: &Request,
+    within: Duration,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<Result<Ended, String>> {
+    let viplab = std::env::current_exe()?;
+    let words = match text(&viplab).and_then(|viplab| words(viplab, request)) {
+        Ok(words) => words,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    hurry();
+    let inside = Inside { command: words, viplab, memory: MEMORY, within, stop: request.stop };
+    let finished = match inside.run() {
+        Ok(finished) => finished,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    out.write_all(&finished.output)?;
+    err.write_all(&finished.errors)?;
+    let captured = finished.file(CAPTURE);
+    if let Some(to) = &request.capture
+        && captured.exists()
+        && let Err(error) = fs::copy(captured, to)
+    {
+        return Ok(Err(format!("cannot write the capture {}: {error}", to.display())));
+    }
+    let ends = [Ended::Passed, Ended::Failed, Ended::Unusable, Ended::Skipped];
+    let ended = ends.into_iter().find(|ended| ended.status() == finished.status);
+    Ok(ended.ok_or_else(|| format!("viplab inside ended with status {}", finished.status)))
+}
+
+/// What is run inside: this program again, on the kernel that it finds there.
+fn words(viplab: String, request: &Request) -> Result<Vec<String>, String> {
+    let mut words = vec![viplab];
+    words.extend(["run", "--kernel", "host"].map(str::to_string));
+    words.push(text(&request.file)?);
+    words.extend(["--tolerance".to_string(), duration_text(request.tolerance)]);
+    for (host, kind) in &request.nodes {
+        words.extend(["--node".to_string(), format!("{host}={kind}")]);
+    }
+    if let Some(vipd) = &request.vipd {
+        words.extend(["--vipd".to_string(), text(vipd)?]);
+    }
+    if let Some(until) = request.until {
+        words.extend(["--until".to_string(), duration_text(until)]);
+    }
+    if request.capture.is_some() {
+        words.extend(["--pcap".to_string(), format!("{}/{CAPTURE}", init::RESULTS)]);
+    }
+    if request.json {
+        words.push("--json".to_string());
+    }
+    Ok(words)
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    path.to_str().map(str::to_string).ok_or_else(|| format!("{} is no text", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::node::Kind;
+
+    use super::*;
+
+    #[test]
+    fn the_program_inside_is_called_as_this_one_was() {
+        let request = Request {
+            file: "scenarios/a.toml".into(),
+            nodes: [("b".to_string(), Kind::Keepalived)].into(),
+            vipd: Some("/opt/vipd".into()),
+            json: true,
+            capture: Some("out.pcapng".into()),
+            tolerance: Duration::from_millis(300),
+            until: Some(Duration::from_secs(8)),
+            colour: Colour::Never,
+            stop: || false,
+        };
+        let words = words("viplab".to_string(), &request).expect("words").join(" ");
+        assert_eq!(
+            words,
+            "viplab run --kernel host scenarios/a.toml --tolerance 300ms --node b=keepalived \
+             --vipd /opt/vipd --until 8s --pcap /run/viplab/capture.pcapng --json"
+        );
+    }
+}
