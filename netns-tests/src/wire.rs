@@ -28,13 +28,22 @@ impl Plug {
     /// # Errors
     /// Those of socket(2) and bind(2), and that there is no such interface.
     pub fn open(interface: &str) -> io::Result<Self> {
-        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-        let protocol = SockProtocol::EthAll;
-        let fd = socket(AddressFamily::Packet, SockType::Raw, flags, protocol)?;
+        let Self(fd) = Self::open_all()?;
         let mut known = getifaddrs()?.filter(|known| known.interface_name == interface);
         let address = known.find_map(|known| known.address?.as_link_addr().copied());
         let address = address.ok_or(io::Error::from(Errno::ENODEV))?;
         bind(fd.as_raw_fd(), &address)?;
+        Ok(Self(fd))
+    }
+
+    /// Opens one that takes the frames of every interface in the namespace of this thread.
+    ///
+    /// # Errors
+    /// Those of socket(2).
+    pub fn open_all() -> io::Result<Self> {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let protocol = SockProtocol::EthAll;
+        let fd = socket(AddressFamily::Packet, SockType::Raw, flags, protocol)?;
         setsockopt(&fd, ReceiveTimestampns, &true)?;
         setsockopt(&fd, RcvBufForce, &BUFFER)?;
         Ok(Self(fd))
