@@ -22,7 +22,7 @@ use vipd_engine::{
 use crate::events::Events;
 use crate::journal::Journal;
 use crate::mail::Post;
-use crate::process::Urgency;
+use crate::process::{self, Urgency};
 use crate::seam::{Clock, Kernel, NoServers, Servers, Socket, Told};
 use crate::systemd::Supervisor;
 use crate::{journal, loudness, notify, orders, status};
@@ -251,7 +251,7 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
                 self.configure(&config);
                 drop(config);
                 // What was in force before, and what it took to read the file.
-                vipd_sys::give_back_free_memory();
+                process::give_back_memory();
             }
             Request::Configure(_) => {}
             Request::Tracker { id, value } => self.handle(Input::Tracker { id, value }),

@@ -6,7 +6,7 @@ use std::io;
 use caps::{CapSet, Capability};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
-use tracing::warn;
+use tracing::{debug, warn};
 use vipd_config::process::Process;
 
 /// The priorities that this process has been given.
@@ -84,6 +84,15 @@ fn lock_memory() -> io::Result<()> {
         }
     }
     vipd_sys::lock_touched_memory()
+}
+
+/// Gives back what it took to read a file and to begin with it: memory, and pages of the program.
+/// What of these is needed again comes back from the page cache.
+pub fn give_back_memory() {
+    vipd_sys::give_back_free_memory();
+    if let Err(error) = vipd_sys::give_back_program() {
+        debug!("the pages of the program stay: {error}");
+    }
 }
 
 /// The capability that [`prepare`] turned out to need for as long as the process runs, beside those

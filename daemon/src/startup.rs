@@ -146,7 +146,7 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
         info!("ready: {} instances of {}", reload::count(&loaded), source.file.display());
         // What is said of the file was said, and everybody has what is his.
         drop(loaded);
-        vipd_sys::give_back_free_memory();
+        process::give_back_memory();
         let ended = driver.run(&mut due).await;
         tokio::join!(notifier.end(), mailer.end());
         events.end().await;
