@@ -23,6 +23,14 @@ fn raw(address: IpAddr) -> Option<Socket> {
     Some(socket)
 }
 
+/// Hears from now on what is for this address alone. Until then it was for every address.
+fn bind(mut socket: &Socket, address: IpAddr) {
+    socket.bind(&std::net::SocketAddr::new(address, 0).into()).expect("an address of ours");
+    socket.set_nonblocking(true).expect("an option");
+    while socket.read(&mut [0; 100]).is_ok() {}
+    socket.set_nonblocking(false).expect("an option");
+}
+
 fn path(address: IpAddr) -> Path {
     Path { interface: LOOPBACK, src: address, dst: address, ttl: Some(77) }
 }
@@ -43,7 +51,7 @@ fn address(text: &str) -> IpAddr {
 fn all_of_a_burst_arrive_in_their_order_with_source_and_ttl() {
     for address in [address("127.0.7.1"), address("::1")] {
         let Some(socket) = raw(address) else { return };
-        socket.bind(&std::net::SocketAddr::new(address, 0).into()).expect("an address of ours");
+        bind(&socket, address);
         let sent = send_burst(&socket, path(address), &[b"one", b"second", b"3"]);
         assert_eq!(sent.expect("they are sent"), 3);
         for expected in [&b"one"[..], b"second", b"3"] {
@@ -63,7 +71,7 @@ fn all_of_a_burst_arrive_in_their_order_with_source_and_ttl() {
 fn without_a_ttl_a_burst_has_that_of_the_socket() {
     let address = address("127.0.7.4");
     let Some(socket) = raw(address) else { return };
-    socket.bind(&std::net::SocketAddr::new(address, 0).into()).expect("an address of ours");
+    bind(&socket, address);
     socket.set_ttl_v4(78).expect("an option");
     let path = Path { ttl: None, ..path(address) };
     assert_eq!(send_burst(&socket, path, &[b"one"]).expect("it is sent"), 1);
