@@ -15,8 +15,8 @@ use tracing::{debug, info, trace, warn};
 use vipd_engine::health::Probe;
 use vipd_engine::ipvs::{self, ServerOrder};
 use vipd_engine::{
-    CommandId, Config, Engine, Event, Frame, Input, InstanceId, InstanceName, KernelCommand, News,
-    Order, Output, Outputs, Priority, StateKind, Timestamp, TrackerName, TrackerValue,
+    CommandId, Config, Engine, Event, Frame, Input, InstanceName, KernelCommand, News, Order,
+    Output, Outputs, Priority, StateKind, Timestamp, TrackerName, TrackerValue,
 };
 
 use crate::events::Events;
@@ -342,12 +342,15 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
         self.read(READ_BEFORE_TIMER);
         let now = self.clock.now();
         self.show_life(now);
-        if let Some(deadline) = self.engine.next_deadline().filter(|deadline| deadline.at <= now) {
+        if self.engine.next_deadline().is_some_and(|deadline| deadline.at <= now) {
+            let timer = self.engine.next_timer().filter(|timer| timer.at <= now);
             self.decide(now, Input::Tick);
             // The engine may ask to be called too early: then it does nothing, and is not late.
-            // A director's work may wait for its turn.
-            if !self.outputs.as_slice().is_empty() && deadline.instance != InstanceId::DIRECTOR {
-                self.note_lateness(now, now.since(deadline.at));
+            // Virtual routers act before the director.
+            if let Some(timer) = timer
+                && self.outputs.as_slice().first().is_some_and(is_of_no_server)
+            {
+                self.note_lateness(now, now.since(timer.at));
             }
             self.settle();
         }
@@ -543,5 +546,14 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
             return Some(Ended::Released);
         }
         (self.clock.now() >= by).then_some(Ended::GaveUp)
+    }
+}
+
+/// Whether it is something else than the director's.
+fn is_of_no_server(output: &Output) -> bool {
+    match output {
+        Output::Probe(_) | Output::Ipvs(_) => false,
+        Output::Notify(event) => !matches!(event.news, News::Director(_)),
+        Output::Send { .. } | Output::Kernel { .. } => true,
     }
 }

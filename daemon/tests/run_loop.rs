@@ -586,3 +586,19 @@ fn servers_are_checked_and_directed_and_a_stop_resigns_before_it_empties_the_tab
     let checks = words.iter().filter(|word| word.starts_with("start attempt")).count();
     assert_eq!(checks, 4, "one at the start and one each second: {words:?}");
 }
+
+#[test]
+fn a_virtual_router_s_timer_is_late_whatever_real_servers_were_due_before_it() {
+    let pause_ends = 1 + MASTER_DOWN + 70_000_000;
+    let (asker, mut answer) = oneshot::channel();
+    let (done, _) = run(|machine| {
+        machine.config = directing();
+        machine.paused_until = pause_ends;
+        machine.events.insert(pause_ends + 1, Event::Ask(Request::Status(asker)));
+        machine.events.insert(pause_ends + 2, Event::Ask(Request::Stop));
+    });
+    assert!(done.contains(&(pause_ends, "advert 99".to_string())), "{done:?}");
+    let status = answer.try_recv().expect("it was answered");
+    assert_eq!(status["late_timers"]["count"], 1, "a check that waits for its turn is none");
+    assert_eq!(status["late_timers"]["worst_ns"], 70_000_000);
+}

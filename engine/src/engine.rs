@@ -133,10 +133,16 @@ impl Engine {
     /// When to call next, with [`Input::Tick`] if nothing else happens before.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Deadline> {
-        let scheduled = self.schedule.next().map(|(at, instance)| Deadline { at, instance });
         let instance = InstanceId::DIRECTOR;
         let director = self.director_deadline().map(|at| Deadline { at, instance });
-        scheduled.into_iter().chain(director).min_by_key(|deadline| deadline.at)
+        self.next_timer().into_iter().chain(director).min_by_key(|deadline| deadline.at)
+    }
+
+    /// The same of virtual routers and what is static alone. What the director is due for may wait
+    /// for its turn, and is never late.
+    #[must_use]
+    pub fn next_timer(&self) -> Option<Deadline> {
+        self.schedule.next().map(|(at, instance)| Deadline { at, instance })
     }
 
     /// A read-only view.
