@@ -17,7 +17,6 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use vipd_engine::event::Seconds;
 use vipd_engine::{Event, MacAddress};
-use vipd_frames::Payload;
 use vipd_scenarios::record::{HostId, Recorder, Seen, Setting, WorldTime};
 use vipd_scenarios::scenario::{Need, Scenario, Step, TimedStep};
 use vipd_scenarios::world::World;
@@ -229,24 +228,12 @@ impl Lab {
             let now = WorldTime(0).later(begun.elapsed());
             later.extend(words.into_iter().map(|word| (now, News::Word(host.id, word))));
         }
-        let mut told = Vec::new();
         for id in self.hosts.iter().map(|host| host.id).collect::<Vec<_>>() {
             let heard = self.hear(id).into_iter();
-            told.extend(heard.map(|(at, event)| (at, News::Event(id, event))));
+            later.extend(heard.map(|(at, event)| (at, News::Event(id, event))));
         }
         let mut news = self.take_frames(begun, &mut buffer);
-        // It is told with the time of its decision, and the advert that it led to left after that.
-        for (at, word) in &mut told {
-            let News::Event(id, _) = word else { continue };
-            let mut adverts = news.iter().filter(|(sent, one)| match one {
-                News::Frame(port, bytes) => {
-                    *sent >= *at && self.net.port(*port).host == Some(*id) && is_advert(bytes)
-                }
-                News::Word(..) | News::Event(..) => false,
-            });
-            *at = adverts.next().map_or(*at, |(sent, _)| *sent);
-        }
-        news.extend(later.into_iter().chain(told));
+        news.extend(later);
         news.sort_by_key(|(at, _)| *at);
         news
     }
@@ -349,10 +336,6 @@ impl Lab {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-fn is_advert(frame: &[u8]) -> bool {
-    vipd_frames::decode(frame).is_ok_and(|frame| matches!(frame.payload, Payload::Vrrp(_)))
 }
 
 /// The run begins when all processes can start at once.
