@@ -2,8 +2,7 @@
 
 use vipd_engine::config::director::{Forwarding, MAX_WEIGHT, Service, Timeouts};
 use vipd_engine::ipvs::{
-    Batch, DestinationSpec, Endpoint, Failure, IpvsCommand, IpvsError, Observed, Read, Seen,
-    ServiceSpec,
+    DestinationSpec, Endpoint, IpvsCommand, IpvsError, Observed, Read, Seen, ServiceSpec,
 };
 use vipd_engine::{Family, Timestamp};
 
@@ -11,16 +10,6 @@ use super::scheduler::{Change, Memory};
 use super::{Destination, Load, Name, Row, Table};
 
 impl Table {
-    /// Does all commands of a batch, in order, and says which ones failed.
-    pub fn perform_batch(&mut self, now: Timestamp, batch: &Batch) -> Vec<Failure> {
-        let mut failures = Vec::new();
-        for (place, command) in (0..).zip(&batch.commands) {
-            let result = self.perform(now, command);
-            failures.extend(result.err().map(|error| Failure { place, error }));
-        }
-        failures
-    }
-
     /// Does one command.
     ///
     /// # Errors
