@@ -3,6 +3,8 @@
 //!
 //! On a machine whose kernel has no IPVS this program runs once more inside of user-mode Linux.
 
+mod again_inside;
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -13,10 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use vipd::ipvs::Ipvs;
 use vipd_netns_tests::namespaces::Namespaces;
-use vipd_netns_tests::uml::{Inside, MEMORY, is_possible};
 
-/// Set inside, so that nobody looks for a kernel within a kernel.
-const IS_INSIDE: &str = "VIPLAB_TEST_IS_INSIDE";
 /// Longer than anything here takes, on a machine that is busy.
 const LONG: Duration = Duration::from_secs(30);
 /// Of real servers on this machine: one that answers, and one that does not.
@@ -50,30 +49,8 @@ fn vipd_directs_to_whoever_is_well_and_leaves_nothing_behind() {
         let namespace = namespaces.add("directing").expect("a namespace");
         return namespace.within(on_this_kernel).expect("in it");
     }
-    assert!(std::env::var_os(IS_INSIDE).is_none(), "user-mode Linux has no IPVS");
-    let lacking = is_possible().and_then(|()| match Command::new("ipvsadm").output() {
-        Ok(_) => Ok(()),
-        Err(_) => Err("ipvsadm is not installed (Debian package ipvsadm)".to_string()),
-    });
-    if let Err(lacking) = lacking {
-        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{lacking}");
-        eprintln!("skipped: this kernel has no IPVS, and {lacking}");
-        return;
-    }
-    let test = std::env::current_exe().expect("this program").display().to_string();
-    let words =
-        ["vipd_directs_to_whoever_is_well_and_leaves_nothing_behind", "--exact", "--nocapture"];
-    let with = ["env".to_string(), format!("{IS_INSIDE}=1"), test];
-    let inside = Inside {
-        command: with.into_iter().chain(words.map(str::to_string)).collect(),
-        viplab: env!("CARGO_BIN_EXE_viplab").into(),
-        memory: MEMORY,
-        within: Duration::from_secs(240),
-        stop: || false,
-    };
-    let ran = inside.run().expect("a run");
-    let said = [ran.output, ran.errors].concat();
-    assert_eq!(ran.status, 0, "inside:\n{}", String::from_utf8_lossy(&said));
+    let test = "vipd_directs_to_whoever_is_well_and_leaves_nothing_behind";
+    again_inside::run(test, "ipvsadm", Duration::from_secs(240));
 }
 
 /// A vipd that ends with the test.

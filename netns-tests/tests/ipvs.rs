@@ -2,6 +2,7 @@
 //!
 //! On a machine whose kernel has no IPVS this program runs once more inside of user-mode Linux.
 
+mod again_inside;
 mod ipvs_model;
 
 use std::net::IpAddr;
@@ -18,10 +19,6 @@ use vipd_engine::config::director::{
 use vipd_engine::ipvs::{self as ordered, Answer, IpvsCommand, Observed, Request};
 use vipd_engine::{Family, InterfaceName};
 use vipd_netns_tests::namespaces::Namespaces;
-use vipd_netns_tests::uml::{Inside, MEMORY, is_possible};
-
-/// Set inside, so that nobody looks for a kernel within a kernel.
-const IS_INSIDE: &str = "VIPLAB_TEST_IS_INSIDE";
 
 fn address(text: &str) -> IpAddr {
     text.parse().expect("an address")
@@ -203,31 +200,7 @@ fn on_a_kernel_with_ipvs() {
         }
         return;
     }
-    assert!(std::env::var_os(IS_INSIDE).is_none(), "user-mode Linux has no IPVS");
-    let lacking = is_possible().and_then(|()| match Process::new("ipvsadm").output() {
-        Ok(_) => Ok(()),
-        Err(_) => Err("ipvsadm is not installed (Debian package ipvsadm)".to_string()),
-    });
-    if let Err(lacking) = lacking {
-        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{lacking}");
-        eprintln!("skipped: this kernel has no IPVS, and {lacking}");
-        return;
-    }
-    let test = std::env::current_exe().expect("this program").display().to_string();
-    let words = ["on_a_kernel_with_ipvs", "--exact", "--nocapture"];
-    let with = ["env".to_string(), format!("{IS_INSIDE}=1"), test];
-    let inside = Inside {
-        command: with.into_iter().chain(words.map(str::to_string)).collect(),
-        viplab: env!("CARGO_BIN_EXE_viplab").into(),
-        memory: MEMORY,
-        within: Duration::from_secs(600),
-        stop: || false,
-    };
-    let ran = inside.run().expect("a run");
-    let said = [ran.output, ran.errors].concat();
-    let said = String::from_utf8_lossy(&said);
-    assert_eq!(ran.status, 0, "inside:\n{said}");
-    println!("{said}");
+    again_inside::run("on_a_kernel_with_ipvs", "ipvsadm", Duration::from_secs(600));
 }
 
 fn ipvsadm_reads_what_was_ordered() {

@@ -2,6 +2,7 @@
 //!
 //! On a machine whose kernel has no IPVS this program runs once more inside of user-mode Linux.
 
+mod again_inside;
 mod tap;
 
 use std::fs::{self, File};
@@ -14,11 +15,7 @@ use nix::unistd::Pid;
 use tap::{REQUEST, Reader, Tap};
 use vipd_netns_tests::kernel::lacking;
 use vipd_netns_tests::namespaces::Namespaces;
-use vipd_netns_tests::uml::{Inside, MEMORY, is_possible};
 use vipd_scenarios::scenario::Need;
-
-/// Set inside, so that nobody looks for a kernel within a kernel.
-const IS_INSIDE: &str = "VIPLAB_TEST_IS_INSIDE";
 
 /// One whose servers are not checked, and one whose only server refuses every connection.
 const FILE: &str = "
@@ -90,30 +87,11 @@ fn a_command_is_a_line_once_the_family_is_known() {
 
 #[test]
 fn keepalived_orders_what_it_is_known_to_order() {
-    if std::env::var_os(IS_INSIDE).is_some() || lacking(&[Need::Ipvs]).is_empty() {
+    if again_inside::is_inside() || lacking(&[Need::Ipvs]).is_empty() {
         return on_this_kernel();
     }
-    let keepalived = Command::new("keepalived").arg("--version").output();
-    let missing = "keepalived is not installed (Debian package keepalived)";
-    let possible = is_possible().and_then(|()| keepalived.map_err(|_| missing.to_string()));
-    if let Err(lacking) = possible {
-        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{lacking}");
-        eprintln!("skipped: this kernel has no IPVS, and {lacking}");
-        return;
-    }
-    let test = std::env::current_exe().expect("this program").display().to_string();
-    let words = ["keepalived_orders_what_it_is_known_to_order", "--exact", "--nocapture"];
-    let with = ["env".to_string(), format!("{IS_INSIDE}=1"), test];
-    let inside = Inside {
-        command: with.into_iter().chain(words.map(str::to_string)).collect(),
-        viplab: env!("CARGO_BIN_EXE_viplab").into(),
-        memory: MEMORY,
-        within: Duration::from_secs(180),
-        stop: || false,
-    };
-    let ran = inside.run().expect("a run");
-    let said = [ran.output, ran.errors].concat();
-    assert_eq!(ran.status, 0, "inside:\n{}", String::from_utf8_lossy(&said));
+    let test = "keepalived_orders_what_it_is_known_to_order";
+    again_inside::run(test, "keepalived", Duration::from_secs(180));
 }
 
 fn on_this_kernel() {
