@@ -8,7 +8,7 @@
 pub mod client;
 pub mod codec;
 pub mod module;
-mod orders;
+pub mod orders;
 pub mod socket;
 pub mod spec;
 mod wire;

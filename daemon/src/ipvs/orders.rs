@@ -3,15 +3,17 @@
 
 use vipd_engine::config::director::Service;
 use vipd_engine::ipvs::{
-    DestinationSpec as WantedDestination, Endpoint, IpvsCommand, Seen,
+    DestinationSpec as WantedDestination, Endpoint, IpvsCommand, IpvsError, Seen,
     ServiceSpec as WantedService, SyncRole as WantedRole, SyncSpec as WantedSync,
 };
 
+use super::codec::Failure;
 use super::spec::{
     Command, DestinationSpec, ListedDestination, ListedService, ServiceSpec, SyncRole, SyncSpec,
 };
 
 /// What the kernel is told.
+#[must_use]
 pub fn command(command: &IpvsCommand) -> Command {
     match command {
         IpvsCommand::Flush => Command::Flush,
@@ -34,6 +36,7 @@ pub fn command(command: &IpvsCommand) -> Command {
 }
 
 /// What the kernel has.
+#[must_use]
 pub fn seen(listed: ListedService, destinations: Vec<ListedDestination>) -> Seen {
     let spec = |spec: ServiceSpec| {
         let ServiceSpec { service: _, scheduling, persistence } = spec;
@@ -53,6 +56,18 @@ pub fn seen(listed: ListedService, destinations: Vec<ListedDestination>) -> Seen
         service: listed.service,
         spec: listed.spec.map(spec),
         destinations: destinations.into_iter().map(destination).collect(),
+    }
+}
+
+/// Why the kernel did not do it.
+#[must_use]
+pub const fn error(failure: &Failure) -> IpvsError {
+    match failure {
+        Failure::Exists => IpvsError::Exists,
+        Failure::NotThere | Failure::NoModule => IpvsError::NotThere,
+        Failure::NoService => IpvsError::NoService,
+        Failure::NotPermitted | Failure::Refused { .. } => IpvsError::Refused,
+        Failure::Unknown => IpvsError::TimedOut,
     }
 }
 

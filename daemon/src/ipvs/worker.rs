@@ -14,8 +14,7 @@ use tracing::{error, warn};
 use vipd_engine::ipvs::{Answer, Batch, Failure as Failed, IpvsError, Observed, Request, Seen};
 
 use super::client::{Datagrams, Error, Ipvs};
-use super::codec::Failure;
-use super::orders::{command, seen};
+use super::orders::{self, command, seen};
 use super::socket::Socket;
 
 /// Orders that wait for the thread, at most. The director waits for the answer to one before it
@@ -165,7 +164,7 @@ fn change<D: Datagrams>(
     let mut failures = Vec::new();
     for ((place, result), command) in (0..).zip(results).zip(&batch.commands) {
         if let Err(failure) = result {
-            let error = error_of(&failure);
+            let error = orders::error(&failure);
             if error == IpvsError::Refused {
                 teller.tell(format!("ipvs: {command}: {failure}"));
             }
@@ -198,16 +197,5 @@ impl Teller {
             }
         }
         IpvsError::TimedOut
-    }
-}
-
-/// As the engine takes it.
-const fn error_of(failure: &Failure) -> IpvsError {
-    match failure {
-        Failure::Exists => IpvsError::Exists,
-        Failure::NotThere | Failure::NoModule => IpvsError::NotThere,
-        Failure::NoService => IpvsError::NoService,
-        Failure::NotPermitted | Failure::Refused { .. } => IpvsError::Refused,
-        Failure::Unknown => IpvsError::TimedOut,
     }
 }

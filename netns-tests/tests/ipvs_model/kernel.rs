@@ -7,9 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::process::{Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
-use vipd::ipvs::{self as daemon, Ipvs};
+use vipd::ipvs::{self as daemon, Ipvs, orders};
 use vipd_engine::config::director::Service;
-use vipd_engine::ipvs::{DestinationSpec, Endpoint, IpvsCommand, IpvsError, ServiceSpec};
+use vipd_engine::ipvs::{Endpoint, IpvsCommand, IpvsError};
 use vipd_netns_tests::wire::Plug;
 use vipd_sim::ipvs::{Flow, Load, Segment, Settings};
 
@@ -111,19 +111,9 @@ impl Kernel {
     }
 
     pub fn perform(&mut self, command: &IpvsCommand) -> Result<(), IpvsError> {
-        let results = self.ipvs.perform(&[ordered(command)]).expect("an answer");
-        let is_of_service = !matches!(
-            command,
-            IpvsCommand::AddDestination { .. }
-                | IpvsCommand::EditDestination { .. }
-                | IpvsCommand::RemoveDestination { .. }
-        );
-        results.into_iter().next().expect("one answer").map_err(|failure| match failure {
-            daemon::Failure::Exists => IpvsError::Exists,
-            daemon::Failure::NotThere if is_of_service => IpvsError::NoService,
-            daemon::Failure::NotThere | daemon::Failure::NoModule => IpvsError::NotThere,
-            _ => IpvsError::Refused,
-        })
+        let results = self.ipvs.perform(&[orders::command(command)]).expect("an answer");
+        let result = results.into_iter().next().expect("one answer");
+        result.map_err(|failure| orders::error(&failure))
     }
 
     /// Whether it has no such scheduler. The service stays.
@@ -197,42 +187,4 @@ impl Kernel {
 
 const fn mark_mac(mark: u32) -> Mac {
     [2, 0, 0, 0, 2, mark as u8]
-}
-
-/// A command of the engine as one of the daemon's client.
-fn ordered(command: &IpvsCommand) -> daemon::Command {
-    let row = |service: &Service, spec: &ServiceSpec| daemon::ServiceSpec {
-        service: *service,
-        scheduling: spec.scheduling,
-        persistence: spec.persistence.clone(),
-    };
-    let end = |endpoint: &Endpoint, spec: &DestinationSpec| daemon::DestinationSpec {
-        address: endpoint.address,
-        port: endpoint.port,
-        weight: spec.weight,
-        forwarding: spec.forwarding,
-        upper_threshold: spec.upper_threshold,
-        lower_threshold: spec.lower_threshold,
-    };
-    match command {
-        IpvsCommand::Flush => daemon::Command::Flush,
-        IpvsCommand::SetTimeouts(timeouts) => daemon::Command::SetTimeouts(*timeouts),
-        IpvsCommand::AddService { service, spec } => {
-            daemon::Command::AddService(row(service, spec))
-        }
-        IpvsCommand::EditService { service, spec } => {
-            daemon::Command::SetService(row(service, spec))
-        }
-        IpvsCommand::RemoveService(service) => daemon::Command::RemoveService(*service),
-        IpvsCommand::AddDestination { service, endpoint, spec } => {
-            daemon::Command::AddDestination(*service, end(endpoint, spec))
-        }
-        IpvsCommand::EditDestination { service, endpoint, spec } => {
-            daemon::Command::SetDestination(*service, end(endpoint, spec))
-        }
-        IpvsCommand::RemoveDestination { service, endpoint } => {
-            daemon::Command::RemoveDestination(*service, endpoint.address, endpoint.port)
-        }
-        IpvsCommand::StartSync { .. } | IpvsCommand::StopSync(_) => panic!("not in a history"),
-    }
 }
