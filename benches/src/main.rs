@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -116,6 +117,9 @@ fn daemons(arguments: &Arguments) -> Result<[Daemon; 2], String> {
     if !arguments.keepalived.is_file() {
         return Err("keepalived is not installed (Debian package keepalived)".to_string());
     }
+    // Of a file that was just built, and is not on its disk yet, Linux maps more than of one that is.
+    let written = File::open(&vipd).and_then(|file| file.sync_all());
+    written.map_err(|error| format!("{}: {error}", vipd.display()))?;
     Ok([Daemon::Vipd(vipd), Daemon::Keepalived(arguments.keepalived.clone())])
 }
 
