@@ -277,7 +277,7 @@ fn freeze<'t>(r: &mut Reader<'_, 't, '_>, value: &'t Value<'t>) -> Option<Step> 
 }
 
 fn lose<'t>(r: &mut Reader<'_, 't, '_>, value: &'t Value<'t>) -> Option<Step> {
-    let count = values::signed(value, 1, u32::MAX.into(), r.m).map(|count| count as u32);
+    let count = values::signed(value, 0, u32::MAX.into(), r.m).map(|count| count as u32);
     let paths = r.required("on").and_then(|value| r.paths(value));
     Some(Step::Lose { paths: paths?, count: count? })
 }

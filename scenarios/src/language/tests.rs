@@ -369,7 +369,7 @@ link_down = "a"
 interface = "ens129"
 [[step]]
 at = "3s"
-lose = 0
+lose = -1
 on = "all"
 [[step]]
 at = "3s"
