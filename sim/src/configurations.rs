@@ -13,8 +13,8 @@ use vipd_scenarios::scenario::{Scenario, Step};
 /// What each host's files say: the one in place at the start, and those that steps put there.
 #[derive(Clone, Debug, Default)]
 pub struct Configurations {
-    /// Keyed by host and file.
-    files: BTreeMap<(HostId, PathBuf), Arc<Config>>,
+    /// Keyed by host and file. Shared by its copies: a hunt makes thousands.
+    files: Arc<BTreeMap<(HostId, PathBuf), Arc<Config>>>,
 }
 
 /// What reading them brought up.
@@ -61,7 +61,8 @@ impl Configurations {
 
     /// Says what a file of a host says.
     pub fn insert(&mut self, host: HostId, file: &Path, config: Arc<Config>) {
-        self.files.insert((host, file.to_path_buf()), config);
+        let files = Arc::make_mut(&mut self.files);
+        files.insert((host, file.to_path_buf()), config);
     }
 
     /// What a file of a host says, if it was read.

@@ -12,6 +12,7 @@ pub mod capture;
 mod client;
 pub mod clock;
 pub mod configurations;
+pub mod faults;
 mod host;
 pub mod inject;
 pub mod ipvs;
