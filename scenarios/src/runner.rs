@@ -123,26 +123,32 @@ pub fn skip(scenario: &Scenario, reasons: Vec<String>) -> Outcome {
     }
 }
 
+/// Plays `scenario` in `world` until its end and tells `record` what is seen: no timeline, no
+/// expectations, no verdict. Every step must be one that the world supports.
+pub fn watch(scenario: &Scenario, world: &mut dyn World, record: &mut dyn Recorder) {
+    play(scenario, world, scenario.until, record, &|| false);
+}
+
 /// Plays until `end`, or until `stop` says yes. Returns when it ended.
 fn play(
     scenario: &Scenario,
     world: &mut dyn World,
     end: WorldTime,
-    observers: &mut Observers<'_>,
+    record: &mut dyn Recorder,
     stop: &dyn Fn() -> bool,
 ) -> WorldTime {
     let mut now = WorldTime(0);
     for timed in scenario.steps.iter().take_while(|timed| timed.at <= end) {
-        now = advance(world, now, timed.at, observers, stop);
+        now = advance(world, now, timed.at, record, stop);
         if now < timed.at {
             return now;
         }
         let host = timed.step.subject().unwrap_or(HostId(0));
         let seen = Seen::Step(Arc::clone(timed));
-        observers.observe(&Observation { at: timed.at, host, seen });
-        world.apply(timed, observers);
+        record.observe(&Observation { at: timed.at, host, seen });
+        world.apply(timed, record);
     }
-    advance(world, now, end, observers, stop)
+    advance(world, now, end, record, stop)
 }
 
 /// Lets time pass from `now` to `until` slice by slice. Returns how far it came.
@@ -150,12 +156,12 @@ fn advance(
     world: &mut dyn World,
     mut now: WorldTime,
     until: WorldTime,
-    observers: &mut Observers<'_>,
+    record: &mut dyn Recorder,
     stop: &dyn Fn() -> bool,
 ) -> WorldTime {
     loop {
         now = until.min(now.later(world.slice()));
-        world.advance(now, observers);
+        world.advance(now, record);
         if now >= until || stop() {
             return now;
         }
@@ -207,6 +213,7 @@ fn no_word(id: PropertyId) -> PropertyReport {
         bound: None,
         worst: None,
         reason: Some(reason.to_string()),
+        for_want_of: None,
     }
 }
 

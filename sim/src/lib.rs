@@ -14,6 +14,7 @@ pub mod clock;
 pub mod configurations;
 pub mod faults;
 mod host;
+pub mod hunt;
 pub mod inject;
 pub mod ipvs;
 pub mod kernel;

@@ -1,12 +1,12 @@
 //! `vipsim`: rehearses VRRP failovers in a deterministic simulated network.
 //!
 //! Arguments and exit status only; what it does is in [`vipd_sim::run`],
-//! [`vipd_sim::suite`], [`vipd_sim::replay`] and [`vipd_config::show`].
+//! [`vipd_sim::suite`], [`vipd_sim::hunt`], [`vipd_sim::replay`] and [`vipd_config::show`].
 
 #![forbid(unsafe_code)]
 
-use std::io::{self, ErrorKind, IsTerminal};
-use std::num::NonZeroUsize;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +19,7 @@ use vipd_config::diagnostics::Colour;
 use vipd_config::show::{Form, Shown, profile, show};
 use vipd_engine::Profile;
 use vipd_scenarios::language::parse_duration;
+use vipd_sim::hunt::{self, Shard, merge};
 use vipd_sim::replay;
 use vipd_sim::run::{Ended, Request, run};
 use vipd_sim::suite::{self, suite};
@@ -58,6 +59,37 @@ Exit status:
   0  no scenario failed; some may be skipped, and the last line counts them
   1  something is not as expected
   2  a scenario, a configuration or the arguments cannot be used, or no name matches";
+
+const HUNT_EXAMPLES: &str = "\
+Examples:
+  vipsim hunt scenarios/ipvs/pair.toml
+      1,000 random schedules of faults over this topology, ten simulated minutes each.
+  vipsim hunt my/pair.toml --seeds 100000 --jobs 8
+      Your own pair, and for longer. The steps of the file are not played.
+  vipsim hunt scenarios/ipvs/pair.toml --seed 4711
+      One of them again, with its whole timeline.
+  vipsim hunt my/pair.toml --seeds 1000000000 --shard 3/1000 --out part-3.json
+      The fourth of a thousand parts, on one of many machines; `vipsim merge` adds them.
+
+Exit status:
+  0  no violation, but those for want of S8, which nothing provides
+  1  a violation; a card says which, and how to see it again
+  2  the scenario, a configuration, the arguments or an output file cannot be used
+
+Ctrl-C ends the hunt and prints what was found until then.";
+
+const MERGE_EXAMPLES: &str = "\
+Examples:
+  vipsim merge part-*.json
+      The parts of a hunt as one.
+  vipsim merge --json part-*.json > whole.json
+      The same for programs, and for another merge.
+
+Exit status:
+  0  no violation, but those for want of S8, which nothing provides
+  1  a violation
+  2  a file cannot be read, was written by another version, hunted something else, or has a
+     seed that another one has too";
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:
@@ -99,6 +131,12 @@ enum Command {
     /// Play every scenario of a folder side by side, and print one table.
     #[command(after_help = SUITE_EXAMPLES)]
     Suite(SuiteArguments),
+    /// Play random schedules of faults over the topology of a scenario, and judge each.
+    #[command(after_help = HUNT_EXAMPLES)]
+    Hunt(HuntArguments),
+    /// Add what the parts of a hunt wrote.
+    #[command(after_help = MERGE_EXAMPLES)]
+    Merge(MergeArguments),
     /// Feed a segment of the journal of vipd to the engine again, and compare.
     #[command(after_help = REPLAY_EXAMPLES)]
     Replay(ReplayArguments),
@@ -138,6 +176,46 @@ struct SuiteArguments {
     /// How many to play at a time; as many as there are processors unless given.
     #[arg(long, value_name = "J")]
     jobs: Option<NonZeroUsize>,
+}
+
+#[derive(Args)]
+struct HuntArguments {
+    /// The scenario, a TOML file. Its topology is used, its steps are not.
+    scenario: PathBuf,
+    /// How many seeds.
+    #[arg(long, value_name = "N", default_value = "1000")]
+    seeds: NonZeroU64,
+    /// The first one.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    first: u64,
+    /// How many to play at a time; as many as there are processors unless given.
+    #[arg(long, value_name = "J", value_parser = clap::value_parser!(u64).range(1..=hunt::MOST_JOBS))]
+    jobs: Option<u64>,
+    /// Simulated time of each seed.
+    #[arg(long = "for", value_name = "T", default_value = "10m", value_parser = parse_duration)]
+    length: Duration,
+    /// Only part i of n, i from 0 to n-1.
+    #[arg(long, value_name = "i/n", value_parser = Shard::parse)]
+    shard: Option<Shard>,
+    /// Print one JSON object instead of tables.
+    #[arg(long)]
+    json: bool,
+    /// Write that JSON object to this file, too, for `vipsim merge`.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Play this seed alone and print its timeline.
+    #[arg(long, value_name = "N", conflicts_with_all = ["seeds", "first", "jobs", "shard", "out"])]
+    seed: Option<u64>,
+}
+
+#[derive(Args)]
+struct MergeArguments {
+    /// What `vipsim hunt --out` wrote.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Print one JSON object instead of tables.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -187,6 +265,11 @@ fn main() -> ExitCode {
             let request = suite::Request { folder, pattern, json, jobs, colour: colour() };
             suite(&request, &mut out, &mut err).map(Ended::status)
         }
+        Command::Hunt(arguments) => hunts(arguments, &mut out, &mut err).map(Ended::status),
+        Command::Merge(MergeArguments { files, json }) => {
+            let request = merge::Request { files, json };
+            merge::merge(&request, &mut out, &mut err).map(Ended::status)
+        }
         Command::Replay(ReplayArguments { segment, json }) => {
             let request = replay::Request { file: segment, json };
             replay::replay(&request, &mut out, &mut err).map(Ended::status)
@@ -205,6 +288,33 @@ fn main() -> ExitCode {
             eprintln!("error: cannot write the result: {error}");
             ExitCode::from(Ended::Unusable.status())
         }
+    }
+}
+
+fn hunts(arguments: HuntArguments, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
+    let HuntArguments { scenario, seeds, first, jobs, length, shard, json, out: file, seed } =
+        arguments;
+    if first.checked_add(seeds.get()).is_none() {
+        writeln!(err, "error: seeds end at {}: --first and --seeds go beyond it", u64::MAX)?;
+        return Ok(Ended::Unusable);
+    }
+    let processors = || thread::available_parallelism().map_or(1, NonZeroUsize::get) as u64;
+    let request = hunt::Request {
+        scenario,
+        first,
+        seeds: seeds.get(),
+        shard: shard.unwrap_or(Shard::WHOLE),
+        jobs: jobs.unwrap_or_else(processors),
+        length,
+        json,
+        out: file,
+        bar: io::stderr().is_terminal(),
+        colour: colour(),
+        stop: || INTERRUPTED.load(Ordering::Relaxed),
+    };
+    match seed {
+        Some(seed) => hunt::replay(&request, seed, out, err),
+        None => hunt::hunt(&request, out, err),
     }
 }
 

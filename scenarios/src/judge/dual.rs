@@ -124,7 +124,13 @@ impl Owners {
             }
             text
         };
-        self.score.at_most(lasted, bound, excuse, what);
+        // Whoever lives and runs again for longer than the bound had time to give the address up.
+        let well_since = [a, b].into_iter().filter_map(|place| well_again(view, place, began));
+        let wanting = || {
+            let last = well_since.max()?;
+            (since(ended, last) <= bound).then_some(PropertyId::S8)
+        };
+        self.score.at_most_wanting((lasted, bound), excuse, wanting, what);
     }
 
     fn possible(
@@ -140,6 +146,13 @@ impl Owners {
             self.score.at_most(Duration::ZERO, bound, || None, String::new);
         }
     }
+}
+
+/// Until when the process of this host was dead or stood still, if it was at `since` or later.
+fn well_again(view: &View, place: Place, since: WorldTime) -> Option<WorldTime> {
+    let host = view.host(view.member(place).host);
+    let was_not_well = view.stalled(&[place], since).is_some() || !view.lived_since(place, since);
+    was_not_well.then(|| if host.is_running() { host.running_since } else { view.now })
 }
 
 impl Property for Owners {

@@ -9,6 +9,7 @@ mod change;
 mod comeback;
 mod crash;
 mod dual;
+mod formula;
 mod heal;
 mod lasting;
 mod listener;
@@ -95,6 +96,7 @@ impl Judge {
             bound: None,
             worst: None,
             reason: Some("no lease in this version".to_owned()),
+            for_want_of: None,
         }];
         for property in &mut self.properties {
             reports.extend(property.finish(&self.view, end));
@@ -237,4 +239,6 @@ pub struct PropertyReport {
     pub worst: Option<Duration>,
     /// What was missing, which fault left the conditions, or how it was violated.
     pub reason: Option<String>,
+    /// It was violated, and each time for want of this property, which nothing provides.
+    pub for_want_of: Option<PropertyId>,
 }

@@ -18,6 +18,8 @@ pub(super) struct Score {
     tightest: Option<Measured>,
     exercised: bool,
     violated: Option<String>,
+    /// Violated for want of a property that nothing provides.
+    wanting: Option<(PropertyId, String)>,
     outside: Option<String>,
 }
 
@@ -62,7 +64,15 @@ impl Measured {
 impl Score {
     /// An empty book. `missing` completes "not exercised: ".
     pub(super) const fn new(id: PropertyId, missing: &'static str) -> Self {
-        Self { id, missing, tightest: None, exercised: false, violated: None, outside: None }
+        Self {
+            id,
+            missing,
+            tightest: None,
+            exercised: false,
+            violated: None,
+            wanting: None,
+            outside: None,
+        }
     }
 
     /// An instance with a value that must not exceed `bound`. `excuse` names what left the
@@ -75,6 +85,31 @@ impl Score {
         what: impl FnOnce() -> String,
     ) {
         self.measure(Measured { value, bound, side: Side::AtMost }, excuse, what);
+    }
+
+    /// As [`Self::at_most`]; `wanting` names the property that would end a breach and is not
+    /// provided, if it is that.
+    pub(super) fn at_most_wanting(
+        &mut self,
+        (value, bound): (Duration, Duration),
+        excuse: impl FnOnce() -> Option<String>,
+        wanting: impl FnOnce() -> Option<PropertyId>,
+        what: impl FnOnce() -> String,
+    ) {
+        let seen = Measured { value, bound, side: Side::AtMost };
+        if !seen.holds()
+            && let Some(wanting) = wanting()
+        {
+            match excuse() {
+                Some(excuse) => self.leave(excuse),
+                None => {
+                    self.wanting.get_or_insert_with(|| (wanting, what()));
+                    self.exercise(seen);
+                }
+            }
+            return;
+        }
+        self.measure(seen, excuse, what);
     }
 
     /// An instance with a value that must not be less than `bound`.
@@ -115,14 +150,17 @@ impl Score {
 
     /// The verdict.
     pub(super) fn report(&mut self) -> PropertyReport {
-        let (verdict, reason) = match (self.violated.take(), self.outside.take()) {
+        let (for_want_of, wanting) = self.wanting.take().unzip();
+        let for_want_of = for_want_of.filter(|_| self.violated.is_none());
+        let violated = self.violated.take().or(wanting);
+        let (verdict, reason) = match (violated, self.outside.take()) {
             (Some(violated), _) => (Verdict::Violated, Some(violated)),
             (None, Some(outside)) => (Verdict::NotProvided, Some(outside)),
             (None, None) if self.exercised => (Verdict::Held, None),
             (None, None) => (Verdict::NotExercised, Some(self.missing.to_owned())),
         };
         let (bound, worst) = self.tightest.map(|seen| (seen.bound, seen.value)).unzip();
-        PropertyReport { id: self.id, verdict, bound, worst, reason }
+        PropertyReport { id: self.id, verdict, bound, worst, reason, for_want_of }
     }
 
     fn measure(
@@ -138,6 +176,10 @@ impl Score {
             }
             self.violated.get_or_insert_with(what);
         }
+        self.exercise(seen);
+    }
+
+    fn exercise(&mut self, seen: Measured) {
         self.exercised = true;
         if self.tightest.is_none_or(|tightest| seen.is_tighter_than(&tightest)) {
             self.tightest = Some(seen);
@@ -177,6 +219,22 @@ mod tests {
         score.breach(|| None, || "late".into());
         let report = score.report();
         assert_eq!((report.verdict, report.reason.as_deref()), (Verdict::Violated, Some("late")));
+    }
+
+    #[test]
+    fn a_violation_for_want_of_another_property_is_one_and_does_not_hide_a_plain_one() {
+        let mut score = score();
+        let lease = || Some(PropertyId::S8);
+        score.at_most_wanting((SECOND * 2, SECOND), || None, lease, || "for ever".into());
+        let report = score.report();
+        assert_eq!(report.verdict, Verdict::Violated);
+        assert_eq!(report.for_want_of, Some(PropertyId::S8));
+        assert_eq!(report.worst, Some(SECOND * 2));
+        let mut score = self::score();
+        score.at_most_wanting((SECOND * 2, SECOND), || None, lease, || "for ever".into());
+        score.at_most_wanting((SECOND * 2, SECOND), || None, || None, || "late".into());
+        let report = score.report();
+        assert_eq!((report.for_want_of, report.reason.as_deref()), (None, Some("late")));
     }
 
     #[test]

@@ -1,0 +1,115 @@
+//! One seed, played: a schedule over a scenario, the whole world, the judge, and what was reached.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use vipd_scenarios::judge::{Judge, PropertyReport};
+use vipd_scenarios::record::{Observation, Recorder};
+use vipd_scenarios::runner;
+use vipd_scenarios::scenario::Scenario;
+use vipd_scenarios::world::World as _;
+
+use super::reached::Reached;
+use crate::configurations::Configurations;
+use crate::faults::{Ground, Plan, Schedule};
+use crate::world::Simulation;
+
+/// What is hunted over, and how. Shared by all who hunt.
+#[derive(Clone, Debug)]
+pub struct Arena {
+    scenario: Scenario,
+    ground: Ground,
+    configurations: Configurations,
+    plan: Plan,
+}
+
+/// What came of one seed.
+#[derive(Debug)]
+pub struct Played {
+    /// Which one.
+    pub seed: u64,
+    /// What was done.
+    pub schedule: Schedule,
+    /// What the judge says, a report for each property; the words of a panic if there was one.
+    pub judged: Result<Vec<PropertyReport>, String>,
+    /// What was reached.
+    pub reached: Reached,
+    /// How many things came due.
+    pub events: u64,
+    /// The trace of the run.
+    pub trace: u128,
+}
+
+impl Arena {
+    /// Schedules of this plan over the topology of a scenario.
+    #[must_use]
+    pub fn new(scenario: Scenario, configurations: &Configurations, plan: Plan) -> Self {
+        let ground = Ground::survey(&scenario, configurations);
+        let configurations = ground.with_variants(configurations);
+        Self { scenario, ground, configurations, plan }
+    }
+
+    /// What can be hit.
+    #[must_use]
+    pub const fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
+    /// What is hunted over.
+    #[must_use]
+    pub const fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    /// The schedule of a seed.
+    #[must_use]
+    pub fn schedule(&self, seed: u64) -> Schedule {
+        Schedule::draw(&self.ground, &self.plan, seed)
+    }
+
+    /// The world in which this scenario, a schedule's, is played.
+    #[must_use]
+    pub fn world(&self, scenario: &Scenario) -> Simulation {
+        Simulation::new(scenario, self.configurations.clone(), scenario.seed)
+    }
+
+    /// Plays a seed. A panic of the engine is a finding like any other.
+    #[must_use]
+    pub fn play(&self, seed: u64) -> Played {
+        let schedule = self.schedule(seed);
+        let run = || {
+            let scenario = schedule.over(&self.scenario);
+            let mut world = self.world(&scenario);
+            let judge = Judge::new(world.setting());
+            let mut ears = Ears { judge, reached: Reached::new(scenario.hosts.len()) };
+            runner::watch(&scenario, &mut world, &mut ears);
+            let Ears { judge, reached } = ears;
+            let trace = world.trace().unwrap_or_default();
+            (judge.finish(scenario.until), reached, world.events(), trace)
+        };
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok((reports, reached, events, trace)) => {
+                Played { seed, schedule, judged: Ok(reports), reached, events, trace }
+            }
+            Err(panic) => {
+                let words = panic.downcast_ref::<String>().map(String::as_str);
+                let words = words.or(panic.downcast_ref::<&str>().copied());
+                let judged = Err(words.unwrap_or("a panic without words").to_owned());
+                let reached = Reached::new(0);
+                Played { seed, schedule, judged, reached, events: 0, trace: 0 }
+            }
+        }
+    }
+}
+
+/// Who listens to a run.
+struct Ears {
+    judge: Judge,
+    reached: Reached,
+}
+
+impl Recorder for Ears {
+    fn observe(&mut self, observation: &Observation) {
+        self.judge.observe(observation);
+        self.reached.observe(observation);
+    }
+}

@@ -1,0 +1,70 @@
+//! `vipsim merge`: adds what the parts of a hunt wrote, and prints it as one.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::tally::{FORM, Tally};
+use crate::run::Ended;
+
+/// Octets of one file that are read.
+const LONGEST: u64 = 16 << 20;
+
+/// What to add and how to show it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What `vipsim hunt --out` wrote.
+    pub files: Vec<PathBuf>,
+    /// One JSON object instead of tables. It can be merged again.
+    pub json: bool,
+}
+
+/// Does what is asked for.
+///
+/// # Errors
+/// Those of `out` and `err`.
+pub fn merge(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
+    let mut all: Option<Tally> = None;
+    for file in &request.files {
+        let tally = match read(file) {
+            Ok(tally) => tally,
+            Err(why) => return unusable(file, &why, err),
+        };
+        match &mut all {
+            None => all = Some(tally),
+            Some(all) => {
+                if let Err(why) = all.merge(tally) {
+                    return unusable(file, &why, err);
+                }
+            }
+        }
+    }
+    match all {
+        Some(all) => super::print(&all, request.json, out),
+        None => {
+            writeln!(err, "error: nothing to merge: name what `vipsim hunt --out` wrote")?;
+            Ok(Ended::Unusable)
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Tally, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let text = io::read_to_string(BufReader::new(file).take(LONGEST));
+    let text = text.map_err(|error| error.to_string())?;
+    // A form that is not ours is said to be so, whatever else it has.
+    let form = serde_json::from_str::<serde_json::Value>(&text)
+        .map_err(|error| format!("it is not what `vipsim hunt --out` writes: {error}"))?;
+    let form = form.pointer("/hunted/form").and_then(serde_json::Value::as_u64);
+    match form {
+        Some(form) if form == u64::from(FORM) => {}
+        Some(form) => return Err(format!("its form is {form}, this version reads {FORM}")),
+        None => return Err("it is not what `vipsim hunt --out` writes".to_owned()),
+    }
+    serde_json::from_str(&text).map_err(|error| format!("it is damaged: {error}"))
+}
+
+fn unusable(path: &Path, why: &str, err: &mut dyn Write) -> io::Result<Ended> {
+    writeln!(err, "error: cannot merge {}: {why}", path.display())?;
+    Ok(Ended::Unusable)
+}

@@ -1,0 +1,341 @@
+//! `vipsim hunt`: random fault schedules over one scenario's topology, thousands of them.
+//!
+//! [`arena`] plays one seed, [`tally`] adds up what many brought, [`report`] prints it, [`merge`]
+//! adds what several machines wrote. This file is the command: it reads, shares the seeds out to
+//! threads, and says how far it is. It reads the time of this machine for the rate alone.
+
+pub mod arena;
+pub mod merge;
+pub mod reached;
+pub mod report;
+pub mod rows;
+pub mod tally;
+
+use std::fs::File;
+use std::hash::Hasher as _;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use vipd_config::diagnostics::Colour;
+use vipd_scenarios::judge::Verdict;
+use vipd_scenarios::language::duration_text;
+use vipd_scenarios::runner;
+use vipd_scenarios::scenario::Scenario;
+use xxhash_rust::xxh3::Xxh3Default;
+
+use crate::configurations::Configurations;
+use crate::faults::Plan;
+use crate::run::{self, Ended};
+use arena::Arena;
+use tally::{FORM, Hunted, Tally};
+
+/// Seeds that a thread takes at a time.
+const PORTION: u64 = 8;
+
+/// Most threads.
+pub const MOST_JOBS: u64 = 1024;
+
+/// What to hunt and how to show it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The scenario whose topology is hunted over.
+    pub scenario: PathBuf,
+    /// The first seed.
+    pub first: u64,
+    /// How many seeds.
+    pub seeds: u64,
+    /// Only the part `index` (from 0) of `parts` of them.
+    pub shard: Shard,
+    /// How many threads.
+    pub jobs: u64,
+    /// Simulated time of each seed.
+    pub length: Duration,
+    /// One JSON object instead of tables.
+    pub json: bool,
+    /// Where the JSON object is written too, for `vipsim merge`.
+    pub out: Option<PathBuf>,
+    /// A bar instead of a line now and then.
+    pub bar: bool,
+    /// Colours on `err`.
+    pub colour: Colour,
+    /// Asked now and then: yes ends the hunt, and what was found is printed.
+    pub stop: fn() -> bool,
+}
+
+/// One part of a hunt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Which one, from 0.
+    pub index: u64,
+    /// Of how many, at least 1.
+    pub parts: u64,
+}
+
+impl Shard {
+    /// All of it.
+    pub const WHOLE: Self = Self { index: 0, parts: 1 };
+
+    /// Reads `i/n`, with i from 0 to n-1.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let help = "write i/n with i from 0 to n-1, such as 0/8";
+        let (index, parts) = text.split_once('/').ok_or(help)?;
+        let number = |text: &str| text.parse::<u64>().map_err(|_| help.to_owned());
+        let (index, parts) = (number(index)?, number(parts)?);
+        if parts == 0 || index >= parts {
+            return Err(format!("there is no part {index} of {parts}; {help}"));
+        }
+        Ok(Self { index, parts })
+    }
+
+    /// The first seed of this part, and the one after its last.
+    #[must_use]
+    pub fn of(self, first: u64, seeds: u64) -> (u64, u64) {
+        let edge = |index: u64| {
+            let part = u128::from(seeds) * u128::from(index) / u128::from(self.parts);
+            first + u64::try_from(part).unwrap_or(seeds)
+        };
+        (edge(self.index), edge(self.index + 1))
+    }
+}
+
+/// Does what is asked for.
+///
+/// # Errors
+/// Those of `out` and `err`.
+pub fn hunt(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
+    let Some((arena, hunted)) = prepare(&request.scenario, request, err)? else {
+        return Ok(Ended::Unusable);
+    };
+    // Whether it can be written is known before the hunt, not after it.
+    let file = match &request.out {
+        None => None,
+        Some(path) => match File::create(path) {
+            Ok(file) => Some((path, file)),
+            Err(error) => {
+                writeln!(err, "error: cannot write {}: {error}", path.display())?;
+                return Ok(Ended::Unusable);
+            }
+        },
+    };
+    let (from, until) = request.shard.of(request.first, request.seeds);
+    let tally = play_all(request, &arena, hunted, (from, until), err)?;
+    if let Some((path, file)) = file {
+        let written = serde_json::to_writer(BufWriter::new(&file), &tally);
+        let written = written.map_err(io::Error::from).and_then(|()| (&file).write_all(b"\n"));
+        if let Err(error) = written {
+            writeln!(err, "error: cannot write {}: {error}", path.display())?;
+            print(&tally, request.json, out)?;
+            return Ok(Ended::Unusable);
+        }
+    }
+    print(&tally, request.json, out)
+}
+
+/// Prints a tally. It failed if something was violated that nothing explains.
+///
+/// # Errors
+/// Those of `out`.
+pub fn print(tally: &Tally, json: bool, out: &mut dyn Write) -> io::Result<Ended> {
+    if json {
+        serde_json::to_writer_pretty(&mut *out, tally)?;
+        writeln!(out)?;
+    } else {
+        out.write_all(report::text(tally).as_bytes())?;
+    }
+    out.flush()?;
+    Ok(if tally.violations() > 0 { Ended::Failed } else { Ended::Passed })
+}
+
+/// Plays one seed as `vipsim run` would play its schedule, with the whole timeline.
+///
+/// # Errors
+/// Those of `out` and `err`.
+pub fn replay(
+    request: &Request,
+    seed: u64,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<Ended> {
+    let Some((arena, _)) = prepare(&request.scenario, request, err)? else {
+        return Ok(Ended::Unusable);
+    };
+    let scenario = arena.schedule(seed).over(arena.scenario());
+    let mut world = arena.world(&scenario);
+    let began = Instant::now();
+    let outcome = runner::run_unless(&scenario, &mut world, None, None, &request.stop);
+    let wall = began.elapsed();
+    let told = run::Told { scenario: &scenario, seed, outcome: &outcome, wall, notes: &[] };
+    told.print(world.events(), request.json, out)?;
+    let unexplained = outcome.properties.iter().any(|judged| {
+        judged.report.verdict == Verdict::Violated && judged.report.for_want_of.is_none()
+    });
+    Ok(if unexplained { Ended::Failed } else { Ended::Passed })
+}
+
+/// Reads the scenario and looks whether it can be hunted over. Says on `err` what is not so.
+fn prepare(
+    file: &Path,
+    request: &Request,
+    err: &mut dyn Write,
+) -> io::Result<Option<(Arena, Hunted)>> {
+    let Some(run::Read { scenario, configurations, .. }) = run::read(file, request.colour, err)?
+    else {
+        return Ok(None);
+    };
+    let hunted = Hunted {
+        form: FORM,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        scenario: file.display().to_string(),
+        ground: fingerprint(&scenario, &configurations),
+        for_ns: u64::try_from(request.length.as_nanos()).unwrap_or(u64::MAX),
+    };
+    let arena = Arena::new(scenario, &configurations, Plan::swarm(request.length));
+    if arena.ground().directors.is_empty() {
+        writeln!(err, "error: no host of {} runs a virtual router", file.display())?;
+        return Ok(None);
+    }
+    let shortest = Plan::shortest(arena.ground());
+    if request.length < shortest {
+        let (given, shortest) = (duration_text(request.length), duration_text(shortest));
+        writeln!(
+            err,
+            "error: --for {given} leaves no time for faults: with these intervals and delays it \
+             takes {shortest} at least"
+        )?;
+        return Ok(None);
+    }
+    Ok(Some((arena, hunted)))
+}
+
+/// Which topology and configurations these are, in short.
+fn fingerprint(scenario: &Scenario, configurations: &Configurations) -> String {
+    let mut hash = Xxh3Default::new();
+    hash.write(format!("{:?}{:?}", scenario.segments, scenario.hosts).as_bytes());
+    for config in configurations.iter() {
+        hash.write(format!("{config:?}").as_bytes());
+    }
+    format!("{:016x}", hash.finish())
+}
+
+/// Plays the seeds of this range on as many threads as are asked for.
+fn play_all(
+    request: &Request,
+    arena: &Arena,
+    hunted: Hunted,
+    (from, until): (u64, u64),
+    err: &mut dyn Write,
+) -> io::Result<Tally> {
+    let began = Instant::now();
+    let (next, played) = (AtomicU64::new(from), AtomicU64::new(0));
+    let empty = Tally::new(arena, hunted);
+    // Each thread ends what it took, so the seeds that were played are without a gap.
+    let work = || {
+        let mut tally = empty.clone();
+        loop {
+            let first = next.fetch_add(PORTION, Ordering::Relaxed);
+            if first >= until || (request.stop)() {
+                return tally;
+            }
+            for seed in first..until.min(first + PORTION) {
+                tally.add(&arena.play(seed));
+                played.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    let jobs = request.jobs.clamp(1, (until - from).div_ceil(PORTION).max(1));
+    let mut told = Ok(());
+    let (done, all_done) = mpsc::channel::<()>();
+    let tallies: Vec<Tally> = thread::scope(|scope| {
+        let work = &work;
+        let spawn = |_| {
+            let done = done.clone();
+            scope.spawn(move || {
+                let tally = work();
+                drop(done);
+                tally
+            })
+        };
+        let workers: Vec<_> = (0..jobs).map(spawn).collect();
+        drop(done);
+        let mut progress = Progress { bar: request.bar, began, told_at: began };
+        while let Err(RecvTimeoutError::Timeout) = all_done.recv_timeout(Duration::from_millis(200))
+        {
+            if told.is_ok() {
+                told = progress.tell(played.load(Ordering::Relaxed), until - from, err);
+            }
+        }
+        workers.into_iter().map(|worker| worker.join().expect("panics are caught")).collect()
+    });
+    told?;
+    if request.bar {
+        write!(err, "\r\x1b[K")?;
+    }
+    let mut tally = empty;
+    for part in tallies {
+        tally.merge(part).expect("threads share no seed");
+    }
+    tally.jobs = jobs;
+    tally.wall_ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    tally.interrupted = tally.played() < until - from;
+    Ok(tally)
+}
+
+/// How far it is, on standard error.
+struct Progress {
+    bar: bool,
+    began: Instant,
+    told_at: Instant,
+}
+
+impl Progress {
+    fn tell(&mut self, played: u64, all: u64, err: &mut dyn Write) -> io::Result<()> {
+        const WIDTH: u64 = 30;
+        const PAUSE: Duration = Duration::from_secs(30);
+        if !self.bar && self.told_at.elapsed() < PAUSE {
+            return Ok(());
+        }
+        self.told_at = Instant::now();
+        let rate = report::rate(played, self.began.elapsed());
+        if self.bar {
+            let full = (u128::from(played) * u128::from(WIDTH) / u128::from(all.max(1))) as usize;
+            let (done, left) = ("#".repeat(full), ".".repeat(WIDTH as usize - full));
+            write!(err, "\r[{done}{left}] {played} of {all} seeds, {rate} seeds/s\x1b[K")?;
+        } else {
+            writeln!(err, "{played} of {all} seeds, {rate} seeds/s")?;
+        }
+        err.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_share_the_seeds_out_without_a_gap() {
+        for (seeds, parts) in [(10, 3), (1_000_000_007, 1000), (2, 5), (u64::MAX / 2, 7)] {
+            let mut next = 5;
+            for index in 0..parts {
+                let (from, until) = Shard { index, parts }.of(5, seeds);
+                assert_eq!(from, next);
+                next = until;
+            }
+            assert_eq!(next, 5 + seeds);
+        }
+    }
+
+    #[test]
+    fn a_shard_is_a_part_that_there_is() {
+        assert_eq!(Shard::parse("3/8"), Ok(Shard { index: 3, parts: 8 }));
+        for text in ["8/8", "0/0", "1", "a/2", "-1/2", "1/2/3"] {
+            assert!(Shard::parse(text).is_err(), "{text}");
+        }
+    }
+}

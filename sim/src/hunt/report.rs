@@ -1,0 +1,177 @@
+//! A tally for people: how often each fault, pair of states and requirement was reached, what
+//! became of each property, and a card for each violation.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use vipd_engine::event::Seconds;
+use vipd_scenarios::judge::PropertyId;
+use vipd_scenarios::language::duration_text;
+
+use super::tally::{Card, PANIC, PropertyCount, Tally};
+use crate::faults::FaultClass;
+
+/// Seeds in a second of real time.
+#[must_use]
+pub fn rate(seeds: u64, wall: Duration) -> u64 {
+    let nanos = wall.as_nanos().max(1);
+    u64::try_from(u128::from(seeds) * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
+}
+
+/// All of it.
+#[must_use]
+pub fn text(tally: &Tally) -> String {
+    let mut text = String::new();
+    faults(&mut text, tally);
+    pairs(&mut text, tally);
+    rows(&mut text, tally);
+    properties(&mut text, tally);
+    cards(&mut text, tally);
+    sum(&mut text, tally);
+    text
+}
+
+fn faults(text: &mut String, tally: &Tally) {
+    let _ = writeln!(text, "{:22}{:>12}  {:>12}  remark", "fault", "times", "in seeds");
+    for (number, count) in &tally.faults {
+        let Some(class) = FaultClass::from_number(*number) else { continue };
+        let remark = match (&count.lacks, count.faults) {
+            (Some(lacks), _) => lacks.as_str(),
+            (None, 0) => "NEVER",
+            (None, _) => "",
+        };
+        let name = class.to_string();
+        let line = format!("{name:22}{:>12}  {:>12}  {remark}", count.faults, count.seeds);
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+}
+
+fn pairs(text: &mut String, tally: &Tally) {
+    let _ = writeln!(text, "\n{:22}{:>12}  remark", "pair of states", "times");
+    for (pair, times) in &tally.pairs {
+        let remark = if *times == 0 { "NEVER" } else { "" };
+        let line = format!("{pair:22}{times:>12}  {remark}");
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+}
+
+fn rows(text: &mut String, tally: &Tally) {
+    let reached = tally.rows.values().filter(|seeds| **seeds > 0).count();
+    let _ = writeln!(text, "\nrequirements reached: {reached} of {}", tally.rows.len());
+    let _ = writeln!(text, "{:22}{:>12}  remark", "row", "in seeds");
+    for (row, seeds) in &tally.rows {
+        let remark = if *seeds == 0 { "NEVER" } else { "" };
+        let line = format!("{row:22}{seeds:>12}  {remark}");
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+}
+
+fn properties(text: &mut String, tally: &Tally) {
+    let _ = writeln!(
+        text,
+        "\n{:8}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}  {:>16}  {:>16}  {:>6}  seed",
+        "property",
+        "held",
+        "violated",
+        "want S8",
+        "outside",
+        "no test",
+        "tightest",
+        "bound",
+        "used"
+    );
+    for (id, count) in in_order(tally) {
+        let PropertyCount { held, violated, wanting, not_provided, not_exercised, .. } = count;
+        let _ = write!(
+            text,
+            "{id:8}  {held:>9}  {violated:>9}  {wanting:>9}  {not_provided:>9}  \
+             {not_exercised:>9}"
+        );
+        if let Some(tightest) = count.tightest {
+            let permille = tightest.permille();
+            let _ = write!(
+                text,
+                "  {:>16}  {:>16}  {:>4}.{}%  {}",
+                seconds(tightest.value_ns),
+                seconds(tightest.bound_ns),
+                permille / 10,
+                permille % 10,
+                tightest.seed
+            );
+        }
+        let _ = writeln!(text);
+    }
+}
+
+/// Properties in the order of reports, and what is none behind them.
+fn in_order(tally: &Tally) -> impl Iterator<Item = (String, &PropertyCount)> {
+    let known = PropertyId::ALL.into_iter().map(|id| id.to_string());
+    let names = known.chain([PANIC.to_owned()]);
+    names.filter_map(|id| tally.properties.get(&id).map(|count| (id, count)))
+}
+
+fn cards(text: &mut String, tally: &Tally) {
+    for (id, count) in in_order(tally).filter(|(_, count)| count.violated > 0) {
+        let known = PropertyId::ALL.into_iter().find(|known| known.to_string() == id);
+        let (statement, formula) = known
+            .map_or(("the program must not panic, whatever happens", "none"), |known| {
+                (known.statement(), known.formula())
+            });
+        let _ = writeln!(text, "\n{id} VIOLATED in {} of {} seeds", count.violated, tally.played());
+        let _ = writeln!(text, "  property  {statement}");
+        let _ = writeln!(text, "  bound     {formula}");
+        for card in &count.cards {
+            self::card(text, tally, card);
+        }
+    }
+}
+
+fn card(text: &mut String, tally: &Tally, card: &Card) {
+    let _ = writeln!(text, "  seed {}", card.seed);
+    let _ = writeln!(text, "    seen    {}", card.what);
+    if let (Some(value), Some(bound)) = (card.value_ns, card.bound_ns) {
+        let _ = writeln!(text, "    worst   {}, its bound {}", seconds(value), seconds(bound));
+    }
+    let names = card.faults.iter().filter_map(|number| FaultClass::from_number(*number));
+    let names: Vec<_> = names.map(|class| class.to_string()).collect();
+    let _ = writeln!(text, "    faults  {}", names.join(", "));
+    let _ = writeln!(
+        text,
+        "    replay  vipsim hunt {} --for {} --seed {}",
+        tally.hunted.scenario,
+        duration_text(tally.hunted.length()),
+        card.seed
+    );
+}
+
+fn sum(text: &mut String, tally: &Tally) {
+    let played = tally.played();
+    let wall = Duration::from_nanos(tally.wall_ns);
+    let ranges = tally.seeds.iter().map(|(from, until)| match until - from {
+        1 => format!("{from}"),
+        _ => format!("{from} to {}", until - 1),
+    });
+    let ranges: Vec<_> = ranges.collect();
+    let _ = writeln!(
+        text,
+        "\n{played} seeds ({}) of {} each, {} events, in {:.1} s on {} threads: {} seeds/s",
+        ranges.join(", "),
+        duration_text(tally.hunted.length()),
+        tally.events,
+        wall.as_secs_f64(),
+        tally.jobs,
+        rate(played, wall)
+    );
+    if tally.interrupted {
+        let _ = writeln!(text, "interrupted: this is what was found until then");
+    }
+    let verdict = match tally.violations() {
+        0 => "no violation".to_owned(),
+        many => format!("{many} violations"),
+    };
+    let _ = writeln!(text, "verdict: {verdict}");
+}
+
+fn seconds(nanos: u64) -> String {
+    format!("{} s", Seconds(Duration::from_nanos(nanos)))
+}

@@ -1,0 +1,376 @@
+//! What many seeds brought up, added together: the same whatever the number of threads and in
+//! whatever order, also across machines.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use vipd_scenarios::judge::{PropertyReport, Verdict};
+use vipd_scenarios::record::whole_nanos;
+
+use super::arena::{Arena, Played};
+use super::reached::{Flavour, PairState};
+use super::rows::ROWS;
+use crate::faults::FaultClass;
+
+/// The form of a tally as JSON. One more whenever older ones cannot be read.
+pub const FORM: u32 = 1;
+
+/// Violations of one property that are kept: those of the lowest seeds.
+pub const CARDS: usize = 5;
+
+/// Under what name a panic is a violation.
+pub const PANIC: &str = "panic";
+
+/// What was hunted: only equal ones can be added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hunted {
+    /// [`FORM`].
+    pub form: u32,
+    /// The version of this program.
+    pub version: String,
+    /// How to name it on the command line.
+    pub scenario: String,
+    /// A hash over the topology and what the configurations mean.
+    pub ground: String,
+    /// Simulated time of each seed.
+    pub for_ns: u64,
+}
+
+/// How often a fault was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultCount {
+    /// Times.
+    pub faults: u64,
+    /// Seeds with at least one.
+    pub seeds: u64,
+    /// Why there can be none here.
+    pub lacks: Option<String>,
+}
+
+/// What became of a property.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PropertyCount {
+    /// Seeds in which it was put to the test and held.
+    pub held: u64,
+    /// Seeds in which it did not hold.
+    pub violated: u64,
+    /// Seeds in which it did not hold for want of another property, which nothing provides.
+    pub wanting: u64,
+    /// Seeds that left its conditions.
+    pub not_provided: u64,
+    /// Seeds that did not put it to the test.
+    pub not_exercised: u64,
+    /// The value that used most of its bound and kept within it.
+    pub tightest: Option<Tightest>,
+    /// Violations of the lowest seeds.
+    pub cards: Vec<Card>,
+}
+
+/// A value and its bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tightest {
+    /// The value.
+    pub value_ns: u64,
+    /// Its bound.
+    pub bound_ns: u64,
+    /// Where it was seen.
+    pub seed: u64,
+}
+
+/// One violation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Card {
+    /// Its seed.
+    pub seed: u64,
+    /// What was seen.
+    pub what: String,
+    /// The worst value, if there is one.
+    pub value_ns: Option<u64>,
+    /// And its bound.
+    pub bound_ns: Option<u64>,
+    /// The classes of faults of that schedule.
+    pub faults: Vec<u8>,
+}
+
+/// Everything, added together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// What was hunted.
+    pub hunted: Hunted,
+    /// Ranges of seeds, in order and apart: the first one, and the one after the last.
+    pub seeds: Vec<(u64, u64)>,
+    /// How many things came due.
+    pub events: u64,
+    /// Real time, added over shards.
+    pub wall_ns: u64,
+    /// Threads, those of the last shard.
+    pub jobs: u64,
+    /// By the number of the class.
+    pub faults: BTreeMap<u8, FaultCount>,
+    /// How often two members of a virtual router came to be in two states together.
+    pub pairs: BTreeMap<String, u64>,
+    /// Seeds in which each row was reached. Rows that nothing here is about are left out.
+    pub rows: BTreeMap<String, u64>,
+    /// By id.
+    pub properties: BTreeMap<String, PropertyCount>,
+    /// It was told to end before its time.
+    pub interrupted: bool,
+}
+
+impl Tally {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(arena: &Arena, hunted: Hunted) -> Self {
+        let count = |class: FaultClass| {
+            let lacks = arena.ground().lacks(class).map(str::to_owned);
+            (class.number(), FaultCount { lacks, ..FaultCount::default() })
+        };
+        let flavours = arena.flavours();
+        let rows = ROWS.iter().filter(|row| row.is_about(&flavours));
+        Self {
+            hunted,
+            seeds: Vec::new(),
+            events: 0,
+            wall_ns: 0,
+            jobs: 1,
+            faults: FaultClass::ALL.into_iter().map(count).collect(),
+            pairs: all_pairs().map(|pair| (pair_name(pair), 0)).collect(),
+            rows: rows.map(|row| (row.id.to_owned(), 0)).collect(),
+            properties: BTreeMap::new(),
+            interrupted: false,
+        }
+    }
+
+    /// How many seeds.
+    #[must_use]
+    pub fn played(&self) -> u64 {
+        self.seeds.iter().map(|(from, until)| until - from).sum()
+    }
+
+    /// Violations that nothing explains, over all properties.
+    #[must_use]
+    pub fn violations(&self) -> u64 {
+        self.properties.values().map(|count| count.violated).sum()
+    }
+
+    /// Adds a seed.
+    pub fn add(&mut self, played: &Played) {
+        self.add_range((played.seed, played.seed + 1));
+        self.events += played.events;
+        let mut classes: Vec<u8> = Vec::new();
+        for fault in &played.schedule.faults {
+            let number = fault.class.number();
+            let count = self.faults.entry(number).or_default();
+            count.faults += 1;
+            if !classes.contains(&number) {
+                classes.push(number);
+                count.seeds += 1;
+            }
+        }
+        classes.sort_unstable();
+        for (pair, times) in &played.reached.pairs {
+            *self.pairs.entry(pair_name(*pair)).or_default() += times;
+        }
+        for row in ROWS.iter().filter(|row| row.is_reached(played.reached.sights)) {
+            *self.rows.entry(row.id.to_owned()).or_default() += 1;
+        }
+        match &played.judged {
+            Ok(reports) => {
+                for report in reports {
+                    self.judge(played.seed, report, &classes);
+                }
+            }
+            Err(words) => {
+                let what = words.clone();
+                let card = Card {
+                    seed: played.seed,
+                    what,
+                    value_ns: None,
+                    bound_ns: None,
+                    faults: classes,
+                };
+                let count = self.properties.entry(PANIC.to_owned()).or_default();
+                count.violated += 1;
+                count.keep(card);
+            }
+        }
+    }
+
+    fn judge(&mut self, seed: u64, report: &PropertyReport, classes: &[u8]) {
+        let id = report.id.to_string();
+        let count = self.properties.entry(id).or_default();
+        let measured = report.worst.map(whole_nanos).zip(report.bound.map(whole_nanos));
+        match report.verdict {
+            Verdict::Held => {
+                count.held += 1;
+                if let Some((value_ns, bound_ns)) = measured {
+                    count.tighten(Tightest { value_ns, bound_ns, seed });
+                }
+            }
+            Verdict::Violated if report.for_want_of.is_some() => count.wanting += 1,
+            Verdict::Violated => {
+                count.violated += 1;
+                let (value_ns, bound_ns) = measured.unzip();
+                let what = report.reason.clone().unwrap_or_default();
+                count.keep(Card { seed, what, value_ns, bound_ns, faults: classes.to_vec() });
+            }
+            Verdict::NotExercised => count.not_exercised += 1,
+            Verdict::NotProvided => count.not_provided += 1,
+        }
+    }
+
+    /// Adds everything of another one.
+    ///
+    /// # Errors
+    /// Why the two cannot be added: something else was hunted, or a seed is in both.
+    pub fn merge(&mut self, other: Self) -> Result<(), String> {
+        if self.hunted != other.hunted {
+            return Err(format!(
+                "it hunted something else: {}, ground {}, by version {}",
+                other.hunted.scenario, other.hunted.ground, other.hunted.version
+            ));
+        }
+        for range in &other.seeds {
+            let twice = self.seeds.iter().find(|own| own.0 < range.1 && range.0 < own.1);
+            if let Some(twice) = twice {
+                let (first, last) = (twice.0.max(range.0), twice.1.min(range.1) - 1);
+                return Err(format!("the seeds {first} to {last} were added already"));
+            }
+        }
+        for range in other.seeds {
+            self.add_range(range);
+        }
+        self.events += other.events;
+        self.wall_ns += other.wall_ns;
+        self.jobs = self.jobs.max(other.jobs);
+        self.interrupted |= other.interrupted;
+        for (number, count) in other.faults {
+            let own = self.faults.entry(number).or_default();
+            own.faults += count.faults;
+            own.seeds += count.seeds;
+        }
+        for (pair, times) in other.pairs {
+            *self.pairs.entry(pair).or_default() += times;
+        }
+        for (row, seeds) in other.rows {
+            *self.rows.entry(row).or_default() += seeds;
+        }
+        for (id, count) in other.properties {
+            self.properties.entry(id).or_default().merge(count);
+        }
+        Ok(())
+    }
+
+    fn add_range(&mut self, range: (u64, u64)) {
+        // Mostly the next seed of the last range.
+        if let Some(last) = self.seeds.last_mut()
+            && last.1 == range.0
+        {
+            last.1 = range.1;
+            return;
+        }
+        self.seeds.push(range);
+        self.seeds.sort_unstable();
+        let mut joined: Vec<(u64, u64)> = Vec::new();
+        for range in std::mem::take(&mut self.seeds) {
+            match joined.last_mut() {
+                Some(last) if last.1 == range.0 => last.1 = range.1,
+                Some(_) | None => joined.push(range),
+            }
+        }
+        self.seeds = joined;
+    }
+}
+
+impl PropertyCount {
+    fn keep(&mut self, card: Card) {
+        let place = self.cards.partition_point(|other| other.seed < card.seed);
+        self.cards.insert(place, card);
+        self.cards.truncate(CARDS);
+    }
+
+    fn tighten(&mut self, seen: Tightest) {
+        if self.tightest.is_none_or(|own| seen.is_tighter_than(own)) {
+            self.tightest = Some(seen);
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.held += other.held;
+        self.violated += other.violated;
+        self.wanting += other.wanting;
+        self.not_provided += other.not_provided;
+        self.not_exercised += other.not_exercised;
+        if let Some(tightest) = other.tightest {
+            self.tighten(tightest);
+        }
+        for card in other.cards {
+            self.keep(card);
+        }
+    }
+}
+
+impl Tightest {
+    /// How much of the bound is used. What held and is above its bound had to be at least that.
+    fn used(self) -> (u128, u128) {
+        let (value, bound) = (u128::from(self.value_ns), u128::from(self.bound_ns));
+        if value <= bound { (value, bound) } else { (bound, value) }
+    }
+
+    /// The same in thousandths.
+    #[must_use]
+    pub fn permille(self) -> u64 {
+        let (top, bottom) = self.used();
+        u64::try_from(top * 1000 / bottom.max(1)).unwrap_or(1000)
+    }
+
+    fn is_tighter_than(self, other: Self) -> bool {
+        let ((top, bottom), (other_top, other_bottom)) = (self.used(), other.used());
+        let (ours, theirs) = (top * other_bottom, other_top * bottom);
+        ours > theirs || (ours == theirs && self.seed < other.seed)
+    }
+}
+
+/// Every pair of states, the lesser one first.
+fn all_pairs() -> impl Iterator<Item = (PairState, PairState)> {
+    let mut states: Vec<PairState> = vec![None];
+    states.extend(vipd_engine::StateKind::ALL.map(Some));
+    let all = states.clone();
+    let pairs = states.into_iter().enumerate();
+    pairs
+        .flat_map(move |(place, one)| {
+            all[place..].to_vec().into_iter().map(move |other| (one, other))
+        })
+        // To be in this pair nobody has to change its state.
+        .filter(|pair| *pair != (None, None))
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+fn pair_name((one, other): (PairState, PairState)) -> String {
+    let name = |state: PairState| state.map_or("gone", |state| state.name());
+    format!("{} + {}", name(one), name(other))
+}
+
+impl Arena {
+    /// The versions and families that configurations and variants have.
+    fn flavours(&self) -> Vec<Flavour> {
+        let own = self.ground().directors.iter().flat_map(|director| &director.routers);
+        let own = own.map(|router| &router.config);
+        let other = self.ground().variants().flat_map(|variant| variant.config.instances());
+        let mut flavours: Vec<_> =
+            own.chain(other).map(|config| Flavour::of_instance(config)).collect();
+        flavours.sort_unstable();
+        flavours.dedup();
+        flavours
+    }
+}
+
+impl Hunted {
+    /// How long each seed lasts.
+    #[must_use]
+    pub const fn length(&self) -> Duration {
+        Duration::from_nanos(self.for_ns)
+    }
+}
