@@ -388,6 +388,8 @@ impl Engine {
         let start_at =
             (first && !config.startup_delay().is_zero()).then(|| now + config.startup_delay());
         self.config = Arc::clone(config);
+        // Whoever reloads asks what does not fit now.
+        self.named = Named::default();
         self.observed.set_virtual(virtual_addresses(config));
         self.with_statics(now, out, |statics, ctx| statics.configure(ctx, config.statics()));
         let groups = self.ungroup();

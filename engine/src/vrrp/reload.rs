@@ -1,17 +1,20 @@
 //! A new configuration for an instance that goes on: the same identity, changed in place.
 //!
-//! State and timers are kept. No advert is missed and none is sent for the reload's sake.
+//! State and timers are kept. No advert is missed and none is sent for the reload's sake. What was
+//! named is forgotten: whoever reloads wants to know what still does not fit.
 
 use alloc::sync::Arc;
 
 use crate::config::InstanceConfig;
 use crate::vrrp::instance::{Context, Instance};
+use crate::vrrp::named::Named;
 use crate::vrrp::state::State;
 
 impl Instance {
     /// Puts `config` in force. The caller evaluates faults and priority afterwards.
     pub(crate) fn reconfigure(&mut self, ctx: &mut Context<'_>, config: Arc<InstanceConfig>) {
         let old = core::mem::replace(&mut self.config, config);
+        self.named = Named::default();
         self.apply_addresses();
         let new = Arc::clone(&self.config);
         let same_timing = old.version == new.version
