@@ -141,7 +141,9 @@ impl Owners {
     ) {
         let begins = |place| view.owns(place, address) == Some(change.at);
         let present = view.member(a).present && view.member(b).present;
-        if present && (begins(a) || begins(b)) && view.hear_each_other(a, b) {
+        let elsewhere = [a, b].iter().any(|place| view.has_elsewhere(*place, address));
+        let begins = (begins(a) || begins(b)) && !elsewhere;
+        if present && begins && view.hear_each_other(a, b) {
             let bound = view.coexistence(a, b, change.at) + view.setting.release;
             self.score.at_most(Duration::ZERO, bound, || None, String::new);
         }
@@ -168,8 +170,10 @@ impl Property for Owners {
             for (a, b) in pairs(view, router) {
                 for address in &view.member(a).addresses {
                     self.possible(view, change, (a, b, *address));
-                    let owned =
-                        view.owns(a, *address).is_some() && view.owns(b, *address).is_some();
+                    // In two virtual routers it is a mismatch (S9), and each has its own master.
+                    let owned = view.owns(a, *address).is_some()
+                        && view.owns(b, *address).is_some()
+                        && ![a, b].iter().any(|place| view.has_elsewhere(*place, *address));
                     let key = (a, b, *address);
                     if owned && view.hear_each_other(a, b) {
                         self.open.entry(key).or_insert(change.at);

@@ -264,6 +264,10 @@ impl Director {
                 }
                 self.servers.insert(place, Server { settled: true, ..server });
             }
+            // An attempt that began before still has its say: it only seemed to be right.
+            (_, true, false) if since(view.now, server.since) <= self.echo(view, place) => {
+                self.servers.insert(place, Server { settled: false, ..server });
+            }
             (Health::Good, true, false) => {
                 let name = self.name(place);
                 score.breach(|| None, || format!("{name} lives and was taken out"));
@@ -275,6 +279,13 @@ impl Director {
                 self.servers.insert(place, Server { settled: false, since: view.now, ..server });
             }
         }
+    }
+
+    /// How long an attempt may still end as its server was before.
+    fn echo(&self, view: &View, place: (usize, usize)) -> Duration {
+        let checks = self.server(place).1.checks.iter();
+        let longest = checks.map(|check| check.timeout).max().unwrap_or_default();
+        view.up(longest) + around(view, 2)
     }
 
     /// It was not right until now, or is not: beyond the bound that is a breach.

@@ -2,6 +2,7 @@
 //! test, and outside its conditions.
 
 mod crash;
+mod hunted;
 mod liveness;
 mod pool;
 mod record;

@@ -208,6 +208,22 @@ fn l7_a_live_server_is_not_taken_out() {
 }
 
 #[test]
+fn l7_an_attempt_that_began_while_a_server_was_dead_may_still_take_it_out() {
+    let echo = 5 * SECOND + 2 * LATE + 2 * RELEASE;
+    let run = |removed: u64, back: u64| {
+        let mut run = begun(virtual_server(&CheckKind::Tcp));
+        does(&mut run, 20 * SECOND, B, Conduct::Silent);
+        does(&mut run, 21 * SECOND, B, Conduct::Answers);
+        put(&mut run, 21 * SECOND + removed, 2, None);
+        put(&mut run, 21 * SECOND + back, 2, Some(1));
+        judged(run)
+    };
+    assert_eq!(run(echo, BACK).verdict, Verdict::Held);
+    is(&run(echo + 1, BACK), Verdict::Violated, "lives and was taken out");
+    is(&run(echo, BACK + 1), Verdict::Violated, "lived for");
+}
+
+#[test]
 fn l7_live_servers_make_room_for_the_sorry_server_when_the_quorum_is_lost() {
     let mut run = begun(VirtualServer { quorum: 2, ..with_sorry(&CheckKind::Tcp) });
     does(&mut run, 20 * SECOND, B, Conduct::Refuses);

@@ -286,6 +286,14 @@ impl View {
         self.owners.get(&address)?.get(&self.member(place).host).copied()
     }
 
+    /// Whether the host runs another virtual router that has this address.
+    pub(super) fn has_elsewhere(&self, place: Place, address: (SegmentId, IpAddr)) -> bool {
+        let host = self.member(place).host;
+        let others = (0..self.routers.len()).filter(|router| *router != place.router);
+        let mut members = others.flat_map(|router| &self.routers[router].members);
+        members.any(|one| one.host == host && one.present && one.addresses.contains(&address))
+    }
+
     /// The virtual routers that have this address.
     pub(super) fn routers_of(&self, address: (SegmentId, IpAddr)) -> Vec<usize> {
         let has = |router: &Router| {
