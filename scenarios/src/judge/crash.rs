@@ -225,6 +225,10 @@ impl BestFollows {
             other.began = Some(view.now);
             return;
         }
+        // It crashed at the very moment of the master.
+        if !view.is_running(best) {
+            return;
+        }
         let before = election.crash.at_minus(view, place);
         let lost = view.lost_since(election.crash.master, place, before) > 0
             || view.lost_since(election.crash.master, best, before) > 0
@@ -233,6 +237,12 @@ impl BestFollows {
             || view.was_cut(election.crash.master, best, before, at);
         let excuse = || {
             let excuse = lost.then(|| "adverts were lost or cut off before the crash".to_owned());
+            // Its timer began with its process, not with an advert that the other one heard too.
+            let began = view.host(view.member(best).host).running_since;
+            let young = began > before;
+            let excuse = excuse.or_else(|| {
+                young.then(|| format!("{} had started shortly before", view.name(best)))
+            });
             excuse.or_else(|| excuse_of(view, election.crash.master, [best, place], at))
         };
         let what = || {

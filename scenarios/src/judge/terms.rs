@@ -254,9 +254,13 @@ impl View {
         Some(format!("the kernel of {} refused a command or an advert", self.name(*place)))
     }
 
-    /// Somebody put adverts on the segment at `since` or later.
+    /// Somebody put adverts on the segment at `since` or later, or less than A + D + 2L before.
     pub(super) fn injected(&self, router: usize, since: WorldTime) -> Option<String> {
-        let injected = self.routers[router].injected_at.is_some_and(|at| at >= since);
+        // A resignation in somebody's name changes what is made of the adverts after it.
+        let places = self.places(router).filter(|place| self.member(*place).present);
+        let period = places.map(|place| self.pace(place)).max().unwrap_or_default();
+        let echo = period + self.most_delay(router) + self.late() * 2;
+        let injected = self.routers[router].injected_at.is_some_and(|at| plus(at, echo) >= since);
         injected.then(|| "somebody who runs no engine advertised".to_owned())
     }
 
