@@ -189,7 +189,7 @@ struct HuntArguments {
     #[arg(long, value_name = "N", default_value_t = 0)]
     first: u64,
     /// How many to play at a time; as many as there are processors unless given.
-    #[arg(long, value_name = "J", value_parser = clap::value_parser!(u64).range(1..=hunt::MOST_JOBS))]
+    #[arg(long, value_name = "J", value_parser = jobs())]
     jobs: Option<u64>,
     /// Simulated time of each seed.
     #[arg(long = "for", value_name = "T", default_value = "10m", value_parser = parse_duration)]
@@ -316,6 +316,10 @@ fn hunts(arguments: HuntArguments, out: &mut dyn Write, err: &mut dyn Write) -> 
         Some(seed) => hunt::replay(&request, seed, out, err),
         None => hunt::hunt(&request, out, err),
     }
+}
+
+fn jobs() -> clap::builder::RangedU64ValueParser<u64> {
+    clap::value_parser!(u64).range(1..=hunt::MOST_JOBS)
 }
 
 fn colour() -> Colour {

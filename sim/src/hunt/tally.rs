@@ -135,7 +135,7 @@ impl Tally {
             wall_ns: 0,
             jobs: 1,
             faults: FaultClass::ALL.into_iter().map(count).collect(),
-            pairs: all_pairs().map(|pair| (pair_name(pair), 0)).collect(),
+            pairs: all_pairs().into_iter().map(|pair| (pair_name(pair), 0)).collect(),
             rows: rows.map(|row| (row.id.to_owned(), 0)).collect(),
             properties: BTreeMap::new(),
             interrupted: false,
@@ -333,19 +333,16 @@ impl Tightest {
 }
 
 /// Every pair of states, the lesser one first.
-fn all_pairs() -> impl Iterator<Item = (PairState, PairState)> {
+fn all_pairs() -> Vec<(PairState, PairState)> {
     let mut states: Vec<PairState> = vec![None];
     states.extend(vipd_engine::StateKind::ALL.map(Some));
-    let all = states.clone();
-    let pairs = states.into_iter().enumerate();
+    let mut pairs = Vec::new();
+    for (place, one) in states.iter().enumerate() {
+        pairs.extend(states[place..].iter().map(|other| (*one, *other)));
+    }
+    // To be in this pair nobody has to change its state.
+    pairs.retain(|pair| *pair != (None, None));
     pairs
-        .flat_map(move |(place, one)| {
-            all[place..].to_vec().into_iter().map(move |other| (one, other))
-        })
-        // To be in this pair nobody has to change its state.
-        .filter(|pair| *pair != (None, None))
-        .collect::<Vec<_>>()
-        .into_iter()
 }
 
 fn pair_name((one, other): (PairState, PairState)) -> String {

@@ -1,0 +1,146 @@
+//! `vipsim hunt` and `vipsim merge`: many seeds without an unexplained violation, the same result
+//! whatever the threads and parts, and what is said of unusable input.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Violations that are not explained yet, as docs/hunting.md lists them: scenario, seed, property.
+const KNOWN: &[(&str, u64, &str)] = &[];
+
+fn scenario(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name)
+}
+
+fn vipsim(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vipsim"));
+    command.args(arguments).output().expect("vipsim runs")
+}
+
+fn text(octets: &[u8]) -> String {
+    String::from_utf8_lossy(octets).into_owned()
+}
+
+fn hunt(name: &str, arguments: &[&str]) -> Output {
+    let file = scenario(name).display().to_string();
+    let mut all = vec!["hunt", &file];
+    all.extend(arguments);
+    vipsim(&all)
+}
+
+fn object(name: &str, arguments: &[&str]) -> Value {
+    let mut all = vec!["--json"];
+    all.extend(arguments);
+    let output = hunt(name, &all);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("{error}: {}{}", text(&output.stdout), text(&output.stderr));
+    })
+}
+
+/// What may differ between two hunts of the same seeds is left out.
+fn plain(mut object: Value) -> Value {
+    let fields = object.as_object_mut().expect("an object");
+    fields.remove("wall_ns");
+    fields.remove("jobs");
+    object
+}
+
+fn unexplained(name: &str, seeds: &str, length: &str) {
+    let tally = object(name, &["--seeds", seeds, "--for", length]);
+    let properties = tally["properties"].as_object().expect("properties");
+    let mut found = BTreeSet::new();
+    for (id, count) in properties {
+        for card in count["cards"].as_array().expect("cards") {
+            let seed = card["seed"].as_u64().expect("a seed");
+            if !KNOWN.contains(&(name, seed, id.as_str())) {
+                found.insert(format!("{id}, seed {seed}: {}", card["what"]));
+            }
+        }
+        let known = KNOWN.iter().filter(|known| known.0 == name && known.2 == id).count() as u64;
+        assert!(count["violated"].as_u64() <= Some(known.max(found.len() as u64)), "{id}: {count}");
+    }
+    assert!(found.is_empty(), "{name}: {found:#?}");
+    assert_eq!(tally["interrupted"], false);
+}
+
+#[test]
+fn random_faults_violate_nothing_on_the_pair_of_the_seed() {
+    unexplained("ipvs/pair.toml", "150", "3m");
+}
+
+#[test]
+fn random_faults_violate_nothing_on_a_triple() {
+    unexplained("cut/one-of-three-isolated.toml", "60", "3m");
+}
+
+#[test]
+fn the_number_of_threads_and_of_parts_changes_nothing() {
+    let name = "quiet/pair.toml";
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hunt-parts");
+    fs::create_dir_all(&folder).expect("a folder");
+    let whole = plain(object(name, &["--seeds", "30", "--for", "3m", "--jobs", "1"]));
+    let threads = plain(object(name, &["--seeds", "30", "--for", "3m", "--jobs", "3"]));
+    assert_eq!(whole, threads);
+    let mut files = Vec::new();
+    for part in ["2/3", "0/3", "1/3"] {
+        let file = folder.join(part.replace('/', "-")).display().to_string();
+        hunt(name, &["--seeds", "30", "--for", "3m", "--shard", part, "--out", &file]);
+        files.push(file);
+    }
+    let merge = |files: &[String]| {
+        let mut arguments = vec!["merge", "--json"];
+        arguments.extend(files.iter().map(String::as_str));
+        vipsim(&arguments)
+    };
+    let merged: Value = serde_json::from_slice(&merge(&files).stdout).expect("an object");
+    assert_eq!(whole, plain(merged));
+    let twice = merge(&[files[0].clone(), files[0].clone()]);
+    assert_eq!(twice.status.code(), Some(2));
+    assert!(text(&twice.stderr).contains("the seeds 20 to 29 were added already"));
+}
+
+#[test]
+fn a_seed_is_played_again_with_its_timeline() {
+    let output = hunt("quiet/pair.toml", &["--for", "3m", "--seed", "7"]);
+    let said = text(&output.stdout);
+    assert!(said.contains("hunt, seed 7") && said.contains("trace: "), "{said}");
+    assert_eq!(said, text(&hunt("quiet/pair.toml", &["--for", "3m", "--seed", "7"]).stdout));
+}
+
+#[test]
+fn whatever_cannot_be_used_ends_in_one_clear_message() {
+    let cases: [(&[&str], &str); 7] = [
+        (&["--for", "1s"], "leaves no time for faults"),
+        (&["--shard", "3/3"], "there is no part 3 of 3"),
+        (&["--seed", "1", "--seeds", "5"], "cannot be used with"),
+        (&["--seeds", "0"], "number"),
+        (&["--jobs", "0"], "0 is not in 1..=1024"),
+        (&["--first", "18446744073709551615"], "seeds end at"),
+        (&["--out", "/nowhere/part.json"], "cannot write /nowhere/part.json"),
+    ];
+    for (arguments, expected) in cases {
+        let output = hunt("quiet/pair.toml", arguments);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    let missing = hunt("quiet/nobody.toml", &[]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(text(&missing.stderr).contains("cannot read"));
+    let foreign = scenario("quiet/pair.toml").display().to_string();
+    let merged = vipsim(&["merge", &foreign]);
+    assert_eq!(merged.status.code(), Some(2));
+    assert!(text(&merged.stderr).contains("not what `vipsim hunt --out` writes"));
+}
+
+#[test]
+fn every_row_that_a_hunt_reaches_is_in_the_ledger() {
+    let ledger = Path::new(env!("CARGO_MANIFEST_DIR")).join("../requirements.toml");
+    let ledger = fs::read_to_string(ledger).expect("the ledger");
+    for row in vipd_sim::hunt::rows::ROWS {
+        assert!(ledger.contains(&format!("id = \"{}\"", row.id)), "{}", row.id);
+    }
+}
