@@ -101,7 +101,7 @@ impl Pool {
 
 impl Property for Pool {
     fn after(&mut self, view: &View, change: &Change) {
-        if !view.setting.tables_seen || !matches!(change.what, What::Seen(_)) {
+        if !view.setting.tables_seen || !concerns(&change.what) {
             return;
         }
         self.note(view, change);
@@ -129,6 +129,22 @@ impl Property for Pool {
         }
         vec![self.score.report()]
     }
+}
+
+/// Whether it may change what checks find, what is expected of them, or a table.
+const fn concerns(what: &What) -> bool {
+    matches!(
+        what,
+        What::Seen(
+            Seen::Step(_)
+                | Seen::Configured(_)
+                | Seen::Destination { .. }
+                | Seen::Process(_)
+                | Seen::Machine(_)
+                | Seen::Link { .. }
+                | Seen::Path { .. }
+        )
+    )
 }
 
 impl Director {
