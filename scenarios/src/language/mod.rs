@@ -2,10 +2,11 @@
 //!
 //! It reads and checks, and plays nothing. `topology` reads segments and hosts, `steps` what is
 //! done to them, `expectations` what must be seen and which properties judge it, `values` single
-//! values, `units` times and shares, `write` gives steps back as text. The reference for people is
-//! docs/scenarios.md; the types are in [`crate::scenario`].
+//! values, `units` times and shares, `write` gives steps back as lines, `file` whole scenarios as
+//! files. The reference for people is docs/scenarios.md; the types are in [`crate::scenario`].
 
 mod expectations;
+mod file;
 mod steps;
 mod topology;
 mod units;

@@ -39,8 +39,22 @@ fn parse(text: &str) -> Result<Scenario, Unreadable> {
     Scenario::parse(&Path::new(env!("CARGO_MANIFEST_DIR")).join("failover/test.toml"), text)
 }
 
+/// Whatever these tests read is also written and read back.
 fn pair(rest: &str) -> Scenario {
-    parse(&format!("{PAIR}\n{rest}")).unwrap_or_else(|error| panic!("{error}"))
+    let read = |text: &str| parse(text).unwrap_or_else(|error| panic!("{error}"));
+    let scenario = read(&format!("{PAIR}\n{rest}"));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("failover");
+    let again = read(&scenario.to_toml(&folder));
+    assert_eq!(without_places(&again), without_places(&scenario));
+    scenario
+}
+
+fn without_places(scenario: &Scenario) -> String {
+    let steps = scenario.steps.iter().map(|timed| (timed.at, &timed.step));
+    let expectations = scenario.expectations.iter().map(|one| (one.window, &one.expect));
+    let (steps, expectations): (Vec<_>, Vec<_>) = (steps.collect(), expectations.collect());
+    let rest = Scenario { steps: Vec::new(), expectations: Vec::new(), ..scenario.clone() };
+    format!("{rest:?}{steps:?}{expectations:?}")
 }
 
 fn step(text: &str) -> Step {
@@ -481,4 +495,26 @@ fn of_very_many_mistakes_the_first_hundred_are_shown() {
     let error = parse(&"[[step]]\n".repeat(1_000)).expect_err("1,000 empty steps");
     assert_eq!(error.diagnostics().len(), values::MAX_MISTAKES + 1);
     assert!(error.to_string().contains("2002 mistakes, of which 100 are shown"));
+}
+
+#[test]
+fn a_written_file_leaves_out_what_has_its_default_and_names_files_by_their_way() {
+    let scenario = pair("[[step]]\nat = \"10s\"\ncut = \"a <-> others\"");
+    let elsewhere = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sim/regressions");
+    let text = scenario.to_toml(&elsewhere);
+    assert!(text.contains("config = \"../../scenarios/seed/director-1.conf\""), "{text}");
+    assert!(text.contains("[segment.lan]\n\n[host.a]"), "{text}");
+    assert!(text.ends_with("[[step]]\nat = \"10s\"\ncut = \"a <-> b, client\"\n"), "{text}");
+}
+
+#[test]
+fn names_and_titles_that_need_quotation_marks_are_read_back() {
+    let text = PAIR
+        .replace("two directors", "two \\\"directors\\\"\\t")
+        .replace("host.b]", "host.\"b.1\"]");
+    let scenario = parse(&text).unwrap_or_else(|error| panic!("{error}"));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("failover");
+    let again = parse(&scenario.to_toml(&folder)).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(without_places(&again), without_places(&scenario));
+    assert_eq!(&*again.hosts[1].name, "b.1");
 }
