@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod balancing;
+pub mod bare_files;
 pub mod capture;
 mod client;
 pub mod clock;
