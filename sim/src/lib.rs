@@ -28,6 +28,7 @@ pub mod random;
 pub mod real_server;
 pub mod replay;
 pub mod run;
+pub mod shrink;
 mod stack;
 mod steps;
 pub mod suite;

@@ -1,13 +1,14 @@
 //! `vipsim`: rehearses VRRP failovers in a deterministic simulated network.
 //!
 //! Arguments and exit status only; what it does is in [`vipd_sim::run`],
-//! [`vipd_sim::suite`], [`vipd_sim::hunt`], [`vipd_sim::replay`] and [`vipd_config::show`].
+//! [`vipd_sim::suite`], [`vipd_sim::hunt`], [`vipd_sim::shrink`], [`vipd_sim::replay`] and
+//! [`vipd_config::show`].
 
 #![forbid(unsafe_code)]
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::num::{NonZeroU64, NonZeroUsize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -18,10 +19,12 @@ use vipd_config::Options;
 use vipd_config::diagnostics::Colour;
 use vipd_config::show::{Form, Shown, profile, show};
 use vipd_engine::Profile;
+use vipd_scenarios::judge::PropertyId;
 use vipd_scenarios::language::parse_duration;
 use vipd_sim::hunt::{self, Shard, merge};
 use vipd_sim::replay;
 use vipd_sim::run::{Ended, Request, run};
+use vipd_sim::shrink;
 use vipd_sim::suite::{self, suite};
 
 const EXAMPLES: &str = "\
@@ -47,7 +50,7 @@ Diagnostics go to standard error, in colour on a terminal unless NO_COLOR is set
 const SUITE_EXAMPLES: &str = "\
 Examples:
   vipsim suite
-      Every scenario below the folder `scenarios`, and one table.
+      Every scenario below the folders `scenarios` and `sim/regressions`, and one table.
   vipsim suite failover/
       One family; a pattern is any part of a name, such as ipv6.
   vipsim suite --folder my/rehearsals --jobs 1
@@ -90,6 +93,25 @@ Exit status:
   1  a violation
   2  a file cannot be read, was written by another version, hunted something else, or has a
      seed that another one has too";
+
+const SHRINK_EXAMPLES: &str = "\
+Examples:
+  vipsim shrink scenarios/ipvs/pair.toml --hunted 4711
+      What `vipsim hunt scenarios/ipvs/pair.toml` found with seed 4711, as small as it gets.
+  vipsim shrink my/long-story.toml --property S1 -o my/short-story.toml
+      Any scenario that violates S1, in fewer steps and rounder numbers.
+  vipsim shrink lb1.conf lb2.conf --hunted 17 -o -
+      A hunt over bare configuration files; the scenario on standard output.
+
+Without -o the file goes into the folder sim/regressions if there is one, else into this one. It
+names configurations by their way from there. `vipsim suite` plays it from then on.
+
+Exit status:
+  0  shrunk; the name of the file is on standard output
+  1  it violates nothing, or not that property
+  2  the scenario, a configuration, the arguments or the output file cannot be used
+
+Ctrl-C writes the smallest one that was found until then.";
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:
@@ -137,6 +159,9 @@ enum Command {
     /// Add what the parts of a hunt wrote.
     #[command(after_help = MERGE_EXAMPLES)]
     Merge(MergeArguments),
+    /// Make a scenario that violates a property as small as it gets, and keep it as a file.
+    #[command(after_help = SHRINK_EXAMPLES)]
+    Shrink(ShrinkArguments),
     /// Feed a segment of the journal of vipd to the engine again, and compare.
     #[command(after_help = REPLAY_EXAMPLES)]
     Replay(ReplayArguments),
@@ -167,9 +192,10 @@ struct RunArguments {
 struct SuiteArguments {
     /// Only scenarios whose name contains this.
     pattern: Option<String>,
-    /// Where the scenario files are, in it and in its folders.
-    #[arg(long, value_name = "DIR", default_value = "scenarios")]
-    folder: PathBuf,
+    /// Where the scenario files are, in it and in its folders; `scenarios` unless given, and
+    /// `sim/regressions` where it is there.
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -219,6 +245,31 @@ struct MergeArguments {
 }
 
 #[derive(Args)]
+struct ShrinkArguments {
+    /// One scenario, a TOML file; or bare configuration files, each FILE or NAME=FILE.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The property whose violation is kept, such as S1; the first one unless given.
+    #[arg(long, value_name = "ID", value_parser = property)]
+    property: Option<PropertyId>,
+    /// Seed of everything random, instead of the scenario's own.
+    #[arg(long, value_name = "N", conflicts_with = "hunted")]
+    seed: Option<u64>,
+    /// The random schedule of this seed of `vipsim hunt`, instead of the scenario's steps.
+    #[arg(long, value_name = "N")]
+    hunted: Option<u64>,
+    /// Simulated time of each seed of that hunt.
+    #[arg(long = "for", value_name = "T", default_value = "10m", value_parser = parse_duration)]
+    length: Duration,
+    /// Where to; `-` is standard output.
+    #[arg(short, long, value_name = "OUT")]
+    out: Option<PathBuf>,
+    /// Scenarios that are played at most.
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    runs: u64,
+}
+
+#[derive(Args)]
 struct ReplayArguments {
     /// The segment, one of the files that `vipd run --journal` writes.
     segment: PathBuf,
@@ -262,7 +313,11 @@ fn main() -> ExitCode {
         Command::Suite(SuiteArguments { folder, pattern, json, jobs }) => {
             let jobs = jobs.or_else(|| thread::available_parallelism().ok());
             let jobs = jobs.unwrap_or(NonZeroUsize::MIN);
-            let request = suite::Request { folder, pattern, json, jobs, colour: colour() };
+            let regressions = Path::new(shrink::REGRESSIONS);
+            let also = folder.is_none() && regressions.is_dir();
+            let also = also.then(|| regressions.to_path_buf());
+            let folder = folder.unwrap_or_else(|| PathBuf::from("scenarios"));
+            let request = suite::Request { folder, also, pattern, json, jobs, colour: colour() };
             suite(&request, &mut out, &mut err).map(Ended::status)
         }
         Command::Hunt(arguments) => hunts(arguments, &mut out, &mut err).map(Ended::status),
@@ -270,6 +325,7 @@ fn main() -> ExitCode {
             let request = merge::Request { files, json };
             merge::merge(&request, &mut out, &mut err).map(Ended::status)
         }
+        Command::Shrink(arguments) => shrinks(arguments, &mut out, &mut err).map(Ended::status),
         Command::Replay(ReplayArguments { segment, json }) => {
             let request = replay::Request { file: segment, json };
             replay::replay(&request, &mut out, &mut err).map(Ended::status)
@@ -320,6 +376,32 @@ fn hunts(arguments: HuntArguments, out: &mut dyn Write, err: &mut dyn Write) -> 
 
 fn jobs() -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(1..=hunt::MOST_JOBS)
+}
+
+fn shrinks(
+    arguments: ShrinkArguments,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<Ended> {
+    let ShrinkArguments { files, property, seed, hunted, length, out: file, runs } = arguments;
+    let request = shrink::Request {
+        files,
+        property,
+        seed,
+        hunted: hunted.map(|seed| (seed, length)),
+        out: file,
+        most_runs: runs,
+        bar: io::stderr().is_terminal(),
+        colour: colour(),
+        stop: || INTERRUPTED.load(Ordering::Relaxed),
+    };
+    shrink::shrink(&request, out, err)
+}
+
+fn property(text: &str) -> Result<PropertyId, String> {
+    let wanted = text.to_uppercase();
+    let found = PropertyId::ALL.into_iter().find(|id| id.to_string() == wanted);
+    found.ok_or_else(|| "there are S1 to S12 and L1 to L7".to_owned())
 }
 
 fn colour() -> Colour {

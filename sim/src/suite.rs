@@ -25,6 +25,8 @@ use crate::world::Simulation;
 pub struct Request {
     /// Every scenario file below this folder.
     pub folder: PathBuf,
+    /// Those below this one, too; their names begin with its last word.
+    pub also: Option<PathBuf>,
     /// Only those whose name contains this.
     pub pattern: Option<String>,
     /// One JSON object instead of a table.
@@ -40,10 +42,10 @@ pub struct Request {
 /// # Errors
 /// Those of `out` and `err`.
 pub fn suite(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
-    let mut files = match files(&request.folder) {
+    let mut files = match all_files(request) {
         Ok(files) => files,
-        Err(error) => {
-            let folder = request.folder.display();
+        Err((folder, error)) => {
+            let folder = folder.display();
             writeln!(
                 err,
                 "error: cannot read the folder {folder}: {error}; name one with --folder"
@@ -90,6 +92,18 @@ fn nothing(request: &Request, err: &mut dyn Write) -> io::Result<Ended> {
         None => writeln!(err, "error: no scenario below {folder}; name a folder with --folder")?,
     }
     Ok(Ended::Unusable)
+}
+
+/// The files of both folders. Which one cannot be read, if one cannot.
+fn all_files(request: &Request) -> Result<Vec<(String, PathBuf)>, (&Path, io::Error)> {
+    let mut found = files(&request.folder).map_err(|error| (&*request.folder, error))?;
+    if let Some(also) = &request.also {
+        let more = files(also).map_err(|error| (&**also, error))?;
+        let word = also.file_name().unwrap_or_default().to_string_lossy();
+        found.extend(more.into_iter().map(|(name, path)| (format!("{word}/{name}"), path)));
+        found.sort();
+    }
+    Ok(found)
 }
 
 /// Every scenario file below the folder with its name, in order of names. A package's own file is

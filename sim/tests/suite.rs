@@ -74,6 +74,7 @@ struct Said {
 fn run(folder: &Path, pattern: Option<&str>, json: bool, jobs: usize) -> Said {
     let request = Request {
         folder: folder.to_path_buf(),
+        also: None,
         pattern: pattern.map(str::to_owned),
         json,
         jobs: NonZeroUsize::new(jobs).expect("at least one"),

@@ -419,7 +419,8 @@ fn way(folder: &Path, file: &Path) -> PathBuf {
 
 /// The absolute path without `.` and `..`.
 fn plain(path: &Path) -> PathBuf {
-    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let here = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let whole = std::path::absolute(here).unwrap_or_else(|_| here.to_path_buf());
     let mut plain = PathBuf::new();
     for component in whole.components() {
         match component {

@@ -1,0 +1,348 @@
+//! `vipsim shrink`: from a scenario that fails to the smallest one that fails in the same way, as
+//! a file: fewer steps and hosts, shorter times, rounder numbers.
+//!
+//! [`case`] plays and judges, [`minimise`] tries, `simpler` says what is simpler. This file is the
+//! command: it reads, looks how it fails, and writes what is left. A violation that the file names
+//! as expected stays expected; any other one is written as a property that must hold, so that the
+//! file fails until what is wrong is mended.
+
+pub mod case;
+pub mod minimise;
+mod simpler;
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use vipd_config::diagnostics::Colour;
+use vipd_scenarios::judge::{PropertyId, Verdict};
+use vipd_scenarios::language::duration_text;
+use vipd_scenarios::scenario::{Paths, Scenario, Step};
+
+use crate::bare_files;
+use crate::faults::{Ground, Plan, Schedule};
+use crate::run::{self, Ended};
+use case::{Case, Failure};
+use minimise::{Finished, Minimiser};
+
+/// Where files go that nobody named, if there is such a folder.
+pub const REGRESSIONS: &str = "sim/regressions";
+
+/// What to shrink and where to.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// One scenario, or bare configuration files.
+    pub files: Vec<PathBuf>,
+    /// The property whose violation is kept; the first one that is violated if `None`.
+    pub property: Option<PropertyId>,
+    /// Seed of everything random; the scenario's own if `None`.
+    pub seed: Option<u64>,
+    /// The schedule of this seed of a hunt over these files, instead of the scenario's own steps,
+    /// and how long each of its seeds was.
+    pub hunted: Option<(u64, Duration)>,
+    /// Where to; `-` for standard output.
+    pub out: Option<PathBuf>,
+    /// Scenarios that are played at most.
+    pub most_runs: u64,
+    /// A line that is written over instead of one for each step forward.
+    pub bar: bool,
+    /// Colours on `err`.
+    pub colour: Colour,
+    /// Asked now and then: yes ends it, and the smallest one until then is written.
+    pub stop: fn() -> bool,
+}
+
+/// Does what is asked for.
+///
+/// # Errors
+/// Those of `out` and `err`.
+pub fn shrink(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
+    let Some(found) = read(request, err)? else { return Ok(Ended::Unusable) };
+    let failures = found.case.failures();
+    let named = |failure: &&Failure| match (request.property, failure) {
+        (None, _) => true,
+        (Some(wanted), Failure::Violates { id, .. }) => *id == wanted,
+        (Some(_), Failure::Panics) => false,
+    };
+    let Some(failure) = failures.iter().find(named).copied() else {
+        let name = &found.case.scenario.name;
+        let words: Vec<_> = failures.iter().map(|failure| failure.word()).collect();
+        match request.property {
+            Some(wanted) if words.is_empty() => {
+                writeln!(err, "error: {name} does not violate {wanted}, or anything else")?;
+            }
+            Some(wanted) => {
+                let others = words.join(", ");
+                writeln!(err, "error: {name} does not violate {wanted}; it violates {others}")?;
+            }
+            None => writeln!(err, "error: {name} violates nothing: there is nothing to shrink")?,
+        }
+        return Ok(Ended::Failed);
+    };
+    let target = Target::choose(request, &found.case.scenario, failure);
+    // Whether it can be written is known before the work, not after it.
+    if let Err(error) = target.open() {
+        writeln!(
+            err,
+            "error: cannot write {}: {error}; name another file with -o",
+            target.words()
+        )?;
+        return Ok(Ended::Unusable);
+    }
+    writeln!(err, "{}: {}", failure.word(), size(&found.case.scenario))?;
+    let bar = request.bar;
+    let mut told = |case: &Case, runs: u64| {
+        if bar {
+            let _ = write!(err, "\r\x1b[K{}, {runs} played", size(&case.scenario));
+            let _ = err.flush();
+        }
+    };
+    let quiet = Silence::of_panics(failure);
+    let mut minimiser =
+        Minimiser::new(found.case, failure, request.most_runs, &request.stop, &mut told);
+    let finished = minimiser.run();
+    let Minimiser { mut case, runs, .. } = minimiser;
+    drop(quiet);
+    if bar {
+        write!(err, "\r\x1b[K")?;
+    }
+    writeln!(err, "{}: {}, after {runs} runs", failure.word(), size(&case.scenario))?;
+    match finished {
+        Finished::Smallest => {}
+        Finished::OutOfRuns => writeln!(err, "note: it may get smaller yet with more --runs")?,
+        Finished::Stopped => writeln!(err, "note: interrupted; this is the smallest until then")?,
+    }
+    case.scenario.fault_classes = classes(&case.scenario);
+    case.scenario.expectations.clear();
+    case.scenario.properties = match failure {
+        Failure::Violates { id, .. } => {
+            let expected = found.expected.contains(&(id, Verdict::Violated));
+            vec![(id, if expected { Verdict::Violated } else { Verdict::Held })]
+        }
+        Failure::Panics => Vec::new(),
+    };
+    let word = failure.word();
+    case.scenario.title = format!("{word}, shrunk from {}", found.origin);
+    write_out(&target, &case, &found.made_up, out, err)
+}
+
+/// What was read.
+struct Found {
+    case: Case,
+    /// Where it is from, in words.
+    origin: String,
+    /// The verdicts that the scenario names.
+    expected: Vec<(PropertyId, Verdict)>,
+    /// Files that stand nowhere: where they would, and their text.
+    made_up: Vec<(PathBuf, String)>,
+}
+
+fn read(request: &Request, err: &mut dyn Write) -> io::Result<Option<Found>> {
+    let read = if bare_files::are_bare(&request.files) {
+        let bare = bare_files::read(&request.files, request.colour, err)?;
+        bare.map(|bare| (bare.scenario, bare.configurations))
+    } else if let [file] = request.files.as_slice() {
+        let read = run::read(file, request.colour, err)?;
+        read.map(|read| (read.scenario, read.configurations))
+    } else {
+        writeln!(err, "error: name one scenario, or configuration files alone")?;
+        None
+    };
+    let Some((scenario, configurations)) = read else { return Ok(None) };
+    let expected = scenario.properties.clone();
+    if let Some((seed, length)) = request.hunted {
+        let ground = Ground::survey(&scenario, &configurations);
+        if ground.directors.is_empty() {
+            writeln!(err, "error: no host of {} runs a virtual router", scenario.name)?;
+            return Ok(None);
+        }
+        let schedule = Schedule::draw(&ground, &Plan::swarm(length), seed);
+        let made_up = ground.variants().map(|one| (one.path.clone(), one.text.clone())).collect();
+        let origin = format!("seed {seed} of a hunt over {}", scenario.name);
+        let configurations = ground.with_variants(&configurations);
+        let case = Case { scenario: schedule.over(&scenario), configurations };
+        return Ok(Some(Found { case, origin, expected: Vec::new(), made_up }));
+    }
+    let seed = request.seed.unwrap_or(scenario.seed);
+    let origin = format!("{} with seed {seed}", scenario.name);
+    let case = Case { scenario: Scenario { seed, ..scenario }, configurations };
+    Ok(Some(Found { case, origin, expected, made_up: Vec::new() }))
+}
+
+/// How large a scenario is: `3 steps, 2 hosts, 12s`.
+fn size(scenario: &Scenario) -> String {
+    let (steps, hosts) = (scenario.steps.len(), scenario.hosts.len());
+    let until = duration_text(Duration::from_nanos(scenario.until.0));
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    format!("{steps} step{}, {hosts} host{}, {until}", plural(steps), plural(hosts))
+}
+
+/// The fault classes of docs/properties.md that these steps are of.
+fn classes(scenario: &Scenario) -> Vec<u8> {
+    let class = |step: &Step| match step {
+        Step::PowerOff(_) => Some(1),
+        Step::Kill(_) => Some(2),
+        Step::Pause(_) => Some(3),
+        Step::Freeze { .. } => Some(4),
+        Step::Stop(_) => Some(5),
+        Step::Reload { .. } => Some(6),
+        Step::Cut(Paths::FromTo(..)) => Some(9),
+        Step::Cut(_) => Some(7),
+        Step::CutMulticast(_) => Some(11),
+        Step::Lose { .. } => Some(12),
+        Step::Conditions { .. } => Some(13),
+        Step::Late { .. } | Step::KernelLate { .. } => Some(14),
+        Step::ClockDrift { .. } | Step::WallClockJump { .. } => Some(15),
+        Step::LinkDown { .. }
+        | Step::LinkUp { .. }
+        | Step::RemoveAddress { .. }
+        | Step::RemoveEntry { .. }
+        | Step::FlapVirtualMac { .. }
+        | Step::KernelFails { .. } => Some(16),
+        Step::Inject(_) => Some(18),
+        Step::Tracker { .. } | Step::Server { .. } => Some(19),
+        Step::Start(_)
+        | Step::Resume(_)
+        | Step::Thaw(_)
+        | Step::PowerOn(_)
+        | Step::Heal(_)
+        | Step::Operator { .. } => None,
+    };
+    let mut classes: Vec<u8> =
+        scenario.steps.iter().filter_map(|timed| class(&timed.step)).collect();
+    classes.sort_unstable();
+    classes.dedup();
+    classes
+}
+
+/// Where the file goes.
+#[derive(Debug)]
+enum Target {
+    Standard,
+    File(PathBuf),
+}
+
+impl Target {
+    fn choose(request: &Request, scenario: &Scenario, failure: Failure) -> Self {
+        match &request.out {
+            Some(path) if path.as_os_str() == "-" => Self::Standard,
+            Some(path) => Self::File(path.clone()),
+            None => {
+                let name = scenario.name.replace('/', "-");
+                let seed = match (request.hunted, request.seed) {
+                    (Some((seed, _)), _) | (None, Some(seed)) => format!("-{seed}"),
+                    (None, None) => String::new(),
+                };
+                let file = format!("{name}-{}{seed}.toml", failure.word().to_lowercase());
+                let folder = Path::new(REGRESSIONS);
+                Self::File(if folder.is_dir() { folder.join(file) } else { PathBuf::from(file) })
+            }
+        }
+    }
+
+    /// The file beside it that is written first: what is there is kept until the new one is whole.
+    fn partial(path: &Path) -> PathBuf {
+        let mut name = path.file_name().unwrap_or_default().to_os_string();
+        name.push(".part");
+        path.with_file_name(name)
+    }
+
+    fn open(&self) -> io::Result<()> {
+        match self {
+            Self::Standard => Ok(()),
+            Self::File(path) if path.is_dir() => Err(io::Error::other("it is a folder")),
+            Self::File(path) => File::create(Self::partial(path)).map(drop),
+        }
+    }
+
+    fn folder(&self) -> &Path {
+        match self {
+            Self::Standard => Path::new(""),
+            Self::File(path) => path.parent().unwrap_or(Path::new("")),
+        }
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Self::Standard => "to standard output".to_owned(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+}
+
+/// Writes the case; where that does not work it is printed, so that nothing is lost.
+fn write_out(
+    target: &Target,
+    case: &Case,
+    made_up: &[(PathBuf, String)],
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<Ended> {
+    let mut scenario = case.scenario.clone();
+    let named = |step: &Step| match step {
+        Step::Reload { config, .. } => made_up.iter().find(|(path, _)| path == config),
+        _ => None,
+    };
+    let files: Vec<_> = made_up
+        .iter()
+        .filter(|file| {
+            scenario.steps.iter().filter_map(|one| named(&one.step)).any(|it| it == *file)
+        })
+        .map(|(path, text)| (target.folder().join(path.file_name().unwrap_or_default()), text))
+        .collect();
+    for timed in &mut scenario.steps {
+        if let Some((path, _)) = named(&timed.step) {
+            let beside = target.folder().join(path.file_name().unwrap_or_default());
+            let mut moved = (**timed).clone();
+            if let Step::Reload { config, .. } = &mut moved.step {
+                *config = beside;
+            }
+            *timed = moved.into();
+        }
+    }
+    let text = scenario.to_toml(target.folder());
+    let Target::File(path) = target else {
+        out.write_all(text.as_bytes())?;
+        for (path, text) in &files {
+            writeln!(err, "note: {} would be:\n{}", path.display(), text.trim_end())?;
+        }
+        return Ok(Ended::Passed);
+    };
+    let partial = Target::partial(path);
+    let written = files.iter().try_for_each(|(path, text)| fs::write(path, text.as_bytes()));
+    let written = written.and_then(|()| fs::write(&partial, &text));
+    if let Err(error) = written.and_then(|()| fs::rename(&partial, path)) {
+        let _ = fs::remove_file(&partial);
+        writeln!(err, "error: cannot write {}: {error}; here it is", path.display())?;
+        out.write_all(text.as_bytes())?;
+        return Ok(Ended::Unusable);
+    }
+    writeln!(out, "{}", path.display())?;
+    if let Err(unreadable) = Scenario::load(path) {
+        writeln!(err, "error: it cannot be read back\n{}", unreadable.render(Colour::Never))?;
+        return Ok(Ended::Unusable);
+    }
+    Ok(Ended::Passed)
+}
+
+/// Keeps thousands of equal panics from the terminal while one is shrunk.
+struct Silence(bool);
+
+impl Silence {
+    fn of_panics(failure: Failure) -> Self {
+        let silent = failure == Failure::Panics;
+        if silent {
+            std::panic::set_hook(Box::new(|_| ()));
+        }
+        Self(silent)
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        if self.0 {
+            drop(std::panic::take_hook());
+        }
+    }
+}

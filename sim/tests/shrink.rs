@@ -1,0 +1,245 @@
+//! `vipsim shrink`: what is left of a long story is the short one that fails in the same way.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use vipd_config::diagnostics::Colour;
+use vipd_scenarios::judge::{PropertyId, Verdict};
+use vipd_scenarios::scenario::{Scenario, Step};
+use vipd_sim::run::Ended;
+use vipd_sim::shrink::{Request, shrink};
+
+/// A pair with a client and a spectator, a lossy network, and much that happens; at 33.7 s the
+/// master is paused, which violates S2 for want of a lease.
+const LONG: &str = r#"
+title = "a long story"
+until = "90s"
+seed = 7
+
+[segment.lan]
+delay = "300us"
+jitter = "50us"
+
+[segment.unused]
+
+[host.spectator]
+interfaces.eth0 = { segment = "unused", address = "10.1.0.9/24" }
+
+[host.a]
+config = "pair.conf"
+interfaces.eth0 = { segment = "lan", address = "10.0.0.1/24" }
+
+[host.b]
+config = "pair.conf"
+interfaces.eth0 = { segment = "lan", address = "10.0.0.2/24" }
+
+[host.client]
+interfaces.eth0 = { segment = "lan", address = "10.0.0.10/24" }
+probe = { address = "10.0.0.100", every = "100ms" }
+
+[[step]]
+at = "5.25s"
+late = "b"
+by = "1.23ms"
+
+[[step]]
+at = "9s"
+cut = "client <-> others"
+
+[[step]]
+at = "11.3s"
+heal = "client <-> others"
+
+[[step]]
+at = "21s"
+stop = "b"
+
+[[step]]
+at = "25s"
+start = "b"
+
+[[step]]
+at = "33.71s"
+pause = "a"
+
+[[step]]
+at = "61.5s"
+resume = "a"
+
+[[step]]
+at = "70s"
+lose = 1
+on = "a -> b"
+"#;
+
+const CONF: &str = "
+@a $PRIORITY=200
+@b $PRIORITY=100
+vrrp_instance VI_1 {
+    interface eth0
+    virtual_router_id 51
+    priority $PRIORITY
+    virtual_ipaddress {
+        10.0.0.100
+    }
+}
+";
+
+/// A folder of its own with the long story in it.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("shrink-{name}"));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("pair.conf"), CONF).expect("a configuration");
+    std::fs::write(folder.join("long.toml"), LONG).expect("a scenario");
+    folder
+}
+
+fn request(folder: &Path) -> Request {
+    Request {
+        files: vec![folder.join("long.toml")],
+        property: None,
+        seed: None,
+        hunted: None,
+        out: Some(folder.join("short.toml")),
+        most_runs: 20_000,
+        bar: false,
+        colour: Colour::Never,
+        stop: || false,
+    }
+}
+
+struct Said {
+    ended: Ended,
+    out: String,
+    err: String,
+}
+
+fn run(request: &Request) -> Said {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let ended = shrink(request, &mut out, &mut err).expect("memory takes everything");
+    let text = |octets: Vec<u8>| String::from_utf8(octets).expect("text");
+    Said { ended, out: text(out), err: text(err) }
+}
+
+fn load(path: &Path) -> Scenario {
+    Scenario::load(path).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+#[test]
+fn a_long_story_becomes_its_one_step_with_two_hosts_and_round_times() {
+    let folder = folder("long");
+    let said = run(&request(&folder));
+    assert_eq!(said.ended, Ended::Passed, "{}", said.err);
+    assert_eq!(said.out.trim(), folder.join("short.toml").display().to_string());
+    let short = load(&folder.join("short.toml"));
+    let names: Vec<_> = short.hosts.iter().map(|host| &*host.name).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(short.segments.len(), 1);
+    assert!(matches!(&short.steps[..], [only] if matches!(only.step, Step::Pause(_))));
+    assert_eq!(short.seed, 1);
+    for time in [short.until.0, short.steps[0].at.0] {
+        assert_eq!(time % 1_000_000_000, 0, "{time} ns is not round");
+    }
+    // The long story does not expect it, so the short one says that it must not be.
+    assert_eq!(short.properties, [(PropertyId::S2, Verdict::Held)]);
+    assert_eq!(short.fault_classes, [3]);
+    assert!(!folder.join("short.toml.part").exists());
+}
+
+#[test]
+fn the_same_story_shrinks_to_the_same_text_and_a_short_one_stays_as_it_is() {
+    let folder = folder("again");
+    let text = |out: &str, files: Vec<PathBuf>| {
+        let out = folder.join(out);
+        let said = run(&Request { files, out: Some(out.clone()), ..request(&folder) });
+        assert_eq!(said.ended, Ended::Passed, "{}", said.err);
+        let text = std::fs::read_to_string(&out).expect("it was written");
+        text.split_once('\n').expect("a title and the rest").1.to_owned()
+    };
+    let first = text("one.toml", vec![folder.join("long.toml")]);
+    assert_eq!(text("two.toml", vec![folder.join("long.toml")]), first);
+    assert_eq!(text("three.toml", vec![folder.join("one.toml")]), first);
+}
+
+#[test]
+fn a_violation_that_the_file_expects_stays_expected() {
+    let folder = folder("expected");
+    let expects = format!("{LONG}\n[properties]\nviolated = [\"S2\"]\n");
+    std::fs::write(folder.join("long.toml"), expects).expect("a scenario");
+    assert_eq!(run(&request(&folder)).ended, Ended::Passed);
+    let short = load(&folder.join("short.toml"));
+    assert_eq!(short.properties, [(PropertyId::S2, Verdict::Violated)]);
+}
+
+#[test]
+fn a_story_that_violates_nothing_or_not_that_property_ends_with_1() {
+    let folder = folder("nothing");
+    let said = run(&Request { property: Some(PropertyId::S7), ..request(&folder) });
+    assert_eq!(said.ended, Ended::Failed);
+    assert!(said.err.contains("does not violate S7; it violates S2"), "{}", said.err);
+    std::fs::write(folder.join("long.toml"), LONG.replace("pause = \"a\"", "stop = \"a\""))
+        .expect("a scenario");
+    let said = run(&request(&folder));
+    assert_eq!(said.ended, Ended::Failed);
+    assert!(said.err.contains("nothing to shrink"), "{}", said.err);
+    assert!(!folder.join("short.toml").exists());
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_said_before_the_work_and_nothing_is_lost() {
+    let folder = folder("unwritable");
+    let said = run(&Request { out: Some(folder.join("no/such/file.toml")), ..request(&folder) });
+    assert_eq!(said.ended, Ended::Unusable);
+    assert!(said.err.contains("cannot write") && said.err.contains("-o"), "{}", said.err);
+    let said = run(&Request { out: Some(folder.clone()), ..request(&folder) });
+    assert_eq!(said.ended, Ended::Unusable);
+    assert!(said.err.contains("it is a folder"), "{}", said.err);
+}
+
+#[test]
+fn what_was_there_is_kept_until_the_new_file_is_whole() {
+    let folder = folder("kept");
+    std::fs::write(folder.join("short.toml"), "what was there").expect("a file");
+    let said = run(&Request { property: Some(PropertyId::S7), ..request(&folder) });
+    assert_eq!(said.ended, Ended::Failed);
+    let kept = std::fs::read_to_string(folder.join("short.toml")).expect("it is there");
+    assert_eq!(kept, "what was there");
+}
+
+#[test]
+fn an_interrupted_shrink_writes_what_it_has_and_says_so() {
+    let folder = folder("interrupted");
+    let said = run(&Request { stop: || true, ..request(&folder) });
+    assert_eq!(said.ended, Ended::Passed);
+    assert!(said.err.contains("interrupted"), "{}", said.err);
+    assert_eq!(load(&folder.join("short.toml")).steps.len(), 8);
+    let said = run(&Request { most_runs: 3, ..request(&folder) });
+    assert!(said.err.contains("--runs"), "{}", said.err);
+}
+
+#[test]
+fn a_seed_of_a_hunt_shrinks_with_the_files_that_it_made_up_beside_it() {
+    let folder = folder("hunted");
+    let length = Duration::from_secs(180);
+    // Whatever the engine does, a pause violates S2 for want of a lease: some seed has one.
+    let found = (0..200).find(|seed| {
+        let request = Request { hunted: Some((*seed, length)), ..request(&folder) };
+        let request = Request { property: Some(PropertyId::S2), most_runs: 0, ..request };
+        run(&request).ended == Ended::Passed
+    });
+    let seed = found.expect("a seed with a pause");
+    let said = run(&Request { hunted: Some((seed, length)), ..request(&folder) });
+    assert_eq!(said.ended, Ended::Passed, "{}", said.err);
+    let short = load(&folder.join("short.toml"));
+    assert!(short.steps.len() <= 4, "{} steps", short.steps.len());
+    assert!(short.title.contains(&format!("seed {seed} of a hunt")), "{}", short.title);
+}
+
+#[test]
+fn standard_output_gets_the_scenario_itself() {
+    let folder = folder("standard");
+    let said = run(&Request { out: Some(PathBuf::from("-")), ..request(&folder) });
+    assert_eq!(said.ended, Ended::Passed);
+    assert!(said.out.starts_with("title = \"S2, shrunk from long with seed 7\"\n"), "{}", said.out);
+}
