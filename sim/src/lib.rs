@@ -26,6 +26,7 @@ mod process;
 pub mod queue;
 pub mod random;
 pub mod real_server;
+pub mod rehearse;
 pub mod replay;
 pub mod run;
 pub mod shrink;

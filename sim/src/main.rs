@@ -1,8 +1,8 @@
 //! `vipsim`: rehearses VRRP failovers in a deterministic simulated network.
 //!
 //! Arguments and exit status only; what it does is in [`vipd_sim::run`],
-//! [`vipd_sim::suite`], [`vipd_sim::hunt`], [`vipd_sim::shrink`], [`vipd_sim::replay`] and
-//! [`vipd_config::show`].
+//! [`vipd_sim::suite`], [`vipd_sim::hunt`], [`vipd_sim::shrink`],
+//! [`vipd_sim::rehearse`], [`vipd_sim::replay`] and [`vipd_config::show`].
 
 #![forbid(unsafe_code)]
 
@@ -21,7 +21,9 @@ use vipd_config::show::{Form, Shown, profile, show};
 use vipd_engine::Profile;
 use vipd_scenarios::judge::PropertyId;
 use vipd_scenarios::language::parse_duration;
+use vipd_sim::faults::FaultClass;
 use vipd_sim::hunt::{self, Shard, merge};
+use vipd_sim::rehearse;
 use vipd_sim::replay;
 use vipd_sim::run::{Ended, Request, run};
 use vipd_sim::shrink;
@@ -113,6 +115,26 @@ Exit status:
 
 Ctrl-C writes the smallest one that was found until then.";
 
+const REHEARSE_EXAMPLES: &str = "\
+Examples:
+  vipsim rehearse lb1.conf lb2.conf
+      What each class of faults means for this pair, and what the files could do better.
+  vipsim rehearse lb1.conf lb2.conf --html rehearsal.html
+      The same as one HTML file, too.
+  vipsim rehearse lb1.conf lb2.conf --class cut --class pause --runs 10000
+      Two classes, looked at more closely.
+  vipsim rehearse lb1.conf lb2.conf --class cut --seed 17
+      One run again, with its whole timeline.
+  vipsim rehearse a=pair.conf b=pair.conf
+      One file with `@a` and `@b` lines for both.
+
+Exit status:
+  0  everything is within its formula
+  1  something lasted longer than its formula
+  2  a file, the arguments or the output file cannot be used, or no two files share a VRID
+
+Ctrl-C shows the worst of what was played until then.";
+
 const CONFIG_EXAMPLES: &str = "\
 Examples:
   vipsim config /etc/keepalived/keepalived.conf
@@ -162,6 +184,9 @@ enum Command {
     /// Make a scenario that violates a property as small as it gets, and keep it as a file.
     #[command(after_help = SHRINK_EXAMPLES)]
     Shrink(ShrinkArguments),
+    /// What each class of faults means for one's own configuration files, on one page.
+    #[command(after_help = REHEARSE_EXAMPLES)]
+    Rehearse(RehearseArguments),
     /// Feed a segment of the journal of vipd to the engine again, and compare.
     #[command(after_help = REPLAY_EXAMPLES)]
     Replay(ReplayArguments),
@@ -270,6 +295,32 @@ struct ShrinkArguments {
 }
 
 #[derive(Args)]
+struct RehearseArguments {
+    /// The configuration of each host, FILE or NAME=FILE; the name is the config-id, too.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Only this class of faults, by name or number; may be repeated.
+    #[arg(long = "class", value_name = "CLASS", value_parser = fault_class)]
+    classes: Vec<FaultClass>,
+    /// Runs of each class.
+    #[arg(long, value_name = "N", default_value_t = rehearse::RUNS,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    runs: u64,
+    /// Play this run of the one class alone and print its timeline.
+    #[arg(long, value_name = "N", conflicts_with_all = ["runs", "html"])]
+    seed: Option<u64>,
+    /// Write the page to this HTML file, too.
+    #[arg(long, value_name = "OUT")]
+    html: Option<PathBuf>,
+    /// Print one JSON object instead of the page.
+    #[arg(long)]
+    json: bool,
+    /// How many to play at a time; as many as there are processors unless given.
+    #[arg(long, value_name = "J", value_parser = jobs())]
+    jobs: Option<u64>,
+}
+
+#[derive(Args)]
 struct ReplayArguments {
     /// The segment, one of the files that `vipd run --journal` writes.
     segment: PathBuf,
@@ -326,6 +377,7 @@ fn main() -> ExitCode {
             merge::merge(&request, &mut out, &mut err).map(Ended::status)
         }
         Command::Shrink(arguments) => shrinks(arguments, &mut out, &mut err).map(Ended::status),
+        Command::Rehearse(arguments) => rehearses(arguments, &mut out, &mut err).map(Ended::status),
         Command::Replay(ReplayArguments { segment, json }) => {
             let request = replay::Request { file: segment, json };
             replay::replay(&request, &mut out, &mut err).map(Ended::status)
@@ -396,6 +448,42 @@ fn shrinks(
         stop: || INTERRUPTED.load(Ordering::Relaxed),
     };
     shrink::shrink(&request, out, err)
+}
+
+fn rehearses(
+    arguments: RehearseArguments,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<Ended> {
+    let RehearseArguments { files, mut classes, runs, seed, html, json, jobs } = arguments;
+    if classes.is_empty() {
+        classes = FaultClass::ALL.to_vec();
+    }
+    classes.sort_unstable();
+    classes.dedup();
+    let processors = || thread::available_parallelism().map_or(1, NonZeroUsize::get) as u64;
+    let request = rehearse::Request {
+        files,
+        classes,
+        runs,
+        seed,
+        jobs: jobs.unwrap_or_else(processors),
+        json,
+        html,
+        bar: io::stderr().is_terminal(),
+        colour: colour(),
+        stop: || INTERRUPTED.load(Ordering::Relaxed),
+    };
+    rehearse::rehearse(&request, out, err)
+}
+
+fn fault_class(text: &str) -> Result<FaultClass, String> {
+    let named = FaultClass::ALL.into_iter().find(|class| class.name() == text);
+    let numbered = || FaultClass::from_number(text.parse().ok()?);
+    named.or_else(numbered).ok_or_else(|| {
+        let names = FaultClass::ALL.map(|class| class.to_string());
+        format!("there are {}", names.join(", "))
+    })
 }
 
 fn property(text: &str) -> Result<PropertyId, String> {

@@ -1,0 +1,494 @@
+//! Where a configuration could do better: what was found in the files, what it leads to, and the
+//! keyword that would change it. The table [`ADVICE`] is all of it.
+//!
+//! It looks at the files, not at the runs: what the runs show stands beside it on the page.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use vipd_engine::config::{Tracked, Transport};
+use vipd_engine::{Config, Family, InstanceConfig};
+
+use crate::bare_files::BareFile;
+
+/// A piece of advice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// Its stable name.
+    pub code: &'static str,
+    /// The keyword that would change it.
+    pub keyword: &'static str,
+    /// What is so, and what comes of it.
+    pub what: String,
+    /// What to write instead.
+    pub instead: &'static str,
+}
+
+/// How something is looked for: what is so, once per finding.
+type Look = fn(&Files<'_>) -> Vec<String>;
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Its stable name.
+    pub code: &'static str,
+    keyword: &'static str,
+    look: Look,
+    instead: &'static str,
+}
+
+const fn row(code: &'static str, keyword: &'static str, look: Look, instead: &'static str) -> Row {
+    Row { code, keyword, look, instead }
+}
+
+/// All advice, what breaks a pair first.
+pub const ADVICE: &[Row] = &[
+    row("vrid-differs", "virtual_router_id", vrid_differs, "the same VRID in both files"),
+    row("version-differs", "vrrp_version", version_differs, "the same version in both files"),
+    row("transport-differs", "unicast_peer", transport_differs, "`unicast_peer` in all or in none"),
+    row("peer-missing", "unicast_peer", peer_missing, "each host lists all the others"),
+    row("interval-differs", "advert_int", interval_differs, "the same `advert_int` in both files"),
+    row("password-differs", "auth_pass", password_differs, "the same `authentication` block"),
+    row("two-owners", "priority", two_owners, "255 on one host at most"),
+    row("addresses-differ", "virtual_ipaddress", addresses_differ, "the same list, in one order"),
+    row("alone", "vrrp_instance", alone, "an instance of this VRID in another file"),
+    row("equal-priorities", "priority", equal_priorities, "priorities that differ"),
+    row("nopreempt-master", "nopreempt", nopreempt_master, "`state BACKUP` in both files"),
+    row("nopreempt-differs", "nopreempt", nopreempt_differs, "`nopreempt` in both files"),
+    row("script-is-no-witness", "track_script", script_is_no_witness, "checks of the own service"),
+    row("no-sync-group", "vrrp_sync_group", no_sync_group, "a `vrrp_sync_group` of them"),
+    row("group-differs", "vrrp_sync_group", group_differs, "the same groups in both files"),
+    row("no-refresh", "garp_master_refresh", no_refresh, "`garp_master_refresh 60`, or none"),
+    row("slow-refresh", "garp_master_refresh", slow_refresh, "`garp_master_refresh 10`"),
+    row(
+        "preempts-at-once",
+        "preempt_delay",
+        preempts_at_once,
+        "`preempt_delay 60`, or `nopreempt`",
+    ),
+    row("slow-interval", "advert_int", slow_interval, "`vrrp_version 3` and `advert_int 0.1`"),
+];
+
+/// What these files could do better.
+#[must_use]
+pub fn advise(files: &[BareFile]) -> Vec<Advice> {
+    let files = Files { files };
+    let mut found = Vec::new();
+    for Row { code, keyword, look, instead } in ADVICE {
+        for what in look(&files) {
+            found.push(Advice { code, keyword, what, instead });
+        }
+    }
+    found
+}
+
+/// The files, and the virtual routers in them.
+struct Files<'a> {
+    files: &'a [BareFile],
+}
+
+/// An instance in a file.
+#[derive(Clone, Copy)]
+struct Member<'a> {
+    host: &'a str,
+    config: &'a InstanceConfig,
+}
+
+impl<'a> Files<'a> {
+    fn members(&self) -> impl Iterator<Item = Member<'a>> {
+        self.files.iter().flat_map(|file| {
+            let all = file.loaded.config.instances().iter();
+            all.map(|config| Member { host: &file.name, config })
+        })
+    }
+
+    /// The members of each virtual router, in the order of the files.
+    fn routers(&self) -> Vec<Vec<Member<'a>>> {
+        let mut routers: Vec<Vec<Member<'a>>> = Vec::new();
+        for member in self.members() {
+            let same = |one: &&mut Vec<Member<'_>>| is_same(one[0].config, member.config);
+            match routers.iter_mut().find(same) {
+                Some(router) => router.push(member),
+                None => routers.push(vec![member]),
+            }
+        }
+        routers
+    }
+
+    /// For each virtual router whose members do not agree about something: who says what.
+    fn disagree<T: PartialEq>(
+        &self,
+        of: impl Fn(&InstanceConfig) -> T,
+        words: impl Fn(&InstanceConfig) -> String,
+    ) -> Vec<(Vec<Member<'a>>, String)> {
+        let mut found = Vec::new();
+        for router in self.routers() {
+            let first = of(router[0].config);
+            if router.iter().all(|member| of(member.config) == first) {
+                continue;
+            }
+            let mut said = String::new();
+            for (place, member) in router.iter().enumerate() {
+                let comma = if place > 0 { ", " } else { "" };
+                let _ = write!(said, "{comma}{} {}", member.host, words(member.config));
+            }
+            found.push((router, said));
+        }
+        found
+    }
+}
+
+fn is_same(one: &InstanceConfig, other: &InstanceConfig) -> bool {
+    one.family == other.family && one.vrid == other.vrid
+}
+
+fn seconds(instance: &InstanceConfig) -> String {
+    format!("{} s", instance.interval.duration().as_secs_f64())
+}
+
+fn vrid_differs(files: &Files<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    let members: Vec<_> = files.members().collect();
+    for (place, one) in members.iter().enumerate() {
+        for other in &members[place + 1..] {
+            let same_family = one.config.family == other.config.family;
+            if one.host == other.host || !same_family || one.config.vrid == other.config.vrid {
+                continue;
+            }
+            let its = |address| other.config.addresses.iter().any(|held| held.address == address);
+            let shared = one.config.addresses.iter().find(|held| its(held.address));
+            if let Some(held) = shared {
+                found.push(format!(
+                    "{} serves {} as VRID {}, {} as VRID {}: both are master of it, always",
+                    one.host, held.address, one.config.vrid, other.host, other.config.vrid
+                ));
+            }
+        }
+    }
+    found
+}
+
+fn version_differs(files: &Files<'_>) -> Vec<String> {
+    let version = |one: &InstanceConfig| one.version.number();
+    let all = files.disagree(version, |one| format!("speaks version {}", one.version.number()));
+    all.into_iter()
+        .map(|(router, said)| {
+            format!("VRID {}: {said}: each discards the other's adverts", router[0].config.vrid)
+        })
+        .collect()
+}
+
+const fn is_unicast(instance: &InstanceConfig) -> bool {
+    matches!(instance.transport, Transport::Unicast { .. })
+}
+
+fn transport_differs(files: &Files<'_>) -> Vec<String> {
+    let words = |one: &InstanceConfig| {
+        (if is_unicast(one) { "sends unicast" } else { "sends multicast" }).to_owned()
+    };
+    let all = files.disagree(is_unicast, words);
+    all.into_iter()
+        .map(|(router, said)| {
+            format!("VRID {}: {said}: they do not hear each other", router[0].config.vrid)
+        })
+        .collect()
+}
+
+/// A unicast member whose source another one does not list.
+fn peer_missing(files: &Files<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for router in files.routers() {
+        for one in &router {
+            let Transport::Unicast { peers, .. } = &one.config.transport else { continue };
+            for other in router.iter().filter(|other| other.host != one.host) {
+                let Some(source) = other.config.source() else { continue };
+                if !peers.iter().any(|peer| peer.address == source) {
+                    found.push(format!(
+                        "VRID {}: {} does not list {source} of {}, which never hears it as master",
+                        one.config.vrid, one.host, other.host
+                    ));
+                }
+            }
+        }
+    }
+    found
+}
+
+fn interval_differs(files: &Files<'_>) -> Vec<String> {
+    let all = files.disagree(|one| one.interval, |one| format!("every {}", seconds(one)));
+    all.into_iter()
+        .map(|(router, said)| {
+            let v2 = router.iter().any(|member| member.config.version.number() == 2);
+            let effect = if v2 {
+                "version 2 discards the other's adverts"
+            } else {
+                "backups follow the master's, so failover differs with who is master"
+            };
+            format!("VRID {}: {said}: {effect}", router[0].config.vrid)
+        })
+        .collect()
+}
+
+fn password_differs(files: &Files<'_>) -> Vec<String> {
+    // What stands in it is nobody's business here.
+    let all = files.disagree(
+        |one| one.password,
+        |one| (if one.password.is_some() { "has a password" } else { "has none" }).to_owned(),
+    );
+    all.into_iter()
+        .map(|(router, said)| {
+            let vrid = router[0].config.vrid;
+            format!("VRID {vrid}: {said}, not the same: each discards the other's adverts")
+        })
+        .collect()
+}
+
+fn two_owners(files: &Files<'_>) -> Vec<String> {
+    let routers = files.routers().into_iter();
+    routers
+        .filter_map(|router| {
+            let owners = router.iter().filter(|member| member.config.priority.is_owner());
+            let owners: Vec<_> = owners.map(|member| member.host).collect();
+            (owners.len() > 1).then(|| {
+                format!(
+                    "VRID {}: {} have priority 255, so each is master as soon as it starts",
+                    router[0].config.vrid,
+                    owners.join(" and ")
+                )
+            })
+        })
+        .collect()
+}
+
+fn addresses_differ(files: &Files<'_>) -> Vec<String> {
+    let list =
+        |one: &InstanceConfig| one.addresses.iter().map(|held| held.address).collect::<Vec<_>>();
+    let words = |one: &InstanceConfig| {
+        let all: Vec<_> = one.addresses.iter().map(|held| held.address.to_string()).collect();
+        format!("has {}", if all.is_empty() { "none".to_owned() } else { all.join(" ") })
+    };
+    let all = files.disagree(list, words);
+    all.into_iter()
+        .map(|(router, said)| {
+            format!(
+                "VRID {}: {said}: after a failover other addresses are served",
+                router[0].config.vrid
+            )
+        })
+        .collect()
+}
+
+fn alone(files: &Files<'_>) -> Vec<String> {
+    if files.files.len() < 2 {
+        return Vec::new();
+    }
+    let routers = files.routers().into_iter().filter(|router| router.len() == 1);
+    routers
+        .map(|router| {
+            let Member { host, config } = router[0];
+            let (name, vrid) = (&config.name, config.vrid);
+            format!("VRID {vrid} ({name}) is on {host} alone: nobody takes over from it")
+        })
+        .collect()
+}
+
+fn equal_priorities(files: &Files<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for router in files.routers() {
+        for (place, one) in router.iter().enumerate() {
+            let equal = router[place + 1..].iter().find(|other| {
+                other.config.priority == one.config.priority && !one.config.priority.is_owner()
+            });
+            if let Some(other) = equal {
+                found.push(format!(
+                    "VRID {}: {} and {} have priority {}: at a start or after a crash both may \
+                     become master at once, and the greater address stays",
+                    one.config.vrid,
+                    one.host,
+                    other.host,
+                    one.config.priority.get()
+                ));
+            }
+        }
+    }
+    found
+}
+
+fn nopreempt_master(files: &Files<'_>) -> Vec<String> {
+    let says_master = |file: &&BareFile| {
+        file.loaded.report.records().iter().any(|record| record.code == "state-master")
+    };
+    let held = |config: &Config| config.instances().iter().any(|one| !one.preempt);
+    let files = files.files.iter().filter(says_master);
+    files
+        .filter(|file| held(&file.loaded.config))
+        .map(|file| {
+            format!(
+                "{} has `nopreempt` beside `state MASTER`: keepalived ignores `nopreempt` then, \
+                 vipd ignores `state MASTER`",
+                file.name
+            )
+        })
+        .collect()
+}
+
+fn nopreempt_differs(files: &Files<'_>) -> Vec<String> {
+    let words =
+        |one: &InstanceConfig| (if one.preempt { "preempts" } else { "does not" }).to_owned();
+    let all = files.disagree(|one| one.preempt, words);
+    all.into_iter()
+        .filter(|(router, _)| {
+            // Only the best one ever preempts: what the others say does not matter.
+            let best = router.iter().max_by_key(|member| member.config.priority);
+            best.is_some_and(|best| best.config.preempt)
+        })
+        .map(|(router, said)| {
+            format!(
+                "VRID {}: {said}: the better one takes the address back all the same",
+                router[0].config.vrid
+            )
+        })
+        .collect()
+}
+
+/// Programs that ask whether somebody else is there.
+const ASKS_OTHERS: [&str; 6] = ["ping", "ping6", "fping", "arping", "traceroute", "mtr"];
+
+fn script_is_no_witness(files: &Files<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in files.files {
+        let config = &file.loaded.config;
+        let tracks = config.instances().iter().flat_map(|one| &one.tracks);
+        let tracks: Vec<_> =
+            tracks.chain(config.groups().iter().flat_map(|one| &one.tracks)).collect();
+        for script in &file.loaded.trackers.scripts {
+            let words = script.command.split(|c: char| c.is_whitespace() || "'\"".contains(c));
+            let mut programs = words.map(|word| word.rsplit('/').next().unwrap_or(word));
+            let asks = programs.find(|program| ASKS_OTHERS.contains(program));
+            let is_tracked = tracks.iter().any(|track| match &track.tracked {
+                Tracked::Tracker(name) => *name == script.name,
+                Tracked::Interface(_) => false,
+            });
+            if let (Some(program), true) = (asks, is_tracked) {
+                found.push(format!(
+                    "{}: `{}` runs {program}: it cannot tell a cut between the pair from a crash, \
+                     both sides may reach what it asks; it is no witness against two masters",
+                    file.name, script.name
+                ));
+            }
+        }
+    }
+    found
+}
+
+fn no_sync_group(files: &Files<'_>) -> Vec<String> {
+    let of_file = |file: &BareFile| {
+        let config = &file.loaded.config;
+        let free = config.instances().iter().filter(|instance| {
+            !config.groups().iter().any(|group| group.members.contains(&instance.name))
+        });
+        let free: Vec<_> = free.collect();
+        let first = free.first()?;
+        // Two families on one cable fail together anyway.
+        let other = free.iter().find(|one| one.interface != first.interface)?;
+        Some(format!(
+            "{}: {} on {} and {} on {} fail over each by itself: one host may hold one side only",
+            file.name, first.name, first.interface, other.name, other.interface
+        ))
+    };
+    files.files.iter().filter_map(of_file).collect()
+}
+
+fn group_differs(files: &Files<'_>) -> Vec<String> {
+    let groups = |config: &Config| {
+        let routers = |group: &vipd_engine::config::GroupConfig| {
+            let named = |one: &&std::sync::Arc<InstanceConfig>| group.members.contains(&one.name);
+            let members = config.instances().iter().filter(named);
+            let mut members: Vec<(Family, u8)> =
+                members.map(|one| (one.family, one.vrid.get())).collect();
+            members.sort_unstable();
+            members
+        };
+        let mut groups: Vec<_> = config.groups().iter().map(routers).collect();
+        groups.sort();
+        groups
+    };
+    let Some((first, others)) = files.files.split_first() else { return Vec::new() };
+    let differs = |file: &&BareFile| groups(&file.loaded.config) != groups(&first.loaded.config);
+    others
+        .iter()
+        .filter(differs)
+        .map(|file| {
+            format!(
+                "{} and {} do not keep the same virtual routers together: after a failover each \
+                 host may hold some of them",
+                first.name, file.name
+            )
+        })
+        .collect()
+}
+
+fn no_refresh(files: &Files<'_>) -> Vec<String> {
+    let off = files.members().filter(|one| one.config.announcements.refresh().is_none());
+    off.map(|one| {
+        format!(
+            "{}: {} never announces its addresses again: a neighbour that missed them stays wrong",
+            one.host, one.config.name
+        )
+    })
+    .collect()
+}
+
+/// A refresh up to which a neighbour is wrong for a short time only.
+const SHORT_REFRESH: Duration = Duration::from_secs(10);
+
+fn slow_refresh(files: &Files<'_>) -> Vec<String> {
+    let routers = files.routers().into_iter();
+    let longest = |router: Vec<Member<'_>>| {
+        let all = router.iter().filter_map(|one| one.config.announcements.refresh());
+        let longest = all.max().filter(|longest| *longest > SHORT_REFRESH)?;
+        Some(format!(
+            "VRID {}: a neighbour that missed the announcement of a takeover, as on a lossy link, \
+             stays wrong for up to {} s",
+            router[0].config.vrid,
+            longest.as_secs_f64()
+        ))
+    };
+    routers.filter_map(longest).collect()
+}
+
+fn preempts_at_once(files: &Files<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for router in files.routers().into_iter().filter(|router| router.len() > 1) {
+        let best = router.iter().max_by_key(|member| member.config.priority);
+        let Some(Member { host, config }) = best else { continue };
+        let others = router.iter().filter(|other| other.host != *host);
+        let outranks = others.clone().all(|other| other.config.priority < config.priority);
+        if outranks && config.preempt && config.preempt_delay.is_zero() {
+            found.push(format!(
+                "VRID {}: {host} takes the address back as soon as it returns, ready or not: a \
+                 second interruption, and one more for each time that it fails again",
+                config.vrid
+            ));
+        }
+    }
+    found
+}
+
+/// An interval from which on a failover takes more than three seconds.
+const SLOW_CENTISECONDS: u16 = 100;
+
+fn slow_interval(files: &Files<'_>) -> Vec<String> {
+    let routers = files.routers().into_iter();
+    let slow = routers.filter(|router| {
+        router.iter().all(|one| one.config.interval.centiseconds() >= SLOW_CENTISECONDS)
+    });
+    slow.map(|router| {
+        let (vrid, every) = (router[0].config.vrid, seconds(router[0].config));
+        format!(
+            "VRID {vrid}: an advert every {every}, so a crash is noticed after three of them and \
+             more; an interval of 0.1 s makes that a third of a second"
+        )
+    })
+    .collect()
+}

@@ -1,0 +1,186 @@
+//! What each measure is bounded by in each fault class, as a formula and in time for these files.
+//!
+//! Its arithmetic is its own, from docs/properties.md: `A` is the advert interval, `Skew` and `M`
+//! as there, the largest of all virtual routers; `D` the delay of the quiet network, `p` the time
+//! between two probes of the client, `f` how long the fault lasted, `G` the time until addresses
+//! are announced again: what repairs a neighbour cache that missed the announcement of a takeover.
+
+use std::time::Duration;
+
+use vipd_engine::{InstanceConfig, Version};
+
+use super::meter::Measure;
+use crate::faults::{FaultClass, Ground};
+
+/// A bound in words and time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// In symbols, such as `M + D`.
+    pub formula: &'static str,
+    /// What is added to the length of the fault, if it is part of the formula.
+    fixed: Duration,
+    lasts: bool,
+}
+
+impl Bound {
+    /// The bound where the fault lasted so long.
+    #[must_use]
+    pub fn of(&self, fault: Duration) -> Duration {
+        if self.lasts { fault + self.fixed } else { self.fixed }
+    }
+
+    /// Whether it is as long as the fault lasts.
+    #[must_use]
+    pub const fn lasts(&self) -> bool {
+        self.lasts
+    }
+}
+
+/// The symbols, in the time of these files.
+#[derive(Clone, Copy, Debug)]
+pub struct Symbols {
+    /// The longest advert interval.
+    pub interval: Duration,
+    /// The longest `Skew_Time`.
+    pub skew: Duration,
+    /// The longest `Master_Down_Interval`.
+    pub down: Duration,
+    /// The longest one-way delay.
+    pub delay: Duration,
+    /// Between two probes of a client.
+    pub probe: Duration,
+    /// The longest time between two announcements of a master; `None` if one never repeats them.
+    pub refresh: Option<Duration>,
+    /// The longest `Master_Down_Interval` of the variants of the files.
+    any_down: Duration,
+    any_interval: Duration,
+}
+
+impl Symbols {
+    /// Of these files, on their network.
+    #[must_use]
+    pub fn of(ground: &Ground, delay: Duration, probe: Duration) -> Self {
+        let routers = || ground.directors.iter().flat_map(|one| &one.routers);
+        let longest = |of: fn(&InstanceConfig) -> Duration| {
+            routers().map(|router| of(&router.config)).max().unwrap_or_default()
+        };
+        Self {
+            interval: longest(|one| one.interval.duration()),
+            skew: longest(skew),
+            down: longest(|one| {
+                one.interval.duration() * u32::from(one.down_timer_adverts) + skew(one)
+            }),
+            delay,
+            probe,
+            refresh: routers()
+                .map(|router| router.config.announcements.refresh())
+                .try_fold(Duration::ZERO, |longest, one| Some(longest.max(one?))),
+            any_down: ground.pace.down,
+            any_interval: ground.pace.longest,
+        }
+    }
+
+    /// The bound of a measure in a class; `None` where nothing bounds it.
+    #[must_use]
+    pub fn bound(&self, class: FaultClass, measure: Measure) -> Option<Bound> {
+        use FaultClass as C;
+        match class {
+            C::Spoof => None,
+            C::Stop => Some(self.after_a_stop(measure)),
+            C::HostCrash | C::Freeze => Some(self.after_a_crash(measure, false)),
+            C::ProcessCrash | C::Pause => Some(self.after_a_crash(measure, true)),
+            C::Cut | C::Isolation | C::PartialCut | C::Carrier => {
+                Some(self.in_a_cut(measure, false))
+            }
+            C::OneWayCut | C::MulticastLost => Some(self.in_a_cut(measure, true)),
+            C::LateHandlers | C::Clock => Some(self.out_of_time(measure)),
+            C::MidElection
+            | C::AdvertsLost
+            | C::RoughLink
+            | C::Mismatch
+            | C::Flaps
+            | C::Upgrade => self.in_disorder(measure),
+        }
+    }
+
+    fn takeover(&self) -> Duration {
+        self.down + self.delay
+    }
+
+    fn overlap(&self) -> Duration {
+        self.interval + self.delay
+    }
+
+    fn after_a_stop(&self, measure: Measure) -> Bound {
+        let follows = self.skew + self.delay;
+        match measure {
+            Measure::Failover | Measure::NoMaster => fixed("Skew + D", follows),
+            Measure::ClientGap => fixed("Skew + 2D + 2p", follows + self.delay + self.probe * 2),
+            Measure::TwoMasters | Measure::TwoOwners => fixed("A + D", self.overlap()),
+        }
+    }
+
+    /// `leaves`: what the dead left behind in its kernel stays as long as it is dead.
+    fn after_a_crash(&self, measure: Measure, leaves: bool) -> Bound {
+        match measure {
+            Measure::Failover | Measure::NoMaster => fixed("M + D", self.takeover()),
+            Measure::ClientGap => {
+                fixed("M + 2D + 2p", self.takeover() + self.delay + self.probe * 2)
+            }
+            Measure::TwoOwners if leaves => lasts("f + A + D", self.overlap()),
+            Measure::TwoMasters | Measure::TwoOwners => fixed("A + D", self.overlap()),
+        }
+    }
+
+    /// `deaf`: a client may be cut off from the master for as long as it lasts.
+    fn in_a_cut(&self, measure: Measure, deaf: bool) -> Bound {
+        let asks = self.overlap() + self.delay + self.probe * 2;
+        match measure {
+            Measure::Failover | Measure::NoMaster => fixed("M + D", self.takeover()),
+            Measure::ClientGap if deaf => lasts("f + A + 2D + 2p", asks),
+            Measure::ClientGap => fixed("M + A + 3D + 2p", self.takeover() + asks),
+            Measure::TwoMasters | Measure::TwoOwners => lasts("f + A + D", self.overlap()),
+        }
+    }
+
+    fn out_of_time(&self, measure: Measure) -> Bound {
+        match measure {
+            Measure::Failover | Measure::NoMaster | Measure::ClientGap => {
+                lasts("f + M + D + 2p", self.takeover() + self.probe * 2)
+            }
+            Measure::TwoMasters | Measure::TwoOwners => fixed("A + D", self.overlap()),
+        }
+    }
+
+    /// Adverts and announcements are lost or discarded, or several things happen at once.
+    fn in_disorder(&self, measure: Measure) -> Option<Bound> {
+        let overlap = self.any_interval * 2 + self.delay;
+        let takeover = self.any_down + overlap;
+        match measure {
+            Measure::Failover | Measure::NoMaster => Some(lasts("f + M' + 2A' + D", takeover)),
+            Measure::ClientGap => self.refresh.map(|refresh| {
+                let all = takeover + overlap + refresh + self.probe * 2;
+                lasts("f + M' + 4A' + G + 2D + 2p", all)
+            }),
+            Measure::TwoMasters | Measure::TwoOwners => Some(lasts("f + 2A' + D", overlap)),
+        }
+    }
+}
+
+const fn fixed(formula: &'static str, fixed: Duration) -> Bound {
+    Bound { formula, fixed, lasts: false }
+}
+
+const fn lasts(formula: &'static str, fixed: Duration) -> Bound {
+    Bound { formula, fixed, lasts: true }
+}
+
+/// `Skew_Time`: of a second in v2, of the interval in v3 (RFC 3768 and RFC 9568, section 6.1).
+fn skew(instance: &InstanceConfig) -> Duration {
+    let steps = 256 - u32::from(instance.priority.get());
+    let whole = match instance.version {
+        Version::V2 => Duration::from_secs(1),
+        Version::V3 => instance.interval.duration(),
+    };
+    whole * steps / 256
+}

@@ -1,0 +1,288 @@
+//! `vipsim rehearse`: what each class of faults means for one's own pair, as one page: the worst of
+//! a thousand runs of each class with these files, next to its formula, and what the files could do
+//! better.
+//!
+//! [`stage`] plays, [`meter`] measures, [`formula`] knows the bounds, [`advice`] reads the files,
+//! [`page`] and [`html`] show it. This file is the command. It reads no clock.
+
+pub mod advice;
+pub mod formula;
+pub mod html;
+pub mod meter;
+pub mod page;
+pub mod stage;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use vipd_config::diagnostics::Colour;
+use vipd_engine::News;
+use vipd_scenarios::report::timeline::What;
+use vipd_scenarios::runner;
+
+use crate::bare_files::{self, Bare};
+use crate::faults::FaultClass;
+use crate::run::{Ended, Told};
+use advice::Advice;
+use formula::Symbols;
+use stage::{Rehearsed, Stage};
+
+/// Runs of each class unless somebody wants another number.
+pub const RUNS: u64 = 1000;
+
+/// Lines of a timeline on the terminal.
+const SHORT: usize = 14;
+
+/// What to rehearse and how to show it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The files, each as `FILE` or as `NAME=FILE`.
+    pub files: Vec<PathBuf>,
+    /// Only these classes.
+    pub classes: Vec<FaultClass>,
+    /// Runs of each.
+    pub runs: u64,
+    /// This run of the one class alone, with its whole timeline.
+    pub seed: Option<u64>,
+    /// How many threads.
+    pub jobs: u64,
+    /// One JSON object instead of the page.
+    pub json: bool,
+    /// Where the page is written as HTML, too.
+    pub html: Option<PathBuf>,
+    /// A bar while it works.
+    pub bar: bool,
+    /// Colours on `err`.
+    pub colour: Colour,
+    /// Asked now and then: yes ends it, and what was found is shown.
+    pub stop: fn() -> bool,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Rehearsal {
+    /// Hosts and their files.
+    pub hosts: Vec<(String, PathBuf)>,
+    /// What was made up, and what is odd.
+    pub remarks: Vec<String>,
+    /// What the files could do better.
+    pub advice: Vec<Advice>,
+    /// Each class.
+    pub classes: Vec<Rehearsed>,
+    /// The symbols of the formulas.
+    pub symbols: Symbols,
+    /// Runs of each class that were wanted.
+    pub runs: u64,
+    /// Simulated time of each run.
+    pub length: Duration,
+    /// The lines of the worst runs, by class and seed.
+    pub timelines: BTreeMap<(FaultClass, u64), Vec<String>>,
+    /// It was told to end before its time.
+    pub interrupted: bool,
+}
+
+impl Rehearsal {
+    /// The command that plays a run again.
+    #[must_use]
+    pub fn replay(&self, class: FaultClass, seed: u64) -> String {
+        let files = self.hosts.iter().map(|(name, path)| {
+            let stem = path.file_stem().unwrap_or_default();
+            let path = path.display().to_string();
+            shell(&if stem == name.as_str() { path } else { format!("{name}={path}") })
+        });
+        let files: Vec<_> = files.collect();
+        format!("vipsim rehearse {} --class {} --seed {seed}", files.join(" "), class.name())
+    }
+
+    /// Whether something lasted longer than its bound.
+    #[must_use]
+    pub fn is_beyond(&self) -> bool {
+        let worst = self.classes.iter().flat_map(|class| class.worst.iter().flatten());
+        worst.into_iter().any(stage::Worst::is_beyond)
+    }
+}
+
+/// A word of a command line.
+fn shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=+:,@%".contains(c);
+    if word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// Does what is asked for.
+///
+/// # Errors
+/// Those of `out` and `err`.
+pub fn rehearse(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
+    let Some(bare) = bare_files::read(&request.files, request.colour, err)? else {
+        return Ok(Ended::Unusable);
+    };
+    let advice = advice::advise(&bare.files);
+    let stage = Stage::new(&bare);
+    if !stage.has_a_pair() {
+        out.write_all(page::advice_text(&advice).as_bytes())?;
+        writeln!(
+            err,
+            "error: no two of these files have an instance of one family and VRID: nobody takes \
+             over from anybody, and there is nothing to rehearse"
+        )?;
+        return Ok(Ended::Unusable);
+    }
+    if let Some(seed) = request.seed {
+        let [class] = request.classes[..] else {
+            writeln!(err, "error: --seed is of one class: name it with --class")?;
+            return Ok(Ended::Unusable);
+        };
+        return replay(request, &stage, class, seed, (out, err));
+    }
+    // Whether it can be written is known before the work, not after it.
+    if let Some(path) = &request.html
+        && let Err(error) = File::create(partial(path))
+    {
+        writeln!(err, "error: cannot write {}: {error}", path.display())?;
+        return Ok(Ended::Unusable);
+    }
+    let rehearsal = play(request, &stage, &bare, advice, err)?;
+    let written = match &request.html {
+        None => Ok(()),
+        Some(path) => {
+            let whole = html::html(&rehearsal);
+            let written = fs::write(partial(path), whole);
+            written.and_then(|()| fs::rename(partial(path), path)).map_err(|error| (path, error))
+        }
+    };
+    if request.json {
+        writeln!(out, "{:#}", page::json(&rehearsal))?;
+    } else {
+        out.write_all(page::text(&rehearsal).as_bytes())?;
+    }
+    out.flush()?;
+    if let Err((path, error)) = written {
+        let _ = fs::remove_file(partial(path));
+        writeln!(err, "error: cannot write {}: {error}", path.display())?;
+        return Ok(Ended::Unusable);
+    }
+    Ok(if rehearsal.is_beyond() { Ended::Failed } else { Ended::Passed })
+}
+
+/// The file beside it that is written first: what is there is kept until the new one is whole.
+fn partial(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".part");
+    path.with_file_name(name)
+}
+
+fn play(
+    request: &Request,
+    stage: &Stage,
+    bare: &Bare,
+    advice: Vec<Advice>,
+    err: &mut dyn Write,
+) -> io::Result<Rehearsal> {
+    let all = request.classes.len() as u64 * request.runs;
+    let bar = request.bar;
+    let mut told = |done: u64| {
+        if bar {
+            let _ = write!(err, "\r\x1b[K{done} of {all} runs");
+            let _ = err.flush();
+        }
+    };
+    let classes =
+        stage.play(&request.classes, request.runs, request.jobs, &request.stop, &mut told);
+    if bar {
+        write!(err, "\r\x1b[K")?;
+    }
+    let wanted = |class: &Rehearsed| class.lacks.is_none();
+    let interrupted = (request.stop)()
+        && classes.iter().filter(|one| wanted(one)).any(|one| one.runs < request.runs);
+    if interrupted {
+        writeln!(err, "note: interrupted; this is the worst of what was played until then")?;
+    }
+    let mut timelines = BTreeMap::new();
+    for class in &classes {
+        for worst in class.worst.iter().flatten() {
+            let key = (class.class, worst.seed);
+            timelines.entry(key).or_insert_with(|| timeline(stage, class.class, worst.seed));
+        }
+    }
+    let hosts = bare.files.iter().map(|file| (file.name.to_string(), file.path.clone()));
+    Ok(Rehearsal {
+        hosts: hosts.collect(),
+        remarks: bare.remarks.clone(),
+        advice,
+        classes,
+        symbols: stage.symbols,
+        runs: request.runs,
+        length: stage.length(),
+        timelines,
+        interrupted,
+    })
+}
+
+/// What happened to the virtual routers and the clients in a run, from its fault on.
+fn timeline(stage: &Stage, class: FaultClass, seed: u64) -> Vec<String> {
+    let schedule = stage.schedule(class, seed);
+    let scenario = stage.scenario(class, &schedule);
+    let outcome = runner::run(&scenario, &mut stage.world(&scenario), None, None);
+    let first = schedule.faults.iter().flat_map(|fault| &fault.steps).map(|timed| timed.at).min();
+    let first = first.unwrap_or_default();
+    // After a single fault everybody runs again: what restores them changes nothing.
+    let restores = |what: &What| match what {
+        What::Step(timed) => schedule.restore.iter().any(|one| Arc::ptr_eq(one, timed)),
+        _ => false,
+    };
+    let text = outcome.timeline.text();
+    let lines = outcome.timeline.entries().iter().zip(text.lines());
+    let lines = lines.filter(|(entry, _)| entry.at >= first && tells(&entry.what));
+    let lines = lines.filter(|(entry, _)| !restores(&entry.what));
+    lines.map(|(_, line)| line.trim_end().to_owned()).collect()
+}
+
+/// Whether a line is about who is master, why, and who answers.
+const fn tells(what: &What) -> bool {
+    match what {
+        What::Step(_) | What::Resigned(_) | What::Owns(..) | What::AnsweredBy(_) => true,
+        What::Engine(event) => matches!(
+            event.news,
+            News::State { .. }
+                | News::Mismatch { .. }
+                | News::ForeignVrid { .. }
+                | News::OneWay { .. }
+                | News::Flapping { .. }
+        ),
+        What::Ended
+        | What::LostAdvert(_)
+        | What::Fib(..)
+        | What::Destination(..)
+        | What::Announced(..) => false,
+    }
+}
+
+/// Plays one run with its whole timeline.
+fn replay(
+    request: &Request,
+    stage: &Stage,
+    class: FaultClass,
+    seed: u64,
+    (out, err): (&mut dyn Write, &mut dyn Write),
+) -> io::Result<Ended> {
+    if let Some(lacks) = stage.lacks(class) {
+        writeln!(err, "error: {} does not apply: {lacks}", class.name())?;
+        return Ok(Ended::Unusable);
+    }
+    let schedule = stage.schedule(class, seed);
+    let scenario = stage.scenario(class, &schedule);
+    let mut world = stage.world(&scenario);
+    let outcome = runner::run_unless(&scenario, &mut world, None, None, &request.stop);
+    let told =
+        Told { scenario: &scenario, seed, outcome: &outcome, wall: Duration::ZERO, notes: &[] };
+    told.print(world.events(), request.json, out)?;
+    Ok(Ended::Passed)
+}

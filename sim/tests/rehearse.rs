@@ -1,0 +1,318 @@
+//! `vipsim rehearse`: the page for a pair of files, what it measures, and what it advises.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use vipd_config::diagnostics::Colour;
+use vipd_sim::bare_files;
+use vipd_sim::faults::FaultClass;
+use vipd_sim::rehearse::advice::{ADVICE, advise};
+use vipd_sim::rehearse::{Request, rehearse};
+use vipd_sim::run::Ended;
+
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("rehearse-{name}"));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+/// Files `lb1.conf` and `lb2.conf` of these texts.
+fn pair(name: &str, one: &str, other: &str) -> Vec<PathBuf> {
+    let folder = folder(name);
+    let write = |file: &str, text: &str| {
+        let path = folder.join(file);
+        std::fs::write(&path, text).expect("a file");
+        path
+    };
+    vec![write("lb1.conf", one), write("lb2.conf", other)]
+}
+
+/// An instance that no advice is about, if it is the lesser one.
+fn instance(priority: u8, rest: &str) -> String {
+    format!(
+        "vrrp_instance VI_1 {{\n interface eth0\n virtual_router_id 51\n version 3\n \
+         advert_int 0.1\n priority {priority}\n nopreempt\n garp_master_refresh 10\n {rest}\n \
+         virtual_ipaddress {{\n 192.0.2.100/24\n }}\n}}\n"
+    )
+}
+
+fn lb1(rest: &str) -> String {
+    instance(200, &format!("mcast_src_ip 192.0.2.11\n {rest}"))
+}
+
+fn lb2(rest: &str) -> String {
+    instance(100, &format!("mcast_src_ip 192.0.2.12\n {rest}"))
+}
+
+fn request(files: Vec<PathBuf>, classes: &[FaultClass], runs: u64) -> Request {
+    Request {
+        files,
+        classes: classes.to_vec(),
+        runs,
+        seed: None,
+        jobs: 2,
+        json: false,
+        html: None,
+        bar: false,
+        colour: Colour::Never,
+        stop: || false,
+    }
+}
+
+struct Said {
+    ended: Ended,
+    out: String,
+    err: String,
+}
+
+fn run(request: &Request) -> Said {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let ended = rehearse(request, &mut out, &mut err).expect("memory takes everything");
+    let text = |octets: Vec<u8>| String::from_utf8(octets).expect("text");
+    Said { ended, out: text(out), err: text(err) }
+}
+
+fn json(request: &Request) -> Value {
+    let said = run(&Request { json: true, ..request.clone() });
+    serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {}", said.err))
+}
+
+/// The codes of the advice for a pair.
+fn codes(name: &str, one: &str, other: &str) -> Vec<&'static str> {
+    let mut err = Vec::new();
+    let files = pair(name, one, other);
+    let bare = bare_files::read(&files, Colour::Never, &mut err).expect("memory takes it all");
+    let bare = bare.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&err)));
+    advise(&bare.files).into_iter().map(|one| one.code).collect()
+}
+
+#[test]
+fn a_pair_without_a_fault_in_its_files_gets_no_advice() {
+    assert_eq!(codes("good", &lb1(""), &lb2("")), Vec::<&str>::new());
+}
+
+/// Two files for each piece of advice; the pair above is where none of them appears.
+fn advised() -> Vec<(&'static str, String, String)> {
+    let without = |text: String, line: &str| {
+        assert!(text.contains(line), "{line} is not in {text}");
+        text.replace(line, "")
+    };
+    let with = |text: String, line: &str, other: &str| {
+        assert!(text.contains(line), "{line} is not in {text}");
+        text.replace(line, other)
+    };
+    let unicast = |text: String, own: &str, peers: &str| {
+        let source = format!("mcast_src_ip {own}");
+        with(text, &source, &format!("unicast_src_ip {own}\n unicast_peer {{\n {peers}\n }}"))
+    };
+    let second = |text: String| {
+        let inside = with(text.clone(), "VI_1", "VI_2");
+        let inside = with(inside, "eth0", "eth1");
+        let inside = with(inside, "virtual_router_id 51", "virtual_router_id 52");
+        format!("{text}{}", with(inside, "192.0.2.", "198.51.100."))
+    };
+    let group = "vrrp_sync_group VG {\n group {\n VI_1\n VI_2\n }\n}\n";
+    let v2 =
+        |text: String| with(with(text, "version 3", "version 2"), "advert_int 0.1", "advert_int 1");
+    let script = "vrrp_script gateway {\n script \"/usr/bin/ping -c 1 192.0.2.1\"\n}\n";
+    let tracks = "track_script {\n gateway\n }";
+    vec![
+        ("vrid-differs", lb1(""), with(lb2(""), "router_id 51", "router_id 52")),
+        ("version-differs", lb1(""), v2(lb2(""))),
+        ("transport-differs", lb1(""), unicast(lb2(""), "192.0.2.12", "192.0.2.11")),
+        (
+            "peer-missing",
+            unicast(lb1(""), "192.0.2.11", "192.0.2.13"),
+            unicast(lb2(""), "192.0.2.12", "192.0.2.11"),
+        ),
+        ("interval-differs", lb1(""), with(lb2(""), "advert_int 0.1", "advert_int 0.2")),
+        (
+            "password-differs",
+            v2(lb1("authentication {\n auth_type PASS\n auth_pass one\n }")),
+            v2(lb2("authentication {\n auth_type PASS\n auth_pass other\n }")),
+        ),
+        (
+            "two-owners",
+            without(with(lb1(""), "priority 200", "priority 255"), "nopreempt"),
+            without(with(lb2(""), "priority 100", "priority 255"), "nopreempt"),
+        ),
+        ("addresses-differ", lb1(""), with(lb2(""), ".100/24", ".101/24")),
+        ("alone", second(lb1("")), lb2("")),
+        ("equal-priorities", lb1(""), with(lb2(""), "priority 100", "priority 200")),
+        ("nopreempt-master", lb1("state MASTER"), lb2("")),
+        ("nopreempt-differs", without(lb1(""), "nopreempt"), lb2("")),
+        ("script-is-no-witness", format!("{script}{}", lb1(tracks)), lb2("")),
+        ("no-sync-group", second(lb1("")), second(lb2(""))),
+        ("group-differs", format!("{}{group}", second(lb1(""))), second(lb2(""))),
+        ("no-refresh", with(lb1(""), "garp_master_refresh 10", "garp_master_refresh 0"), lb2("")),
+        ("slow-refresh", without(lb1(""), "garp_master_refresh 10"), lb2("")),
+        ("preempts-at-once", without(lb1(""), "nopreempt"), without(lb2(""), "nopreempt")),
+        (
+            "slow-interval",
+            with(lb1(""), "advert_int 0.1", "advert_int 1"),
+            with(lb2(""), "advert_int 0.1", "advert_int 1"),
+        ),
+    ]
+}
+
+#[test]
+fn each_piece_of_advice_appears_for_the_pair_that_it_is_about() {
+    let cases = advised();
+    for (code, one, other) in &cases {
+        let found = codes(&format!("advice-{code}"), one, other);
+        assert!(found.contains(code), "{code} is not among {found:?}");
+    }
+    let tried: Vec<_> = cases.iter().map(|(code, ..)| *code).collect();
+    let rows: Vec<_> = ADVICE.iter().map(|row| row.code).collect();
+    assert_eq!(tried, rows, "each row has its pair, in the order of the table");
+}
+
+#[test]
+fn a_script_that_is_tracked_and_asks_nobody_else_gets_no_advice() {
+    let script = "vrrp_script own {\n script \"/usr/bin/pgrep haproxy\"\n}\n";
+    let tracked = format!("{script}{}", lb1("track_script {\n own\n }"));
+    assert_eq!(codes("own-service", &tracked, &lb2("")), Vec::<&str>::new());
+    // Declared and tracked by nobody.
+    let ping = "vrrp_script gateway {\n script \"ping -c 1 192.0.2.1\"\n}\n";
+    assert_eq!(codes("untracked", &format!("{ping}{}", lb1("")), &lb2("")), Vec::<&str>::new());
+}
+
+#[test]
+fn a_clean_stop_and_a_crash_are_as_long_as_their_formulas_say() {
+    let classes = [FaultClass::HostCrash, FaultClass::Stop];
+    let whole = json(&request(pair("bounds", &lb1(""), &lb2("")), &classes, 24));
+    assert_eq!(whole["verdict"], "within");
+    let worst = |class: usize, measure: &str| {
+        let seen = &whole["classes"][class]["worst"][measure];
+        let number = |key: &str| seen[key].as_u64().unwrap_or_else(|| panic!("{seen}"));
+        (number("value_ns"), number("bound_ns"))
+    };
+    // M = 3 * 100 ms + 156/256 * 100 ms of lb2, and D = 100 us.
+    let (crash, bound) = worst(0, "failover");
+    assert_eq!(bound, 300_000_000 + 60_937_500 + 100_000);
+    assert!(crash > 250_000_000 && crash <= bound, "{crash}");
+    let (stop, bound) = worst(1, "failover");
+    assert_eq!(bound, 60_937_500 + 100_000);
+    assert_eq!(stop, bound, "the lesser one waits exactly its skew");
+    let (gap, bound) = worst(0, "client_gap");
+    assert!(gap > crash && gap <= bound, "{gap}");
+}
+
+#[test]
+fn in_a_cut_there_are_two_masters_as_long_as_it_lasts_and_the_formula_says_so() {
+    let whole = json(&request(pair("cut", &lb1(""), &lb2("")), &[FaultClass::Cut], 12));
+    let two = &whole["classes"][0]["worst"]["two_masters"];
+    assert_eq!(two["formula"], "f + A + D");
+    assert!(two["value_ns"].as_u64() > Some(100_000_000), "{two}");
+    assert_eq!(whole["classes"][0]["worst"]["no_master"], Value::Null);
+}
+
+#[test]
+fn the_page_is_the_same_for_any_number_of_threads_and_names_seeds_that_play_the_same_again() {
+    let files = pair("threads", &lb1(""), &lb2(""));
+    let classes = [FaultClass::Pause, FaultClass::AdvertsLost];
+    let one = run(&Request { jobs: 1, ..request(files.clone(), &classes, 8) });
+    let many = run(&Request { jobs: 5, ..request(files.clone(), &classes, 8) });
+    assert_eq!(one.out, many.out);
+    let whole = json(&request(files.clone(), &classes, 8));
+    let seen = &whole["classes"][0]["worst"]["client_gap"];
+    let seen = if seen.is_null() { &whole["classes"][0]["worst"]["failover"] } else { seen };
+    let seed = seen["seed"].as_u64().expect("a seed");
+    let again = run(&Request { seed: Some(seed), ..request(files, &[FaultClass::Pause], 8) });
+    assert_eq!(again.ended, Ended::Passed, "{}", again.err);
+    let lines = seen["timeline"].as_array().expect("its lines");
+    assert!(!lines.is_empty());
+    for line in lines {
+        let line = line.as_str().expect("text");
+        assert!(again.out.contains(line), "{line} is not in\n{}", again.out);
+    }
+}
+
+#[test]
+fn a_class_that_does_not_apply_says_why() {
+    let files = pair("lacks", &lb1(""), &lb2(""));
+    let said = run(&request(files, &[FaultClass::Flaps], 5));
+    assert_eq!(said.ended, Ended::Passed);
+    assert!(said.out.contains("does not apply: nothing is tracked"), "{}", said.out);
+}
+
+#[test]
+fn files_without_a_virtual_router_in_common_get_their_advice_and_end_with_2() {
+    let files = pair("nothing", &lb1(""), &lb2("").replace("router_id 51", "router_id 52"));
+    let said = run(&request(files, &[FaultClass::Cut], 5));
+    assert_eq!(said.ended, Ended::Unusable);
+    assert!(said.out.contains("`virtual_router_id`"), "{}", said.out);
+    assert!(said.err.contains("nothing to rehearse"), "{}", said.err);
+}
+
+#[test]
+fn the_html_is_one_file_without_anything_from_elsewhere_and_escapes_what_it_shows() {
+    let folder = folder("html");
+    let (one, other) = (folder.join("<b>&.conf"), folder.join("lb2.conf"));
+    std::fs::write(&one, lb1("")).expect("a file");
+    std::fs::write(&other, lb2("")).expect("a file");
+    let page = folder.join("page.html");
+    let asked = request(vec![one, other], &[FaultClass::HostCrash, FaultClass::Flaps], 5);
+    let said = run(&Request { html: Some(page.clone()), ..asked });
+    assert_eq!(said.ended, Ended::Passed, "{}", said.err);
+    let text = std::fs::read_to_string(&page).expect("the page");
+    assert!(text.starts_with("<!DOCTYPE html>") && text.ends_with("</html>\n"));
+    assert!(text.contains("&lt;b&gt;&amp;.conf") && !text.contains("<b>"), "{text}");
+    for foreign in ["http:", "https:", "<script", "<link", "<img", "src="] {
+        assert!(!text.contains(foreign), "{foreign}");
+    }
+    assert!(
+        text.contains("host-crash")
+            && text.contains("power_off")
+            && text.contains("does not apply")
+    );
+    assert!(!folder.join("page.html.part").exists());
+}
+
+#[test]
+fn what_cannot_be_written_is_said_before_the_work() {
+    let files = pair("unwritable", &lb1(""), &lb2(""));
+    let nowhere = Some(folder("unwritable").join("no/such/page.html"));
+    let said = run(&Request { html: nowhere, ..request(files, &[FaultClass::Cut], 5) });
+    assert_eq!(said.ended, Ended::Unusable);
+    assert!(said.err.contains("cannot write") && said.out.is_empty(), "{}", said.err);
+}
+
+#[test]
+fn an_interrupted_rehearsal_shows_what_it_has_and_says_so() {
+    let files = pair("interrupted", &lb1(""), &lb2(""));
+    let said = run(&Request { stop: || true, ..request(files, &[FaultClass::Cut], 5) });
+    assert!(said.err.contains("interrupted") && said.out.contains("interrupted"), "{}", said.err);
+    assert!(said.out.contains("(0 runs)"), "{}", said.out);
+}
+
+/// The words in back quotes in the first column of the table that follows `heading`, and that of
+/// the headings below it.
+fn documented(heading: &str) -> Vec<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let text = std::fs::read_to_string(page.join("docs/json.md")).expect("docs/json.md");
+    let (_, own) = text.split_once("# The JSON of `vipsim rehearse --json`\n").expect("its part");
+    let (_, rest) = own.split_once(heading).expect("the heading");
+    let rows = rest.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
+    let rows = rows.take_while(|line| line.starts_with('|'));
+    let mut keys: Vec<_> =
+        rows.filter_map(|row| row.split('`').nth(1)).map(str::to_owned).collect();
+    keys.sort();
+    keys
+}
+
+fn keys(value: &Value) -> Vec<String> {
+    let mut keys: Vec<_> = value.as_object().expect("an object").keys().cloned().collect();
+    keys.sort();
+    keys
+}
+
+#[test]
+fn the_json_has_the_documented_keys() {
+    let files = pair("json", &lb1(""), &lb2(""));
+    let whole = json(&request(files, &[FaultClass::HostCrash], 2));
+    assert_eq!(keys(&whole), documented(""));
+    let class = &whole["classes"][0];
+    assert_eq!(keys(class), documented("\n## `classes`\n"));
+    assert_eq!(keys(&class["worst"]["client_gap"]), documented("\n## `worst`\n"));
+}
