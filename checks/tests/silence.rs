@@ -42,7 +42,7 @@ fn engine_says(check: Check) -> Outcome {
         upper_threshold: 0,
         lower_threshold: 0,
         inhibit_on_failure: false,
-        checks: vec![Arc::new(check)],
+        checks: [check.into()].into(),
     };
     let virtual_server = VirtualServer {
         name: VirtualServerName::Address { address, port: 80, protocol: Protocol::Tcp },

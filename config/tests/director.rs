@@ -8,9 +8,10 @@ use vipd_config::trackers::ScriptUser;
 use vipd_config::{Loaded, Options, explain_from, load_from};
 use vipd_engine::Family;
 use vipd_engine::config::director::{
-    AtStop, Forwarding, Protocol, Scheduler, Service, Tunnel, TunnelChecksum, VirtualServer,
+    AtStop, Forwarding, Protocol, RealServer, Scheduler, Service, Tunnel, TunnelChecksum,
+    VirtualServer,
 };
-use vipd_engine::config::health::{Check, CheckKind, HttpCheck, HttpProtocol};
+use vipd_engine::config::health::{Check, CheckKind, HttpCheck, HttpProtocol, PlacedCheck};
 
 fn load(text: &str) -> Loaded {
     let files = InMemory::new().with("/k.conf", text);
@@ -35,7 +36,11 @@ fn server(lines: &str, real: &str) -> VirtualServer {
 fn check(lines: &str, real: &str) -> Check {
     let server = server(lines, real);
     let [check] = &server.real_servers[0].checks[..] else { panic!("one check") };
-    Check::clone(check)
+    check.check()
+}
+
+fn all_checks(real: &RealServer) -> Vec<Check> {
+    real.checks.iter().map(PlacedCheck::check).collect()
 }
 
 fn http(lines: &str) -> HttpCheck {
@@ -63,7 +68,7 @@ fn a_virtual_server_that_says_little_has_keepaliveds_defaults() {
     let [real] = &server.real_servers[..] else { panic!("one real server") };
     assert_eq!((real.port, real.weight, real.forwarding), (8080, 1, Forwarding::Nat));
     assert!(!real.inhibit_on_failure);
-    let check = &real.checks[0];
+    let check = real.checks[0].check();
     assert_eq!((check.address.to_string(), check.port), ("10.0.1.1".to_owned(), 8080));
     assert_eq!(
         (check.timeout, check.delay_loop, check.warmup),
@@ -111,7 +116,10 @@ fn a_check_inherits_from_its_real_server_and_that_from_its_virtual_server() {
     let text = "virtual_server 10.0.0.1 80 {\nprotocol TCP\nlb_algo rr\nlb_kind NAT\n\
                 real_server 10.0.1.1 80 {\nTCP_CHECK {\n}\n}\nretry 9\n}\n";
     let loaded = load(text);
-    assert_eq!(loaded.config.director().virtual_servers[0].real_servers[0].checks[0].retry, 9);
+    assert_eq!(
+        loaded.config.director().virtual_servers[0].real_servers[0].checks[0].manner().retry,
+        9
+    );
 }
 
 #[test]
@@ -156,14 +164,14 @@ fn persistence_has_a_time_a_network_and_an_engine() {
 fn only_nat_leads_to_another_port_and_checks_keep_theirs() {
     let with = |lines: &str| {
         let server = server(lines, "TCP_CHECK {\n}");
-        (server.real_servers[0].port, server.real_servers[0].checks[0].port)
+        (server.real_servers[0].port, server.real_servers[0].checks[0].port())
     };
     assert_eq!(with(""), (8080, 8080));
     assert_eq!(with("lb_kind DR"), (80, 8080));
     let loaded = load(&text("fwmark 3", "", "TCP_CHECK {\n}").replace("protocol TCP\n", ""));
     let server = &loaded.config.director().virtual_servers[0];
     assert_eq!(server.services, [Service::Fwmark { mark: 3, family: Family::Ipv4 }]);
-    assert_eq!((server.real_servers[0].port, server.real_servers[0].checks[0].port), (0, 8080));
+    assert_eq!((server.real_servers[0].port, server.real_servers[0].checks[0].port()), (0, 8080));
 }
 
 #[test]
@@ -265,7 +273,7 @@ fn tls_has_the_files_of_ssl_wherever_it_stands() {
     let real = "SSL_GET {\nenable_sni\nsni_name a.example\nurl {\npath /\n}\n}";
     let ssl = "SSL {\nca /etc/ca.pem\ncertificate /etc/own.pem\nkey /etc/own.key\n}\n";
     let loaded = load(&format!("{}{ssl}", text("10.0.0.1 443", "", real)));
-    let check = &loaded.config.director().virtual_servers[0].real_servers[0].checks[0];
+    let check = loaded.config.director().virtual_servers[0].real_servers[0].checks[0].check();
     let CheckKind::Http(http) = &check.kind else { panic!("HTTP") };
     let tls = http.tls.as_ref().unwrap();
     assert!(tls.sni);
@@ -281,7 +289,7 @@ fn a_mail_server_is_checked_at_each_of_its_hosts() {
                 host {\nconnect_ip 10.0.2.1\n}\n\
                 host {\nconnect_ip 10.0.2.2\nconnect_port 587\nbindto 10.0.0.5\n}\n}";
     let server = server("", real);
-    let checks = &server.real_servers[0].checks;
+    let checks = all_checks(&server.real_servers[0]);
     let ends: Vec<_> = checks.iter().map(|one| format!("{}:{}", one.address, one.port)).collect();
     assert_eq!(ends, ["10.0.2.1:26", "10.0.2.2:587"]);
     assert_eq!(checks[1].bind.address.unwrap().to_string(), "10.0.0.5");
@@ -290,7 +298,7 @@ fn a_mail_server_is_checked_at_each_of_its_hosts() {
     let text = "virtual_server fwmark 1 {\nlb_algo rr\nlb_kind NAT\nreal_server 10.0.1.1 {\n\
                 SMTP_CHECK {\n}\nDNS_CHECK {\n}\n}\n}\n";
     let loaded = load(text);
-    let checks = &loaded.config.director().virtual_servers[0].real_servers[0].checks;
+    let checks = all_checks(&loaded.config.director().virtual_servers[0].real_servers[0]);
     assert_eq!((checks[0].port, checks[1].port), (25, 53));
 }
 
@@ -320,7 +328,7 @@ fn scripts_are_known_by_their_names_and_who_runs_them() {
     let lines = "quorum_up /bin/gained\nquorum_down \"/bin/lost\" www\nsmtp_alert";
     let loaded = load(&text("10.0.0.1 80", lines, real));
     let server = &loaded.config.director().virtual_servers[0];
-    let checks = &server.real_servers[0].checks;
+    let checks = all_checks(&server.real_servers[0]);
     assert_eq!(checks[0].timeout, seconds(4));
     let name = "/bin/check b (as www:adm)".to_owned();
     assert_eq!(checks[0].kind, CheckKind::Script { script: name.clone(), dynamic: true });
@@ -345,7 +353,7 @@ fn a_tracked_file_gives_its_weight_unless_the_check_has_one() {
         let real = format!("FILE_CHECK {{\ntrack_file F\n{lines}\n}}");
         let file = "track_file F {\nfile /run/f\nweight -2 reverse\n}\n";
         let loaded = load(&format!("{}{file}", text("10.0.0.1 80", "", &real)));
-        let check = &loaded.config.director().virtual_servers[0].real_servers[0].checks[0];
+        let check = loaded.config.director().virtual_servers[0].real_servers[0].checks[0].check();
         let CheckKind::File { weight, reverse, .. } = &check.kind else { panic!("a file") };
         (*weight, *reverse)
     };
@@ -369,7 +377,7 @@ fn global_defs_say_what_holds_for_the_whole_table() {
     assert_eq!((daemon.id, daemon.ttl), (51, Some(3)), "the id is that of the instance");
     assert!(config.flush_at_start);
     assert_eq!(config.at_stop, AtStop::RemoveServices);
-    let checks = &config.virtual_servers[0].real_servers[0].checks;
+    let checks = all_checks(&config.virtual_servers[0].real_servers[0]);
     assert!(checks[0].tells_all_failures && !checks[1].tells_all_failures);
     let director = &loaded.director;
     assert!(director.tells_start && director.mails_changes_only && !director.mails_real_servers);

@@ -1,4 +1,5 @@
-//! What vipd keeps in memory for as many virtual routers as an interface can have, on real kernels.
+//! What vipd keeps in memory for as many virtual routers as an interface can have, on real kernels,
+//! and what it takes to read a file with many real servers.
 //!
 //! Its heap alone: how much of the program is resident depends on how it was built, and is measured
 //! by `versus-keepalived`.
@@ -7,6 +8,7 @@ mod netns;
 
 use std::fmt::Write;
 use std::fs;
+use std::process::Command;
 
 use netns::process::Process;
 use nix::sys::signal::Signal;
@@ -59,6 +61,40 @@ fn a_crowd_of_virtual_routers_fits_into_a_few_megabytes_also_after_reloads() {
     }
     let at_last = heap(&vipd);
     assert!(at_last <= MOST, "{at_first} octets at first, {at_last} after three reloads");
+}
+
+/// Real servers of a large file, each with a check, and what it may take to read it, in octets. The
+/// text alone is 2.4 MB, and held twice for a moment.
+const SERVERS: u32 = 20_000;
+const MOST_TO_READ: u32 = 7_500_000;
+
+#[test]
+fn a_file_with_many_real_servers_takes_little_memory_to_read() {
+    let mut text = String::new();
+    for number in 0..SERVERS {
+        if number % 80 == 0 {
+            let (service, end) = (number / 80, if number == 0 { "" } else { "}\n" });
+            let _ = write!(
+                text,
+                "{end}virtual_server 10.0.0.{service} 80 {{\n    delay_loop 6\n    \
+                 lb_algo wlc\n    lb_kind NAT\n    protocol TCP\n"
+            );
+        }
+        let (third, fourth) = (number / 250, number % 250);
+        let _ = write!(
+            text,
+            "    real_server 10.64.{third}.{fourth} 8080 {{\n        weight 1\n        \
+             TCP_CHECK {{\n            connect_timeout 5\n        }}\n    }}\n"
+        );
+    }
+    text.push_str("}\n");
+    let file = std::env::temp_dir().join(format!("vipd-many-{}.conf", std::process::id()));
+    fs::write(&file, text).expect("a file of ours");
+    let mut command = Command::new("prlimit");
+    command.arg(format!("--data={MOST_TO_READ}")).arg(env!("CARGO_BIN_EXE_vipd")).arg("check");
+    let output = command.arg(&file).output().expect("prlimit");
+    fs::remove_file(&file).expect("a file of ours");
+    assert!(output.status.success(), "{output:?}");
 }
 
 /// Facts of a process in /proc.

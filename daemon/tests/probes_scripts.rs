@@ -50,7 +50,7 @@ impl Scripts {
     /// The check of the real server with this number, counted from 0.
     fn check(&self, place: usize, timeout: Duration) -> Check {
         let server = &self.loaded.config.director().virtual_servers[0].real_servers[place];
-        Check { timeout, ..Check::clone(&server.checks[0]) }
+        Check { timeout, ..server.checks[0].check() }
     }
 }
 

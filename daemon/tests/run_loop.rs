@@ -229,7 +229,7 @@ fn directing() -> Arc<Config> {
         upper_threshold: 0,
         lower_threshold: 0,
         inhibit_on_failure: false,
-        checks: vec![Arc::new(check)],
+        checks: [check.into()].into(),
     };
     let pool = VirtualServer {
         name: VirtualServerName::Address { address, port, protocol },

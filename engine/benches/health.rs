@@ -46,7 +46,7 @@ fn real_server(number: u32) -> RealServer {
         upper_threshold: 0,
         lower_threshold: 0,
         inhibit_on_failure: false,
-        checks: vec![Arc::new(check)],
+        checks: [check.into()].into(),
     }
 }
 

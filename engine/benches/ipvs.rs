@@ -50,7 +50,7 @@ fn config((pools, servers): (u32, u32)) -> DirectorConfig {
         upper_threshold: 0,
         lower_threshold: 0,
         inhibit_on_failure: false,
-        checks: vec![],
+        checks: [].into(),
     };
     let pool = |pool| VirtualServer {
         name: name(pool),

@@ -14,6 +14,7 @@ use proptest::prelude::*;
 use vipd_engine::config::director::{
     DirectorConfig, Forwarding, RealServer, Service, VirtualServer,
 };
+use vipd_engine::config::health::PlacedCheck;
 use vipd_engine::director::{DirectorOutput, News};
 use vipd_engine::health::{Limits, News as Judged, Outcome, ServerName};
 use vipd_engine::ipvs::{
@@ -154,7 +155,7 @@ impl Stage {
     fn weight(&self, server: &RealServer) -> Option<u32> {
         let own = server.weight;
         let mut weight = i64::from(own);
-        for check in server.checks.iter().collect::<BTreeSet<_>>() {
+        for check in server.checks.iter().map(PlacedCheck::check).collect::<BTreeSet<_>>() {
             match self.world.machine.behaviour(check.address) {
                 Behaviour::Answers(after, _) if after > check.timeout => return None,
                 Behaviour::Answers(_, Outcome::Good { weight: wish }) => {

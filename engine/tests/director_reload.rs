@@ -5,7 +5,6 @@ mod director_world;
 mod ipvs_world;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use director_world::{
@@ -235,7 +234,7 @@ fn a_check_that_is_known_to_fail_keeps_a_server_out_of_another_virtual_server() 
 fn a_weight_that_a_check_wishes_for_stays_whatever_the_file_says() {
     let dynamic = |weight| {
         let kind = CheckKind::Script { script: "load".into(), dynamic: true };
-        let checks = vec![Arc::new(Check { kind, retry: 0, ..tcp_check(ONE) })];
+        let checks = [Check { kind, retry: 0, ..tcp_check(ONE) }.into()].into();
         config(&[pool(vec![RealServer { checks, weight, ..real(ONE) }])])
     };
     let mut world = slowly(SLOW, &dynamic(3));

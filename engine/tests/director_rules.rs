@@ -62,7 +62,7 @@ fn real(last: u8) -> RealServer {
         upper_threshold: 0,
         lower_threshold: 0,
         inhibit_on_failure: false,
-        checks: vec![Arc::new(check())],
+        checks: [check().into()].into(),
     }
 }
 
@@ -122,7 +122,7 @@ fn told_of_check(change: impl FnOnce(&mut Check), expected: &str) {
         |server| {
             let mut check = check();
             change(&mut check);
-            server.real_servers[1].checks = vec![Arc::new(check)];
+            server.real_servers[1].checks = [check.into()].into();
         },
         &format!("real_server / 2: {expected}"),
     );

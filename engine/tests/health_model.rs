@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 use vipd_engine::config::director::{DirectorConfig, MAX_WEIGHT, VirtualServerName};
-use vipd_engine::config::health::{Check, CheckKind};
+use vipd_engine::config::health::{Check, CheckKind, PlacedCheck};
 use vipd_engine::health::{Failure, Now, Outcome, Verdict};
 use vipd_engine::{Timestamp, TrackerValue};
 
@@ -243,14 +243,15 @@ impl Model {
                 let server = (named.name.clone(), real.address, real.port);
                 let old = before.get(&server);
                 let mut checks = Vec::new();
-                for check in &real.checks {
+                for check in real.checks.iter().map(PlacedCheck::check) {
+                    let check = &check;
                     let asks_the_same = |other: &&Check| {
                         (&other.kind, other.address, other.port, &other.bind)
                             == (&check.kind, check.address, check.port, &check.bind)
                     };
                     let mut known = old.map(|old| &old.checks).into_iter().flatten();
                     let heir = known.find(asks_the_same).cloned();
-                    if !self.checks.contains_key(&**check) {
+                    if !self.checks.contains_key(check) {
                         let mut new = match heir {
                             Some(old) => self.checks[&old].inherited(&old, check, now),
                             None => Known::new(check, phase_of(check)),
@@ -258,10 +259,10 @@ impl Model {
                         if let Some(value) = self.file {
                             new.tell(check, value);
                         }
-                        self.checks.insert((**check).clone(), new);
+                        self.checks.insert(check.clone(), new);
                     }
-                    if !checks.contains(&**check) {
-                        checks.push((**check).clone());
+                    if !checks.contains(check) {
+                        checks.push(check.clone());
                     }
                 }
                 let doubted =

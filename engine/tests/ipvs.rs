@@ -2,7 +2,6 @@
 
 mod ipvs_world;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ipvs_world::{World, at, config, ip, name, real, sorry, tcp, virtual_server};
@@ -46,9 +45,9 @@ fn pairs(expected: &[(&str, u32)]) -> Vec<(String, u32)> {
 }
 
 /// A check, which succeeds once before it counts as good.
-fn alpha() -> Arc<Check> {
+fn alpha() -> Check {
     let second = Duration::from_secs(1);
-    Arc::new(Check {
+    Check {
         kind: CheckKind::Tcp,
         address: ip("10.1.0.1"),
         port: 80,
@@ -60,7 +59,7 @@ fn alpha() -> Arc<Check> {
         warmup: second,
         alpha: true,
         tells_all_failures: false,
-    })
+    }
 }
 
 #[test]
@@ -134,7 +133,7 @@ fn with_inhibit_on_failure_a_server_stays_with_weight_0() {
 #[test]
 fn with_alpha_a_server_comes_once_a_check_succeeded_and_one_without_checks_at_once() {
     let mut pool = vip();
-    pool.real_servers[0].checks = vec![alpha()];
+    pool.real_servers[0].checks = [alpha().into()].into();
     let mut world = World::with(&config(&[pool]));
     assert_eq!(weights(&world), pairs(&[(TWO, 1)]));
     health(&mut world, ONE, UP);
@@ -144,7 +143,7 @@ fn with_alpha_a_server_comes_once_a_check_succeeded_and_one_without_checks_at_on
 #[test]
 fn an_alpha_server_that_is_inhibited_comes_with_weight_0() {
     let mut pool = vip();
-    pool.real_servers[0].checks = vec![alpha()];
+    pool.real_servers[0].checks = [alpha().into()].into();
     pool.real_servers[0].inhibit_on_failure = true;
     let world = World::with(&config(&[pool]));
     assert_eq!(weights(&world), pairs(&[(ONE, 0), (TWO, 1)]));

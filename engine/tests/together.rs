@@ -48,7 +48,8 @@ fn any_director() -> impl Strategy<Value = DirectorConfig> {
                 let kind = CheckKind::File { file, weight, reverse: false, dynamic };
                 for server in &mut Arc::make_mut(one).real_servers {
                     let check = Check { kind: kind.clone(), port: 0, ..tcp_check(SERVERS[0]) };
-                    server.checks.push(Arc::new(check));
+                    let more = server.checks.iter().cloned().chain([check.into()]);
+                    server.checks = more.collect();
                 }
             }
             config.sync_daemon = follows.map(|name| SyncDaemon {

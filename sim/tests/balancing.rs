@@ -44,7 +44,7 @@ fn director() -> Arc<Config> {
         upper_threshold: 0,
         lower_threshold: 0,
         inhibit_on_failure: false,
-        checks: vec![Arc::new(check)],
+        checks: [check.into()].into(),
     };
     let (address, port, protocol) = (VIP, 80, Protocol::Tcp);
     let scheduling =

@@ -75,7 +75,8 @@ impl Page<'_> {
         let mut values = self.inheriting(Place::RealServer, &draft.origins, &around, show);
         let mut checks = real.checks.iter();
         for draft_of_check in &draft.checks {
-            for check in checks.by_ref().take(draft_of_check.hosts.len().max(1)) {
+            for placed in checks.by_ref().take(draft_of_check.hosts.len().max(1)) {
+                let check = &placed.check();
                 let view = CheckView { check, draft: draft_of_check };
                 let around = [&draft.origins, &server.origins];
                 let shown = self.check(&view, draft_of_check, &around);

@@ -2,6 +2,7 @@
 //!
 //! How a real server is checked is in [`super::health`].
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -11,7 +12,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::health::{Check, CheckKind};
+use super::health::{CheckKind, PlacedCheck};
 use crate::names::{Family, InterfaceName, TrackerName};
 
 /// Most services of one virtual server, ranges of its group written out: those of a /16.
@@ -50,7 +51,8 @@ impl DirectorConfig {
     /// The tracked files whose values checks want to hear, as often as there are such checks.
     pub fn files(&self) -> impl Iterator<Item = &TrackerName> {
         let servers = self.virtual_servers.iter().flat_map(|one| &one.real_servers);
-        servers.flat_map(|server| &server.checks).filter_map(|check| match &check.kind {
+        let checks = servers.flat_map(|server| &server.checks);
+        checks.filter_map(|check| match &check.manner().kind {
             CheckKind::File { file, .. } => Some(file),
             _ => None,
         })
@@ -232,7 +234,7 @@ pub struct RealServer {
     /// When it is down its weight becomes 0, and it stays in the table (`inhibit_on_failure`).
     pub inhibit_on_failure: bool,
     /// All of them must be good. None: it is up.
-    pub checks: Vec<Arc<Check>>,
+    pub checks: Box<[PlacedCheck]>,
 }
 
 impl RealServer {

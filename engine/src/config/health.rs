@@ -3,8 +3,10 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +38,83 @@ pub struct Check {
     pub alpha: bool,
     /// Failures that are tried again are told too (`log_all_failures`).
     pub tells_all_failures: bool,
+}
+
+/// A check of a real server, as a configuration has it. Checks of one file are mostly alike but for
+/// where they go: what they have in common is held once for all of them ([`Alike`]).
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "Check", into = "Check")]
+pub struct PlacedCheck {
+    address: IpAddr,
+    port: u16,
+    /// Goes nowhere.
+    manner: Arc<Check>,
+}
+
+impl PlacedCheck {
+    /// [`Check::address`].
+    #[must_use]
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// [`Check::port`].
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// All of it but where it goes: its address and port say nothing.
+    #[must_use]
+    pub fn manner(&self) -> &Check {
+        &self.manner
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn check(&self) -> Check {
+        Check { address: self.address, port: self.port, ..Check::clone(&self.manner) }
+    }
+}
+
+impl fmt::Debug for PlacedCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.check().fmt(f)
+    }
+}
+
+impl From<Check> for PlacedCheck {
+    fn from(check: Check) -> Self {
+        Alike::default().place(check)
+    }
+}
+
+impl From<PlacedCheck> for Check {
+    fn from(placed: PlacedCheck) -> Self {
+        placed.check()
+    }
+}
+
+/// What the last checks of a configuration have in common with others, while it is made.
+#[derive(Clone, Debug, Default)]
+pub struct Alike(Vec<Arc<Check>>);
+
+impl Alike {
+    /// Most that are remembered: a file has few kinds of checks side by side.
+    const MOST: usize = 8;
+
+    /// The check, and what it has in common with one of those before it, once.
+    pub fn place(&mut self, check: Check) -> PlacedCheck {
+        let (address, port) = (check.address, check.port);
+        let manner = Check { address: Ipv4Addr::UNSPECIFIED.into(), port: 0, ..check };
+        let known = self.0.iter().position(|known| **known == manner);
+        let place = known.unwrap_or_else(|| {
+            self.0.truncate(Self::MOST - 1);
+            self.0.insert(0, Arc::new(manner));
+            0
+        });
+        PlacedCheck { address, port, manner: Arc::clone(&self.0[place]) }
+    }
 }
 
 /// Where a check comes from.

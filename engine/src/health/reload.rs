@@ -185,7 +185,7 @@ impl Health {
         let before = mem::take(&mut server.checks);
         let mut checks = Vec::new();
         for check in &real.checks {
-            let made = self.subscribe(now, id, check, &before);
+            let made = self.subscribe(now, id, Arc::new(check.check()), &before);
             if !checks.contains(&made) {
                 checks.push(made);
             }
@@ -208,14 +208,14 @@ impl Health {
         &mut self,
         now: Timestamp,
         server: ServerId,
-        check: &Arc<Check>,
+        check: Arc<Check>,
         before: &[CheckId],
     ) -> CheckId {
-        let id = self.by_check.get(check).copied().unwrap_or_else(|| {
+        let id = self.by_check.get(&check).copied().unwrap_or_else(|| {
             let mut known = before.iter().filter_map(|id| self.checks.get(id.0));
-            let new = match known.find(|known| known.asks(check)) {
-                Some(known) => known.heir(now, Arc::clone(check)),
-                None => Checker::new(now, self.checks.next(), Arc::clone(check)),
+            let new = match known.find(|known| known.asks(&check)) {
+                Some(known) => known.heir(now, check),
+                None => Checker::new(now, self.checks.next(), check),
             };
             self.add(now, new)
         });

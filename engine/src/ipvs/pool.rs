@@ -97,7 +97,7 @@ impl Server {
     fn new(now: Timestamp, place: u32, pool: &VirtualServer, config: &RealServer) -> Self {
         // A server that nobody checks is up, whatever waits for a first success elsewhere.
         let alpha = pool.alpha && !config.checks.is_empty();
-        let waits = alpha || config.checks.iter().any(|check| check.alpha);
+        let waits = alpha || config.checks.iter().any(|check| check.manner().alpha);
         let health = if waits { Health::Down } else { Health::Up { weight: config.weight } };
         Self { place, health, drained: false, ordered: None, since: now }
     }

@@ -67,7 +67,7 @@ pub fn alpha(server: &str) -> RealServer {
 }
 
 pub fn with(server: &str, check: Check) -> RealServer {
-    RealServer { checks: vec![Arc::new(check)], ..real(server) }
+    RealServer { checks: [check.into()].into(), ..real(server) }
 }
 
 #[derive(Clone, Debug)]

@@ -1,7 +1,6 @@
 //! Random configurations of a director, and what may happen to it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -45,7 +44,7 @@ prop_compose! {
         inhibit_on_failure in prop::bool::weighted(0.3),
     ) -> RealServer {
         let server = SERVERS[which];
-        let checks = checks.into_iter().map(|which| Arc::new(check(server, which))).collect();
+        let checks = checks.into_iter().map(|which| check(server, which).into()).collect();
         RealServer { weight, checks, inhibit_on_failure, ..real(server) }
     }
 }

@@ -80,7 +80,7 @@ pub fn server(number: u16, checks: &[Check]) -> RealServer {
         upper_threshold: 0,
         lower_threshold: 0,
         inhibit_on_failure: false,
-        checks: checks.iter().cloned().map(Arc::new).collect(),
+        checks: checks.iter().cloned().map(Into::into).collect(),
     }
 }
 

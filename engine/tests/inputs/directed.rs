@@ -42,7 +42,7 @@ pub fn config(which: u8) -> Arc<Config> {
         upper_threshold: 0,
         lower_threshold: 0,
         inhibit_on_failure: last == 1,
-        checks: checks.into_iter().map(|kind| Arc::new(check(kind))).collect(),
+        checks: checks.into_iter().map(|kind| check(kind).into()).collect(),
     };
     let (address, port, protocol) = (ip("10.0.0.100"), 80, Protocol::Tcp);
     let (scheduler, flags, hashed, one_packet) = (Scheduler::Wlc, 0, false, false);

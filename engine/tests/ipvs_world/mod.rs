@@ -395,7 +395,7 @@ pub fn real(text: &str) -> RealServer {
         upper_threshold: 0,
         lower_threshold: 0,
         inhibit_on_failure: false,
-        checks: vec![],
+        checks: [].into(),
     }
 }
 

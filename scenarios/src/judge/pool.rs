@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use vipd_engine::Config;
 use vipd_engine::config::director::{RealServer, Service, VirtualServer};
-use vipd_engine::config::health::{Check, CheckKind};
+use vipd_engine::config::health::{Check, CheckKind, PlacedCheck};
 use vipd_engine::ipvs::Endpoint;
 
 use super::change::{Change, What};
@@ -218,17 +218,19 @@ impl Director {
         if virtual_server.ha_suspend {
             return vec![unsure; virtual_server.real_servers.len()];
         }
-        let ask = |check: &Check| finds(check, conduct(view, host, conducts, check.address));
+        let ask = |placed: &PlacedCheck| {
+            finds(placed.manner(), conduct(view, host, conducts, placed.address()))
+        };
         let of = |server: &RealServer| {
             let checks = || server.checks.iter().filter(|_| server.weight > 0);
             let bad = checks().filter(|check| ask(check) == Health::Bad);
-            if let Some(bound) = bad.map(|check| until_out(view, check)).min() {
+            if let Some(bound) = bad.map(|check| until_out(view, check.manner())).min() {
                 return (Health::Bad, bound);
             }
             if checks().any(|check| ask(check) == Health::Unsure) {
                 return unsure;
             }
-            let bound = checks().map(|check| until_back(view, check)).max();
+            let bound = checks().map(|check| until_back(view, check.manner())).max();
             bound.map_or(unsure, |bound| (Health::Good, bound))
         };
         let mut healths: Vec<_> = virtual_server.real_servers.iter().map(of).collect();
@@ -331,7 +333,8 @@ impl Director {
     /// From when a server counts, and for how long it may be wrong.
     fn terms(&self, view: &View, place: (usize, usize), server: &Server) -> (WorldTime, Duration) {
         let (_, real) = self.server(place);
-        let warmup = real.checks.iter().map(|check| check.warmup).max().unwrap_or_default();
+        let warmup =
+            real.checks.iter().map(|check| check.manner().warmup).max().unwrap_or_default();
         (server.since.max(plus(self.since, view.up(warmup))), server.bound)
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use vipd_engine::config::VirtualServer;
 use vipd_engine::config::director::{AtStop, Timeouts, VirtualServerName};
 use vipd_engine::config::director::{Forwarding, Protocol, RealServer, Scheduler, SyncDaemon};
-use vipd_engine::config::health::{Bind, DnsRecord, HttpProtocol, UdpCheck, Url};
+use vipd_engine::config::health::{Alike, Bind, DnsRecord, HttpProtocol, UdpCheck, Url};
 use vipd_engine::{Family, TrackerName};
 
 use super::group::ServiceGroup;
@@ -25,6 +25,8 @@ pub(crate) struct DirectorDraft {
     /// The first `SSL` block.
     pub ssl: Option<Placed<SslDraft>>,
     pub globals: IpvsGlobals,
+    /// What the checks so far have in common.
+    pub alike: Alike,
 }
 
 /// What `global_defs` says of virtual servers.

@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::mem;
-use std::sync::Arc;
 use std::time::Duration;
 
 use vipd_engine::TrackerName;
 use vipd_engine::config::director::{Forwarding, RealServer};
-use vipd_engine::config::health::{Check, CheckKind, HttpCheck, Tls, Url};
+use vipd_engine::config::health::{Alike, Check, CheckKind, HttpCheck, Tls, Url};
 
 use super::draft::{
     CheckDraft, Endpoint, FileDraft, HttpDraft, KindDraft, Made, RealDraft, ServerDraft, Settings,
@@ -71,15 +70,17 @@ pub(crate) fn end(draft: &mut Draft, place: Place, found: &mut Diagnostics) {
         Place::VirtualServer if draft.vrrp_only => draft.server().real_servers.clear(),
         Place::VirtualServer => {
             let mut scripts = mem::take(&mut draft.check_scripts);
+            let mut alike = mem::take(&mut draft.director.alike);
             let server = draft.server();
             let written = mem::take(&mut server.real_servers);
-            let mut making = Making { server, scripts: &mut scripts, found };
+            let (scripts, alike) = (&mut scripts, &mut alike);
+            let mut making = Making { server, scripts, alike, found };
             let made = making.all(&written);
             server.made = made;
             if keep {
                 server.real_servers = written;
             }
-            draft.check_scripts = scripts;
+            (draft.check_scripts, draft.director.alike) = (mem::take(scripts), mem::take(alike));
         }
         // Told twice or not was asked already, and nobody else asks.
         Place::RealServer if !keep => forget(&mut draft.real().origins),
@@ -108,6 +109,7 @@ fn forget(origins: &mut Origins) {
 struct Making<'a> {
     server: &'a ServerDraft,
     scripts: &'a mut BTreeMap<String, NotifyScript>,
+    alike: &'a mut Alike,
     found: &'a mut Diagnostics,
 }
 
@@ -146,7 +148,7 @@ impl Making<'_> {
                     made.files.push((index, number, file.clone()));
                 }
                 let Some(kind) = self.kind(check, &own) else { continue };
-                checks.push(Arc::new(made_check(check, kind, &own, endpoint, real, port)));
+                checks.push(self.alike.place(made_check(check, kind, &own, endpoint, real, port)));
             }
         }
         RealServer {
@@ -157,7 +159,7 @@ impl Making<'_> {
             upper_threshold: real.upper_threshold,
             lower_threshold: real.lower_threshold,
             inhibit_on_failure: settings.inhibit_on_failure.unwrap_or(false),
-            checks,
+            checks: checks.into(),
         }
     }
 

@@ -7,7 +7,7 @@ use vipd_engine::config::director::{
     Forwarding, MAX_SERVICES, Persistence, Protocol, RealServer, Scheduler, Scheduling, Service,
     SorryServer, VirtualServerName,
 };
-use vipd_engine::config::health::{Check, CheckKind};
+use vipd_engine::config::health::{Alike, CheckKind};
 use vipd_engine::config::{DirectorConfig, VirtualServer};
 use vipd_engine::{Family, InstanceConfig, Profile};
 
@@ -317,9 +317,10 @@ impl Settling<'_> {
         if !all && ssl.is_none() {
             return;
         }
+        let mut alike = Alike::default();
         for (index, real) in real_servers.iter_mut().enumerate() {
-            for (number, check) in real.checks.iter_mut().enumerate() {
-                let check = Arc::make_mut(check);
+            for (number, placed) in real.checks.iter_mut().enumerate() {
+                let mut check = placed.check();
                 check.tells_all_failures |= all && !silent.contains(&(index, number));
                 if let (CheckKind::Http(http), Some(ssl)) = (&mut check.kind, ssl)
                     && let Some(tls) = &mut http.tls
@@ -328,6 +329,7 @@ impl Settling<'_> {
                     tls.certificate.clone_from(&ssl.certificate);
                     tls.key.clone_from(&ssl.key);
                 }
+                *placed = alike.place(check);
             }
         }
     }
@@ -348,9 +350,11 @@ impl Settling<'_> {
         };
         let own = file.value.weight;
         let wanted = written.weight.unwrap_or((i32::from(own.value), own.reverse));
-        let check: Option<&mut Check> = real.checks.get_mut(number).map(Arc::make_mut);
-        if let Some(CheckKind::File { weight, reverse, .. }) = check.map(|check| &mut check.kind) {
+        let Some(placed) = real.checks.get_mut(number) else { return };
+        let mut check = placed.check();
+        if let CheckKind::File { weight, reverse, .. } = &mut check.kind {
             (*weight, *reverse) = wanted;
+            *placed = check.into();
         }
     }
 

@@ -299,7 +299,8 @@ impl Check<'_> {
         }
         for check in &real.checks {
             if let Some(rule) = broken_check(check) {
-                self.server("real_server", at, ServerRule::Check(check.kind.name(), rule));
+                let kind = check.manner().kind.name();
+                self.server("real_server", at, ServerRule::Check(kind, rule));
             }
         }
     }
@@ -320,7 +321,8 @@ impl Check<'_> {
 }
 
 /// The first rule of a check that does not hold.
-fn broken_check(check: &health::Check) -> Option<CheckRule> {
+fn broken_check(placed: &health::PlacedCheck) -> Option<CheckRule> {
+    let (check, address) = (placed.manner(), placed.address());
     let rule = match &check.kind {
         CheckKind::Http(http) => broken_http(http),
         CheckKind::Udp(udp) if udp.min_reply > udp.max_reply => Some(CheckRule::LengthsCross),
@@ -338,19 +340,19 @@ fn broken_check(check: &health::Check) -> Option<CheckRule> {
     if check.delay_loop.is_zero() || check.timeout.is_zero() {
         return Some(CheckRule::NoTime);
     }
-    if check.port == 0 && check.kind.needs_port() {
+    if placed.port() == 0 && check.kind.needs_port() {
         return Some(CheckRule::NoPort);
     }
-    let family = Family::of(check.address);
+    let family = Family::of(address);
     if let Some(source) = check.bind.address.filter(|source| Family::of(*source) != family) {
         return Some(CheckRule::SourceFamilyDiffers(source));
     }
     let network = check.kind.needs_port() || check.kind == CheckKind::Ping;
-    match check.address {
-        IpAddr::V6(address)
-            if network && address.is_unicast_link_local() && check.bind.interface.is_none() =>
+    match address {
+        IpAddr::V6(own)
+            if network && own.is_unicast_link_local() && check.bind.interface.is_none() =>
         {
-            Some(CheckRule::NeedsInterface(check.address))
+            Some(CheckRule::NeedsInterface(address))
         }
         IpAddr::V4(_) | IpAddr::V6(_) => None,
     }

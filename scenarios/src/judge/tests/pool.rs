@@ -37,8 +37,8 @@ fn endpoint(last: u8) -> Endpoint {
     Endpoint { address: address(last), port: 80 }
 }
 
-fn check(kind: CheckKind, address: IpAddr) -> Arc<Check> {
-    Arc::new(Check {
+fn check(kind: CheckKind, address: IpAddr) -> Check {
+    Check {
         kind,
         address,
         port: 80,
@@ -50,7 +50,7 @@ fn check(kind: CheckKind, address: IpAddr) -> Arc<Check> {
         warmup: Duration::ZERO,
         alpha: false,
         tells_all_failures: false,
-    })
+    }
 }
 
 fn two_pages() -> CheckKind {
@@ -79,7 +79,7 @@ fn server(last: u8, kind: CheckKind) -> RealServer {
         upper_threshold: 0,
         lower_threshold: 0,
         inhibit_on_failure: false,
-        checks: vec![check(kind, address(last))],
+        checks: [check(kind, address(last)).into()].into(),
     }
 }
 
