@@ -424,11 +424,23 @@ fn hundreds_of_commands_need_a_few_datagrams_and_each_has_its_answer() {
 #[test]
 fn answers_that_were_lost_are_said_to_be_unknown_and_the_others_stay() {
     let (peer, mut ipvs) = speak();
+    let commands = destinations(20);
+    assert!(ipvs.perform(&commands).expect("answers").iter().all(Result::is_ok));
+    // Each of them fails, and there is room for so many answers.
     peer.kernel().room = 10;
-    let results = ipvs.perform(&destinations(20)).expect("answers");
-    assert!(results[..10].iter().all(Result::is_ok), "{results:?}");
+    let results = ipvs.perform(&commands[1..]).expect("answers");
+    assert!(results[..10].iter().all(|one| *one == Err(Failure::Exists)), "{results:?}");
     assert!(results[10..].iter().all(|one| *one == Err(Failure::Unknown)), "{results:?}");
     assert_eq!(ipvs.destinations(some_service()).expect("destinations").len(), 20);
+}
+
+#[test]
+fn only_the_last_command_of_a_datagram_asks_for_an_answer_if_all_is_well() {
+    let (peer, mut ipvs) = speak();
+    let before = peer.kernel().told;
+    let results = ipvs.perform(&destinations(20)).expect("answers");
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    assert_eq!(peer.kernel().told - before, 1);
 }
 
 #[test]

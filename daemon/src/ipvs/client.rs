@@ -1,8 +1,10 @@
-//! Commands and questions over datagrams: many commands in one, and each gets its own answer.
+//! Commands and questions over datagrams: many commands in one. The kernel works in order and tells
+//! every error, so only the last one asks to be answered if all is well: what was not answered
+//! before it has succeeded. To read an answer costs more than to obey.
 //!
 //! Answers are found by their sequence number; what has another one is left from an exchange that
-//! was given up. Where answers were lost (ENOBUFS) one more question is sent: the kernel answers in
-//! order, so what is not answered before it never will be.
+//! was given up. Where answers were lost (ENOBUFS) one more question is sent, and what is not
+//! answered before it never will be.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -15,7 +17,7 @@ use super::socket::Socket;
 use super::spec::{Command, ListedDestination, ListedService, SyncSpec, Version};
 use super::wire::{DONE, DUMP_INTERRUPTED, ERROR, Message, Messages, Writer};
 
-/// Commands in one datagram: their answers fit into any socket's buffer.
+/// Commands in one datagram: their answers, should all fail, fit into any socket's buffer.
 const AT_ONCE: usize = 64;
 
 /// The kernel makes no datagram of a dump longer than half of this.
@@ -182,15 +184,16 @@ impl<D: Datagrams> Ipvs<D> {
     fn perform_at_once(&mut self, some: &[Command]) -> Result<Vec<Result<(), Failure>>, Error> {
         let first = self.sequence.wrapping_add(1);
         let (mut writer, mut ends) = (Writer::default(), Vec::with_capacity(some.len()));
-        for command in some {
+        for (place, command) in (1..).zip(some) {
             self.sequence = self.sequence.wrapping_add(1);
-            codec::order(&mut writer, self.family, self.sequence, command);
+            let is_last = place == some.len();
+            codec::order(&mut writer, self.family, self.sequence, command, is_last);
             ends.push(writer.len());
         }
         self.send_whole(&writer.into_octets(), &ends)?;
         let mut results = vec![None; some.len()];
         let (mut fence, mut fences) = (None, 0);
-        while results.contains(&None) {
+        while results.last().is_some_and(Option::is_none) {
             let Some(length) = self.receive()? else {
                 if fences == ATTEMPTS {
                     return Err(Error::Unsettled);
@@ -218,7 +221,9 @@ impl<D: Datagrams> Ipvs<D> {
                 }
             }
         }
-        Ok(results.into_iter().flatten().collect())
+        // One that was not answered has succeeded, unless its answer may be among those lost.
+        let silent = || if fence.is_none() { Ok(()) } else { Err(Failure::Unknown) };
+        Ok(results.into_iter().map(|one| one.unwrap_or_else(silent)).collect())
     }
 
     /// What is asked and has one answer.

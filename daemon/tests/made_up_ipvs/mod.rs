@@ -59,6 +59,8 @@ pub struct Kernel {
     pub refuses: Option<Refused>,
     /// Datagrams that came in.
     pub received: Vec<Vec<u8>>,
+    /// Datagrams that went out, or were lost.
+    pub told: usize,
     waiting: VecDeque<Waiting>,
 }
 
@@ -121,14 +123,15 @@ impl Kernel {
             let length = message.length() as usize;
             assert_eq!(length % 4, 0, "a message is not padded");
             assert_ne!(message.flags() & NLM_F_REQUEST, 0, "no request");
-            assert_ne!(message.flags() & NLM_F_ACK, 0, "no acknowledgement is asked for");
+            let acknowledges = message.flags() & NLM_F_ACK != 0;
             let (kind, sequence) = (message.message_type(), message.sequence_number());
             let is_dump = message.flags() & NLM_F_DUMP == NLM_F_DUMP;
             let payload = message.payload();
             let header: [u8; 16] = rest[..16].try_into().expect("a header");
             let [command, version, 0, 0] = payload[..4] else { panic!("no generic header") };
             assert_eq!(version, 1, "the version of the family");
-            self.answer(kind, command, is_dump, sequence, header, &payload[4..]);
+            let answered = (is_dump, acknowledges);
+            self.answer(kind, command, answered, sequence, header, &payload[4..]);
             rest = &rest[length..];
         }
     }
@@ -137,7 +140,7 @@ impl Kernel {
         &mut self,
         family: u16,
         command: u8,
-        is_dump: bool,
+        (is_dump, acknowledges): (bool, bool),
         sequence: u32,
         header: [u8; 16],
         payload: &[u8],
@@ -165,7 +168,10 @@ impl Kernel {
             .collect();
         if !is_dump {
             messages.into_iter().for_each(|one| self.queue(one));
-            return self.acknowledge(sequence, 0, None, header);
+            if acknowledges {
+                self.acknowledge(sequence, 0, None, header);
+            }
+            return;
         }
         messages.push(message(3, flags, sequence, &0_i32.to_ne_bytes()));
         // Several rows in one datagram, and the end in the last or by itself.
@@ -201,6 +207,7 @@ impl Kernel {
     }
 
     fn queue(&mut self, datagram: Vec<u8>) {
+        self.told += 1;
         if self.room == 0 || self.waiting.len() < self.room {
             self.waiting.push_back(Waiting::Datagram(datagram));
         } else if !matches!(self.waiting.back(), Some(Waiting::Lost)) {

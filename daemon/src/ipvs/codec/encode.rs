@@ -31,10 +31,12 @@ pub fn ask(out: &mut Writer, family: u16, sequence: u32, question: Question) {
     });
 }
 
-/// Writes a command as one message.
-pub fn order(out: &mut Writer, family: u16, sequence: u32, order: &Command) {
+/// Writes a command as one message. If it succeeds that is answered only where `tells` says so; an
+/// error always is.
+pub fn order(out: &mut Writer, family: u16, sequence: u32, order: &Command, tells: bool) {
+    let flags = if tells { REQUEST | ACK } else { REQUEST };
     let mut message = |command, attributes: &dyn Fn(&mut Writer)| {
-        out.message(family, REQUEST | ACK, sequence, command, attributes);
+        out.message(family, flags, sequence, command, attributes);
     };
     match order {
         Command::Flush => message(command::FLUSH, &|_| {}),
