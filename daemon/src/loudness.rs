@@ -1,10 +1,17 @@
 //! How loud an event is in the log: one line each, in the engine's own words.
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
+use vipd_engine::health::WhyUp;
 use vipd_engine::{Event, News, StateKind, director, health, ipvs};
 
 /// Whoever directs may be asked why a server had no connections.
 fn log_director(event: &Event, news: &director::News) {
+    // Of such there may be 100,000 at a start, and nothing was found out of any.
+    if let director::News::Health(health::News::ServerUp { why, .. }) = news
+        && matches!(why, WhyUp::Assumed | WhyUp::Unchecked)
+    {
+        return debug!("{event}");
+    }
     let is_fine = match news {
         director::News::Health(news) => match news {
             health::News::ServerUp { .. }
