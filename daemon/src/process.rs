@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use tracing::{debug, warn};
 use vipd_config::process::Process;
 
+/// Nice value of the threads that no advert needs.
+const GIVES_WAY: i8 = 5;
+
 /// The priorities that this process has been given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Urgency {
@@ -57,6 +60,14 @@ pub fn prepare(wanted: &Process) -> Urgency {
         }
     }
     urgency
+}
+
+/// Where there is no processor for both, this thread goes behind that of the adverts. Of the time
+/// that the two and others of this machine ask for it still gets a quarter.
+pub fn give_way() {
+    if let Err(error) = vipd_sys::set_nice(GIVES_WAY) {
+        debug!("a thread goes beside that of the adverts: {error}");
+    }
 }
 
 /// So many descriptors may be open, or as many as the hard limit allows.

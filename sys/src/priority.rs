@@ -17,8 +17,8 @@ pub fn set_realtime(priority: u8) -> io::Result<()> {
     if set < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Gives this process another nice value, -20 (much) to 19 (little). Needs `CAP_SYS_NICE`, or
-/// `RLIMIT_NICE`, unless it is a greater one.
+/// Gives this thread, and those that it starts, another nice value, -20 (much) to 19 (little).
+/// Needs `CAP_SYS_NICE`, or `RLIMIT_NICE`, unless it is a greater one.
 ///
 /// # Errors
 /// Those of setpriority(2).

@@ -13,6 +13,8 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tracing::{error, warn};
 use vipd_engine::ipvs::{Answer, Batch, Failure as Failed, IpvsError, Observed, Request, Seen};
 
+use crate::process;
+
 use super::client::{Datagrams, Error, Ipvs};
 use super::orders::{self, command, seen};
 use super::socket::Socket;
@@ -107,6 +109,7 @@ impl<D: Datagrams + 'static> Worker<D> {
         let (orders, mut due) = mpsc::channel(WAITING_ORDERS);
         let (open, answers) = (Arc::clone(&self.open), self.answers.0.clone());
         thread::Builder::new().name("ipvs".to_string()).spawn(move || {
+            process::give_way();
             let mut teller = Teller::default();
             while let Some(order) = due.blocking_recv() {
                 let tell = |answer| answers.blocking_send(answer).is_ok();
