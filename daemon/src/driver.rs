@@ -35,6 +35,9 @@ pub const READ_FOR: Duration = Duration::from_millis(20);
 pub const READ_AT_ONCE: usize = 16;
 /// News of the kernel that are heard before the timers are looked at again.
 pub const HEAR_AT_ONCE: usize = 256;
+/// Checks that are due within this time begin together: to wake for each of them costs more than
+/// they do.
+pub const TOGETHER: Duration = Duration::from_millis(10);
 /// A timer that fires later than this counts as late. It is less than the skew between two
 /// neighbouring priorities at the shortest common interval (1 s / 256).
 pub const LATE_FROM: Duration = Duration::from_millis(3);
@@ -222,8 +225,7 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
             if let Some(ended) = self.ended() {
                 return ended;
             }
-            let at = self.engine.next_deadline().map(|deadline| deadline.at);
-            let at = at.into_iter().chain(self.stops_by).chain(self.alive_at).min();
+            let at = self.wakes_at();
             // In this order: a timer that is due first, whatever anybody can flood us with last.
             tokio::select! {
                 biased;
@@ -243,6 +245,18 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
                 () = self.socket.readable() => self.read(READ_AT_ONCE),
             }
         }
+    }
+
+    /// When something is to be done. Virtual routers are exact; what the director is to do later on
+    /// is done together with what comes within [`TOGETHER`] after it.
+    fn wakes_at(&self) -> Option<Timestamp> {
+        let (next, timer) = (self.engine.next_deadline(), self.engine.next_timer());
+        let director = next.filter(|next| Some(*next) != timer).map(|next| match next.at {
+            at if at <= self.clock.now() => at,
+            at => at + TOGETHER,
+        });
+        let at = timer.map(|timer| timer.at).into_iter().chain(director);
+        at.chain(self.stops_by).chain(self.alive_at).min()
     }
 
     fn on_request(&mut self, request: Request) {

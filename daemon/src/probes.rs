@@ -34,8 +34,10 @@ use plans::Plans;
 
 /// Orders that wait for the thread, at most: whatever runs may end at once, and as many begin.
 pub const WAITING_ORDERS: usize = 2 * MOST_CONNECTIONS;
-/// Outcomes that wait to be heard: the thread waits with the next one.
-pub const WAITING_OUTCOMES: usize = 1024;
+/// Outcomes that are told together, at most.
+const TOLD_TOGETHER: usize = 64;
+/// So many times outcomes wait to be heard: the thread waits with the next one.
+pub const WAITING_OUTCOMES: usize = 16;
 /// Descriptors of the rest of the process.
 const OTHER_DESCRIPTORS: u64 = 1024;
 
@@ -44,9 +46,10 @@ pub struct Probes {
     scripts: Scripts,
     settings: Settings,
     orders: Option<mpsc::Sender<Probe>>,
-    outcomes: (mpsc::Sender<Told>, mpsc::Receiver<Told>),
-    /// Attempts that could not be handed over: told before anything else.
-    refused: VecDeque<Told>,
+    outcomes: (mpsc::Sender<Vec<Told>>, mpsc::Receiver<Vec<Told>>),
+    /// What is told before anything else: attempts that could not be handed over, and outcomes that
+    /// came together.
+    waiting: VecDeque<Told>,
 }
 
 /// How an attempt ended.
@@ -58,7 +61,7 @@ impl Probes {
     #[must_use]
     pub fn new(scripts: Scripts, settings: Settings) -> Self {
         let outcomes = mpsc::channel(WAITING_OUTCOMES);
-        Self { scripts, settings, orders: None, outcomes, refused: VecDeque::new() }
+        Self { scripts, settings, orders: None, outcomes, waiting: VecDeque::new() }
     }
 
     /// Begins or drops an attempt. It never waits: one that cannot begin is told as not made.
@@ -71,7 +74,7 @@ impl Probes {
                 Err(error) => {
                     error!("no thread for checks: {error}");
                     let error = socket::our_fault(&error);
-                    self.refused.push_back((probe.id, Outcome::Local(error)));
+                    self.waiting.push_back((probe.id, Outcome::Local(error)));
                     return;
                 }
             },
@@ -80,7 +83,7 @@ impl Probes {
         let (TrySendError::Full(probe) | TrySendError::Closed(probe)) = &error;
         // One that was to be dropped ends by its own limit.
         if matches!(probe.command, ProbeCommand::Start { .. }) {
-            self.refused.push_back((probe.id, Outcome::Local(LocalError::Memory)));
+            self.waiting.push_back((probe.id, Outcome::Local(LocalError::Memory)));
         }
         if matches!(error, TrySendError::Closed(_)) {
             // A mistake of ours has ended it. The next attempt starts another one.
@@ -90,21 +93,26 @@ impl Probes {
 
     /// How the next attempt ends, whenever that is. Nothing is lost if this is dropped.
     pub async fn next(&mut self) -> (AttemptId, Outcome) {
-        if let Some(told) = self.refused.pop_front() {
-            return told;
-        }
-        let (_, outcomes) = &mut self.outcomes;
-        match outcomes.recv().await {
-            Some(told) => told,
-            // We hold a sender ourselves.
-            None => std::future::pending().await,
+        loop {
+            if let Some(told) = self.waiting.pop_front() {
+                return told;
+            }
+            let (_, outcomes) = &mut self.outcomes;
+            match outcomes.recv().await {
+                Some(told) => self.waiting.extend(told),
+                // We hold a sender ourselves.
+                None => std::future::pending().await,
+            }
         }
     }
 
     /// How the next attempt has ended, if one has.
     pub fn try_next(&mut self) -> Option<(AttemptId, Outcome)> {
-        let (_, outcomes) = &mut self.outcomes;
-        self.refused.pop_front().or_else(|| outcomes.try_recv().ok())
+        if self.waiting.is_empty() {
+            let (_, outcomes) = &mut self.outcomes;
+            self.waiting.extend(outcomes.try_recv().unwrap_or_default());
+        }
+        self.waiting.pop_front()
     }
 
     /// The thread ends with `self`, and whatever runs with it.
@@ -125,7 +133,10 @@ impl Probes {
             running: HashMap::new(),
         };
         let outcomes = self.outcomes.0.clone();
-        let run = move |runtime: Runtime| runtime.block_on(prober.serve(due, outcomes));
+        let run = move |runtime: Runtime| {
+            process::give_way();
+            runtime.block_on(prober.serve(due, outcomes));
+        };
         thread::Builder::new().name("checks".to_string()).spawn(move || run(runtime))?;
         Ok(orders)
     }
@@ -144,7 +155,7 @@ struct Prober {
 }
 
 impl Prober {
-    async fn serve(mut self, mut due: mpsc::Receiver<Probe>, outcomes: mpsc::Sender<Told>) {
+    async fn serve(mut self, mut due: mpsc::Receiver<Probe>, outcomes: mpsc::Sender<Vec<Told>>) {
         loop {
             tokio::select! {
                 probe = due.recv() => match probe {
@@ -152,16 +163,27 @@ impl Prober {
                     None => return,
                 },
                 Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => {
-                    // One that was dropped meanwhile is waited for by nobody.
-                    if let Some(told) = self.on_end(ended)
-                        && self.running.remove(&told.0).is_some()
-                        && outcomes.send(told).await.is_err()
-                    {
+                    let told = self.told(ended);
+                    if !told.is_empty() && outcomes.send(told).await.is_err() {
                         return;
                     }
                 }
             }
         }
+    }
+
+    /// What is told of one that has ended, and of those that have ended by now: to wake the loop
+    /// costs more than to tell it of another one.
+    fn told(&mut self, ended: Result<Told, JoinError>) -> Vec<Told> {
+        let (mut told, mut ended) = (Vec::new(), Some(ended));
+        while let Some(one) = ended {
+            // One that was dropped meanwhile is waited for by nobody.
+            let one = self.on_end(one);
+            told.extend(one.filter(|(id, _)| self.running.remove(id).is_some()));
+            let is_full = told.len() >= TOLD_TOGETHER;
+            ended = if is_full { None } else { self.tasks.try_join_next() };
+        }
+        told
     }
 
     fn perform(&mut self, probe: Probe) {
