@@ -117,13 +117,18 @@ fn regularity(record: &Record) -> Result<(Vec<i64>, Duration), String> {
     if of(record, Side::Backup).next().is_some() {
         return Err("the backup has not heard the master".to_string());
     }
+    Ok((lateness(record, INTERVAL), occupied(lasts(record).into_values())))
+}
+
+/// How far each advert of the master is from the one before it plus the interval.
+pub(crate) fn lateness(record: &Record, interval: Duration) -> Vec<i64> {
     let (mut late, mut before) = (Vec::new(), BTreeMap::new());
     for seen in of(record, Side::Master) {
         if let Some(before) = before.insert(seen.vrid, seen.at) {
-            late.push(apart(seen.at, before + INTERVAL));
+            late.push(apart(seen.at, before + interval));
         }
     }
-    Ok((late, occupied(before.values().copied())))
+    late
 }
 
 /// What the widest gap between two neighbouring phases leaves of the interval.

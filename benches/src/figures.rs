@@ -4,14 +4,20 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::checking::{Beside, Cost};
 use crate::crowd::Crowd;
+use crate::installing::Installed;
+use crate::parsing::Parsed;
 use crate::takeover::Takeovers;
 
 /// What a figure counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Unit {
+    /// How many.
+    Count,
     /// Nanoseconds, shown in milliseconds.
     Nanoseconds,
     /// Octets, shown in megabytes of a million.
@@ -19,7 +25,7 @@ pub enum Unit {
 }
 
 /// What vipd must reach.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Limit {
     /// At most this, in the unit of the figure.
     AtMost(i64),
@@ -30,7 +36,7 @@ pub enum Limit {
 }
 
 /// A row.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// What it is.
     pub what: String,
@@ -82,7 +88,7 @@ pub fn of_takeovers(found: &[Takeovers; 2]) -> Vec<Figure> {
     rows.extend(of_times(after, |one| &one.after_resignation, exact));
     rows.extend(of_times("resignation after SIGTERM", |one| &one.resignation, prompt));
     let resident = [vipd.resident, keepalived.resident];
-    rows.push(octets("resident, 1 virtual router", resident, 5_000_000));
+    rows.push(octets("resident, 1 virtual router", resident, Limit::AtMost(5_000_000)));
     rows
 }
 
@@ -107,7 +113,67 @@ pub fn of_crowds(found: &[Crowd; 2], how: &str) -> Vec<Figure> {
     rows.extend(of_times("own advert from its time", |one| &one.adverts, &late));
     rows.push(row("processor time per second", |one| one.processor, Limit::Ratio(0.5)));
     let resident = [vipd.resident, keepalived.resident];
-    rows.push(octets(&format!("{how}: resident"), resident, 8_000_000));
+    rows.push(octets(&format!("{how}: resident"), resident, Limit::AtMost(8_000_000)));
+    rows
+}
+
+/// The rows about a large file.
+#[must_use]
+pub fn of_parsing(found: &[Parsed; 2]) -> Vec<Figure> {
+    let [vipd, keepalived] = found;
+    let told = [("median", 500, Limit::Ratio(0.5)), ("worst", 1000, Limit::None)];
+    let what = "80,000 real servers read: processor time";
+    let mut rows = times(what, [&vipd.processor, &keepalived.processor], told);
+    let memory = [vipd.memory, keepalived.memory];
+    rows.push(octets("80,000 real servers read: memory", memory, Limit::Ratio(0.5)));
+    rows
+}
+
+/// The rows about the kernel's table.
+#[must_use]
+pub fn of_installing(found: &[Installed; 2]) -> Vec<Figure> {
+    let [vipd, keepalived] = found;
+    let told = [("median", 500, Limit::Ratio(0.5)), ("worst", 1000, Limit::None)];
+    let complete = [&vipd.complete[..], &keepalived.complete];
+    let mut rows = times("1,000 x 10 real servers: table complete", complete, told);
+    let kernel = [&vipd.kernel[..], &keepalived.kernel];
+    let told = [("median", 500, Limit::None)];
+    rows.extend(times("1,000 x 10: the kernel's part of that", kernel, told));
+    rows
+}
+
+/// The rows about the cost of checks.
+#[must_use]
+pub fn of_checks(found: &[Cost; 2]) -> Vec<Figure> {
+    let row = |what: &str, of: fn(&Cost) -> i64, unit, limit| {
+        let [vipd, keepalived] = [of(&found[0]), of(&found[1])];
+        Figure { what: format!("10,000 TCP_CHECK: {what}"), unit, vipd, keepalived, limit }
+    };
+    let time = Unit::Nanoseconds;
+    vec![
+        row("answered per second", |one| one.per_second as i64, Unit::Count, Limit::None),
+        row("processor time per second", |one| nanos(one.processor), time, Limit::None),
+        row("processor time of each", |one| nanos(one.each), time, Limit::Ratio(0.5)),
+    ]
+}
+
+/// The rows about adverts beside all of that.
+#[must_use]
+pub fn of_adverts(found: &[Beside; 2]) -> Vec<Figure> {
+    let [vipd, keepalived] = found;
+    let late: [Told; 3] = [
+        ("median", 500, Limit::None),
+        ("99.9 %", 999, Limit::AtMost(10 * MILLISECOND)),
+        ("worst", 1000, Limit::None),
+    ];
+    let adverts = [&vipd.adverts[..], &keepalived.adverts];
+    let mut rows = times("80,000 real servers, 10,000 checks: advert", adverts, late);
+    let row = |what: &str, of: fn(&Beside) -> i64, limit| {
+        let what = format!("80,000 real servers, 10,000 checks: {what}");
+        Figure { what, unit: Unit::Count, vipd: of(vipd), keepalived: of(keepalived), limit }
+    };
+    rows.push(row("adverts of the backup", |one| one.of_backup as i64, Limit::AtMost(0)));
+    rows.push(row("answered per second", |one| one.per_second as i64, Limit::None));
     rows
 }
 
@@ -121,9 +187,9 @@ fn times(what: &str, found: [&[i64]; 2], told: impl IntoIterator<Item = Told>) -
     told.into_iter().map(row).collect()
 }
 
-fn octets(what: &str, found: [u64; 2], most: i64) -> Figure {
+fn octets(what: &str, found: [u64; 2], limit: Limit) -> Figure {
     let [vipd, keepalived] = found.map(|octets| i64::try_from(octets).unwrap_or(i64::MAX));
-    let (what, limit) = (what.to_string(), Limit::AtMost(most));
+    let what = what.to_string();
     Figure { what, unit: Unit::Octets, vipd, keepalived, limit }
 }
 
@@ -174,6 +240,7 @@ pub fn table(rows: &[Figure]) -> String {
 pub fn json(rows: &[Figure]) -> Value {
     let row = |row: &Figure| {
         let unit = match row.unit {
+            Unit::Count => "count",
             Unit::Nanoseconds => "ns",
             Unit::Octets => "octets",
         };
@@ -205,6 +272,7 @@ pub fn reached(rows: &[Figure]) -> bool {
 fn shown(value: i64, unit: Unit) -> String {
     let millionths = value as f64 / 1e6;
     match unit {
+        Unit::Count => value.to_string(),
         Unit::Nanoseconds => format!("{millionths:.3} ms"),
         Unit::Octets => format!("{millionths:.2} MB"),
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use vipd_netns_tests::namespaces::{Namespace, Namespaces};
 
 use crate::recorder::{Record, Recorder, Seen};
-use crate::running::{Daemon, Running};
+use crate::running::{Daemon, Role, Running};
 
 /// Longer than anything that is waited for takes, but for the intervals that are asked for.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -142,14 +142,40 @@ impl Pair {
         daemon: &Daemon,
         routers: &[Router],
     ) -> Result<Running, String> {
-        let namespace = match side {
+        self.write(side, routers, "")?;
+        self.start_as(side, daemon, Role::Routes)
+    }
+
+    /// Starts a daemon with the file that was written for it.
+    ///
+    /// # Errors
+    /// Why it cannot be started.
+    pub fn start_as(&self, side: Side, daemon: &Daemon, role: Role) -> Result<Running, String> {
+        let (file, log) = (self.file(side), self.folder.join(format!("{}.log", side.name())));
+        let running = Running::start(daemon, role, self.namespace(side), &file, &log);
+        running.map_err(|error| format!("{daemon}: {error}"))
+    }
+
+    /// Writes a file with these virtual routers, and what else is to be in it.
+    ///
+    /// # Errors
+    /// Those of the file system, in words.
+    pub fn write(&self, side: Side, routers: &[Router], more: &str) -> Result<(), String> {
+        let text = [&text(routers), more].concat();
+        fs::write(self.file(side), text).map_err(|error| error.to_string())
+    }
+
+    /// The namespace of a host.
+    #[must_use]
+    pub const fn namespace(&self, side: Side) -> &Namespace {
+        match side {
             Side::Master => &self.master,
             Side::Backup => &self.backup,
-        };
-        let file = self.folder.join(format!("{}.conf", side.name()));
-        let log = self.folder.join(format!("{}.log", side.name()));
-        fs::write(&file, text(routers)).map_err(|error| error.to_string())?;
-        Running::start(daemon, namespace, &file, &log).map_err(|error| format!("{daemon}: {error}"))
+        }
+    }
+
+    fn file(&self, side: Side) -> PathBuf {
+        self.folder.join(format!("{}.conf", side.name()))
     }
 
     /// Waits for something that is seen.

@@ -24,6 +24,17 @@ pub enum Daemon {
     Keepalived(PathBuf),
 }
 
+/// What it is started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Virtual routers alone.
+    Routes,
+    /// Virtual servers alone.
+    Directs,
+    /// Both.
+    RoutesAndDirects,
+}
+
 impl Daemon {
     /// Which program that is.
     #[must_use]
@@ -58,10 +69,12 @@ impl Running {
     /// Why it cannot be started.
     pub fn start(
         daemon: &Daemon,
+        role: Role,
         namespace: &Namespace,
         file: &Path,
         log: &Path,
     ) -> io::Result<Self> {
+        let socket = log.with_extension("sock");
         let log = File::options().create(true).append(true).open(log)?;
         let [ip, words @ ..] = namespace.entering();
         let mut command = Command::new(ip);
@@ -70,14 +83,22 @@ impl Running {
         command.args(words).args(["setpriv", "--pdeathsig", "TERM", "sh", "-c", gate, "sh"]);
         let program = match daemon {
             Daemon::Vipd(program) => {
-                command.arg(program).args(["run", "--vrrp", "--file"]).arg(file);
-                command.args(["--socket", "/run/vipd.sock"]);
+                command.arg(program).args(["run", "--file"]).arg(file);
+                // Without a virtual router in the file it has nothing else to do than to direct.
+                command.args(["--vrrp"].iter().filter(|_| role == Role::Routes));
+                command.arg("--socket").arg(socket);
                 program
             }
             Daemon::Keepalived(program) => {
                 // Without -G each line goes to the machine's console too, and waits for it.
-                command.arg(program).args(["-n", "-l", "-G", "-P", "-f"]).arg(file);
+                command.arg(program).args(["-n", "-l", "-G", "-f"]).arg(file);
+                command.args(match role {
+                    Role::Routes => &["-P"][..],
+                    Role::Directs => &["-C"],
+                    Role::RoutesAndDirects => &[],
+                });
                 command.args(["-p", "/run/keepalived.pid", "-r", "/run/vrrp.pid"]);
+                command.args(["-c", "/run/checkers.pid"]);
                 program
             }
         };
@@ -96,8 +117,17 @@ impl Running {
 
     /// SIGTERM.
     pub fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// Has it read its file anew.
+    pub fn reload(&self) {
+        self.signal(Signal::SIGHUP);
+    }
+
+    fn signal(&self, signal: Signal) {
         if let Some(pid) = self.pid() {
-            let _ = kill(pid, Signal::SIGTERM);
+            let _ = kill(pid, signal);
         }
     }
 
