@@ -20,13 +20,14 @@ pub const MOST_FOLLOWERS: usize = 4;
 /// How long the end of the process waits for those who follow.
 const GOODBYE: Duration = Duration::from_millis(200);
 
-/// A line, or the end.
-type Told = Option<Arc<str>>;
+/// An event, or the end. A line is made of it where somebody follows: at a start there may be
+/// 100,000 of them.
+type Told = Option<Arc<(Timestamp, Event)>>;
 
 /// Where events are told and followed. A clone is the same.
 #[derive(Clone, Debug)]
 pub struct Events {
-    kept: Arc<Mutex<VecDeque<Arc<str>>>>,
+    kept: Arc<Mutex<VecDeque<Arc<(Timestamp, Event)>>>>,
     told: broadcast::Sender<Told>,
     places: Arc<Semaphore>,
 }
@@ -44,14 +45,14 @@ impl Events {
 
     /// Tells an event, which was at this time of the boot clock.
     pub fn tell(&self, at: Timestamp, event: &Event) {
-        let line: Arc<str> = line(at, event).into();
+        let told = Arc::new((at, event.clone()));
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == KEPT {
             kept.pop_front();
         }
-        kept.push_back(Arc::clone(&line));
+        kept.push_back(Arc::clone(&told));
         // Nobody may follow.
-        let _ = self.told.send(Some(line));
+        let _ = self.told.send(Some(told));
     }
 
     /// Writes what is kept and what comes, until the other side goes or everything ends.
@@ -72,8 +73,8 @@ impl Events {
             let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             (kept.clone(), self.told.subscribe())
         };
-        for line in kept {
-            output.write_all(line.as_bytes()).await?;
+        for told in kept {
+            output.write_all(line(&told).as_bytes()).await?;
         }
         let mut nothing = [0; 1];
         loop {
@@ -83,7 +84,7 @@ impl Events {
                 _ = input.read(&mut nothing) => return Ok(()),
             };
             match told {
-                Ok(Some(line)) => output.write_all(line.as_bytes()).await?,
+                Ok(Some(told)) => output.write_all(line(&told).as_bytes()).await?,
                 Err(RecvError::Lagged(missed)) => {
                     let missed = json!({ "missed": missed });
                     output.write_all(format!("{missed}\n").as_bytes()).await?;
@@ -120,7 +121,7 @@ pub fn text(told: &Value) -> String {
 }
 
 /// `docs/daemon.md` says what each key is.
-fn line(at: Timestamp, event: &Event) -> String {
+fn line((at, event): &(Timestamp, Event)) -> String {
     let object = json!({
         "at_ns": at.as_nanos(),
         "instance": event.instance.as_str(),
@@ -158,7 +159,7 @@ mod tests {
     #[test]
     fn people_read_seconds_the_instance_and_what_happened() {
         let (_, event) = event(0);
-        let told = line(Timestamp::from_nanos(12_000_345_678), &event);
+        let told = line(&(Timestamp::from_nanos(12_000_345_678), event));
         let told = serde_json::from_str(&told).expect("JSON");
         assert_eq!(text(&told), "[    12.000345] VI_1: the preempt delay is over");
         assert_eq!(text(&json!({ "missed": 3 })), "(3 events were missed)");
