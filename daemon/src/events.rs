@@ -22,12 +22,15 @@ const GOODBYE: Duration = Duration::from_millis(200);
 
 /// An event, or the end. A line is made of it where somebody follows: at a start there may be
 /// 100,000 of them.
-type Told = Option<Arc<(Timestamp, Event)>>;
+type Told = Option<Kept>;
+
+/// When it was, and what.
+type Kept = Arc<(Timestamp, Event)>;
 
 /// Where events are told and followed. A clone is the same.
 #[derive(Clone, Debug)]
 pub struct Events {
-    kept: Arc<Mutex<VecDeque<Arc<(Timestamp, Event)>>>>,
+    kept: Arc<Mutex<VecDeque<Kept>>>,
     told: broadcast::Sender<Told>,
     places: Arc<Semaphore>,
 }
