@@ -11,7 +11,6 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 
 use crate::config::{Config, GroupConfig, InstanceConfig, Tracked};
@@ -154,27 +153,6 @@ impl Engine {
             statics,
             unclaimed,
             director: self.director.as_deref(),
-        }
-    }
-
-    /// Folds what decides: protocol state, every time as its distance from `now`, books left out.
-    ///
-    /// Engines of the same configuration and equal fingerprints, given equal inputs at equal
-    /// distances, give equal outputs (but for the numbers in ids) and equal fingerprints.
-    pub fn fingerprint(&self, now: Timestamp, hasher: &mut impl Hasher) {
-        self.is_configured.hash(hasher);
-        self.observed.fold(hasher);
-        self.statics.fold(now, hasher);
-        for instance in self.instances.iter().flatten() {
-            instance.fold(now, hasher);
-        }
-        self.named.fold(hasher);
-        for group in &self.groups {
-            (&group.name, group.state).hash(hasher);
-        }
-        self.instances.iter().flatten().count().hash(hasher);
-        if let Some(director) = &self.director {
-            director.fingerprint(now, hasher);
         }
     }
 

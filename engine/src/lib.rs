@@ -20,6 +20,7 @@ mod directing;
 pub mod director;
 mod engine;
 pub mod event;
+mod fingerprint;
 pub mod health;
 pub mod input;
 pub mod ipvs;

@@ -2,11 +2,10 @@
 //!
 //! Here are the transitions and what each of them does, in order. What an advert means is decided
 //! in `election`, whether it counts in `accept`; reactions to adverts are in `hearing`, to
-//! configuration changes in `reload`; what it sends is in `transmit`.
+//! configuration changes in `reload`; what it sends is in `transmit`; its fingerprint in `folding`.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -73,7 +72,7 @@ pub(crate) struct Instance {
     pub(crate) state: State,
     pub(crate) resignations: Resignations,
     pub(crate) named: Named,
-    flapping: Flapping,
+    pub(crate) flapping: Flapping,
     pub(crate) sending: Sending,
     pub(crate) vanishing: Vanishing,
     pub(crate) holdings: Holdings,
@@ -576,20 +575,5 @@ impl Instance {
             (Some(state), Some(holdings)) if holdings.0 < state.0 => Some(holdings),
             (state, holdings) => state.or(holdings),
         }
-    }
-
-    /// Folds what decides: protocol state, every time as its distance from `now`.
-    pub(crate) fn fold(&self, now: Timestamp, hasher: &mut impl Hasher) {
-        self.config.name.hash(hasher);
-        (self.priority, self.stopping, self.sends_refused, self.standing).hash(hasher);
-        (&self.own_fault, &self.group_fault).hash(hasher);
-        self.state.fold(now, hasher);
-        self.resignations.fold(now, hasher);
-        self.named.fold(hasher);
-        self.flapping.fold(now, hasher);
-        self.sending.fold(now, hasher);
-        self.vanishing.fold(now, hasher);
-        let first = self.holdings.first_waiting().unwrap_or(0);
-        self.holdings.fold(now, first, hasher);
     }
 }

@@ -8,6 +8,7 @@ pub mod drop_reason;
 pub mod election;
 pub mod fib;
 pub mod flapping;
+mod folding;
 mod hearing;
 pub mod holdings;
 pub(crate) mod instance;

@@ -77,10 +77,15 @@ impl Rivals {
         self.rivals.len() <= MAX_RIVALS && self.in_window <= MAX_ASSERTS_PER_INTERVAL
     }
 
-    pub(crate) fn fold(&self, now: Timestamp, hasher: &mut impl Hasher) {
+    /// Folds who is heard how often, which is told and changes nothing.
+    pub(crate) fn fold_rivals(&self, now: Timestamp, hasher: &mut impl Hasher) {
         for rival in self.rivals.iter().filter(|rival| now <= rival.until) {
             (rival.peer, rival.asserts, rival.counts_from - now, rival.until - now).hash(hasher);
         }
+    }
+
+    /// Folds whether an asserted advert may be sent.
+    pub(crate) fn fold_budget(&self, now: Timestamp, hasher: &mut impl Hasher) {
         // A window that is over decides nothing, however long ago it was.
         (now < self.window_until).then_some((self.window_until - now, self.in_window)).hash(hasher);
     }
@@ -125,7 +130,7 @@ mod tests {
             let mut rivals = Rivals::default();
             assert!(rivals.may_assert(at(0), SECOND));
             let mut hasher = DefaultHasher::new();
-            rivals.fold(at(now), &mut hasher);
+            rivals.fold_budget(at(now), &mut hasher);
             hasher.finish()
         };
         assert_eq!(folded(1000), folded(5000));

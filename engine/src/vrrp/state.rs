@@ -95,7 +95,8 @@ impl State {
         }
     }
 
-    pub(crate) fn fold(&self, now: Timestamp, hasher: &mut impl Hasher) {
+    /// Folds what decides who is Master and what is sent.
+    pub(crate) fn fold_election(&self, now: Timestamp, hasher: &mut impl Hasher) {
         self.kind().hash(hasher);
         match self {
             Self::Initialize { start_at: at } | Self::Fault { retry_at: at } => {
@@ -105,7 +106,8 @@ impl State {
                 // A late timer is not the same state as one that is due: trackers move it from
                 // where it was.
                 backup.master_down_at.map(|at| (at - now, now - at)).hash(hasher);
-                (backup.interval, backup.armed_for, backup.heard).hash(hasher);
+                // Who heard nobody joins the masters of its group.
+                (backup.interval, backup.heard == Heard::Nothing).hash(hasher);
                 // One that is due ends alike, however late.
                 backup.hold.deadline().map(|at| at - now).hash(hasher);
                 (backup.hold == Hold::Over).hash(hasher);
@@ -114,8 +116,17 @@ impl State {
                 // From a late timer the next one is counted, so lateness decides.
                 (master.advert_at - now, now - master.advert_at).hash(hasher);
                 master.announcing.fold(now, hasher);
-                master.rivals.fold(now, hasher);
+                master.rivals.fold_budget(now, hasher);
             }
+        }
+    }
+
+    /// Folds what decides only what is told of it: why it becomes Master, and of a rival.
+    pub(crate) fn fold_news(&self, now: Timestamp, hasher: &mut impl Hasher) {
+        match self {
+            Self::Backup(backup) => (backup.armed_for, backup.heard).hash(hasher),
+            Self::Master(master) => master.rivals.fold_rivals(now, hasher),
+            Self::Initialize { .. } | Self::Fault { .. } => {}
         }
     }
 }

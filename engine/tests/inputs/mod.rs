@@ -432,6 +432,13 @@ impl World {
         folded.0
     }
 
+    /// The same without what is only told.
+    pub fn election(&self) -> Vec<u8> {
+        let mut folded = Folded(Vec::new());
+        self.engine.election_fingerprint(self.now, &mut folded);
+        folded.0
+    }
+
     pub fn run_until(&mut self, until: Timestamp) {
         while let Some(deadline) = self.engine.next_deadline().filter(|due| due.at <= until) {
             self.now = self.now.max(deadline.at);
