@@ -23,6 +23,7 @@ pub mod link;
 pub mod network;
 pub mod packets;
 mod process;
+pub mod prove;
 pub mod queue;
 pub mod random;
 pub mod real_server;

@@ -2,7 +2,7 @@
 //!
 //! Arguments and exit status only; what it does is in [`vipd_sim::run`],
 //! [`vipd_sim::suite`], [`vipd_sim::hunt`], [`vipd_sim::shrink`],
-//! [`vipd_sim::rehearse`], [`vipd_sim::replay`] and [`vipd_config::show`].
+//! [`vipd_sim::rehearse`], [`vipd_sim::prove`], [`vipd_sim::replay`] and [`vipd_config::show`].
 
 #![forbid(unsafe_code)]
 
@@ -23,6 +23,8 @@ use vipd_scenarios::judge::PropertyId;
 use vipd_scenarios::language::parse_duration;
 use vipd_sim::faults::FaultClass;
 use vipd_sim::hunt::{self, Shard, merge};
+use vipd_sim::prove::plan::{Claim, MAX_FAULTS, MAX_NODES, Plan};
+use vipd_sim::prove::{self, parse_octets};
 use vipd_sim::rehearse;
 use vipd_sim::replay;
 use vipd_sim::run::{Ended, Request, run};
@@ -135,6 +137,29 @@ Exit status:
 
 Ctrl-C shows the worst of what was played until then.";
 
+const PROVE_EXAMPLES: &str = "\
+Examples:
+  vipsim prove --nodes 3 --faults 3
+      Every placement of three faults among three nodes.
+  vipsim prove --nodes 3 --faults 3 --property some-two-masters --out found.toml
+  vipsim run found.toml
+      A wording that is false, and the shortest run that shows it.
+  vipsim prove --nodes 2 --faults 5 --strict --property L2
+      What the rules of the RFC alone do not hold.
+  vipsim prove --nodes 3 --faults 4 --memory 8G --json | jq .complete
+      The same for programs.
+
+A search is complete for its lattice: the quantum of time, the delays and the instants at which
+faults fall. They are printed with it, and docs/proving.md says what they leave out.
+
+Exit status:
+  0  complete, and every property holds
+  1  a counter-example was found
+  2  the arguments or an output file cannot be used
+  3  not complete: interrupted by Ctrl-C, or --memory was not enough
+
+How far it is goes to standard error.";
+
 const CONFIG_EXAMPLES: &str = "\
 Examples:
   vipsim config /etc/keepalived/keepalived.conf
@@ -175,6 +200,9 @@ enum Command {
     /// Play every scenario of a folder side by side, and print one table.
     #[command(after_help = SUITE_EXAMPLES)]
     Suite(SuiteArguments),
+    /// Try every placement of a few faults among a few nodes: do the properties hold in all?
+    #[command(after_help = PROVE_EXAMPLES)]
+    Prove(ProveArguments),
     /// Play random schedules of faults over the topology of a scenario, and judge each.
     #[command(after_help = HUNT_EXAMPLES)]
     Hunt(HuntArguments),
@@ -321,6 +349,60 @@ struct RehearseArguments {
 }
 
 #[derive(Args)]
+struct ProveArguments {
+    /// How many nodes; the first one is the best.
+    #[arg(long, value_name = "N", default_value_t = 3,
+        value_parser = clap::value_parser!(u8).range(2..=MAX_NODES as i64))]
+    nodes: u8,
+    /// How many faults at most.
+    #[arg(long, value_name = "K", default_value_t = 3,
+        value_parser = clap::value_parser!(u8).range(0..=i64::from(MAX_FAULTS)))]
+    faults: u8,
+    /// What is to hold: S1, S7, L2 or some-two-masters; repeat it for several [default: S1, S7, L2]
+    #[arg(long, value_name = "ID", value_parser = Claim::from_name)]
+    property: Vec<Claim>,
+    /// The nodes have no departure from RFC 9568 (`strict_mode`).
+    #[arg(long)]
+    strict: bool,
+    /// No node preempts (`nopreempt`).
+    #[arg(long)]
+    nopreempt: bool,
+    /// Leave nothing out, not even what cannot change a verdict: slow, and a check on the rest.
+    #[arg(long)]
+    unreduced: bool,
+    /// Stop before it takes more memory than about this, such as 500M or 8G.
+    #[arg(long, value_name = "OCTETS", default_value = "4G", value_parser = parse_octets)]
+    memory: usize,
+    /// Write a counter-example to this scenario file, and its configuration beside it as .conf.
+    #[arg(long, value_name = "OUT.toml")]
+    out: Option<PathBuf>,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+impl ProveArguments {
+    fn request(self) -> prove::Request {
+        let mut claims = self.property;
+        if claims.is_empty() {
+            claims.extend(Claim::DEFAULT);
+        }
+        claims.sort_unstable();
+        claims.dedup();
+        let plan = Plan {
+            nodes: usize::from(self.nodes),
+            faults: self.faults,
+            claims,
+            strict: self.strict,
+            nopreempt: self.nopreempt,
+            reduce: !self.unreduced,
+        };
+        let stop = || INTERRUPTED.load(Ordering::Relaxed);
+        prove::Request { plan, memory: self.memory, out: self.out, json: self.json, stop }
+    }
+}
+
+#[derive(Args)]
 struct ReplayArguments {
     /// The segment, one of the files that `vipd run --journal` writes.
     segment: PathBuf,
@@ -378,6 +460,9 @@ fn main() -> ExitCode {
         }
         Command::Shrink(arguments) => shrinks(arguments, &mut out, &mut err).map(Ended::status),
         Command::Rehearse(arguments) => rehearses(arguments, &mut out, &mut err).map(Ended::status),
+        Command::Prove(arguments) => {
+            prove::prove(&arguments.request(), &mut out, &mut err).map(Ended::status)
+        }
         Command::Replay(ReplayArguments { segment, json }) => {
             let request = replay::Request { file: segment, json };
             replay::replay(&request, &mut out, &mut err).map(Ended::status)

@@ -27,7 +27,7 @@ pub enum Ended {
     Failed,
     /// 2: the scenario, a configuration or an output file cannot be used.
     Unusable,
-    /// 3: a step that this world lacks.
+    /// 3: a step that this world lacks, or a search that was not complete.
     Skipped,
 }
 

@@ -302,7 +302,7 @@ impl Director {
     /// How long an attempt may still end as its server was before.
     fn echo(&self, view: &View, place: (usize, usize)) -> Duration {
         let checks = self.server(place).1.checks.iter();
-        let longest = checks.map(|check| check.timeout).max().unwrap_or_default();
+        let longest = checks.map(|check| check.manner().timeout).max().unwrap_or_default();
         view.up(longest) + around(view, 2)
     }
 

@@ -1,0 +1,274 @@
+//! What is to hold, told by the search as it goes: what each claim has to remember of the past, and
+//! when it does not hold. The arithmetic is that of docs/properties.md, in quanta, and shares none
+//! with the engine.
+
+use std::fmt;
+
+use vipd_scenarios::language::duration_text;
+
+use crate::prove::node::Role;
+use crate::prove::plan::{Claim, DELAY, INTERVAL, MAX_NODES, Plan, time};
+use crate::prove::world::{Message, Space, World};
+
+const PAIRS: usize = MAX_NODES * (MAX_NODES - 1) / 2;
+
+/// What the claims remember. What a search does not claim stays as it is at the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Clocks {
+    /// Quanta since the last fault, or since the beginning. It is not packed: of two worlds that
+    /// differ in nothing else, the longer one is the one that is looked at.
+    pub calm: u8,
+    /// For how long each pair has been two masters that hear each other.
+    together: [u8; PAIRS],
+    /// For how long some pair has.
+    some: u8,
+    /// A master stopped in good order and nobody has followed it.
+    stop: Option<Stop>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stop {
+    who: u8,
+    elapsed: u8,
+    /// Who heard it, a bit each.
+    heirs: u8,
+    /// Who heard an older advert after the resignation.
+    overtaken: u8,
+}
+
+/// A claim that does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which.
+    pub claim: Claim,
+    /// For how many quanta at least.
+    pub lasted: u8,
+    /// For how many at most it was to be.
+    pub bound: u8,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [lasted, bound] =
+            [self.lasted, self.bound].map(|quanta| duration_text(time(quanta.into())));
+        match self.claim {
+            Claim::S1 => write!(f, "two masters heard each other for {lasted}, {bound} at most"),
+            Claim::SomeTwoMasters => {
+                write!(f, "some two masters heard each other for {lasted}, {bound} at most")
+            }
+            Claim::S7 => write!(f, "not settled {lasted} after the last fault, {bound} at most"),
+            Claim::L2 => write!(f, "nobody followed for {lasted} after a stop, {bound} at most"),
+        }
+    }
+}
+
+impl Clocks {
+    /// Appends all but `calm` in octets.
+    pub fn pack(&self, plan: &Plan, octets: &mut Vec<u8>) {
+        if plan.claims(Claim::S1) {
+            octets.extend_from_slice(&self.together[..pairs(plan)]);
+        }
+        octets.push(self.some);
+        match self.stop {
+            None => octets.push(0),
+            Some(Stop { who, elapsed, heirs, overtaken }) => {
+                octets.extend_from_slice(&[1, who, elapsed, heirs, overtaken]);
+            }
+        }
+    }
+
+    /// The clocks at the beginning of these octets, and the rest.
+    #[must_use]
+    pub fn unpack<'a>(plan: &Plan, octets: &'a [u8]) -> (Self, &'a [u8]) {
+        let mut clocks = Self::default();
+        let count = if plan.claims(Claim::S1) { pairs(plan) } else { 0 };
+        let (together, rest) = octets.split_at(count);
+        clocks.together[..count].copy_from_slice(together);
+        clocks.some = rest[0];
+        match rest[1] {
+            0 => (clocks, &rest[2..]),
+            _ => {
+                let [who, elapsed, heirs, overtaken] = [rest[2], rest[3], rest[4], rest[5]];
+                clocks.stop = Some(Stop { who, elapsed, heirs, overtaken });
+                (clocks, &rest[6..])
+            }
+        }
+    }
+}
+
+const fn pairs(plan: &Plan) -> usize {
+    plan.nodes * (plan.nodes - 1) / 2
+}
+
+/// The pairs of so many nodes, in the order of their clocks.
+fn each_pair(count: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..count).flat_map(move |b| (0..b).map(move |a| (a, b)))
+}
+
+impl Space {
+    /// Quanta pass in which nothing happens.
+    pub(super) fn pass(&self, world: &mut World, quanta: u8) -> Option<Violation> {
+        let mut violation = None;
+        let mut beyond = |claim, lasted: u8, bound: u8| {
+            if lasted > bound {
+                violation = violation.or(Some(Violation { claim, lasted, bound }));
+            }
+        };
+        if self.plan.claims(Claim::S1) || self.plan.claims(Claim::SomeTwoMasters) {
+            let mut any = false;
+            for (place, (a, b)) in each_pair(self.plan.nodes).enumerate() {
+                if self.are_together(world, a, b) {
+                    any = true;
+                    if self.plan.claims(Claim::S1) {
+                        world.clocks.together[place] += quanta;
+                        beyond(Claim::S1, world.clocks.together[place], Plan::overlap());
+                    }
+                }
+            }
+            if any && self.plan.claims(Claim::SomeTwoMasters) {
+                world.clocks.some += quanta;
+                beyond(Claim::SomeTwoMasters, world.clocks.some, Plan::overlap());
+            }
+        }
+        if self.plan.claims(Claim::S7) {
+            let settling = self.settling(world);
+            // Longer than any bound is long enough.
+            let most = Plan::down_interval(MAX_NODES) + 2 * DELAY + 1;
+            world.clocks.calm = world.clocks.calm.saturating_add(quanta).min(most);
+            if !self.is_settled(world) {
+                beyond(Claim::S7, world.clocks.calm, settling);
+            }
+        }
+        if let Some(stop) = &mut world.clocks.stop {
+            stop.elapsed += quanta;
+            beyond(Claim::L2, stop.elapsed, stop.longest(self.plan.nodes));
+        }
+        violation
+    }
+
+    /// What is not so any more is not remembered.
+    pub(super) fn reset_clocks(&self, world: &mut World) {
+        let mut any = false;
+        for (place, (a, b)) in each_pair(self.plan.nodes).enumerate() {
+            if self.are_together(world, a, b) {
+                any = true;
+            } else {
+                world.clocks.together[place] = 0;
+            }
+        }
+        if !any {
+            world.clocks.some = 0;
+        }
+    }
+
+    /// A fault happens: what was calm is not, and who stopped before is nobody's measure.
+    pub(super) fn disturbed(&self, world: &mut World) {
+        world.clocks.calm = 0;
+        world.clocks.stop = None;
+    }
+
+    /// A node is about to be stopped. It counts if it is the only master and somebody hears it.
+    pub(super) fn resigning(&self, world: &mut World, node: usize) {
+        let nodes = || (0..self.plan.nodes).filter(|other| *other != node);
+        let rival = nodes().any(|other| self.role(world, other) == Role::Master);
+        let hears =
+            |other: &usize| self.role(world, *other) == Role::Backup && !world.is_cut(node, *other);
+        let heirs = nodes().filter(hears).fold(0, |all, heir| all | 1 << heir);
+        let counts = self.role(world, node) == Role::Master && !rival && heirs != 0;
+        if self.plan.claims(Claim::L2) && counts {
+            world.clocks.stop = Some(Stop { who: node as u8, elapsed: 0, heirs, overtaken: 0 });
+        }
+    }
+
+    /// An advert arrives that was taken from those on their way.
+    pub(super) fn heard(&self, world: &mut World, message: Message) {
+        let resignation_came = !world.is_under_way(message.from, message.to, true);
+        let is_third = world.clocks.stop.is_some_and(|stop| stop.who != message.from);
+        if is_third && !message.resigns {
+            // Its sender went before: who hears it follows a router that is not there any more.
+            world.clocks.stop = None;
+        }
+        if let Some(stop) = &mut world.clocks.stop
+            && stop.who == message.from
+            && !message.resigns
+            && resignation_came
+        {
+            stop.overtaken |= stop.heirs & 1 << message.to;
+        }
+    }
+
+    /// A node became master.
+    pub(super) fn taken_over(&self, world: &mut World, node: usize) -> Option<Violation> {
+        let stop = world.clocks.stop.take()?;
+        let is_heir = stop.heirs & 1 << node != 0;
+        let bound = if is_heir { stop.bound(node) } else { stop.longest(self.plan.nodes) };
+        let lasted = stop.elapsed;
+        (lasted > bound).then_some(Violation { claim: Claim::L2, lasted, bound })
+    }
+
+    fn are_together(&self, world: &World, a: usize, b: usize) -> bool {
+        let is_master = |node| self.role(world, node) == Role::Master;
+        is_master(a) && is_master(b) && world.hear_each_other(a, b)
+    }
+
+    /// `T`: the longest down interval of those that run, and twice the delay.
+    fn settling(&self, world: &World) -> u8 {
+        let running = (0..self.plan.nodes).filter(|node| self.role(world, *node) != Role::Down);
+        running.map(Plan::down_interval).max().unwrap_or(0) + 2 * DELAY
+    }
+
+    /// Whether each component has one master, the best one unless nobody preempts. Where a cut is
+    /// one-way or partial that is not promised.
+    fn is_settled(&self, world: &World) -> bool {
+        let running = || (0..self.plan.nodes).filter(|node| self.role(world, *node) != Role::Down);
+        let mut left: u8 = running().fold(0, |all, node| all | 1 << node);
+        let mut settled = true;
+        while left != 0 {
+            let component = component(world, left, left.trailing_zeros() as usize);
+            left &= !component;
+            let members = || running().filter(|node| component & 1 << node != 0);
+            let whole = members().all(|a| members().all(|b| a == b || !world.is_cut(a, b)));
+            if !whole {
+                return true;
+            }
+            let mut masters = members().filter(|node| self.role(world, *node) == Role::Master);
+            let (first, second) = (masters.next(), masters.next());
+            let best = members().next();
+            settled &= second.is_none() && first.is_some();
+            settled &= self.plan.nopreempt || first == best;
+        }
+        settled
+    }
+}
+
+/// Those of `among` that a node is connected to by whoever hears whom, itself included.
+fn component(world: &World, among: u8, node: usize) -> u8 {
+    let mut found: u8 = 1 << node;
+    loop {
+        let before = found;
+        let members = (0..MAX_NODES).filter(|a| before & 1 << a != 0);
+        for (a, b) in members.flat_map(|a| (0..MAX_NODES).map(move |b| (a, b))) {
+            let linked = !world.is_cut(a, b) || !world.is_cut(b, a);
+            if a != b && linked {
+                found |= among & 1 << b;
+            }
+        }
+        if found == before {
+            return found;
+        }
+    }
+}
+
+impl Stop {
+    /// How long it may take one that heard the resignation to follow.
+    const fn bound(self, heir: usize) -> u8 {
+        let late = if self.overtaken & 1 << heir != 0 { INTERVAL } else { 0 };
+        Plan::skew(heir) + DELAY + late
+    }
+
+    /// How long it may take any of them.
+    fn longest(self, count: usize) -> u8 {
+        let heirs = (0..count).filter(|heir| self.heirs & 1 << heir != 0);
+        heirs.map(|heir| self.bound(heir)).max().unwrap_or(0)
+    }
+}

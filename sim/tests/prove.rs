@@ -1,0 +1,135 @@
+//! `vipsim prove`: what is known is found again, what is left out changes no verdict, and a
+//! counter-example is a scenario that fails.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use vipd_sim::prove::plan::{Claim, Plan};
+use vipd_sim::prove::search::{Cut, Found, search};
+
+const MEMORY: usize = 2 << 30;
+
+fn plan(nodes: usize, faults: u8, claims: &[Claim]) -> Plan {
+    let claims = claims.to_vec();
+    Plan { nodes, faults, claims, strict: false, nopreempt: false, reduce: true }
+}
+
+fn find(plan: Plan) -> Found {
+    search(plan, MEMORY, &|| false, &mut |_| ())
+}
+
+fn refuted(found: &Found) -> Option<Claim> {
+    found.counterexample.as_ref().map(|(violation, _)| violation.claim)
+}
+
+fn vipsim(at: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vipsim"));
+    command.current_dir(at).args(arguments).output().expect("vipsim runs")
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+fn text(octets: &[u8]) -> String {
+    String::from_utf8_lossy(octets).into_owned()
+}
+
+#[test]
+fn two_nodes_with_two_faults_keep_every_property() {
+    let found = find(plan(2, 2, &Claim::DEFAULT));
+    assert_eq!(refuted(&found), None);
+    assert!(found.is_complete() && found.layers.len() == 3);
+}
+
+#[test]
+fn three_nodes_with_one_fault_keep_every_property() {
+    let found = find(plan(3, 1, &Claim::DEFAULT));
+    assert!(found.is_complete(), "{:?}", found.counterexample);
+}
+
+#[test]
+fn after_a_clean_stop_somebody_follows_in_time_in_whatever_order_adverts_arrive() {
+    let found = find(plan(2, 1, &[Claim::L2]));
+    assert!(found.is_complete(), "{:?}", found.counterexample);
+}
+
+#[test]
+fn without_the_departure_from_the_rfc_a_late_advert_costs_a_full_down_interval() {
+    let found = find(Plan { strict: true, ..plan(2, 1, &[Claim::L2]) });
+    assert_eq!(refuted(&found), Some(Claim::L2));
+}
+
+#[test]
+fn what_is_left_out_changes_no_verdict_of_a_small_space() {
+    let all = Claim::DEFAULT;
+    for (nodes, faults, claims, strict) in
+        [(2, 1, &all[..], false), (2, 1, &[Claim::L2][..], true), (3, 0, &all[..], false)]
+    {
+        let plan = Plan { strict, ..plan(nodes, faults, claims) };
+        let reduced = find(plan.clone());
+        let whole = find(Plan { reduce: false, ..plan });
+        assert_eq!(refuted(&reduced), refuted(&whole), "{nodes} nodes, {faults} faults");
+        assert!(reduced.states() < whole.states());
+    }
+}
+
+#[test]
+fn a_search_that_is_told_to_stop_or_has_no_memory_says_so_and_what_it_found() {
+    let stopped = search(plan(3, 2, &Claim::DEFAULT), MEMORY, &|| true, &mut |_| ());
+    assert_eq!(stopped.cut, Some(Cut::Interrupted));
+    assert!(!stopped.is_complete() && stopped.states() > 0);
+    let full = search(plan(3, 2, &Claim::DEFAULT), 1, &|| false, &mut |_| ());
+    assert_eq!(full.cut, Some(Cut::Memory));
+}
+
+#[test]
+fn a_counterexample_is_a_scenario_on_which_vipsim_fails() {
+    let place = folder("prove");
+    let search = ["prove", "--nodes", "2", "--faults", "1", "--strict", "--property", "L2"];
+    let found = vipsim(&place, &[&search[..], &["--out", "found.toml"]].concat());
+    assert_eq!(found.status.code(), Some(1), "{}", text(&found.stderr));
+    let shown = text(&found.stdout);
+    assert!(shown.contains("L2                refuted"), "{shown}");
+    assert!(shown.contains("complete: no (counterexample)"), "{shown}");
+    let played = vipsim(&place, &["run", "found.toml"]);
+    assert_eq!(played.status.code(), Some(1), "{}", text(&played.stdout));
+}
+
+#[test]
+fn complete_is_printed_with_its_lattice() {
+    let place = folder("prove-lattice");
+    let found = vipsim(&place, &["prove", "--nodes", "2", "--faults", "1"]);
+    assert_eq!(found.status.code(), Some(0), "{}", text(&found.stderr));
+    let shown = text(&found.stdout);
+    for line in ["quantum A/16 = 62.5ms, priorities 240, 224\n", "faults fall at every quantum"] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    assert!(shown.contains("complete: yes\n"), "{shown}");
+    let json = vipsim(&place, &["prove", "--nodes", "2", "--faults", "1", "--json"]);
+    assert!(text(&json.stdout).contains("\"quantum_ns\": 62500000"));
+    assert!(text(&json.stdout).contains("\"complete\": true"));
+}
+
+#[test]
+fn what_cannot_be_searched_or_written_is_said_before_the_search() {
+    let place = folder("prove-unusable");
+    std::fs::write(place.join("mine.conf"), "vrrp_instance VI_1 {}\n").expect("a file");
+    let cases: [(&[&str], &str); 5] = [
+        (&["prove", "--nodes", "1"], "2..=5"),
+        (&["prove", "--property", "S8"], "some-two-masters"),
+        (&["prove", "--memory", "12X"], "K, M and G"),
+        (&["prove", "--out", "found.txt"], ".toml"),
+        (&["prove", "--out", "mine.toml"], "name another file"),
+    ];
+    for (arguments, message) in cases {
+        let found = vipsim(&place, arguments);
+        assert_eq!(found.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&found.stderr).contains(message), "{}", text(&found.stderr));
+    }
+    let none = vipsim(&place, &["prove", "--out", "no/such/folder/found.toml"]);
+    assert_eq!(none.status.code(), Some(2));
+}
