@@ -2,8 +2,8 @@
 //! lattice, and says whether the properties hold in all of them.
 //!
 //! [`plan`] is what is searched, [`node`] what one engine does, [`world`] how all of it goes on,
-//! [`claims`] what is to hold, [`search`] the search, [`counterexample`] the scenario file of what
-//! does not, [`report`] what is printed. docs/proving.md says what a complete search promises.
+//! [`claims`] what is to hold, [`mod@search`] the search, [`counterexample`] the scenario file of
+//! what does not, [`report`] what is printed. docs/proving.md says what a complete search promises.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
