@@ -279,6 +279,14 @@ impl Recorder for Vec<Observation> {
     }
 }
 
+/// Two who hear the same.
+impl<A: Recorder, B: Recorder> Recorder for (A, B) {
+    fn observe(&mut self, observation: &Observation) {
+        self.0.observe(observation);
+        self.1.observe(observation);
+    }
+}
+
 /// What is known of a run before it begins, and does not change.
 #[derive(Clone, Debug)]
 pub struct Setting {

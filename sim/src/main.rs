@@ -21,6 +21,7 @@ use vipd_config::show::{Form, Shown, profile, show};
 use vipd_engine::Profile;
 use vipd_scenarios::judge::PropertyId;
 use vipd_scenarios::language::parse_duration;
+use vipd_scenarios::report::files::Files;
 use vipd_sim::faults::FaultClass;
 use vipd_sim::hunt::{self, Shard, merge};
 use vipd_sim::prove::plan::{Claim, MAX_FAULTS, MAX_NODES, Plan};
@@ -42,6 +43,8 @@ Examples:
       Look at every packet, with the tool that you know.
   vipsim run scenarios/loss/rough-link.toml --seed 7 --until 10m
       Another draw of everything random, and ten minutes of it.
+  vipsim run scenarios/cut/heal-loser-first.toml --html run.html
+      A page with the timeline, for any browser; --perfetto and --jsonl for other programs.
 
 Exit status:
   0  every named property has the expected verdict, every expectation is met
@@ -236,6 +239,15 @@ struct RunArguments {
     /// Write what passes at every port to this pcapng file.
     #[arg(long, value_name = "OUT")]
     pcap: Option<PathBuf>,
+    /// Write a page to look at, which needs no server and loads nothing.
+    #[arg(long, value_name = "OUT")]
+    html: Option<PathBuf>,
+    /// Write a trace for ui.perfetto.dev.
+    #[arg(long, value_name = "OUT")]
+    perfetto: Option<PathBuf>,
+    /// Write what was seen, one JSON object per line.
+    #[arg(long, value_name = "OUT")]
+    jsonl: Option<PathBuf>,
     /// End at this time, such as 90s, 10m or 24h, instead of the scenario's own.
     #[arg(long, value_name = "T", value_parser = parse_duration)]
     until: Option<Duration>,
@@ -423,6 +435,14 @@ struct ConfigArguments {
     profile: Profile,
 }
 
+impl RunArguments {
+    fn request(self, stop: fn() -> bool) -> Request {
+        let Self { file, seed, json, pcap: capture, html, perfetto, jsonl, until } = self;
+        let files = Files { html, perfetto, jsonl };
+        Request { file, seed, json, capture, files, until, colour: colour(), stop }
+    }
+}
+
 /// Ctrl-C was pressed once: what was found so far is printed. A second one ends the process.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
@@ -438,10 +458,8 @@ fn main() -> ExitCode {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     let status = match Arguments::parse().command {
         Command::Run(arguments) => {
-            let RunArguments { file, seed, json, pcap: capture, until } = arguments;
             let stop = || INTERRUPTED.load(Ordering::Relaxed);
-            let request = Request { file, seed, json, capture, until, colour: colour(), stop };
-            run(&request, &mut out, &mut err).map(Ended::status)
+            run(&arguments.request(stop), &mut out, &mut err).map(Ended::status)
         }
         Command::Suite(SuiteArguments { folder, pattern, json, jobs }) => {
             let jobs = jobs.or_else(|| thread::available_parallelism().ok());

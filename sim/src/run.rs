@@ -10,10 +10,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use vipd_config::diagnostics::Colour;
-use vipd_scenarios::record::WorldTime;
+use vipd_scenarios::record::{Recorder, WorldTime};
+use vipd_scenarios::report::files::Files;
+use vipd_scenarios::report::history::History;
+use vipd_scenarios::report::page::Shown;
 use vipd_scenarios::report::summary;
 use vipd_scenarios::runner::{self, Outcome, RunVerdict};
 use vipd_scenarios::scenario::Scenario;
+use vipd_scenarios::world::World;
 
 use crate::configurations::{Configurations, Findings};
 use crate::world::Simulation;
@@ -55,6 +59,8 @@ pub struct Request {
     pub json: bool,
     /// Where to write a capture of every port.
     pub capture: Option<PathBuf>,
+    /// Which files to write about the run.
+    pub files: Files,
     /// End earlier or later than the scenario says.
     pub until: Option<Duration>,
     /// Colours on `err`.
@@ -82,13 +88,34 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     }
     let until = request.until.map(|until| WorldTime(0).later(until));
     let began = Instant::now();
-    let outcome = runner::run_unless(&scenario, &mut world, until, None, &request.stop);
+    let mut history = request.files.wanted().then(|| History::new(world.setting()));
+    let also = history.as_mut().map(|history| history as &mut dyn Recorder);
+    let outcome = runner::run_unless(&scenario, &mut world, until, also, &request.stop);
     let wall = began.elapsed();
     if let (Some(path), Err(error)) = (&request.capture, world.finish_capture()) {
         return unwritable(path, &error, err);
     }
     let told = Told { scenario: &scenario, seed, outcome: &outcome, wall, notes: &notes };
-    told.print(world.events(), request.json, out)
+    let ended = told.print(world.events(), request.json, out)?;
+    let Some(history) = &history else { return Ok(ended) };
+    let (label, seed) = ("simulated", Some(seed));
+    let shown = Shown { label, scenario: &scenario, seed, outcome: &outcome, history };
+    said(ended, &request.files.write(&shown), err)
+}
+
+/// Says which files could not be written, after the verdict: it is not lost with them. A run that
+/// passed has then ended as one whose output file cannot be used.
+///
+/// # Errors
+/// Those of `err`.
+pub fn said(ended: Ended, unwritten: &[String], err: &mut dyn Write) -> io::Result<Ended> {
+    for message in unwritten {
+        writeln!(err, "error: {message}")?;
+    }
+    Ok(match ended {
+        Ended::Passed | Ended::Skipped if !unwritten.is_empty() => Ended::Unusable,
+        Ended::Passed | Ended::Skipped | Ended::Failed | Ended::Unusable => ended,
+    })
 }
 
 /// A scenario and the configurations that it names, read.

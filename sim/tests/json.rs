@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use vipd_config::diagnostics::Colour;
+use vipd_scenarios::report::files::Files;
 use vipd_sim::run::{Ended, Request, run};
 
 fn root() -> PathBuf {
@@ -21,7 +22,8 @@ fn object(scenario: &str, until: Option<Duration>) -> Value {
 fn object_unless(scenario: &str, until: Option<Duration>, stop: fn() -> bool) -> Value {
     let file = root().join("scenarios").join(scenario);
     let (seed, capture, colour) = (None, None, Colour::Never);
-    let request = Request { file, seed, json: true, capture, until, colour, stop };
+    let files = Files::default();
+    let request = Request { file, seed, json: true, capture, files, until, colour, stop };
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let ended = run(&request, &mut out, &mut err).expect("memory takes everything");
     assert_ne!(ended, Ended::Unusable, "{}", String::from_utf8_lossy(&err));

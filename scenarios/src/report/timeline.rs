@@ -234,7 +234,7 @@ impl Timeline {
     }
 }
 
-fn event_fields(event: &Event) -> Value {
+pub(super) fn event_fields(event: &Event) -> Value {
     let instance = event.instance.to_string();
     match &event.news {
         News::State { from, to, why } => json!({
