@@ -13,10 +13,14 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use vipd_engine::event::Seconds;
 use vipd_scenarios::record::WorldTime;
+use vipd_scenarios::report::files::write;
+use vipd_scenarios::report::history::History;
+use vipd_scenarios::report::page::{Shown, html};
 use vipd_scenarios::runner;
 use vipd_scenarios::scenario::Scenario;
+use vipd_scenarios::world::World;
 use vipd_sim::configurations::Configurations;
-use vipd_sim::run::{Ended, Read, read};
+use vipd_sim::run::{Ended, Read, read, said};
 use vipd_sim::suite;
 use vipd_sim::world::Simulation;
 
@@ -53,6 +57,8 @@ enum Came {
 
 struct Compared {
     scenario: Scenario,
+    /// Both runs, if a page is asked for.
+    page: Option<String>,
     pairs: Vec<Pair>,
     found: Vec<String>,
 }
@@ -97,14 +103,31 @@ pub fn agree(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io:
         }
     }
     out.flush()?;
-    Ok(match tally {
+    let unwritten = write_page(request, &rows);
+    let ended = match tally {
         Tally { unusable: 1.., .. } => Ended::Unusable,
         Tally { disagree: 1.., .. } => Ended::Failed,
         // What was not played is not known to agree.
         Tally { .. } if (request.how.stop)() => Ended::Failed,
         Tally { agree: 0, .. } => Ended::Skipped,
         Tally { .. } => Ended::Passed,
-    })
+    };
+    said(ended, &unwritten, err)
+}
+
+/// Writes the page of the scenario that was compared, if one is asked for. What is to be said if it
+/// could not be written, or there was nothing to write.
+fn write_page(request: &Request, rows: &[Row]) -> Vec<String> {
+    let Some(path) = &request.how.files.html else { return Vec::new() };
+    let page = rows.iter().find_map(|row| match &row.came.last {
+        Came::Compared(compared) => compared.page.as_deref(),
+        Came::Skipped(_) | Came::Unusable(_) => None,
+    });
+    let written = match page {
+        Some(page) => write(path, "page", page),
+        None => Err(format!("no page in {}: the scenario was not played", path.display())),
+    };
+    written.err().into_iter().collect()
 }
 
 /// Reads a scenario. What its configurations are warned of is said only if it is the only one.
@@ -155,8 +178,26 @@ fn compare(how: &One, one: &Playable, lab: &mut Lab) -> Compared {
     let until = how.until.map(|until| WorldTime(0).later(until));
     let (mut simulated, mut real) = (Marks::default(), Marks::default());
     let mut world = Simulation::new(scenario, configurations.clone(), scenario.seed);
-    runner::run(scenario, &mut world, until, Some(&mut simulated));
-    let outcome = runner::run_unless(scenario, lab, until, Some(&mut real), &how.stop);
+    let (mut told, mut shown) = (History::new(world.setting()), History::new(lab.setting()));
+    let wanted = how.files.wanted();
+    let foreseen = if wanted {
+        runner::run(scenario, &mut world, until, Some(&mut (&mut simulated, &mut told)))
+    } else {
+        runner::run(scenario, &mut world, until, Some(&mut simulated))
+    };
+    let outcome = if wanted {
+        let mut both = (&mut real, &mut shown);
+        runner::run_unless(scenario, lab, until, Some(&mut both), &how.stop)
+    } else {
+        runner::run_unless(scenario, lab, until, Some(&mut real), &how.stop)
+    };
+    let page = wanted.then(|| {
+        let (seed, outcomes) = (Some(scenario.seed), (&foreseen, &outcome));
+        html(&[
+            Shown { label: "simulated", scenario, seed, outcome: outcomes.0, history: &told },
+            Shown { label: "real", scenario, seed: None, outcome: outcomes.1, history: &shown },
+        ])
+    });
     let pairs = pair(&simulated, &real);
     let mut found = disagreements(&pairs, how.tolerance);
     found.extend(lab.trouble().iter().map(|trouble| format!("trouble: {trouble}")));
@@ -166,7 +207,7 @@ fn compare(how: &One, one: &Playable, lab: &mut Lab) -> Compared {
     if !outcome.interrupted {
         found.extend(suite::remarks(scenario, &outcome));
     }
-    Compared { scenario: scenario.clone(), pairs, found }
+    Compared { scenario: scenario.clone(), page, pairs, found }
 }
 
 /// How many ended in which way.
@@ -270,7 +311,7 @@ impl Came {
 }
 
 /// Everything that was compared of a scenario.
-fn details(Compared { scenario, pairs, found }: &Compared) -> String {
+fn details(Compared { scenario, pairs, found, .. }: &Compared) -> String {
     let mut text = format!("{}: {}\n\n", scenario.name, scenario.title);
     let _ = writeln!(text, "{:>14}  {:>14}  {:>13}", "simulated", "real", "difference");
     let time = |at: Option<WorldTime>| at.map_or_else(|| "-".to_string(), |at| at.to_string());

@@ -26,6 +26,7 @@ use vipd_netns_tests::uml::play::play;
 use vipd_netns_tests::uml::{Inside, MEMORY, init};
 use vipd_netns_tests::world::TOLERANCE;
 use vipd_scenarios::language::parse_duration;
+use vipd_scenarios::report::files::Files;
 use vipd_sim::run::Ended;
 use vipd_sim::suite;
 
@@ -39,6 +40,8 @@ Examples:
       The same on a kernel of its own, user-mode Linux. It needs no root.
   viplab run scenarios/cut/loser-deaf.toml --node a=keepalived --node b=keepalived --pcap run.pcapng
       Two keepalived, a cut in one direction, and every packet in a file.
+  viplab run scenarios/failover/pkill-master.toml --html run.html
+      A page with the timeline, for any browser; --perfetto and --jsonl for other programs.
 
 Exit status:
   0  every named property has the expected verdict, every expectation is met
@@ -56,6 +59,8 @@ Examples:
       Whether the simulation foresees what vipd does on real kernels, and by how much it is off.
   viplab agree scenarios/failover/pkill-master.toml --node director-1=keepalived
       The same with keepalived as one of the two.
+  viplab agree scenarios/failover/pkill-master.toml --html both.html
+      Both runs on one page, aligned at the first step.
 
   viplab agree
       Every scenario of the folder scenarios, four at a time, in about a quarter of an hour.
@@ -215,6 +220,9 @@ struct AgreeArguments {
     /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
+    /// Write a page with both runs of one scenario, one below the other, aligned at the first step.
+    #[arg(long, value_name = "OUT")]
+    html: Option<PathBuf>,
     #[command(flatten)]
     on: On,
 }
@@ -250,6 +258,15 @@ struct RunArguments {
     /// Write what passes at every port to this pcapng file.
     #[arg(long, value_name = "OUT")]
     pcap: Option<PathBuf>,
+    /// Write a page to look at, which needs no server and loads nothing.
+    #[arg(long, value_name = "OUT")]
+    html: Option<PathBuf>,
+    /// Write a trace for ui.perfetto.dev.
+    #[arg(long, value_name = "OUT")]
+    perfetto: Option<PathBuf>,
+    /// Write what was seen, one JSON object per line.
+    #[arg(long, value_name = "OUT")]
+    jsonl: Option<PathBuf>,
     #[command(flatten)]
     on: On,
 }
@@ -268,9 +285,9 @@ fn main() -> ExitCode {
     let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     let ended = match Arguments::parse().command {
-        Command::Run(RunArguments { file, kernel, json, pcap, on }) => {
-            let request = Request { json, capture: pcap, ..on.request(file) };
-            play(request, kernel, on.tolerance, &mut out, &mut err)
+        Command::Run(arguments) => {
+            let (kernel, tolerance) = (arguments.kernel, arguments.on.tolerance);
+            play(arguments.request(), kernel, tolerance, &mut out, &mut err)
         }
         Command::Agree(arguments) => arguments.request(&mut err).and_then(|request| {
             request.map_or(Ok(Ended::Unusable), |request| agree(&request, &mut out, &mut err))
@@ -329,7 +346,7 @@ impl InsideArguments {
 impl AgreeArguments {
     /// `None` if there is no scenario: then that is said.
     fn request(self, err: &mut dyn Write) -> io::Result<Option<AgreeRequest>> {
-        let Self { mut files, folder, jobs, json, on } = self;
+        let Self { mut files, folder, jobs, json, html, on } = self;
         if files.is_empty() {
             match suite::files(&folder) {
                 Ok(found) => files.extend(found.into_iter().map(|(_, file)| file)),
@@ -343,7 +360,21 @@ impl AgreeArguments {
             writeln!(err, "error: no scenario; name files, or a folder with --folder")?;
             return Ok(None);
         }
-        Ok(Some(AgreeRequest { files, how: Request { json, ..on.request(PathBuf::new()) }, jobs }))
+        if html.is_some() && files.len() != 1 {
+            writeln!(err, "error: a page has one scenario; name one file with --html")?;
+            return Ok(None);
+        }
+        let files_to_write = Files { html, ..Files::default() };
+        let how = Request { json, files: files_to_write, ..on.request(PathBuf::new()) };
+        Ok(Some(AgreeRequest { files, how, jobs }))
+    }
+}
+
+impl RunArguments {
+    fn request(self) -> Request {
+        let Self { file, json, pcap, html, perfetto, jsonl, on, .. } = self;
+        let files = Files { html, perfetto, jsonl };
+        Request { json, capture: pcap, files, ..on.request(file) }
     }
 }
 
@@ -364,6 +395,7 @@ impl On {
             vipd: self.vipd.clone(),
             json: false,
             capture: None,
+            files: Files::default(),
             tolerance: self.tolerance.unwrap_or(TOLERANCE),
             until: self.until,
             colour: colour(),

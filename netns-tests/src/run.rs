@@ -9,10 +9,14 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use vipd_config::diagnostics::Colour;
-use vipd_scenarios::record::WorldTime;
+use vipd_scenarios::record::{Recorder, WorldTime};
+use vipd_scenarios::report::files::Files;
+use vipd_scenarios::report::history::History;
+use vipd_scenarios::report::page::Shown;
 use vipd_scenarios::runner::{self, Outcome};
 use vipd_scenarios::scenario::{Host, Scenario};
-use vipd_sim::run::{Ended, Read, Told, read};
+use vipd_scenarios::world::World;
+use vipd_sim::run::{Ended, Read, Told, read, said};
 
 use crate::frr;
 use crate::kernel;
@@ -33,6 +37,8 @@ pub struct Request {
     pub json: bool,
     /// Where to write a capture of every port.
     pub capture: Option<PathBuf>,
+    /// Which files to write about the run.
+    pub files: Files,
     /// What this machine may be late by.
     pub tolerance: Duration,
     /// End earlier or later than the scenario says.
@@ -86,12 +92,29 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     }
     let until = request.until.map(|until| WorldTime(0).later(until));
     let began = Instant::now();
-    let outcome = runner::run_unless(&scenario, &mut lab, until, None, &request.stop);
+    let mut history = request.files.wanted().then(|| History::new(lab.setting()));
+    let also = history.as_mut().map(|history| history as &mut dyn Recorder);
+    let outcome = runner::run_unless(&scenario, &mut lab, until, also, &request.stop);
     let wall = began.elapsed();
     if let (Some(path), Err(error)) = (&request.capture, lab.finish_capture()) {
         return unwritable(path, &error, err);
     }
     let ended = print(&outcome, wall, lab.frames(), out)?;
+    let ended = match &history {
+        Some(history) => {
+            let (label, scenario, outcome) = ("real", &scenario, &outcome);
+            let shown = Shown { label, scenario, seed: None, outcome, history };
+            said(ended, &request.files.write(&shown), err)?
+        }
+        None => ended,
+    };
+    tell(&lab, err)?;
+    let sound = [lab.trouble(), lab.late(), lab.differences()].iter().all(|told| told.is_empty());
+    Ok(if sound { ended } else { Ended::Failed })
+}
+
+/// Says what was wrong with the laboratory itself.
+fn tell(lab: &Lab, err: &mut dyn Write) -> io::Result<()> {
     for trouble in lab.trouble() {
         writeln!(err, "trouble in the laboratory: {trouble}")?;
     }
@@ -101,8 +124,7 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     for difference in lab.differences() {
         writeln!(err, "kernel and wire differ: {difference}")?;
     }
-    let sound = [lab.trouble(), lab.late(), lab.differences()].iter().all(|told| told.is_empty());
-    Ok(if sound { ended } else { Ended::Failed })
+    Ok(())
 }
 
 /// What runs on each host: which kind, and where its program is.

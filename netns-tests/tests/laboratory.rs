@@ -14,6 +14,7 @@ use vipd_config::diagnostics::Colour;
 use vipd_netns_tests::agree::{Request as AgreeRequest, agree};
 use vipd_netns_tests::node::Kind;
 use vipd_netns_tests::run::{Request, run};
+use vipd_scenarios::report::files::Files;
 use vipd_sim::run::Ended;
 
 /// Many run on the same processors.
@@ -65,6 +66,7 @@ fn request(name: &str, nodes: &[(&str, Kind)]) -> Request {
         vipd: None,
         json: false,
         capture: None,
+        files: Files::default(),
         tolerance: TOLERANCE,
         until: None,
         colour: Colour::Never,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use vipd_config::diagnostics::Colour;
 use vipd_netns_tests::matrix::{Mode, Pairing, Request, matrix};
 use vipd_netns_tests::run::Request as One;
+use vipd_scenarios::report::files::Files;
 use vipd_sim::run::Ended;
 
 fn play(only: &[&str], mode: Mode) -> (Ended, String) {
@@ -20,6 +21,7 @@ fn play(only: &[&str], mode: Mode) -> (Ended, String) {
         vipd: None,
         json: false,
         capture: None,
+        files: Files::default(),
         tolerance: Duration::from_millis(100),
         until: None,
         colour: Colour::Never,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use vipd_config::diagnostics::Colour;
 use vipd_netns_tests::node::Kind;
 use vipd_netns_tests::run::{Request, run};
+use vipd_scenarios::report::files::Files;
 use vipd_sim::run::Ended;
 
 /// arp_ignore of ip-sysctl: the kernel answers for none of its addresses.
@@ -30,6 +31,7 @@ fn an_address_that_the_kernel_has_and_nobody_answers_for_is_told() {
         vipd: None,
         json: false,
         capture: None,
+        files: Files::default(),
         tolerance: Duration::from_millis(100),
         until: Some(Duration::from_secs(6)),
         colour: Colour::Never,

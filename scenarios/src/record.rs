@@ -287,6 +287,13 @@ impl<A: Recorder, B: Recorder> Recorder for (A, B) {
     }
 }
 
+/// Who is lent out hears as well.
+impl<R: Recorder + ?Sized> Recorder for &mut R {
+    fn observe(&mut self, observation: &Observation) {
+        (**self).observe(observation);
+    }
+}
+
 /// What is known of a run before it begins, and does not change.
 #[derive(Clone, Debug)]
 pub struct Setting {

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use vipd_config::diagnostics::Colour;
 use vipd_scenarios::language::duration_text;
-use vipd_sim::run::{Ended, read};
+use vipd_scenarios::report::files::Files;
+use vipd_sim::run::{Ended, read, said};
 
 use super::{Inside, MEMORY, init};
 use crate::kernel::Kernel;
@@ -21,8 +22,26 @@ const BESIDE: Duration = Duration::from_secs(120);
 /// What it may be late by unless it is said: mostly how long a process takes to start there.
 const TOLERANCE_INSIDE: Duration = Duration::from_millis(500);
 
-/// The capture in the folder of the results.
-const CAPTURE: &str = "capture.pcapng";
+/// A file that is asked for: it is made inside, in the folder of the results, and copied out.
+struct File<'a> {
+    what: &'static str,
+    option: &'static str,
+    inside: &'static str,
+    to: &'a Path,
+}
+
+fn files(request: &Request) -> impl Iterator<Item = File<'_>> {
+    let Files { html, perfetto, jsonl } = &request.files;
+    let known = [
+        ("capture", "--pcap", "capture.pcapng", &request.capture),
+        ("page", "--html", "page.html", html),
+        ("trace", "--perfetto", "trace.json", perfetto),
+        ("JSON lines", "--jsonl", "lines.jsonl", jsonl),
+    ];
+    known.into_iter().filter_map(|(what, option, inside, to)| {
+        Some(File { what, option, inside, to: to.as_deref()? })
+    })
+}
 
 /// Does what is asked for on the kernel that is asked for. Without a tolerance that is the
 /// kernel's own; that of the request does not count.
@@ -76,15 +95,21 @@ fn carried(
     };
     out.write_all(&finished.output)?;
     err.write_all(&finished.errors)?;
-    let captured = finished.file(CAPTURE);
-    if let Some(to) = &request.capture
-        && captured.exists()
-        && let Err(error) = fs::copy(captured, to)
-    {
-        return Ok(Err(format!("cannot write the capture {}: {error}", to.display())));
+    let mut unwritten = Vec::new();
+    for File { what, inside, to, .. } in files(request) {
+        let made = finished.file(inside);
+        if made.exists()
+            && let Err(error) = fs::copy(made, to)
+        {
+            unwritten.push(format!("cannot write the {what} {}: {error}", to.display()));
+        }
     }
     let ends = [Ended::Passed, Ended::Failed, Ended::Unusable, Ended::Skipped];
     let ended = ends.into_iter().find(|ended| ended.status() == finished.status);
+    let ended = match ended {
+        Some(ended) => Some(said(ended, &unwritten, err)?),
+        None => None,
+    };
     Ok(ended.ok_or_else(|| format!("viplab inside ended with status {}", finished.status)))
 }
 
@@ -103,8 +128,8 @@ fn words(viplab: String, request: &Request) -> Result<Vec<String>, String> {
     if let Some(until) = request.until {
         words.extend(["--until".to_string(), duration_text(until)]);
     }
-    if request.capture.is_some() {
-        words.extend(["--pcap".to_string(), format!("{}/{CAPTURE}", init::RESULTS)]);
+    for File { option, inside, .. } in files(request) {
+        words.extend([option.to_string(), format!("{}/{inside}", init::RESULTS)]);
     }
     if request.json {
         words.push("--json".to_string());
@@ -130,6 +155,7 @@ mod tests {
             vipd: Some("/opt/vipd".into()),
             json: true,
             capture: Some("out.pcapng".into()),
+            files: Files { html: Some("out.html".into()), ..Files::default() },
             tolerance: Duration::from_millis(300),
             until: Some(Duration::from_secs(8)),
             colour: Colour::Never,
@@ -139,7 +165,8 @@ mod tests {
         assert_eq!(
             words,
             "viplab run --kernel host scenarios/a.toml --tolerance 300ms --node b=keepalived \
-             --vipd /opt/vipd --until 8s --pcap /run/viplab/capture.pcapng --json"
+             --vipd /opt/vipd --until 8s --pcap /run/viplab/capture.pcapng \
+             --html /run/viplab/page.html --json"
         );
     }
 }

@@ -166,8 +166,6 @@ fn cells(page: &mut String, judged: &Judged) {
     if !judged.is_as_expected() {
         let expected = judged.expected.map_or("-", Verdict::name).replace('_', " ");
         let _ = write!(page, " <b class=wrong>expected {expected}</b>");
-    } else if judged.expected.is_some() {
-        page.push_str(" as expected");
     }
     if let Some(reason) = &report.reason {
         let _ = write!(page, "<br><small>{}</small>", escaped(reason));

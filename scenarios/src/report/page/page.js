@@ -156,7 +156,7 @@
           span(g, a, b, y, 13, { "data-owner": host(by), "data-from": a, "data-to": b, rx: 2, style: `fill:var(--h${by % 7})` },
             `${owner.address} is owned by ${host(by)}\n${secs(a)} to ${secs(b)}, ${secs(b - a)}`);
           const text = clipped(host(by), cut(b) - cut(a) - 10);
-          if (text) el(g, "text", { x: cut(a) + 5, y: y + 10.5, style: "fill:#111;font-size:10.5px;font-weight:600", "pointer-events": "none" }, text);
+          if (text) el(g, "text", { x: cut(a) + 5, y: y + 10.5, style: `fill:var(--t${(by ?? 0) % 7});font-size:10.5px;font-weight:600`, "pointer-events": "none" }, text);
         }
         announced(g, owner.address, id, y + 17);
         y += 22;
@@ -176,13 +176,18 @@
     for (const client of run.clients) {
       const g = el(body, "g", { class: "client", "data-host": host(client.host) });
       caption(host(client.host), y + 12, "answered by");
+      let told = 0;
       for (const [a, b, by] of client.spans) if (seen(a, b)) {
         const who = by === null ? "nobody" : host(by);
         span(g, a, b, y, 13, by === null ? { class: "noans", "data-by": "" } : { style: `fill:var(--h${by % 7})`, "data-by": who },
           `${host(client.host)} is answered by ${who}\n${secs(a)} to ${secs(b)}, ${secs(b - a)}`);
         const text = clipped(who, cut(b) - cut(a) - 10);
-        if (text) el(g, "text", { x: cut(a) + 5, y: y + 10.5, style: "fill:#111;font-size:10.5px;font-weight:600", "pointer-events": "none" }, text);
-        if (by === null && !text) el(g, "text", { x: cut(b) + 3, y: y + 24, class: "dim" }, short(b - a));
+        if (text) el(g, "text", { x: cut(a) + 5, y: y + 10.5, style: `fill:var(--t${(by ?? 0) % 7});font-size:10.5px;font-weight:600`, "pointer-events": "none" }, text);
+        if (by === null && !text && cut(a) > told) {
+          const words = short(b - a);
+          el(g, "text", { x: cut(a), y: y + 24, class: "dim" }, words);
+          told = cut(a) + words.length * 6.6 + 6;
+        }
       }
       y += 34;
     }
@@ -255,7 +260,7 @@
       const zero = priority === 0 ? " zero" : "";
       const y0 = rows.get(router + "/" + sender);
       const text = decoded(run, advert);
-      if (y0 !== undefined) {
+      if (y0 !== undefined && !ends.some(([to]) => rows.has(router + "/" + to))) {
         hint(el(g, "circle", { class: "adhead" + zero, "data-advert": at, cx: x(at), cy: y0 + BAR / 2, r: 2.4 }), text);
       }
       for (const [to, when, lost] of ends) {
