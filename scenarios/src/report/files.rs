@@ -28,17 +28,17 @@ impl Files {
     /// others are written all the same.
     #[must_use]
     pub fn write(&self, shown: &Shown<'_>) -> Vec<String> {
-        let html = || html(std::slice::from_ref(shown));
-        let wanted: [(&Option<PathBuf>, &str, &dyn Fn() -> String); 3] = [
-            (&self.html, "page", &html),
-            (&self.perfetto, "trace", &|| perfetto::text(shown)),
-            (&self.jsonl, "JSON lines", &|| lines::text(shown)),
-        ];
-        let written = wanted.into_iter().filter_map(|(path, what, text)| {
+        let page = |shown: &Shown<'_>| html(std::slice::from_ref(shown));
+        let write_one = |path: &Option<PathBuf>, what: &str, text: fn(&Shown<'_>) -> String| {
             let path = path.as_deref()?;
-            write(path, what, &text()).err()
-        });
-        written.collect()
+            write(path, what, &text(shown)).err()
+        };
+        let written = [
+            write_one(&self.html, "page", page),
+            write_one(&self.perfetto, "trace", perfetto::text),
+            write_one(&self.jsonl, "JSON lines", lines::text),
+        ];
+        written.into_iter().flatten().collect()
     }
 }
 

@@ -183,7 +183,7 @@
           `${host(client.host)} is answered by ${who}\n${secs(a)} to ${secs(b)}, ${secs(b - a)}`);
         const text = clipped(who, cut(b) - cut(a) - 10);
         if (text) el(g, "text", { x: cut(a) + 5, y: y + 10.5, style: `fill:var(--t${(by ?? 0) % 7});font-size:10.5px;font-weight:600`, "pointer-events": "none" }, text);
-        if (by === null && !text && cut(a) > told) {
+        if (by === null && !text && cut(b) - cut(a) >= 2 && cut(a) > told) {
           const words = short(b - a);
           el(g, "text", { x: cut(a), y: y + 24, class: "dim" }, words);
           told = cut(a) + words.length * 6.6 + 6;
