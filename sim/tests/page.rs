@@ -203,6 +203,28 @@ fn an_hour_is_a_density_and_ten_seconds_of_it_are_arrows() {
 }
 
 #[test]
+fn keys_zoom_into_an_hour_and_the_pointer_decodes_an_advert() {
+    let folder = folder("keys");
+    let rough = root().join("scenarios/loss/rough-link.toml");
+    play(&rough, Some(HOUR), &folder, || false);
+    let page = std::fs::read_to_string(folder.join("page.html")).expect("a page");
+    let hands = "<script>for (const key of '++++++++') \
+                 document.dispatchEvent(new KeyboardEvent('keydown', { key }));\
+                 document.querySelector('.hit').dispatchEvent(\
+                 new PointerEvent('pointermove', { bubbles: true }));</script></html>";
+    let page = page.replace("</html>", hands);
+    std::fs::write(folder.join("page.html"), page).expect("a page");
+    let Some(dom) = dom(&folder, "") else { return };
+    assert!(dom.contains("data-mode=\"arrows\""));
+    let tip = dom.split("id=\"tip\"").nth(1).and_then(|rest| rest.split("</div>").next());
+    let tip = tip.expect("a hint");
+    for part in ["VRRPv2 advert, vrid 51", "10.0.0.1 → 224.0.0.18", "priority 200, interval 1 s"]
+    {
+        assert!(tip.contains(part), "{tip}");
+    }
+}
+
+#[test]
 fn a_name_that_is_a_script_is_shown_and_not_run() {
     let folder = folder("hostile");
     let hostile = "</script><script>document.body.dataset.taken=1</script><img/src=x>";

@@ -2,7 +2,7 @@
 //!
 //! Memory has a limit. What comes in masses (adverts, probes, announcements) is left out beyond it
 //! and counted; what changes a state is kept as long as there is any room. What is made of them is
-//! in [`super::picture`], [`super::lines`], [`super::perfetto`] and [`super::page`].
+//! in `picture.rs`, [`super::lines`], [`super::perfetto`] and [`super::page`].
 
 use crate::record::{Observation, Recorder, Seen, Setting};
 

@@ -1,8 +1,8 @@
 //! A page of one run, or of several side by side: one file that needs no server and loads nothing.
 //!
 //! The tables are written here, so that they are there without a script; the timeline is drawn by
-//! `page/page.js` from the data that stand in the page ([`data`]). Names in configurations are
-//! hostile text: [`escaped`] and [`embedded`] are the only ways into the page.
+//! `page/page.js` from the data that stand in the page (`page/data.rs`). Names in configurations
+//! are hostile text: `escaped` and `embedded` are the only ways into the page.
 
 mod data;
 
