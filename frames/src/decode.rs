@@ -2,7 +2,7 @@
 //!
 //! The VRRP message itself is not read here; ARP, ND and echo are read in `neighbour` and `echo`.
 
-use pnet_packet::ethernet::{EtherTypes, EthernetPacket};
+use pnet_packet::ethernet::{EtherType, EtherTypes, EthernetPacket};
 use pnet_packet::ip::{IpNextHeaderProtocol, IpNextHeaderProtocols};
 use pnet_packet::ipv4::{Ipv4Flags, Ipv4Packet};
 use pnet_packet::ipv6::Ipv6Packet;
@@ -26,15 +26,10 @@ const NO_WORD: usize = usize::MAX;
 /// # Errors
 /// The first [`FrameFault`] from the outer header inwards.
 pub fn decode(frame: &[u8]) -> Result<Packet<'_>, FrameFault> {
-    let header = EthernetPacket::new(frame).ok_or(FrameFault::TruncatedEthernet)?;
-    let ethernet = Ethernet {
-        src: MacAddress(header.get_source().octets()),
-        dst: MacAddress(header.get_destination().octets()),
-    };
-    let rest = &frame[ETHERNET_LEN..];
-    let payload = match header.get_ethertype() {
+    let (ethernet, kind, rest) = split(frame)?;
+    let payload = match kind {
         EtherTypes::Ipv4 => decode_ipv4(rest)?,
-        EtherTypes::Ipv6 => ipv6(rest)?,
+        EtherTypes::Ipv6 => decode_ipv6(rest)?,
         EtherTypes::Arp => Payload::Arp(neighbour::parse_arp(rest)?),
         other => return Err(FrameFault::OtherEtherType(other.0)),
     };
@@ -46,6 +41,45 @@ pub fn decode(frame: &[u8]) -> Result<Packet<'_>, FrameFault> {
 /// # Errors
 /// As [`decode`], from the IP header inwards.
 pub fn decode_ipv4(packet: &[u8]) -> Result<Payload<'_>, FrameFault> {
+    let datagram = ipv4(packet)?;
+    match datagram.protocol {
+        IpNextHeaderProtocol(IP_PROTOCOL) => Ok(vrrp(&datagram)),
+        IpNextHeaderProtocols::Icmp => {
+            icmp::parse(datagram.endpoints, datagram.ttl, datagram.message)
+        }
+        other => Err(FrameFault::NotVrrp(other.0)),
+    }
+}
+
+/// An IP packet without its header.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Datagram<'a> {
+    pub(crate) endpoints: Endpoints,
+    pub(crate) protocol: IpNextHeaderProtocol,
+    pub(crate) ttl: u8,
+    pub(crate) message: &'a [u8],
+}
+
+/// Reads the headers of a frame that carries IP.
+pub(crate) fn datagram(frame: &[u8]) -> Result<(Ethernet, Datagram<'_>), FrameFault> {
+    let (ethernet, kind, rest) = split(frame)?;
+    match kind {
+        EtherTypes::Ipv4 => Ok((ethernet, ipv4(rest)?)),
+        EtherTypes::Ipv6 => Ok((ethernet, ipv6(rest)?)),
+        other => Err(FrameFault::OtherEtherType(other.0)),
+    }
+}
+
+fn split(frame: &[u8]) -> Result<(Ethernet, EtherType, &[u8]), FrameFault> {
+    let header = EthernetPacket::new(frame).ok_or(FrameFault::TruncatedEthernet)?;
+    let ethernet = Ethernet {
+        src: MacAddress(header.get_source().octets()),
+        dst: MacAddress(header.get_destination().octets()),
+    };
+    Ok((ethernet, header.get_ethertype(), &frame[ETHERNET_LEN..]))
+}
+
+fn ipv4(packet: &[u8]) -> Result<Datagram<'_>, FrameFault> {
     let header = Ipv4Packet::new(packet).ok_or(FrameFault::TruncatedIpHeader)?;
     if header.get_version() != 4 {
         return Err(FrameFault::BadIpVersion(header.get_version()));
@@ -66,14 +100,23 @@ pub fn decode_ipv4(packet: &[u8]) -> Result<Payload<'_>, FrameFault> {
         return Err(FrameFault::Fragment);
     }
     let endpoints = Endpoints::V4 { src: header.get_source(), dst: header.get_destination() };
-    match header.get_next_level_protocol() {
-        IpNextHeaderProtocol(IP_PROTOCOL) => Ok(vrrp(endpoints, header.get_ttl(), message)),
-        IpNextHeaderProtocols::Icmp => icmp::parse(endpoints, header.get_ttl(), message),
+    let (protocol, ttl) = (header.get_next_level_protocol(), header.get_ttl());
+    Ok(Datagram { endpoints, protocol, ttl, message })
+}
+
+fn decode_ipv6(packet: &[u8]) -> Result<Payload<'_>, FrameFault> {
+    let datagram = ipv6(packet)?;
+    match datagram.protocol {
+        IpNextHeaderProtocol(IP_PROTOCOL) => Ok(vrrp(&datagram)),
+        IpNextHeaderProtocols::Icmpv6 => {
+            icmp::parse(datagram.endpoints, datagram.ttl, datagram.message)
+        }
+        IpNextHeaderProtocols::Ipv6Frag => Err(FrameFault::Fragment),
         other => Err(FrameFault::NotVrrp(other.0)),
     }
 }
 
-fn ipv6(packet: &[u8]) -> Result<Payload<'_>, FrameFault> {
+fn ipv6(packet: &[u8]) -> Result<Datagram<'_>, FrameFault> {
     let header = Ipv6Packet::new(packet).ok_or(FrameFault::TruncatedIpHeader)?;
     if header.get_version() != 6 {
         return Err(FrameFault::BadIpVersion(header.get_version()));
@@ -81,14 +124,11 @@ fn ipv6(packet: &[u8]) -> Result<Payload<'_>, FrameFault> {
     let end = IPV6_LEN + usize::from(header.get_payload_length());
     let message = packet.get(IPV6_LEN..end).ok_or(FrameFault::TruncatedIpPayload)?;
     let endpoints = Endpoints::V6 { src: header.get_source(), dst: header.get_destination() };
-    match header.get_next_header() {
-        IpNextHeaderProtocol(IP_PROTOCOL) => Ok(vrrp(endpoints, header.get_hop_limit(), message)),
-        IpNextHeaderProtocols::Icmpv6 => icmp::parse(endpoints, header.get_hop_limit(), message),
-        IpNextHeaderProtocols::Ipv6Frag => Err(FrameFault::Fragment),
-        other => Err(FrameFault::NotVrrp(other.0)),
-    }
+    let (protocol, ttl) = (header.get_next_header(), header.get_hop_limit());
+    Ok(Datagram { endpoints, protocol, ttl, message })
 }
 
-const fn vrrp(endpoints: Endpoints, ttl: u8, bytes: &[u8]) -> Payload<'_> {
-    Payload::Vrrp(Vrrp { src: endpoints.src(), dst: endpoints.dst(), ttl, bytes })
+const fn vrrp<'a>(datagram: &Datagram<'a>) -> Payload<'a> {
+    let Datagram { endpoints, ttl, message, .. } = *datagram;
+    Payload::Vrrp(Vrrp { src: endpoints.src(), dst: endpoints.dst(), ttl, bytes: message })
 }

@@ -4,6 +4,7 @@
 //!   around any VRRP message; [`neighbour`] and [`echo`] build what hosts send.
 //! - [`decode`] reads octets from anywhere into a [`Packet`] or names the one [`FrameFault`];
 //!   [`decode_ipv4`] begins at the IP header, as a raw socket does.
+//! - [`tcp`] reads and builds segments of TCP, which [`decode`] leaves alone: the traffic of users.
 //! - [`pcapng`] writes captures; [`journal`] is what a daemon writes down and how it is replayed.
 //!
 //! This is the only place that opens an Ethernet or IP header. It does not read VRRP messages:
@@ -20,6 +21,7 @@ pub mod journal;
 pub mod neighbour;
 mod packet;
 pub mod pcapng;
+pub mod tcp;
 
 pub use decode::{decode, decode_ipv4};
 pub use encode::{IpHeader, encode, encode_raw};

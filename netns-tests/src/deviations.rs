@@ -160,6 +160,7 @@ impl Run<'_> {
             | Expect::Pool { .. }
             | Expect::Event { .. }
             | Expect::ClientGap { .. }
+            | Expect::Outage { .. }
             | Expect::AnsweredBy { .. } => return false,
         };
         let enters = matches!(expect, Expect::Enters { .. });

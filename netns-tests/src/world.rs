@@ -296,7 +296,9 @@ impl Lab {
                 Due::Timer { .. }
                 | Due::Read { .. }
                 | Due::Command { .. }
-                | Due::Checked { .. } => {}
+                | Due::Checked { .. }
+                | Due::Request { .. }
+                | Due::RequestTimer { .. } => {}
             }
         }
     }

@@ -1,12 +1,13 @@
 //! Whether what must be seen was seen: expectations, evaluated from the Record alone.
 //!
-//! [`Witness`] listens and keeps terms of mastership, spans of ownership, state changes, news and
-//! runs of probes; after the run each expectation is put to it. A host is master on the wire from
-//! its first advert with a priority above 0 until its priority-0 advert, the end of its process, or
-//! silence: its last advert, if none follows within two intervals. Where engines speak, their own
-//! word is a second column, and the two must agree; where they do not, `expect::unheard` says what
-//! the outside shows of a change of state.
+//! [`Witness`] listens and keeps terms of mastership, spans of ownership, state changes and news,
+//! and `expect::clients` what clients saw; after the run each expectation is put to it. A host is
+//! master on the wire from its first advert with a priority above 0 until its priority-0 advert,
+//! the end of its process, or silence: its last advert, if none follows within two intervals. Where
+//! engines speak, their own word is a second column, and the two must agree; where they do not,
+//! `expect::unheard` says what the outside shows of a change of state.
 
+mod clients;
 mod unheard;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ use crate::record::{
     Setting, WorldTime,
 };
 use crate::scenario::{Expect, Expectation, Scenario};
+use clients::Clients;
 use unheard::Unheard;
 
 /// From and until, both included.
@@ -41,6 +43,8 @@ pub struct Met {
     pub instead: Option<String>,
     /// Why it cannot be judged in this world; it does not decide then.
     pub not_judged: Option<String>,
+    /// What was measured, where the expectation sets a limit to a time.
+    pub measured: Option<Duration>,
 }
 
 /// A term of mastership that may still go on.
@@ -58,14 +62,6 @@ struct Claim {
     master: bool,
     /// Since when it says so; `None` also while its process stands still and says nothing.
     since: Option<WorldTime>,
-}
-
-/// Probes in a row with the same answer.
-#[derive(Clone, Copy, Debug)]
-struct ProbeRun {
-    first: WorldTime,
-    last: WorldTime,
-    answered_by: Option<HostId>,
 }
 
 /// Keeps what expectations ask for.
@@ -87,7 +83,7 @@ pub struct Witness {
     claimed: Vec<(HostId, (Family, u8), Span)>,
     entered: Vec<(WorldTime, HostId, (Family, u8), StateKind)>,
     news: Vec<(WorldTime, HostId, String)>,
-    probes: BTreeMap<HostId, Vec<ProbeRun>>,
+    clients: Clients,
     unheard: Unheard,
 }
 
@@ -121,7 +117,12 @@ impl Recorder for Witness {
                 }
             }
             Seen::Engine(event) => self.on_event(*at, *host, event),
-            Seen::Probe { sent, answered_by, .. } => self.on_probe(*host, *sent, *answered_by),
+            Seen::Probe { sent, answered_by, .. } => {
+                self.clients.on_probe(*host, *sent, *answered_by);
+            }
+            Seen::Request { sent, ended, answered_by } => {
+                self.clients.on_request(*host, (*sent, *ended), *answered_by);
+            }
             Seen::Destination { service, endpoint, weight } => {
                 let gets = weight.is_some_and(|weight| weight > 0);
                 self.on_destination(*at, (*host, *service, *endpoint), gets);
@@ -257,14 +258,6 @@ impl Witness {
         }
     }
 
-    fn on_probe(&mut self, client: HostId, sent: WorldTime, answered_by: Option<HostId>) {
-        let runs = self.probes.entry(client).or_default();
-        match runs.last_mut() {
-            Some(run) if run.answered_by == answered_by => run.last = sent,
-            Some(_) | None => runs.push(ProbeRun { first: sent, last: sent, answered_by }),
-        }
-    }
-
     /// Puts every expectation to what was seen. `tolerance` widens each window at its outer ends,
     /// and narrows it where something must hold all through.
     #[must_use]
@@ -286,14 +279,15 @@ impl Witness {
             // A window shorter than two tolerances shrinks to its middle, not to nothing.
             let middle = WorldTime(from.0.midpoint(until.0.min(end.0)));
             let inner = if inner.0 > inner.1 { (middle, middle) } else { inner };
-            self.put(&expectation.expect, outer, inner, end, names)
+            self.put(&expectation.expect, (outer, inner), end, tolerance, names)
         };
         let judged = |(index, expectation): (usize, &Expectation)| {
             let (from, until) = expectation.window;
             let outer = (from.earlier(tolerance), until.later(tolerance));
             let not_judged = self.unheard.cannot_judge(&expectation.expect, outer, names);
             let instead = if not_judged.is_none() { put(expectation) } else { None };
-            Met { index, instead, not_judged }
+            let measured = self.clients.measure(&expectation.expect, outer, end);
+            Met { index, instead, not_judged, measured }
         };
         expectations.iter().enumerate().map(judged).collect()
     }
@@ -320,9 +314,9 @@ impl Witness {
     fn put(
         &self,
         expect: &Expect,
-        outer: Span,
-        inner: Span,
+        (outer, inner): (Span, Span),
         end: WorldTime,
+        tolerance: Duration,
         names: &dyn Fn(HostId) -> String,
     ) -> Option<String> {
         match expect {
@@ -358,19 +352,24 @@ impl Witness {
                 let met = times.map_or(count > 0, |times| count == times as usize);
                 (!met).then(|| format!("{count} times"))
             }
-            Expect::ClientGap { host, at_most } => {
-                let longest = self.longest_gap(*host, outer, end);
-                let longest = longest.ok_or_else(|| "no probe was sent".to_string());
+            Expect::ClientGap { at_most, .. } => {
+                let longest = self.clients.measure(expect, outer, end);
+                let longest = longest.ok_or_else(|| "nothing was asked".to_string());
                 longest.map_or_else(Some, |gap| {
                     (gap > *at_most).then(|| format!("a gap of {} s", Seconds(gap)))
                 })
             }
+            Expect::Outage { at_most, .. } => {
+                let longest = self.clients.measure(expect, outer, end);
+                let longest = longest.ok_or_else(|| "nothing was asked".to_string());
+                longest.map_or_else(Some, |outage| {
+                    let late = outage > at_most.saturating_add(tolerance);
+                    late.then(|| format!("an outage of {} s", Seconds(outage)))
+                })
+            }
             Expect::AnsweredBy { client, host } => {
-                let runs = self.probes.get(client).map_or(&[][..], Vec::as_slice);
-                let met = runs.iter().any(|run| {
-                    run.answered_by == Some(*host) && run.last >= outer.0 && run.first <= outer.1
-                });
-                (!met).then(|| format!("no probe was answered by {}", names(*host)))
+                let met = self.clients.is_answered_by(*client, *host, outer);
+                (!met).then(|| format!("nothing was answered by {}", names(*host)))
             }
         }
     }
@@ -426,18 +425,6 @@ impl Witness {
         let of_host = known.filter(|((who, _), _)| host.is_none_or(|host| host == *who));
         of_host.map(|(_, router)| *router).collect()
     }
-
-    /// The longest gap that begins in the window; `None` if the client never probed.
-    fn longest_gap(&self, client: HostId, window: Span, end: WorldTime) -> Option<Duration> {
-        let runs = self.probes.get(&client)?;
-        let gaps = runs.iter().enumerate().filter(|(_, run)| run.answered_by.is_none());
-        let lengths = gaps.filter(|(_, run)| within(run.first, window)).map(|(index, run)| {
-            let from = if index == 0 { run.first } else { runs[index - 1].last };
-            let until = runs.get(index + 1).map_or(end, |next| next.first);
-            Duration::from_nanos(until.0 - from.0)
-        });
-        Some(lengths.max().unwrap_or(Duration::ZERO))
-    }
 }
 
 impl Expectation {
@@ -473,6 +460,9 @@ impl Expectation {
             }
             Expect::ClientGap { host, at_most } => {
                 format!("{} waits at most {} s", name(host), Seconds(*at_most))
+            }
+            Expect::Outage { host, at_most } => {
+                format!("{} has no outage of more than {} s", name(host), Seconds(*at_most))
             }
             Expect::AnsweredBy { client, host } => {
                 format!("{} is answered by {}", name(client), name(host))

@@ -225,6 +225,15 @@ pub enum Seen {
         /// The host that answered.
         answered_by: Option<HostId>,
     },
+    /// A request of this client ended. They are told in the order in which they began.
+    Request {
+        /// When it began.
+        sent: WorldTime,
+        /// When it ended, if it was answered; else when it was given up or refused.
+        ended: WorldTime,
+        /// The real server whose page came.
+        answered_by: Option<HostId>,
+    },
     /// The engine of this host said so itself.
     Engine(Event),
     /// The engine dropped a datagram; carries the name of its reason.

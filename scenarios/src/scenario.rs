@@ -116,6 +116,8 @@ pub struct Host {
     pub interfaces: Vec<Interface>,
     /// Asks for a virtual address at an interval.
     pub probe: Option<Probe>,
+    /// Asks a virtual server for a page, again and again.
+    pub requests: Option<Requests>,
 }
 
 /// A port of a host.
@@ -137,6 +139,26 @@ pub struct Probe {
     pub address: IpAddr,
     /// How often.
     pub every: Duration,
+}
+
+/// What a user of a virtual server asks: a page by HTTP, each time on a connection of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Requests {
+    /// The virtual address.
+    pub address: IpAddr,
+    /// The port.
+    pub port: u16,
+    /// How often. A request begins on time whatever became of those before it.
+    pub every: Duration,
+    /// As an ordinary client does it: TCP sends again what is lost, and the next request waits for
+    /// the end of the one before it. Otherwise a request is given up after [`Requests::LIMIT`].
+    pub patient: bool,
+}
+
+impl Requests {
+    /// After this long a request counts as failed, unless its client is patient. It is shorter than
+    /// the second after which TCP sends a lost SYN again (RFC 6298 section 2).
+    pub const LIMIT: Duration = Duration::from_millis(500);
 }
 
 /// A step and its time.
@@ -496,14 +518,22 @@ pub enum Expect {
         /// How many times; `None`: at least once.
         times: Option<u32>,
     },
-    /// No run of unanswered probes that begins in the window is longer than this.
+    /// No gap between two answers that begins in the window is longer than this.
     ClientGap {
         /// The client.
         host: HostId,
-        /// From the last answered probe before the gap to the first answered one after it.
+        /// Of probes: from the last answered one before the gap to the first answered one after
+        /// it. Of requests: from answer to answer.
         at_most: Duration,
     },
-    /// Within the window at least one probe is answered by this host.
+    /// No run of failed requests that begins in the window is longer than this.
+    Outage {
+        /// The client.
+        host: HostId,
+        /// From the beginning of the first one that fails to that of the first one that does not.
+        at_most: Duration,
+    },
+    /// Within the window at least one probe or request is answered by this host.
     AnsweredBy {
         /// The client.
         client: HostId,

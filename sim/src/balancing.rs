@@ -1,5 +1,5 @@
 //! What the director of a host asks for: attempts of health checks, which model real servers
-//! answer, and its kernel's IPVS table.
+//! answer, and its kernel's IPVS table. Users' packets go through it in [`crate::serving`].
 //!
 //! An attempt takes the path to the host that has the address: there and back, one delay each,
 //! without jitter and chance loss. Nothing comes back through a cut, from a host without power or
@@ -13,15 +13,16 @@ use vipd_engine::Timestamp;
 use vipd_engine::health::{AttemptId, Outcome, Probe, ProbeCommand};
 use vipd_engine::ipvs::{Answer, Batch, Failure, IpvsCommand, Request};
 use vipd_scenarios::record::{HostId, Seen, WorldTime};
-use vipd_scenarios::scenario::{Conduct, Scenario};
+use vipd_scenarios::scenario::{Conduct, Host as Plan, Scenario};
 
+use crate::configurations::Configurations;
 use crate::host::{Host, Outside};
-use crate::ipvs::Table;
+use crate::ipvs::{Flow, Segment, Table, Verdict};
 use crate::link::Cut;
 use crate::network::{Due, Network, PortId};
 use crate::process::Told;
 use crate::real_server::{Asked, ModelServer};
-use crate::topology::addresses;
+use crate::topology::{self, Serving, addresses};
 
 /// There and back on a quiet LAN, to whoever is not in the scenario.
 const ELSEWHERE: Duration = Duration::from_micros(200);
@@ -35,11 +36,19 @@ struct ServerHost {
     addresses: Vec<(IpAddr, PortId)>,
     /// Ports that pass frames.
     open: Vec<PortId>,
+    /// Ports and addresses at which it takes connections that directors send it.
+    serving: Serving,
 }
 
 impl Servers {
-    pub(crate) fn new(scenario: &Scenario, hosts: &[Host]) -> Self {
-        let of = |(host, plan): (&Host, &vipd_scenarios::scenario::Host)| ServerHost {
+    pub(crate) fn new(
+        scenario: &Scenario,
+        configurations: &Configurations,
+        hosts: &[Host],
+    ) -> Self {
+        let serving = topology::serving(scenario, configurations).into_iter();
+        let of = |((host, plan), serving): ((&Host, &Plan), Serving)| ServerHost {
+            serving,
             model: ModelServer::default(),
             addresses: host
                 .ports
@@ -52,7 +61,7 @@ impl Servers {
                 .collect(),
             open: Vec::new(),
         };
-        let mut servers = Self(hosts.iter().zip(&scenario.hosts).map(of).collect());
+        let mut servers = Self(hosts.iter().zip(&scenario.hosts).zip(serving).map(of).collect());
         servers.refresh(hosts);
         servers
     }
@@ -70,6 +79,20 @@ impl Servers {
         if let Some(server) = self.0.get_mut(usize::from(host.0)) {
             server.model = ModelServer { conduct, since: now, ..server.model.clone() };
         }
+    }
+
+    /// What a host does now to connections that come to this address and port as to a real server;
+    /// `None`: it is none there.
+    pub(crate) fn conduct(
+        &self,
+        now: WorldTime,
+        host: HostId,
+        (address, port): (IpAddr, u16),
+    ) -> Option<Conduct> {
+        let server = self.0.get(usize::from(host.0))?;
+        let own = server.addresses.iter().any(|(known, _)| *known == address);
+        let takes = own || server.serving.hidden.contains(&address);
+        (takes && server.serving.ports.contains(&port)).then(|| server.model.conduct_at(now))
     }
 
     /// The model of whoever has the address, and how long the way there and back is; silent if
@@ -239,6 +262,11 @@ impl Host {
             | IpvsCommand::StartSync { .. }
             | IpvsCommand::StopSync(_) => Vec::new(),
         }
+    }
+
+    /// What the table does with a packet of a client.
+    pub(crate) fn direct(&mut self, now: WorldTime, flow: &Flow, segment: Segment) -> Verdict {
+        self.balancing.table.arrive(Timestamp::from_nanos(now.0), flow, segment)
     }
 
     /// The process is gone: nobody waits for anything any more. The table stays.

@@ -67,28 +67,39 @@ impl Host {
         }
         if self.kernel.neighbour(port.index, address).is_some() {
             self.on_resolved(port, address, out);
-        } else if let Some(own) = self.kernel.interface(port.index).map(|port| port.mac) {
-            self.transmit(port, out, |bytes| match ends {
-                Endpoints::V4 { src, dst } => neighbour::arp_request(own, src, dst, bytes),
-                Endpoints::V6 { src, dst } => {
-                    neighbour::neighbour_solicitation(own, src, dst, bytes);
-                }
-            });
+        } else {
+            self.resolve(port, ends, out);
         }
+    }
+
+    /// Asks for the MAC of the other end.
+    pub(crate) fn resolve(&self, port: HostPort, ends: Endpoints, out: &mut Outside<'_>) {
+        let Some(own) = self.kernel.interface(port.index).map(|port| port.mac) else { return };
+        self.transmit(port, out, |bytes| match ends {
+            Endpoints::V4 { src, dst } => neighbour::arp_request(own, src, dst, bytes),
+            Endpoints::V6 { src, dst } => {
+                neighbour::neighbour_solicitation(own, src, dst, bytes);
+            }
+        });
     }
 
     /// Whether this host asked for the MAC of an address.
     pub(crate) fn awaits(&self, port: HostPort, address: IpAddr) -> bool {
-        self.client.as_ref().is_some_and(|client| {
+        let probes = self.client.as_ref().is_some_and(|client| {
             self.ports[client.port].id == port.id
                 && client.probe.address == address
                 && client.open.is_some_and(|question| question.unresolved)
-        })
+        });
+        probes || self.user.as_ref().is_some_and(|user| user.awaits(self, port, address))
     }
 
     /// The MAC of an address is known: the question that waits for it leaves.
     pub(crate) fn on_resolved(&mut self, port: HostPort, address: IpAddr, out: &mut Outside<'_>) {
-        if !self.awaits(port, address) {
+        self.connect_resolved(port, address, out);
+        let is_meant = self.client.as_ref().is_some_and(|client| {
+            self.ports[client.port].id == port.id && client.probe.address == address
+        });
+        if !is_meant {
             return;
         }
         let own = self.kernel.interface(port.index).map(|interface| interface.mac);
@@ -97,8 +108,9 @@ impl Host {
         else {
             return;
         };
-        if let Some(question) = &mut client.open {
-            question.unresolved = false;
+        match &mut client.open {
+            Some(question) if question.unresolved => question.unresolved = false,
+            Some(_) | None => return,
         }
         let (sequence, endpoints) = (client.sequence, client.ends);
         let request = Echo { endpoints, ttl: TTL, id: self.id.0, sequence, data: &[] };

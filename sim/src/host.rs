@@ -1,7 +1,7 @@
 //! One machine: kernel, clock, process, ports, power.
 //!
 //! What its process does is in [`crate::process`], how its kernel treats frames in
-//! [`crate::stack`], what it asks as a client in [`crate::client`].
+//! [`crate::stack`], what it asks as a client in [`crate::client`] and [`crate::requests`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -19,6 +19,7 @@ use crate::network::{Due, Network, PortId};
 use crate::packets::Slot;
 use crate::process::{Process, Told};
 use crate::random::Random;
+use crate::requests::User;
 
 /// Frames that the network card of a frozen machine keeps; what comes after them is lost.
 pub const CARD_QUEUE: usize = 256;
@@ -49,6 +50,7 @@ pub(crate) struct Host {
     pub(crate) config: Option<Arc<Config>>,
     pub(crate) process: Option<Process>,
     pub(crate) client: Option<Client>,
+    pub(crate) user: Option<User>,
     pub(crate) trackers: BTreeMap<TrackerName, TrackerValue>,
     pub(crate) late: Duration,
     pub(crate) lateness: Random,
@@ -83,6 +85,7 @@ impl Host {
             config: None,
             process: None,
             client: None,
+            user: None,
             trackers: BTreeMap::new(),
             late: Duration::ZERO,
             lateness,
@@ -109,6 +112,8 @@ impl Host {
                 self.drain(out);
             }
             Due::Probe { .. } => self.on_probe(out),
+            Due::Request { .. } => self.on_request(out),
+            Due::RequestTimer { number, filing, .. } => self.on_request_timer(number, filing, out),
             Due::Arrival { port, packet } => self.arrive(port, packet, out),
             Due::Injection { .. } => {}
         }
@@ -169,6 +174,7 @@ impl Host {
         if let Some(client) = &mut self.client {
             client.reboot();
         }
+        self.forget_requests(out);
     }
 
     pub(crate) fn power_on(&mut self, out: &mut Outside<'_>) {

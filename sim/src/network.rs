@@ -61,6 +61,21 @@ pub enum Due {
         /// Who.
         host: HostId,
     },
+    /// A client asks a virtual server for a page.
+    Request {
+        /// Who.
+        host: HostId,
+    },
+    /// The patience of a client with a request is over, or its TCP sends again. Void unless
+    /// `filing` is the last one of that host.
+    RequestTimer {
+        /// Who.
+        host: HostId,
+        /// Which request.
+        number: u64,
+        /// Counts the timers of that request.
+        filing: u32,
+    },
     /// Somebody who is no host sends an advert.
     Injection {
         /// Place in the list of injections.

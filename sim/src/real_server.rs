@@ -68,10 +68,16 @@ impl ModelServer {
         Self { conduct, since, ..Self::default() }
     }
 
+    /// What it does now: flapping is answering or refusing.
+    #[must_use]
+    pub fn conduct_at(&self, now: WorldTime) -> Conduct {
+        at(self.conduct, now.since(self.since))
+    }
+
     /// What an attempt that starts now gets. `None`: nothing ends it but its time limit.
     #[must_use]
     pub fn react(&self, now: WorldTime, asked: Asked<'_>) -> Option<Reaction> {
-        let conduct = at(self.conduct, now.since(self.since));
+        let conduct = self.conduct_at(now);
         let reaction = match asked.check.kind {
             CheckKind::Script { dynamic, .. } => self.script(conduct, dynamic),
             // The tracker of the file tells it.

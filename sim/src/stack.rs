@@ -1,5 +1,5 @@
 //! What a host's kernel does with a frame: hand a datagram to the process, answer ARP, ND and
-//! echo, keep the neighbour cache.
+//! echo, keep the neighbour cache. Segments of TCP are for [`crate::serving`].
 //!
 //! An echo is answered to the MAC that it came from. No neighbour entry is made but for what this
 //! host asked for; any other news changes an entry that is there (Linux with `arp_accept` 0).
@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use vipd_engine::{MacAddress, Received};
 use vipd_frames::{
     Arp, ArpOperation, Echo, Ethernet, NeighbourAdvert, NeighbourSolicitation, Packet, Payload,
-    echo, neighbour,
+    echo, neighbour, tcp,
 };
 use vipd_scenarios::record::{HostId, LossReason, Seen, SeenAdvert};
 
@@ -55,6 +55,13 @@ impl Host {
             } else {
                 capture.arrived(port.id, out.net.now, bytes);
             }
+        }
+        if let Some((ethernet, tcp)) = tcp::decode(bytes) {
+            if self.kernel.takes(port.index, ethernet.dst) {
+                out.net.trace.frame(out.net.now, self.id, bytes);
+                self.on_tcp(port, &tcp, bytes, sender, out);
+            }
+            return;
         }
         let frame = vipd_frames::decode(bytes).ok().filter(|frame| {
             let dst = frame.ethernet.dst;

@@ -1,10 +1,12 @@
 //! What a scenario says of wires and addresses, made into a [`Network`]: the same in every world
 //! that carries its frames by it.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use vipd_engine::config::director::{Forwarding, Protocol, Service};
 use vipd_engine::{Family, MacAddress};
 use vipd_frames::Endpoints;
 use vipd_scenarios::record::{HostId, HostSetting, SegmentId, SegmentSetting, Setting};
@@ -130,16 +132,25 @@ pub fn directory(scenario: &Scenario) -> Vec<(SegmentId, IpAddr, MacAddress)> {
 /// the place of that port among its own, and both ends of what it asks.
 #[must_use]
 pub fn asks(plan: &HostPlan, id: u16) -> Option<(usize, Endpoints)> {
-    let probe = plan.probe?;
-    let family = Family::of(probe.address);
+    from_where(plan, id, plan.probe?.address)
+}
+
+/// The same for whoever asks a virtual server for pages.
+#[must_use]
+pub fn requests(plan: &HostPlan, id: u16) -> Option<(usize, Endpoints)> {
+    from_where(plan, id, plan.requests?.address)
+}
+
+fn from_where(plan: &HostPlan, id: u16, to: IpAddr) -> Option<(usize, Endpoints)> {
+    let family = Family::of(to);
     let mut own = Vec::new();
     for local in 0..plan.interfaces.len() {
         own.extend(addresses(plan, id, local).into_iter().map(|(from, len)| (local, from, len)));
     }
     own.retain(|(_, from, _)| Family::of(*from) == family);
-    let near = own.iter().find(|(_, from, len)| holds(*from, *len, probe.address));
+    let near = own.iter().find(|(_, from, len)| holds(*from, *len, to));
     let (port, from, _) = near.or(own.first())?;
-    Some((*port, Endpoints::new(*from, probe.address)?))
+    Some((*port, Endpoints::new(*from, to)?))
 }
 
 fn holds(network: IpAddr, len: u8, address: IpAddr) -> bool {
@@ -154,6 +165,46 @@ fn holds(network: IpAddr, len: u8, address: IpAddr) -> bool {
         }
         (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
     }
+}
+
+/// What a host serves as a real server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Serving {
+    /// The ports of TCP at which directors send it connections.
+    pub ports: BTreeSet<u16>,
+    /// Addresses of services that reach it by direct routing: it has them, and tells nobody.
+    pub hidden: BTreeSet<IpAddr>,
+}
+
+/// What each host serves, by the configurations of all directors.
+#[must_use]
+pub fn serving(scenario: &Scenario, configurations: &Configurations) -> Vec<Serving> {
+    let own = |(plan, id): (&HostPlan, u16)| {
+        let locals = 0..plan.interfaces.len();
+        let own = locals.flat_map(|local| addresses(plan, id, local));
+        let own: Vec<_> = own.map(|(address, _)| address).collect();
+        let mut serving = Serving::default();
+        let servers = configurations.iter().flat_map(|config| &config.director().virtual_servers);
+        for (virtual_server, service) in
+            servers.flat_map(|one| one.services.iter().map(move |service| (one, *service)))
+        {
+            let Service::Address { address, protocol: Protocol::Tcp, .. } = service else {
+                continue;
+            };
+            let real = virtual_server.real_servers.iter();
+            let real = real.map(|one| (one.address, one.port_at(service), one.forwarding));
+            let sorry = virtual_server.sorry_server.iter();
+            let sorry = sorry.map(|one| (one.address, one.port_at(service), one.forwarding));
+            for (_, port, forwarding) in real.chain(sorry).filter(|(at, ..)| own.contains(at)) {
+                serving.ports.insert(port);
+                if forwarding == Forwarding::DirectRouting {
+                    serving.hidden.insert(address);
+                }
+            }
+        }
+        serving
+    };
+    scenario.hosts.iter().zip(0..).map(own).collect()
 }
 
 /// The largest of everything that the scenario can bring about.

@@ -17,6 +17,7 @@ use crate::inject::Running;
 use crate::kernel::Kernel;
 use crate::network::{Due, Network, PortId};
 use crate::random::Random;
+use crate::requests::User;
 use crate::topology::{self, addresses};
 
 /// A scenario that can be played.
@@ -47,11 +48,17 @@ impl Simulation {
                 net.queue.push(first, Due::Probe { host: host.id });
             }
         }
+        for host in &hosts {
+            if let Some(user) = &host.user {
+                let first = WorldTime(0).later(user.requests.every);
+                net.queue.push(first, Due::Request { host: host.id });
+            }
+        }
         let started = scenario.hosts.iter().zip(0..).filter(|(plan, _)| plan.started);
         Self {
             started: started.map(|(_, id)| HostId(id)).collect(),
             setting: topology::setting(scenario),
-            servers: Servers::new(scenario, &hosts),
+            servers: Servers::new(scenario, &configurations, &hosts),
             hosts,
             net,
             configurations,
@@ -134,6 +141,8 @@ impl Simulation {
             | Due::Read { host }
             | Due::Command { host }
             | Due::Checked { host, .. }
+            | Due::Request { host }
+            | Due::RequestTimer { host, .. }
             | Due::Probe { host } => Some(host),
         };
         match (host, due) {
@@ -205,6 +214,8 @@ fn host(
     let mut host = Host::new(id, kernel, balancing, ports, lateness);
     host.config = plan.config.as_ref().and_then(|file| configurations.get(id, file)).cloned();
     host.client = client(plan, id.0);
+    let asks = topology::requests(plan, id.0).zip(plan.requests);
+    host.user = asks.map(|((port, ends), requests)| User::new(requests, port, ends));
     host
 }
 

@@ -109,6 +109,54 @@ fn a_gap_reaches_from_the_last_answer_before_it_to_the_first_after_it() {
     assert_eq!(gap(3 * SECOND - 1), Some("a gap of 3 s".to_string()));
 }
 
+/// A client that asks at these seconds: each is answered so much later, or is not.
+fn asks(requests: &[(u64, u64, Option<HostId>)]) -> Witness {
+    let mut witness = Witness::default();
+    for (sent, took, answered_by) in requests {
+        let (sent, ended) = (WorldTime(sent * SECOND), WorldTime((sent + took) * SECOND));
+        let answered_by = *answered_by;
+        seen(&mut witness, 90 * SECOND, HostId(2), Seen::Request { sent, ended, answered_by });
+    }
+    witness
+}
+
+#[test]
+fn an_outage_reaches_from_the_first_request_that_fails_to_the_first_that_does_not() {
+    let outage = |at_most, window| {
+        let asked = [(1, 0, Some(A)), (2, 5, None), (3, 5, None), (5, 0, Some(B)), (6, 9, None)];
+        let at_most = Duration::from_nanos(at_most);
+        judge(asks(&asked), Expect::Outage { host: HostId(2), at_most }, window)
+    };
+    assert_eq!(outage(3 * SECOND, (0, 5 * SECOND)), None);
+    let too_long = Some("an outage of 3 s".to_string());
+    assert_eq!(outage(3 * SECOND - 1, (0, 5 * SECOND)), too_long);
+    // One that begins outside of the window does not count, one that never ends does.
+    assert_eq!(outage(0, (3 * SECOND, 5 * SECOND)), None);
+    assert_eq!(outage(0, (6 * SECOND, 7 * SECOND)), Some("an outage of 94 s".to_string()));
+    let nobody =
+        judge(asks(&[]), Expect::Outage { host: HostId(2), at_most: Duration::MAX }, (0, 1));
+    assert_eq!(nobody, Some("nothing was asked".to_string()));
+}
+
+#[test]
+fn a_gap_between_requests_reaches_from_answer_to_answer() {
+    let gap = |at_most| {
+        // The one that began first is answered last.
+        let asked =
+            [(1, 0, Some(A)), (2, 6, Some(A)), (3, 1, None), (5, 0, Some(B)), (10, 0, None)];
+        let at_most = Duration::from_nanos(at_most);
+        judge(asks(&asked), Expect::ClientGap { host: HostId(2), at_most }, (0, 5 * SECOND))
+    };
+    assert_eq!(gap(4 * SECOND), None);
+    assert_eq!(gap(4 * SECOND - 1), Some("a gap of 4 s".to_string()));
+    let answered = |host| {
+        let expect = Expect::AnsweredBy { client: HostId(2), host };
+        judge(asks(&[(1, 0, Some(A)), (5, 0, Some(B))]), expect, (4 * SECOND, 6 * SECOND))
+    };
+    assert_eq!(answered(B), None);
+    assert_eq!(answered(A), Some("nothing was answered by h0".to_string()));
+}
+
 #[test]
 fn ownership_is_asked_of_the_data_plane() {
     let mut witness = Witness::default();

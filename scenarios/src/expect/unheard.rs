@@ -123,6 +123,7 @@ impl Unheard {
             | Expect::Masters { .. }
             | Expect::Owners { .. }
             | Expect::ClientGap { .. }
+            | Expect::Outage { .. }
             | Expect::AnsweredBy { .. } => return None,
         };
         let unheard = self.hosts.contains(&host);

@@ -11,7 +11,7 @@ use crate::record::{HostId, WorldTime};
 use crate::scenario::{Expect, Expectation};
 
 /// What may be expected, and whether it holds all through its window.
-const KINDS: [(&str, bool); 8] = [
+const KINDS: [(&str, bool); 9] = [
     ("masters", true),
     ("owners", true),
     ("holders", true),
@@ -19,6 +19,7 @@ const KINDS: [(&str, bool); 8] = [
     ("enters", false),
     ("event", false),
     ("gap_at_most", false),
+    ("outage_at_most", false),
     ("answered_by", false),
 ];
 
@@ -131,6 +132,11 @@ pub(super) fn expectation<'t>(
             let host = fields.required("client", m).and_then(|client| names.client(client, m));
             let at_most = values::time(value, m);
             host.zip(at_most).map(|(host, at_most)| Expect::ClientGap { host, at_most })
+        }
+        "outage_at_most" => {
+            let host = fields.required("client", m).and_then(|client| names.user(client, m));
+            let at_most = values::time(value, m);
+            host.zip(at_most).map(|(host, at_most)| Expect::Outage { host, at_most })
         }
         _ => {
             let client = fields.required("client", m).and_then(|client| names.client(client, m));

@@ -28,6 +28,7 @@ interfaces.ens192 = { segment = "lan", address = "200.222.0.74/24" }
 [host.client]
 interfaces.eth0 = { segment = "lan", address = ["200.222.0.10/24", "2001:db8::10/64"] }
 probe = { address = "200.222.0.113", every = "100ms" }
+requests = { address = "200.222.0.113", port = 80, every = "20ms", patient = true }
 "#;
 
 const A: HostId = HostId(0);
@@ -105,6 +106,8 @@ fn hosts_and_segments_keep_the_order_of_the_file() {
     assert_eq!(client.interfaces[0].addresses.len(), 2);
     assert_eq!(client.interfaces[0].segment, SegmentId(0));
     assert_eq!(client.probe.map(|probe| probe.every), Some(Duration::from_millis(100)));
+    let requests = client.requests.map(|one| (one.port, one.every, one.patient));
+    assert_eq!(requests, Some((80, Duration::from_millis(20), true)));
     assert!(scenario.hosts[0].started && !client.started);
 }
 
@@ -326,6 +329,10 @@ fn expectations_have_windows() {
         Expect::ClientGap { host: CLIENT, at_most: Duration::from_secs(1) }
     );
     assert_eq!(
+        expect("within = [\"1s\", \"2s\"]\nclient = \"client\"\noutage_at_most = \"1s\"").2,
+        Expect::Outage { host: CLIENT, at_most: Duration::from_secs(1) }
+    );
+    assert_eq!(
         expect("within = [\"1s\", \"2s\"]\nclient = \"client\"\nanswered_by = \"b\"").2,
         Expect::AnsweredBy { client: CLIENT, host: B }
     );
@@ -434,6 +441,10 @@ client = "b"
 gap_at_most = "1s"
 [[expect]]
 at = "3s"
+client = "b"
+outage_at_most = "1s"
+[[expect]]
+at = "3s"
 [properties]
 held = ["S1", "S99"]
 violated = ["S1"]
@@ -460,6 +471,7 @@ interfaces.ens192 = { segment = "lna", address = "200.222.0.73" }
 started = true
 interfaces.eth0 = { segment = "lan" }
 probe = { address = "200.222.0.113/32", every = "0s" }
+requests = { address = "200.222.0.113", port = 0, every = "0s", pacient = true }
 [host.b]
 "#
     ));

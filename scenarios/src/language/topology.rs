@@ -4,12 +4,13 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use toml::de::DeValue;
 
 use crate::language::values::{self, Fields, Mistakes, Value};
 use crate::record::{HostId, SegmentId, WorldTime};
-use crate::scenario::{Conditions, Host, Interface, Probe, Segment};
+use crate::scenario::{Conditions, Host, Interface, Probe, Requests, Segment};
 
 /// A segment and where its name stands.
 pub(super) struct ReadSegment {
@@ -117,8 +118,10 @@ pub(super) fn hosts<'t>(
             None => Vec::new(),
         };
         let probe = fields.optional("probe").and_then(|value| probe(value, m));
+        let requests = fields.optional("requests").and_then(|value| requests(value, m));
         fields.finish(m);
-        let host = Host { name, started: started && config.is_some(), config, interfaces, probe };
+        let started = started && config.is_some();
+        let host = Host { name, started, config, interfaces, probe, requests };
         found.push(ReadHost { host, doubtful: m.count() > before });
     }
     found
@@ -149,16 +152,34 @@ fn probe<'t>(value: &'t Value<'t>, m: &mut Mistakes) -> Option<Probe> {
     let example = "write `probe = { address = \"192.0.2.100\", every = \"100ms\" }`";
     let mut fields = Fields::of(value, "a probe", example, m)?;
     let address = fields.required("address", m).and_then(|value| values::address(value, m));
-    let every = fields.required("every", m);
-    let interval = every.and_then(|value| values::time(value, m));
-    if let (Some(every), Some(interval)) = (every, interval)
-        && interval.is_zero()
-    {
-        let help = "write an interval such as \"100ms\"";
-        m.error("out-of-range", every.span(), "a probe needs time between two", "zero", help);
-    }
+    let every = interval(&mut fields, "a probe", m);
     fields.finish(m);
-    Some(Probe { address: address?, every: interval.filter(|every| !every.is_zero())? })
+    Some(Probe { address: address?, every: every? })
+}
+
+fn requests<'t>(value: &'t Value<'t>, m: &mut Mistakes) -> Option<Requests> {
+    let example = "write `requests = { address = \"192.0.2.100\", port = 80, every = \"20ms\" }`";
+    let mut fields = Fields::of(value, "requests", example, m)?;
+    let address = fields.required("address", m).and_then(|value| values::address(value, m));
+    let port = fields.required("port", m).and_then(|value| values::signed(value, 1, 65535, m));
+    let every = interval(&mut fields, "a request", m);
+    let patient = fields.optional("patient").and_then(|value| values::boolean(value, m));
+    fields.finish(m);
+    let (port, patient) = (port? as u16, patient.unwrap_or(false));
+    Some(Requests { address: address?, port, every: every?, patient })
+}
+
+/// `every`: not zero.
+fn interval(fields: &mut Fields, what: &str, m: &mut Mistakes) -> Option<Duration> {
+    let every = fields.required("every", m)?;
+    let interval = values::time(every, m)?;
+    if interval.is_zero() {
+        let help = "write an interval such as \"100ms\"";
+        let message = format!("{what} needs time between two");
+        m.error("out-of-range", every.span(), message, "zero", help);
+        return None;
+    }
+    Some(interval)
 }
 
 fn segment<'t>(
@@ -246,14 +267,27 @@ impl<'a> Names<'a> {
         Some(id)
     }
 
-    /// A host that probes a virtual address.
+    /// A host that probes a virtual address, or asks a virtual server for pages.
     pub(super) fn client<'t>(&self, value: &'t Value<'t>, m: &mut Mistakes) -> Option<HostId> {
         let id = self.host(value, m)?;
         let ReadHost { host, doubtful } = &self.hosts[usize::from(id.0)];
-        if host.probe.is_none() && !doubtful {
+        if host.probe.is_none() && host.requests.is_none() && !doubtful {
             let message = format!("{} probes nothing", host.name);
             let help = format!("give [host.{}] a `probe`, or name another host", host.name);
             m.error("no-probe", value.span(), message, "it has no `probe`", help);
+            return None;
+        }
+        Some(id)
+    }
+
+    /// A host that asks a virtual server for pages.
+    pub(super) fn user<'t>(&self, value: &'t Value<'t>, m: &mut Mistakes) -> Option<HostId> {
+        let id = self.host(value, m)?;
+        let ReadHost { host, doubtful } = &self.hosts[usize::from(id.0)];
+        if host.requests.is_none() && !doubtful {
+            let message = format!("{} requests nothing", host.name);
+            let help = format!("give [host.{}] `requests`, or name another host", host.name);
+            m.error("no-requests", value.span(), message, "it has no `requests`", help);
             return None;
         }
         Some(id)

@@ -61,6 +61,10 @@ fn expectations(text: &mut String, scenario: &Scenario, outcome: &Outcome) {
         (judged.clone().filter(|met| met.instead.is_none()).count(), judged.count());
     let _ = writeln!(text, "\nexpectations: {met} of {judged} met");
     for met in &outcome.expectations {
+        if let Some(measured) = met.measured {
+            let line = scenario.expectations[met.index].line(scenario);
+            let _ = writeln!(text, "measured: {} s; {line}", Seconds(measured));
+        }
         if let Some(reason) = &met.not_judged {
             let line = scenario.expectations[met.index].line(scenario);
             let _ = writeln!(text, "not judged: {line}; {reason}");
@@ -94,6 +98,7 @@ pub fn json(
             "met": met.instead.is_none() && met.not_judged.is_none(),
             "instead": met.instead,
             "not_judged": met.not_judged,
+            "measured_ns": met.measured.map(whole_nanos),
         })
     });
     json!({

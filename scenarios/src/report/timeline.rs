@@ -289,7 +289,7 @@ impl Recorder for Timeline {
                 self.push(*at, Some(*host), What::Destination(*service, *endpoint, *weight));
             }
             Seen::Announced { address, .. } => self.on_announced(*at, *host, *address),
-            Seen::Probe { answered_by, .. } => {
+            Seen::Probe { answered_by, .. } | Seen::Request { answered_by, .. } => {
                 if self.answered.insert(*host, *answered_by) != Some(*answered_by) {
                     self.push(*at, Some(*host), What::AnsweredBy(*answered_by));
                 }

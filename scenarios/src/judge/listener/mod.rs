@@ -80,7 +80,7 @@ impl Listener {
             Seen::AdvertSent(advert) => self.sent(at, host, advert),
             Seen::AdvertDelivered(advert) => self.delivered(at, host, advert),
             Seen::AdvertLost(advert, reason) => self.lost(at, host, advert, *reason),
-            Seen::Dropped(_) | Seen::Address { .. } | Seen::Fib { .. } => {}
+            Seen::Dropped(_) | Seen::Address { .. } | Seen::Fib { .. } | Seen::Request { .. } => {}
             Seen::Configured(config) => {
                 self.configured(at, host, config);
                 if !config.director().virtual_servers.is_empty() {

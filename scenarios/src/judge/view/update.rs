@@ -56,6 +56,7 @@ impl View {
                 | Seen::Neighbour { .. }
                 | Seen::Configured(_)
                 | Seen::Probe { .. }
+                | Seen::Request { .. }
                 | Seen::Engine(_)
                 | Seen::Dropped(_) => Vec::new(),
             },
@@ -394,6 +395,7 @@ impl View {
             | Seen::Answered { .. }
             | Seen::Configured(_)
             | Seen::Probe { .. }
+            | Seen::Request { .. }
             | Seen::Engine(_)
             | Seen::Dropped(_) => {}
         }
