@@ -112,6 +112,8 @@ pub struct Host {
     pub config: Option<PathBuf>,
     /// The process is started with the run; otherwise a `start` step does it.
     pub started: bool,
+    /// Its kernel sends on what is for somebody else (`ip_forward`).
+    pub forwards: bool,
     /// Its interfaces.
     pub interfaces: Vec<Interface>,
     /// Asks for a virtual address at an interval.

@@ -20,6 +20,7 @@ use crate::packets::Slot;
 use crate::process::{Process, Told};
 use crate::random::Random;
 use crate::requests::User;
+use crate::serving::Waiting;
 
 /// Frames that the network card of a frozen machine keeps; what comes after them is lost.
 pub const CARD_QUEUE: usize = 256;
@@ -51,6 +52,9 @@ pub(crate) struct Host {
     pub(crate) process: Option<Process>,
     pub(crate) client: Option<Client>,
     pub(crate) user: Option<User>,
+    /// Its kernel sends on what is for somebody else, once it knows to which MAC.
+    pub(crate) forwards: bool,
+    pub(crate) waiting: Vec<Waiting>,
     pub(crate) trackers: BTreeMap<TrackerName, TrackerValue>,
     pub(crate) late: Duration,
     pub(crate) lateness: Random,
@@ -86,6 +90,8 @@ impl Host {
             process: None,
             client: None,
             user: None,
+            forwards: false,
+            waiting: Vec::new(),
             trackers: BTreeMap::new(),
             late: Duration::ZERO,
             lateness,
@@ -175,6 +181,7 @@ impl Host {
             client.reboot();
         }
         self.forget_requests(out);
+        self.waiting.clear();
     }
 
     pub(crate) fn power_on(&mut self, out: &mut Outside<'_>) {

@@ -340,6 +340,12 @@ impl Kernel {
         self.interfaces.iter().any(|interface| interface.addresses.contains(&address))
     }
 
+    /// The addresses of an interface, those of the machine itself first.
+    #[must_use]
+    pub fn addresses(&self, index: Ifindex) -> &[IpAddr] {
+        self.interface(index).map_or(&[], |interface| &interface.addresses)
+    }
+
     /// Whether packets to the address reach whoever listens on this machine.
     #[must_use]
     pub fn delivers(&self, address: IpAddr) -> bool {

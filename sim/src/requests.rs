@@ -23,6 +23,10 @@ const PORTS: u64 = 16384;
 /// A lost SYN is sent again after this, a lost question after that, each time doubled.
 const AGAIN_SYN: Duration = Duration::from_secs(1);
 const AGAIN_QUESTION: Duration = Duration::from_millis(200);
+/// A neighbour is asked for its MAC each second, three times; then it cannot be reached (arp(7),
+/// `retrans_time_ms` and `mcast_solicit`).
+const AGAIN_ARP: Duration = Duration::from_secs(1);
+const MOST_ARP: u32 = 3;
 /// How often (tcp(7), `tcp_syn_retries` and `tcp_retries2`).
 const MOST_SYNS: u32 = 6;
 const MOST_QUESTIONS: u32 = 15;
@@ -100,7 +104,9 @@ impl Request {
     /// How long until its last segment is sent again; `None`: not any more.
     const fn patience(&self) -> Option<Duration> {
         let (first, most) = match self.progress {
-            Progress::Unresolved | Progress::Connecting => (AGAIN_SYN, MOST_SYNS),
+            Progress::Unresolved if self.again < MOST_ARP => return Some(AGAIN_ARP),
+            Progress::Unresolved => return None,
+            Progress::Connecting => (AGAIN_SYN, MOST_SYNS),
             Progress::Asking => (AGAIN_QUESTION, MOST_QUESTIONS),
         };
         if self.again <= most { Some(first.saturating_mul(1 << self.again)) } else { None }
@@ -154,7 +160,7 @@ impl Host {
         match (request.progress, known) {
             (Progress::Unresolved, false) => self.resolve(port, ends, out),
             (Progress::Unresolved, true) => {
-                request.progress = Progress::Connecting;
+                (request.progress, request.again) = (Progress::Connecting, 0);
                 self.send_segment(number, Flags { syn: true, ..Flags::default() }, 0, b"", out);
             }
             (Progress::Connecting, _) => {

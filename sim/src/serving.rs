@@ -3,22 +3,44 @@
 //!
 //! A director sends on by direct routing alone: with NAT or a tunnel nothing arrives. A real server
 //! keeps no connection: what it answers follows from the segment. Where the table has no
-//! destination Linux sends ICMP port unreachable; a reset stands for that here.
+//! destination Linux sends ICMP port unreachable; a reset stands for that here. A host that
+//! forwards says nothing of what it could not send on, and leaves the hop limit as it is.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use vipd_engine::MacAddress;
-use vipd_frames::Ethernet;
 use vipd_frames::tcp::{Flags, Tcp};
-use vipd_scenarios::record::HostId;
+use vipd_frames::{Endpoints, Ethernet};
+use vipd_scenarios::record::{HostId, WorldTime};
 use vipd_scenarios::scenario::Conduct;
 
 use crate::host::{Host, HostPort, Outside};
 use crate::ipvs::{Flow, Segment, Verdict};
+use crate::network::PortId;
 
 /// The pages: one that is wanted, and another one.
 pub(crate) const PAGE: &[u8] = b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n";
 const FAULT: &[u8] = b"HTTP/1.0 500 Model\r\nContent-Length: 0\r\n\r\n";
+
+/// Frames that wait for a MAC (arp(7), `unres_qlen_bytes`), and how long.
+const MOST_WAITING: usize = 100;
+const WAITS: Duration = Duration::from_secs(3);
+
+/// A frame that a router would send on.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    port: PortId,
+    to: IpAddr,
+    since: WorldTime,
+    frame: Vec<u8>,
+}
+
+impl Waiting {
+    fn lives(&self, now: WorldTime) -> bool {
+        now.since(self.since) < WAITS
+    }
+}
 
 impl Host {
     /// A segment came in at a port; `frame` is all of it.
@@ -48,9 +70,42 @@ impl Host {
         match out.servers.conduct(out.net.now, self.id, target) {
             Some(conduct) => self.serve(port, tcp, conduct, out),
             None if is_own => self.reset(port, tcp, out),
+            None if self.forwards => self.route(port, target.0, frame, out),
             // It is for somebody else, and this is no router.
             None => {}
         }
+    }
+
+    /// A frame for a neighbour at the same port, as `ip_forward` has it. Until its MAC is known it
+    /// waits here.
+    fn route(&mut self, port: HostPort, to: IpAddr, frame: &[u8], out: &mut Outside<'_>) {
+        if let Some(dst) = self.kernel.neighbour(port.index, to) {
+            return self.send_on(port, dst, frame, out);
+        }
+        if self.waiting.len() < MOST_WAITING {
+            let (since, frame) = (out.net.now, frame.to_vec());
+            self.waiting.push(Waiting { port: port.id, to, since, frame });
+        }
+        let mut own = self.kernel.addresses(port.index).iter();
+        if let Some(ends) = own.find_map(|own| Endpoints::new(*own, to)) {
+            self.resolve(port, ends, out);
+        }
+    }
+
+    /// The MAC of a neighbour is known: what waits for it leaves.
+    pub(crate) fn route_resolved(&mut self, port: HostPort, to: IpAddr, out: &mut Outside<'_>) {
+        let Some(dst) = self.kernel.neighbour(port.index, to) else { return };
+        let is_meant = |one: &mut Waiting| one.port == port.id && one.to == to;
+        let meant: Vec<_> = self.waiting.extract_if(.., is_meant).collect();
+        let now = out.net.now;
+        for Waiting { frame, .. } in meant.iter().filter(|one| one.lives(now)) {
+            self.send_on(port, dst, frame, out);
+        }
+    }
+
+    /// Whether frames wait for the MAC of an address.
+    pub(crate) fn routes_to(&self, port: HostPort, to: IpAddr, now: WorldTime) -> bool {
+        self.waiting.iter().any(|one| one.port == port.id && one.to == to && one.lives(now))
     }
 
     /// The frame goes on to this neighbour as it is.
@@ -59,10 +114,14 @@ impl Host {
             let mac = out.net.resolve(port.segment, to);
             out.net.owner_of(mac).map(|_| (*port, mac))
         });
-        let Some((port, MacAddress(dst))) = known else { return };
-        let Some(MacAddress(src)) = self.kernel.interface(port.index).map(|own| own.mac) else {
-            return;
-        };
+        if let Some((port, dst)) = known {
+            self.send_on(port, dst, frame, out);
+        }
+    }
+
+    fn send_on(&self, port: HostPort, dst: MacAddress, frame: &[u8], out: &mut Outside<'_>) {
+        let Some(src) = self.kernel.interface(port.index).map(|own| own.mac) else { return };
+        let (MacAddress(src), MacAddress(dst)) = (src, dst);
         self.transmit(port, out, |bytes| {
             bytes.extend([dst, src].concat());
             bytes.extend(&frame[dst.len() + src.len()..]);

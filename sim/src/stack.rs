@@ -175,7 +175,10 @@ impl Host {
         sender: Option<HostId>,
         out: &mut Outside<'_>,
     ) {
-        let asked = solicited && self.awaits(port, address);
+        // For what waits to be sent there is an entry already, and any news completes it.
+        let asked = (solicited && self.awaits(port, address))
+            || self.routes_to(port, address, out.net.now)
+            || self.user.as_ref().is_some_and(|user| user.awaits(self, port, address));
         if !asked && self.kernel.neighbour(port.index, address).is_none() {
             return;
         }
@@ -187,6 +190,7 @@ impl Host {
             self.see(Seen::Neighbour { segment, address, mac, points_to }, out);
         }
         self.on_resolved(port, address, out);
+        self.route_resolved(port, address, out);
     }
 
     fn on_echo_request(

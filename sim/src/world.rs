@@ -214,6 +214,7 @@ fn host(
     let mut host = Host::new(id, kernel, balancing, ports, lateness);
     host.config = plan.config.as_ref().and_then(|file| configurations.get(id, file)).cloned();
     host.client = client(plan, id.0);
+    host.forwards = plan.forwards;
     let asks = topology::requests(plan, id.0).zip(plan.requests);
     host.user = asks.map(|((port, ends), requests)| User::new(requests, port, ends));
     host

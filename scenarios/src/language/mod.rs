@@ -24,7 +24,7 @@ use toml::de::{DeTable, DeValue};
 use vipd_config::diagnostics::{Colour, Diagnostic, Diagnostics, Sources};
 
 use crate::record::WorldTime;
-use crate::scenario::Scenario;
+use crate::scenario::{Expect, Need, Scenario, Step};
 use topology::Names;
 use values::{Fields, Mistakes, Value};
 
@@ -121,7 +121,7 @@ fn scenario(mut whole: Fields, folder: &Path, name: String, m: &mut Mistakes) ->
         let listed = values::list(value).into_iter();
         listed.filter_map(|one| values::fault_class(one, m)).collect()
     });
-    let needs = whole.optional("needs").map_or(Vec::new(), |value| {
+    let mut needs = whole.optional("needs").map_or(Vec::new(), |value| {
         let listed = values::list(value).into_iter();
         listed.filter_map(|one| values::need(one, m)).collect()
     });
@@ -139,7 +139,13 @@ fn scenario(mut whole: Fields, folder: &Path, name: String, m: &mut Mistakes) ->
         .filter_map(|(table, place)| {
             expectations::expectation(Fields::new(table, place, "an expectation"), &names, m)
         })
-        .collect();
+        .collect::<Vec<_>>();
+    let directs = hosts.iter().any(|one| one.host.requests.is_some())
+        || steps.iter().any(|timed| matches!(timed.step, Step::Server { .. }))
+        || expectations.iter().any(|one| matches!(one.expect, Expect::Pool { .. }));
+    if directs && !needs.contains(&Need::Ipvs) {
+        needs.push(Need::Ipvs);
+    }
     let properties = expectations::properties(whole.optional("properties"), m);
     whole.finish(m);
     Some(Scenario {

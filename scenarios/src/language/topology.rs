@@ -113,6 +113,8 @@ pub(super) fn hosts<'t>(
             m.error("no-vrrp", value.span(), message, "nothing is started", help);
         }
         let started = started.and_then(|value| values::boolean(value, m)).unwrap_or(true);
+        let forwards = fields.optional("forwards").and_then(|value| values::boolean(value, m));
+        let forwards = forwards.unwrap_or(false);
         let interfaces = match fields.required("interfaces", m) {
             Some(value) => interfaces(value, segments, m),
             None => Vec::new(),
@@ -121,7 +123,7 @@ pub(super) fn hosts<'t>(
         let requests = fields.optional("requests").and_then(|value| requests(value, m));
         fields.finish(m);
         let started = started && config.is_some();
-        let host = Host { name, started, config, interfaces, probe, requests };
+        let host = Host { name, started, config, forwards, interfaces, probe, requests };
         found.push(ReadHost { host, doubtful: m.count() > before });
     }
     found
