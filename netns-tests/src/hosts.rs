@@ -13,13 +13,16 @@ use vipd_scenarios::record::{HostId, SegmentId};
 use vipd_scenarios::scenario::Host as Plan;
 use vipd_sim::network::{Network, PortId};
 use vipd_sim::packets::Slot;
-use vipd_sim::topology;
+use vipd_sim::topology::{self, Serving};
 
 use crate::client::Client;
 use crate::frr::{self, Macvlan};
 use crate::namespaces::{Namespace, Namespaces};
 use crate::node::{Kind, Node, VRRP_ONLY};
 use crate::observer::Observer;
+use crate::real_server::RealServer;
+use crate::requests::User;
+use crate::table::Table;
 use crate::watch::{Watch, Word};
 use crate::wire::Plug;
 
@@ -49,6 +52,14 @@ pub(crate) struct Host {
     pub(crate) config: Option<Arc<Config>>,
     pub(crate) client: Option<Client>,
     pub(crate) watch: Watch,
+    /// Asks a virtual server for pages.
+    pub(crate) user: Option<User>,
+    /// Takes the connections that directors send it.
+    pub(crate) real_server: Option<RealServer>,
+    /// As a real server it is as good as dead: no frame reaches it.
+    pub(crate) silent: bool,
+    /// The IPVS table of its kernel, if it serves virtual servers.
+    pub(crate) table: Option<Table>,
     /// Who asks for its virtual addresses from outside, if it runs VRRP.
     pub(crate) observer: Option<Observer>,
     pub(crate) powered: bool,
@@ -130,6 +141,10 @@ impl Host {
             node: None,
             config: None,
             client,
+            user: None,
+            real_server: None,
+            silent: false,
+            table: None,
             watch,
             observer: None,
             powered: true,
@@ -143,6 +158,36 @@ impl Host {
             neighbours: BTreeMap::new(),
             owned: BTreeSet::new(),
         })
+    }
+
+    /// Makes it a client that asks for pages, and a real server, as far as it is one.
+    pub(crate) fn equip(&mut self, plan: &Plan, serving: &Serving) -> Result<(), String> {
+        // A namespace begins with what the machine has.
+        self.set_ipv4("forwarding", if plan.forwards { "1" } else { "0" })?;
+        if let Some(requests) = plan.requests {
+            self.user = Some(User::new(&self.namespace, requests)?);
+        }
+        if !serving.hidden.is_empty() {
+            // It has the address of the service, and neither answers for it nor says it is there.
+            self.set_ipv4("arp_ignore", "1")?;
+            self.set_ipv4("arp_announce", "2")?;
+            let lines = serving.hidden.iter().map(|address| {
+                let len = if address.is_ipv4() { 32 } else { 128 };
+                format!("address add {address}/{len} dev lo\n")
+            });
+            self.namespace.ip(&lines.collect::<String>())?;
+        }
+        if !serving.ports.is_empty() {
+            let ports = serving.ports.iter().copied();
+            self.real_server = Some(RealServer::start(&self.namespace, &plan.name, ports)?);
+        }
+        Ok(())
+    }
+
+    fn set_ipv4(&self, key: &str, value: &str) -> Result<(), String> {
+        let path = format!("/proc/sys/net/ipv4/conf/all/{key}");
+        let written = self.namespace.within(|| fs::write(&path, value))?;
+        written.map_err(|error| format!("{path}: {error}"))
     }
 
     /// Gives it a process, which does not run yet. `serves`: it serves its virtual servers, too.
@@ -176,6 +221,11 @@ impl Host {
         let node = Node::new(program, &plan.name, &self.namespace, folder, &file, arguments);
         let node = node.map_err(|error| format!("{}: {error}", file.display()))?;
         self.node = Some(node);
+        if serves {
+            let table = self.namespace.within(Table::open)?;
+            let table = table.map_err(|error| format!("the table of IPVS: {error}"))?;
+            self.table = Some(table);
+        }
         self.observe();
         Ok(())
     }
@@ -183,11 +233,8 @@ impl Host {
     /// Without the first key a Backup's parent interface answers for the address as well, and a
     /// Master's before its macvlan does.
     fn prepare_for_frr(&mut self, macvlans: Vec<Macvlan>) -> Result<(), String> {
-        for (key, value) in [("arp_ignore", "1"), ("arp_announce", "2")] {
-            let path = format!("/proc/sys/net/ipv4/conf/all/{key}");
-            let written = self.namespace.within(|| fs::write(&path, value))?;
-            written.map_err(|error| format!("{path}: {error}"))?;
-        }
+        self.set_ipv4("arp_ignore", "1")?;
+        self.set_ipv4("arp_announce", "2")?;
         self.namespace.ip(&macvlans.iter().map(Macvlan::lines).collect::<String>())?;
         self.macvlans = macvlans;
         Ok(())
@@ -282,6 +329,9 @@ impl Host {
         }
         lines.push_str("neighbour flush all\n");
         self.namespace.ip(&lines)?;
+        if self.table.is_some() {
+            self.namespace.run(&["ipvsadm", "--clear"])?;
+        }
         self.mute()
     }
 }

@@ -67,6 +67,14 @@ pub fn lacking(needs: &[Need]) -> Vec<String> {
     said.collect()
 }
 
+/// Loads what is needed, as far as that is possible: whoever needs it says what is missing.
+pub(crate) fn load(need: Need) {
+    let loader = fs::read_to_string(LOADER).unwrap_or_default();
+    let mut command = Command::new(loader.trim());
+    command.args(["--quiet", module(need)]).stdin(Stdio::null());
+    let _ = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+}
+
 const fn module(need: Need) -> &'static str {
     match need {
         Need::Ipvs => "ip_vs",

@@ -92,6 +92,14 @@ impl Namespace {
         ip(&["-n", &self.0, "-batch", "-"], lines)
     }
 
+    /// Runs a program in it, to its end.
+    ///
+    /// # Errors
+    /// What it says, or that there is no such program.
+    pub fn run(&self, words: &[&str]) -> Result<(), String> {
+        ip(&[&["netns", "exec", &self.0], words].concat(), "")
+    }
+
     /// The name that a link is moved to it by.
     #[must_use]
     pub fn name(&self) -> &str {

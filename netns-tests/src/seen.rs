@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use vipd_engine::{Event, MacAddress};
-use vipd_frames::{ArpOperation, Packet, Payload};
+use vipd_frames::{ArpOperation, Packet, Payload, tcp};
 use vipd_scenarios::record::{
     HostId, LossReason, Observation, ProcessChange, Recorder, Seen, SegmentId, WorldTime,
 };
@@ -18,6 +18,9 @@ use crate::world::Lab;
 
 /// Frames that the network card of a frozen machine keeps; what comes after them is lost.
 const CARD_QUEUE: usize = vipd_sim::CARD_QUEUE;
+
+/// The number of `lo` in every namespace.
+const LOOPBACK: u32 = 1;
 
 impl Lab {
     pub(crate) fn see(&self, host: HostId, seen: Seen, record: &mut dyn Recorder) {
@@ -45,6 +48,8 @@ impl Lab {
         let in_flight = self.net.packets.get_mut(packet);
         in_flight.bytes.extend_from_slice(bytes);
         in_flight.sender = Some(id);
+        // There is no card that does what the kernel left to it.
+        tcp::finish_checksum(&mut in_flight.bytes);
         if let Ok(frame) = vipd_frames::decode(bytes) {
             self.note_user(frame.ethernet.src, id, record);
             if let Payload::Vrrp(datagram) = frame.payload {
@@ -128,7 +133,7 @@ impl Lab {
         let Some(cable) = host.cables.iter().find(|cable| cable.port == to) else { return };
         let lost = if host.frozen {
             Some(LossReason::Lost)
-        } else if !host.powered {
+        } else if !host.powered || host.silent {
             Some(LossReason::PoweredOff)
         } else if !cable.up {
             Some(LossReason::LinkDown)
@@ -178,7 +183,8 @@ impl Lab {
         let host = &mut self.hosts[usize::from(id.0)];
         host.note_link(word);
         match word {
-            Word::Link { .. } => {}
+            // What a real server has on its loopback it hides.
+            Word::Link { .. } | Word::Address { index: LOOPBACK, .. } => {}
             Word::Address { index, address, present } => {
                 let known = host.addresses.contains(&(*index, *address));
                 // A kernel that removes an address had it, even if it had not said so yet: of a new

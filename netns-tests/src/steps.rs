@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use vipd_scenarios::record::{HostId, MachineChange, ProcessChange, Recorder, Seen};
-use vipd_scenarios::scenario::{Expect, Expectation, Paths, Scenario, Step};
+use vipd_scenarios::scenario::{Conduct, Paths, Scenario, Step};
 use vipd_sim::inject::Running;
 use vipd_sim::link::{Cut, Path};
 use vipd_sim::network::Due;
@@ -24,7 +24,7 @@ pub(crate) fn lacks(step: &Step, kind: impl Fn(HostId) -> Kind) -> Result<(), St
         Step::Late { .. } => "a real process is as late as it is",
         Step::Tracker { .. } => "trackers run in the process, nobody sets their value",
         Step::KernelFails { .. } => "a real kernel does not fail at will",
-        Step::Server { .. } => "health checks are not driven there",
+        Step::Server { conduct: Conduct::Unreachable, .. } => "there is no router that says so",
         Step::KernelLate { .. } => "a real kernel takes the time that it takes",
         Step::RemoveEntry { .. } => "routes and rules of the hosts are not watched here",
         Step::Reload { host, refused: true, .. } if kind(*host) == Kind::Keepalived => {
@@ -57,6 +57,7 @@ pub(crate) fn lacks(step: &Step, kind: impl Fn(HostId) -> Kind) -> Result<(), St
         | Step::RemoveAddress { .. }
         | Step::Reload { .. }
         | Step::FlapVirtualMac { .. }
+        | Step::Server { .. }
         | Step::Inject(_) => return Ok(()),
     };
     Err(format!("{}: {reason}", step.name()))
@@ -75,10 +76,6 @@ pub fn lacking(scenario: &Scenario, nodes: &BTreeMap<String, Kind>) -> Vec<Strin
         if !reasons.contains(&reason) {
             reasons.push(reason);
         }
-    }
-    let needs_table = |one: &Expectation| matches!(one.expect, Expect::Pool { .. });
-    if scenario.expectations.iter().any(needs_table) {
-        reasons.push("pool: tables of IPVS are not watched here".to_string());
     }
     reasons
 }
@@ -116,6 +113,7 @@ impl Lab {
                     self.net.queue.push(self.net.now, Due::Injection { index });
                 }
             }
+            Step::Server { host, conduct } => return self.order(*host, *conduct),
             Step::RemoveAddress { .. } | Step::Reload { .. } | Step::FlapVirtualMac { .. } => {
                 return self.play_inside(step, record);
             }
@@ -130,11 +128,21 @@ impl Lab {
             | Step::Late { .. }
             | Step::Tracker { .. }
             | Step::KernelFails { .. }
-            | Step::Server { .. }
             | Step::KernelLate { .. }
             | Step::RemoveEntry { .. } => {}
         }
         Ok(())
+    }
+
+    /// A real server does this from now on.
+    fn order(&mut self, id: HostId, conduct: Conduct) -> Result<(), String> {
+        let host = &mut self.hosts[usize::from(id.0)];
+        host.silent = conduct == Conduct::Silent;
+        // One who is silent does not hear of it.
+        let Some(server) = host.real_server.as_mut().filter(|_| !host.silent) else {
+            return Ok(());
+        };
+        server.order(conduct).map_err(|error| format!("{}: {error}", self.names[usize::from(id.0)]))
     }
 
     fn play_inside(&mut self, step: &Step, record: &mut dyn Recorder) -> Result<(), String> {

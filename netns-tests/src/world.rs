@@ -29,9 +29,10 @@ use vipd_sim::topology;
 use crate::hosts::Host;
 use crate::namespaces::{Namespace, Namespaces};
 use crate::node::{Kind, Node};
-use crate::observer;
+use crate::requests::Ended;
 use crate::steps;
 use crate::watch::Word;
+use crate::{kernel, observer};
 
 /// What a real kernel, a real scheduler and a real process may add to an expected time. The one
 /// declared tolerance: windows of expectations and bounds of properties are widened by it.
@@ -78,6 +79,7 @@ enum News {
     Frame(PortId, Vec<u8>),
     Word(HostId, Word),
     Event(HostId, Event),
+    Seen(HostId, Seen),
 }
 
 impl Lab {
@@ -99,6 +101,10 @@ impl Lab {
         // file and nothing to say.
         let _ = wires.within(|| std::fs::write(NO_IPV6, "1"))?;
         let serves = scenario.needs.contains(&Need::Ipvs);
+        if serves {
+            kernel::load(Need::Ipvs);
+        }
+        let serving = topology::serving(scenario, &configurations);
         let mut hosts = Vec::new();
         for ((plan, program), id) in scenario.hosts.iter().zip(programs).zip(0..) {
             let mut host = Host::new((HostId(id), plan), &net, &wires, &mut namespaces)?;
@@ -106,13 +112,14 @@ impl Lab {
                 plan.config.as_ref().and_then(|file| configurations.get(host.id, file)).cloned();
             let folder = namespaces.folder().join(format!("{id}"));
             host.install(plan, program.clone(), folder, serves)?;
+            host.equip(plan, &serving[usize::from(id)])?;
             hosts.push(host);
         }
         wait_for(&hosts)?;
         let mut setting = topology::setting(scenario);
         setting.tolerance = tolerance;
         setting.routes_seen = false;
-        setting.tables_seen = false;
+        setting.tables_seen = serves;
         if hosts.iter().any(Host::is_frr) {
             setting.release = setting.release.max(observer::LATE);
         }
@@ -198,7 +205,9 @@ impl Lab {
                 self.on_word(id, &word, record);
             }
         }
-        self.begun = Some(Instant::now());
+        let now = Instant::now();
+        self.begun = Some(now);
+        self.hosts.iter().filter_map(|host| host.user.as_ref()).for_each(|user| user.begin(now));
         for host in self.started.clone() {
             self.start(host, record);
         }
@@ -228,6 +237,7 @@ impl Lab {
             let now = WorldTime(0).later(begun.elapsed());
             later.extend(words.into_iter().map(|word| (now, News::Word(host.id, word))));
         }
+        self.take_requests(begun, &mut later);
         for id in self.hosts.iter().map(|host| host.id).collect::<Vec<_>>() {
             let heard = self.hear(id).into_iter();
             later.extend(heard.map(|(at, event)| (at, News::Event(id, event))));
@@ -236,6 +246,52 @@ impl Lab {
         news.extend(later);
         news.sort_by_key(|(at, _)| *at);
         news
+    }
+
+    /// What became of requests. A machine that is off asks nothing.
+    fn take_requests(&mut self, begun: Instant, news: &mut Vec<(WorldTime, News)>) {
+        let now = WorldTime(0).later(begun.elapsed());
+        let at = |instant: Instant| WorldTime(0).later(instant.saturating_duration_since(begun));
+        for host in &self.hosts {
+            let Some(user) = &host.user else { continue };
+            match user.hear() {
+                Ok(heard) => {
+                    for Ended { sent, ended, page } in heard {
+                        let named = |name: &String| page.as_ref() == Some(name);
+                        let by = self.names.iter().position(named);
+                        let answered_by = by.map(|place| HostId(place as u16));
+                        let (sent, ended) = (at(sent), at(ended));
+                        let seen = Seen::Request { sent, ended, answered_by };
+                        if host.is_running() {
+                            news.push((now, News::Seen(host.id, seen)));
+                        }
+                    }
+                }
+                Err(error) => {
+                    let name = &self.names[usize::from(host.id.0)];
+                    self.trouble.push(format!("the client of {name}: {error}"));
+                }
+            }
+        }
+    }
+
+    /// Reads the tables of IPVS that are to be read by now.
+    fn read_tables(&mut self, record: &mut dyn Recorder) {
+        let now = self.net.now;
+        let mut changes = Vec::new();
+        for host in &mut self.hosts {
+            let Some(table) = host.table.as_mut().filter(|table| table.next() <= now) else {
+                continue;
+            };
+            match table.read(now) {
+                Ok(seen) => changes.extend(seen.into_iter().map(|seen| (host.id, seen))),
+                Err(error) => {
+                    let name = host.namespace.name();
+                    self.trouble.push(format!("the table of {name}: {error}"));
+                }
+            }
+        }
+        changes.into_iter().for_each(|(host, seen)| self.see(host, seen, record));
     }
 
     fn take_frames(&mut self, begun: Instant, buffer: &mut [u8]) -> Vec<(WorldTime, News)> {
@@ -274,11 +330,13 @@ impl Lab {
                 }
                 News::Word(host, word) => self.on_word(host, &word, record),
                 News::Event(host, event) => self.see(host, Seen::Engine(event), record),
+                News::Seen(host, seen) => self.see(host, seen, record),
             }
         }
         self.do_due(self.now().min(until), record);
         self.net.now = self.net.now.max(self.now().min(until));
         self.observe_hosts(record);
+        self.read_tables(record);
         self.look_after(record);
     }
 
@@ -324,7 +382,8 @@ impl Lab {
     fn wait(&self, until: WorldTime) -> io::Result<()> {
         let first = self.net.queue.first().unwrap_or(until).min(until);
         let observers = self.hosts.iter().filter_map(|host| host.observer.as_ref()?.next());
-        let first = observers.min().unwrap_or(first).min(first);
+        let tables = self.hosts.iter().filter_map(|host| Some(host.table.as_ref()?.next()));
+        let first = observers.chain(tables).min().unwrap_or(first).min(first);
         let wait = first.since(self.now()).min(LOOK);
         let cables = self.hosts.iter().flat_map(|host| &host.cables);
         let watches = self.hosts.iter().map(|host| host.watch.as_fd());
