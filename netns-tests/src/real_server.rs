@@ -11,6 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
+use std::vec;
 
 use nix::libc::linger;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -82,9 +83,11 @@ struct Server {
 
 struct Guest {
     stream: TcpStream,
+    /// What it gets, whatever the server does to those after it.
+    conduct: Conduct,
     heard: Vec<u8>,
     /// Of a page that drips: what is still to come, and when.
-    rest: Option<(Vec<u8>, Instant)>,
+    rest: Option<(vec::IntoIter<u8>, Instant)>,
 }
 
 impl Server {
@@ -105,7 +108,7 @@ impl Server {
             let conduct = self.conduct_now();
             self.open_or_close(conduct);
             self.let_in(conduct);
-            self.guests.retain_mut(|guest| guest.go_on(conduct, &self.page));
+            self.guests.retain_mut(|guest| guest.go_on(&self.page));
             if self.wait(woken).is_err() {
                 return;
             }
@@ -135,7 +138,7 @@ impl Server {
         for door in self.doors.iter().filter_map(|(_, door)| door.as_ref()) {
             while let Ok((stream, _)) = door.accept() {
                 if conduct != Conduct::Closes && stream.set_nonblocking(true).is_ok() {
-                    self.guests.push(Guest { stream, heard: Vec::new(), rest: None });
+                    self.guests.push(Guest { stream, conduct, heard: Vec::new(), rest: None });
                 }
             }
         }
@@ -169,18 +172,14 @@ impl Server {
 
 impl Guest {
     /// Hears and answers. Says whether it stays.
-    fn go_on(&mut self, conduct: Conduct, page: &str) -> bool {
-        if let Some((rest, at)) = &mut self.rest {
+    fn go_on(&mut self, page: &str) -> bool {
+        let conduct = self.conduct;
+        if let (Some((rest, at)), Conduct::Drips { every }) = (&mut self.rest, conduct) {
             if Instant::now() < *at {
                 return true;
             }
-            let Conduct::Drips { every } = conduct else { return false };
-            let sent = rest.first().is_some_and(|octet| self.stream.write_all(&[*octet]).is_ok());
             *at += every;
-            return sent && !rest.is_empty() && {
-                rest.remove(0);
-                !rest.is_empty()
-            };
+            return rest.next().is_some_and(|octet| self.stream.write_all(&[octet]).is_ok());
         }
         let mut octets = [0; 1024];
         loop {
@@ -204,7 +203,7 @@ impl Guest {
         let length = page.len();
         let answer = format!("HTTP/1.0 {status}\r\nContent-Length: {length}\r\n\r\n{page}");
         if let Conduct::Drips { every } = conduct {
-            self.rest = Some((answer.into_bytes(), Instant::now() + every));
+            self.rest = Some((answer.into_bytes().into_iter(), Instant::now() + every));
             return true;
         }
         let _ = self.stream.write_all(answer.as_bytes());
