@@ -36,9 +36,22 @@ pub struct Options {
     pub config_id: Option<String>,
     /// Whose rules instances follow unless a keyword says otherwise.
     pub profile: Profile,
-    /// Virtual servers are somebody else's, as with keepalived's `-P`: they are read and checked,
-    /// but nothing is said of what is not built of them.
-    pub vrrp_only: bool,
+    /// How much of a file is acted on.
+    pub scope: Scope,
+}
+
+/// How much of a file is acted on. All of it is read and checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// All of it.
+    #[default]
+    All,
+    /// Virtual servers are somebody else's, as with keepalived's `-P`: nothing is said of what is
+    /// not built of them.
+    VrrpOnly,
+    /// Virtual servers alone, as with keepalived's `-C`: virtual routers, static addresses, routes
+    /// and rules, and the synchronisation of connections are somebody else's.
+    ChecksOnly,
 }
 
 /// A configuration without an error.
@@ -132,7 +145,7 @@ fn read<T>(
     look: impl FnOnce(&meaning::Draft, &meaning::Settled, &diagnostics::Sources) -> T,
 ) -> Result<(Loaded, T), Box<Report>> {
     let mut found = diagnostics::Diagnostics::default();
-    let mut draft = meaning::Draft::new(options.profile, options.vrrp_only, explains);
+    let mut draft = meaning::Draft::new(options.profile, options.scope, explains);
     let mut walk = |statement: text::Statement| {
         let statement = std::slice::from_ref(&statement);
         meaning::walk(statement, keywords::Place::Root, &mut draft, options.profile, &mut found);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use vipd_config::text::InMemory;
-use vipd_config::{Loaded, Options, Report, load_from};
+use vipd_config::{Loaded, Options, Report, Scope, load_from};
 use vipd_engine::Profile;
 use vipd_engine::config::DirectorConfig;
 
@@ -367,17 +367,17 @@ fn with_vrrp_only_nothing_is_said_of_what_is_not_built_of_virtual_servers() {
                    name x\n        }\n        HTTP_GET {\n        }\n    }\n}\n\
                    virtual_server fwmark 3 {\n}\nvirtual_server_group G {\n}\n";
     let text = format!("{}{servers}", instance(""));
-    let read = |vrrp_only| {
+    let read = |scope| {
         let files = InMemory::new().with("/k.conf", text.as_str());
-        load_from(&files, Path::new("/k.conf"), &Options { vrrp_only, ..Options::default() })
+        load_from(&files, Path::new("/k.conf"), &Options { scope, ..Options::default() })
     };
-    let silent = read(true).unwrap();
+    let silent = read(Scope::VrrpOnly).unwrap();
     assert_eq!(silent.report.to_string(), "");
     assert_eq!(**silent.config.director(), DirectorConfig::default(), "they are somebody else's");
     let codes =
         |report: &Report| -> Vec<_> { report.diagnostics.iter().map(|found| found.code).collect() };
     assert_eq!(
-        codes(&read(false).unwrap_err()),
+        codes(&read(Scope::All).unwrap_err()),
         [
             "not-built",
             "missing-keyword",
@@ -390,6 +390,29 @@ fn with_vrrp_only_nothing_is_said_of_what_is_not_built_of_virtual_servers() {
     // A mistake stays one.
     let mistaken = text.replace("10.0.0.1 80", "10.0.0.1 99999");
     let files = InMemory::new().with("/k.conf", mistaken);
-    let options = Options { vrrp_only: true, ..Options::default() };
+    let options = Options { scope: Scope::VrrpOnly, ..Options::default() };
     assert!(load_from(&files, Path::new("/k.conf"), &options).is_err());
+}
+
+#[test]
+fn with_checks_only_virtual_routers_are_read_and_left_to_somebody_else() {
+    let servers = "virtual_server 10.0.0.100 80 {\n    protocol TCP\n    lb_algo rr\n    \
+                   lb_kind NAT\n    real_server 10.0.0.1 80 {\n    }\n}\n\
+                   global_defs {\n    lvs_sync_daemon eth0 VI_1\n    script_user root\n}\n\
+                   static_ipaddress {\n    10.0.0.7/24 dev eth0\n}\n\
+                   vrrp_script check {\n    script \"/bin/true\"\n}\n\
+                   vrrp_sync_group G {\n    group {\n        VI_1\n    }\n}\n";
+    let text = format!("{}{servers}", instance("track_script {\n check\n }\n"));
+    let read = |text: &str| {
+        let files = InMemory::new().with("/k.conf", text);
+        let options = Options { scope: Scope::ChecksOnly, ..Options::default() };
+        load_from(&files, Path::new("/k.conf"), &options)
+    };
+    let loaded = read(&text).unwrap();
+    assert_eq!(loaded.config.instances(), []);
+    assert_eq!(loaded.config.director().virtual_servers.len(), 1);
+    assert_eq!(loaded.config.director().sync_daemon, None);
+    assert_eq!(loaded.trackers.scripts, []);
+    // A mistake stays one.
+    assert!(read(&text.replace("virtual_router_id", "virtual_router")).is_err());
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use vipd_config::keywords::Place;
 use vipd_config::text::InMemory;
-use vipd_config::{Options, explain_from};
+use vipd_config::{Options, Scope, explain_from};
 use vipd_engine::Profile;
 
 /// Values that are right somewhere, and some that are right nowhere.
@@ -80,7 +80,7 @@ fn instance() -> impl Strategy<Value = String> {
 
 fn check(text: &str, profile: Profile) -> Result<(), TestCaseError> {
     let files = InMemory::new().with("/k.conf", text);
-    let options = Options { config_id: Some("a".to_owned()), profile, vrrp_only: false };
+    let options = Options { config_id: Some("a".to_owned()), profile, scope: Scope::All };
     match explain_from(&files, Path::new("/k.conf"), &options) {
         Ok((loaded, effective)) => {
             prop_assert!(!loaded.report.diagnostics.has_errors());

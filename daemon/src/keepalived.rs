@@ -17,7 +17,7 @@ use nix::sys::stat::{Mode, umask};
 use tracing::Level;
 use vipd_config::diagnostics::Colour;
 use vipd_config::show::{Form, show};
-use vipd_config::{Options, Report};
+use vipd_config::{Options, Report, Scope};
 
 use crate::control::DEFAULT_PATH;
 use crate::driver::Ended;
@@ -27,9 +27,10 @@ use crate::startup::{self, Failure, Run};
 
 /// The file, unless `-f` names another.
 const FILE: &str = "/etc/keepalived/keepalived.conf";
-/// Where the process is named, unless `-p` and `-r` say otherwise.
-const PID_FILES: [(&str, &str); 2] =
-    [("pid", "/run/keepalived.pid"), ("vrrp_pid", "/run/vrrp.pid")];
+/// Where the process is named, unless `-p`, `-r` and `-c` say otherwise.
+const PID_FILE: (&str, &str) = ("pid", "/run/keepalived.pid");
+const VRRP_PID_FILE: (&str, &str) = ("vrrp_pid", "/run/vrrp.pid");
+const CHECKERS_PID_FILE: (&str, &str) = ("checkers_pid", "/run/checkers.pid");
 
 /// Told to stop and given everything back, the file is fine, or the question is answered.
 const FINE: u8 = 0;
@@ -115,11 +116,20 @@ fn signal_number(name: &str) -> u8 {
     FINE
 }
 
+/// Both letters ask for both.
+fn scope(matches: &ArgMatches) -> Scope {
+    match (matches.get_flag("vrrp"), matches.get_flag("check")) {
+        (true, false) => Scope::VrrpOnly,
+        (false, true) => Scope::ChecksOnly,
+        (true, true) | (false, false) => Scope::All,
+    }
+}
+
 fn source(matches: &ArgMatches) -> io::Result<Source> {
     let file = matches.get_one::<String>("use-file").map_or(FILE, String::as_str);
     let options = Options {
         config_id: Some(matches.get_one::<String>("config-id").cloned().unwrap_or_else(host)),
-        vrrp_only: matches.get_flag("vrrp"),
+        scope: scope(matches),
         ..Options::default()
     };
     // In the background it is read from another folder.
@@ -163,9 +173,6 @@ fn adjusted(report: &Report) -> bool {
 }
 
 fn run(matches: &ArgMatches, colour: Colour) -> io::Result<u8> {
-    if matches.get_flag("check") && !matches.get_flag("vrrp") {
-        return Err(io::Error::other("health checks alone (-C) are not built: nothing to run"));
-    }
     let source = source(matches)?;
     if fs::metadata(&source.file).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         eprintln!("error: there is no file {}", source.file.display());
@@ -185,7 +192,8 @@ fn run(matches: &ArgMatches, colour: Colour) -> io::Result<u8> {
     let path = |name: &str, default: &str| -> io::Result<PathBuf> {
         std::path::absolute(matches.get_one::<String>(name).map_or(default, String::as_str))
     };
-    let pid_files = PID_FILES.iter().map(|(name, default)| path(name, default));
+    let pid_files = pid_files(matches);
+    let pid_files = pid_files.iter().map(|(name, default)| path(name, default));
     let started = startup::run(&Run {
         source: &source,
         control: &path("socket", DEFAULT_PATH)?,
@@ -206,6 +214,18 @@ fn run(matches: &ArgMatches, colour: Colour) -> io::Result<u8> {
             }
         }
     })
+}
+
+/// The process is named for each part that it does. That it does health checks, too, is said where
+/// somebody asks for it.
+fn pid_files(matches: &ArgMatches) -> Vec<(&'static str, &'static str)> {
+    let asked = matches.value_source("checkers_pid").is_some();
+    match scope(matches) {
+        Scope::VrrpOnly => vec![PID_FILE, VRRP_PID_FILE],
+        Scope::ChecksOnly => vec![PID_FILE, CHECKERS_PID_FILE],
+        Scope::All if asked => vec![PID_FILE, VRRP_PID_FILE, CHECKERS_PID_FILE],
+        Scope::All => vec![PID_FILE, VRRP_PID_FILE],
+    }
 }
 
 /// To syslog unless `-G`, to standard error with `-l`, or if it is the only place that there is.

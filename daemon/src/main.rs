@@ -22,9 +22,9 @@ use vipd::orders;
 use vipd::reload::Source;
 use vipd::scripts;
 use vipd::startup::{self, Failure, Run};
-use vipd_config::Options;
 use vipd_config::diagnostics::Colour;
 use vipd_config::show::{Form, Shown, check, check_also, profile, show};
+use vipd_config::{Options, Scope};
 use vipd_engine::{Order, Profile};
 
 const EXAMPLES: &str = "\
@@ -357,11 +357,20 @@ struct Reading {
     /// VRRP only, as keepalived's -P: virtual servers are somebody else's.
     #[arg(short = 'P', long)]
     vrrp: bool,
+    /// Health checks and virtual servers only, as keepalived's -C: virtual routers are somebody
+    /// else's.
+    #[arg(short = 'C', long = "check", conflicts_with = "vrrp")]
+    checks: bool,
 }
 
 impl From<Reading> for Options {
     fn from(reading: Reading) -> Self {
-        Self { config_id: reading.id, profile: reading.profile, vrrp_only: reading.vrrp }
+        let scope = match reading {
+            Reading { vrrp: true, .. } => Scope::VrrpOnly,
+            Reading { checks: true, .. } => Scope::ChecksOnly,
+            Reading { .. } => Scope::All,
+        };
+        Self { config_id: reading.id, profile: reading.profile, scope }
     }
 }
 

@@ -24,8 +24,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
-use vipd_config::Loaded;
 use vipd_config::trackers::ScriptUser;
+use vipd_config::{Loaded, Scope};
 
 use crate::systemd::VARIABLES;
 
@@ -111,8 +111,10 @@ impl Helper {
         if let Some(id) = &source.options.config_id {
             command.args(["--id", id]);
         }
-        if source.options.vrrp_only {
-            command.arg("--vrrp");
+        match source.options.scope {
+            Scope::All => {}
+            Scope::VrrpOnly => drop(command.arg("--vrrp")),
+            Scope::ChecksOnly => drop(command.arg("--check")),
         }
         for variable in VARIABLES {
             command.env_remove(variable);

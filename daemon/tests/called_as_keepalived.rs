@@ -87,6 +87,29 @@ fn in_the_foreground_it_names_itself_in_its_pid_files_and_says_what_is_not_honou
 }
 
 #[test]
+fn with_checks_alone_virtual_routers_are_left_to_somebody_else() {
+    let Some(network) = network(&[&["192.0.2.1/24"]]) else { return };
+    let (host, folder) = (&network.hosts[0], &network.folder);
+    let text = std::fs::read_to_string(file(host)).expect("a file of ours");
+    let file = host.file(&text.replace("HTTP_GET", "TCP_CHECK")).display().to_string();
+    let keepalived = link(folder);
+    let checkers = folder.join("checkers.pid").display().to_string();
+    let words = [&keepalived, "-nlGC", "-f", &file, "-c", &checkers];
+    let mut checking = start(host, &words, &apart(folder, host));
+    checking.wait_for("ready: 0 instances");
+    for name in ["pid", "checkers.pid"] {
+        assert_eq!(number(folder, name), i32::try_from(checking.id()).ok(), "{name}");
+    }
+    assert!(!folder.join("vrrp.pid").exists());
+    let status = host.status();
+    assert_eq!(status["instances"].as_array().map(Vec::len), Some(0), "{status}");
+    assert!(!host.holds(VIP));
+    checking.signal(Signal::SIGTERM);
+    checking.ended();
+    assert!(!Path::new(&checkers).exists());
+}
+
+#[test]
 fn without_n_it_goes_into_the_background_and_is_reached_by_its_pid_file() {
     let Some(network) = network(&[&["192.0.2.1/24"]]) else { return };
     let (host, folder) = (&network.hosts[0], &network.folder);
@@ -133,7 +156,7 @@ fn each_reason_not_to_start_has_the_exit_status_that_keepalived_has_for_it() {
         (&keepalived, &["-nP", "-f", &bad], 2),
         (&keepalived, &["-P", "-f", &bad], 2),
         (&keepalived, &["--bogus"], 1),
-        (&keepalived, &["-nC", "-f", &good], 1),
+        (&keepalived, &["-nC", "-f", &good], 2),
         (&keepalived, &["-nP", "-S", "local9", "-f", &good], 1),
         (&keepalived, &["-nP", "-s", "no-such-namespace", "-f", &good], 1),
         (&unprivileged, &["-nP", "-f", &good], 4),

@@ -14,6 +14,7 @@ use super::director::draft::{
 use super::rule::RuleDraft;
 use super::shared::Shared;
 use super::track::TrackDraft;
+use crate::Scope;
 use crate::diagnostics::Span;
 use crate::keywords::Place;
 use crate::mail::{self, Mail};
@@ -60,8 +61,8 @@ impl<T> Placed<T> {
 /// A whole file as it was written.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Draft {
-    /// Nothing is said of what is not built of virtual servers.
-    pub vrrp_only: bool,
+    /// How much of it is acted on.
+    pub scope: Scope,
     /// Each value's place is kept, to be shown.
     pub explains: bool,
     pub globals: Globals,
@@ -82,9 +83,9 @@ pub(crate) struct Draft {
 const INSIDE: &str = "the head of the block was read";
 
 impl Draft {
-    pub fn new(profile: Profile, vrrp_only: bool, explains: bool) -> Self {
+    pub fn new(profile: Profile, scope: Scope, explains: bool) -> Self {
         let globals = Globals { profile, ..Globals::default() };
-        Self { globals, vrrp_only, explains, ..Self::default() }
+        Self { globals, scope, explains, ..Self::default() }
     }
 
     pub fn instance(&mut self) -> &mut InstanceDraft {
@@ -147,10 +148,12 @@ impl Draft {
         fn values<T: Clone>(blocks: &[Placed<T>]) -> Vec<T> {
             blocks.iter().map(|block| block.value.clone()).collect()
         }
+        // Files are looked at by checks, too; scripts and processes by virtual routers alone.
+        let has_routers = self.scope != Scope::ChecksOnly;
         Trackers {
-            scripts: values(&self.scripts),
+            scripts: if has_routers { values(&self.scripts) } else { Vec::new() },
             files: values(&self.files),
-            processes: values(&self.processes),
+            processes: if has_routers { values(&self.processes) } else { Vec::new() },
             script_user: self.globals.script_user.clone(),
             script_security: self.globals.script_security,
         }

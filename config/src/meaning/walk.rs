@@ -6,6 +6,7 @@ use vipd_engine::Profile;
 use super::director;
 use super::draft::Draft;
 use super::line::{Line, MOST_FINDINGS};
+use crate::Scope;
 use crate::diagnostics::{Diagnostic, Diagnostics, Span};
 use crate::keywords::{Effect, Form, Keyword, Place, Read, Standing, places_of};
 use crate::text::{Statement, Word, did_you_mean};
@@ -44,7 +45,9 @@ fn known(
                 found.push(Diagnostic::warning("deprecated", message).at(at).help(way_out));
             }
         }
-        Standing::NotBuilt(_) if draft.vrrp_only && row.is_of_virtual_servers() => return,
+        Standing::NotBuilt(_) if draft.scope == Scope::VrrpOnly && row.is_of_virtual_servers() => {
+            return;
+        }
         Standing::NotBuilt(effect) => return found.push(not_built(row, effect, at)),
         Standing::NoEffect => {
             let message = format!("`{}` has no effect", row.name);

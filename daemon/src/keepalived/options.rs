@@ -54,7 +54,7 @@ const NO_CORES: &str = "cores are the system's to set up (ulimit -c, core_patter
 pub(super) const FLAGS: [Flag; 34] = [
     flag('f', "use-file", Value("FILE"), "The configuration file", Honoured),
     flag('P', "vrrp", Nothing, "VRRP only: virtual servers are not looked at", Honoured),
-    flag('C', "check", Nothing, "Health checks only", Not("health checks alone are not built")),
+    flag('C', "check", Nothing, "Health checks only: no VRRP", Honoured),
     flag('B', "no_bfd", Nothing, "No BFD", AlwaysSo),
     long("all", Nothing, "Start every process", Not("all is done by one process")),
     flag('l', "log-console", Nothing, "Log to standard error", Honoured),
@@ -77,7 +77,7 @@ pub(super) const FLAGS: [Flag; 34] = [
     flag('p', "pid", Value("FILE"), "The pid file", Honoured),
     flag('r', "vrrp_pid", Value("FILE"), "The pid file of whoever does VRRP", Honoured),
     flag('T', "genhash", Nothing, "Hash a web page", Not("it is not built, and nothing is run")),
-    flag('c', "checkers_pid", Value("FILE"), "The checkers' pid file", Not(NO_PROCESS)),
+    flag('c', "checkers_pid", Value("FILE"), "The pid file of whoever checks", Honoured),
     flag(
         'a',
         "address-monitoring",
@@ -197,9 +197,9 @@ mod tests {
 
     #[test]
     fn what_is_not_honoured_is_named_once_each_and_what_nobody_knows_is_an_error() {
-        let given = matches(&["-n", "-V", "-x", "-x", "-c", "/run/c.pid", "word"]).unwrap();
+        let given = matches(&["-n", "-V", "-x", "-x", "-b", "/run/b.pid", "word"]).unwrap();
         let remarks = remarks(&given).join("\n");
-        for part in ["-V (--dont", "-x (--snmp)", "-c (--checkers_pid)", "`word` is no option"] {
+        for part in ["-V (--dont", "-x (--snmp)", "-b (--bfd_pid)", "`word` is no option"] {
             assert_eq!(remarks.matches(part).count(), 1, "{part} in\n{remarks}");
         }
         assert_eq!(remarks.lines().count(), 4, "{remarks}");

@@ -13,6 +13,7 @@ use super::draft::{
     CheckDraft, Endpoint, FileDraft, HttpDraft, KindDraft, Made, RealDraft, ServerDraft, Settings,
 };
 use super::{http, pattern};
+use crate::Scope;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::keywords::Place;
 use crate::meaning::draft::{Draft, Origins};
@@ -67,7 +68,9 @@ impl Settings {
 pub(crate) fn end(draft: &mut Draft, place: Place, found: &mut Diagnostics) {
     let keep = draft.explains;
     match place {
-        Place::VirtualServer if draft.vrrp_only => draft.server().real_servers.clear(),
+        Place::VirtualServer if draft.scope == Scope::VrrpOnly => {
+            draft.server().real_servers.clear();
+        }
         Place::VirtualServer => {
             let mut scripts = mem::take(&mut draft.check_scripts);
             let mut alike = mem::take(&mut draft.director.alike);

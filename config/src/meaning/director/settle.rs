@@ -13,6 +13,7 @@ use vipd_engine::{Family, InstanceConfig, Profile};
 
 use super::draft::{FileDraft, Head, Made, ServerDraft};
 use super::group::{Entry, ServiceGroup};
+use crate::Scope;
 use crate::diagnostics::{Diagnostic, Diagnostics, Span};
 use crate::director::Director;
 use crate::meaning::draft::{Draft, Placed};
@@ -28,7 +29,7 @@ pub(crate) fn settle(
     profile: Profile,
     found: &mut Diagnostics,
 ) -> (DirectorConfig, Director) {
-    if draft.vrrp_only {
+    if draft.scope == Scope::VrrpOnly {
         return Default::default();
     }
     globals(draft, instances, found);
