@@ -37,6 +37,8 @@ pub enum Why {
     Failed(Failure),
     /// It is down because we stop (`omega`).
     Stops,
+    /// It is down because a reload takes it out of its virtual server.
+    Removed,
 }
 
 impl Why {
@@ -51,20 +53,39 @@ impl Why {
 pub struct Changes {
     /// Real servers that were told to be down, and not to be up since.
     down: BTreeSet<ServerName>,
+    /// Those that the last reload took away.
+    removed: BTreeSet<ServerName>,
 }
 
-/// Whose each service is, of those that are told of their end (`omega`).
-pub type Omega = BTreeMap<Service, VirtualServerName>;
+/// Whose each service is.
+pub type Owners = BTreeMap<Service, Owner>;
+
+/// Whose a service is.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    name: VirtualServerName,
+    /// It is told of its end.
+    omega: bool,
+}
 
 /// Those of a file.
-pub fn omega(loaded: &Loaded) -> Omega {
-    let all = loaded.config.director().virtual_servers.iter().filter(|server| server.omega);
-    all.flat_map(|server| server.services.iter().map(|one| (*one, server.name.clone()))).collect()
+pub fn owners(loaded: &Loaded) -> Owners {
+    let all = loaded.config.director().virtual_servers.iter();
+    let of = all.flat_map(|server| {
+        let owner = Owner { name: server.name.clone(), omega: server.omega };
+        server.services.iter().map(move |service| (*service, owner.clone()))
+    });
+    of.collect()
 }
 
 impl Changes {
+    /// Another file is in force.
+    pub fn configure(&mut self) {
+        self.removed.clear();
+    }
+
     /// What is to be told of this. Most news are for the log alone.
-    pub fn of(&mut self, news: &News, omega: &Omega) -> Option<Change> {
+    pub fn of(&mut self, news: &News, owners: &Owners) -> Option<Change> {
         match news {
             News::Health(health::News::ServerUp { server, why, weight: _ }) => {
                 let was_down = self.down.remove(&**server);
@@ -83,12 +104,18 @@ impl Changes {
                 service,
                 server,
                 sorry: false,
-                cause: Cause::Stop,
+                to: None,
+                cause: cause @ (Cause::Stop | Cause::Dropped),
                 ..
             }) => {
-                let virtual_server = omega.get(service)?.clone();
+                let Owner { name, omega } = owners.get(service)?;
                 let ipvs::Endpoint { address, port } = *server;
-                self.goes_down(&ServerName { virtual_server, address, port }, Why::Stops)
+                let server = ServerName { virtual_server: name.clone(), address, port };
+                match cause {
+                    Cause::Stop if *omega => self.goes_down(&server, Why::Stops),
+                    Cause::Dropped => self.is_removed(server),
+                    Cause::Stop | Cause::Wanted | Cause::Belated => None,
+                }
             }
             News::Table(ipvs::News::Quorum { name, up, live, limit: _ }) => {
                 Some(Change::Virtual { name: name.clone(), up: *up, live: *live })
@@ -99,6 +126,13 @@ impl Changes {
             | News::Rest { .. }
             | News::InForce => None,
         }
+    }
+
+    /// Of one that was down nothing more is told.
+    fn is_removed(&mut self, server: ServerName) -> Option<Change> {
+        let was_down = self.down.remove(&server);
+        let is_first = self.removed.insert(server.clone());
+        (is_first && !was_down).then_some(Change::Real(server, Why::Removed))
     }
 
     /// A virtual server of a group has a real server in each of its services, and one end of it.
@@ -168,7 +202,7 @@ mod tests {
     }
 
     fn why(changes: &mut Changes, news: &News) -> Option<Why> {
-        match changes.of(news, &Omega::new())? {
+        match changes.of(news, &Owners::new())? {
             Change::Real(of, why) => (of == server()).then_some(why),
             Change::Virtual { .. } => None,
         }
@@ -199,21 +233,34 @@ mod tests {
             port,
             protocol: Protocol::Tcp,
         });
-        let stopped = |service| {
+        let gone = |service, cause| {
             News::Table(ipvs::News::Server {
                 service,
                 server: Endpoint { address: [10, 0, 0, 1].into(), port: 80 },
                 sorry: false,
                 from: Some(1),
                 to: None,
-                cause: Cause::Stop,
+                cause,
             })
         };
-        let [first, second] = services.map(stopped);
-        assert_eq!(Changes::default().of(&first, &Omega::new()), None, "it does not");
-        let (changes, omega) = (&mut Changes::default(), services.map(|one| (one, name())).into());
-        assert_eq!(changes.of(&first, &omega), Some(Change::Real(server(), Why::Stops)));
-        assert_eq!(changes.of(&second, &omega), None, "the same in another service");
+        let owners = |omega| services.map(|one| (one, Owner { name: name(), omega })).into();
+        let [first, second] = services.map(|service| gone(service, Cause::Stop));
+        assert_eq!(Changes::default().of(&first, &owners(false)), None, "it does not");
+        let changes = &mut Changes::default();
+        assert_eq!(changes.of(&first, &owners(true)), Some(Change::Real(server(), Why::Stops)));
+        assert_eq!(changes.of(&second, &owners(true)), None, "the same in another service");
+
+        let (changes, owners) = (&mut Changes::default(), owners(false));
+        let [first, second] = services.map(|service| gone(service, Cause::Dropped));
+        assert_eq!(changes.of(&first, &owners), Some(Change::Real(server(), Why::Removed)));
+        assert_eq!(changes.of(&second, &owners), None, "the same in another service");
+        changes.configure();
+        // One that comes back begins anew.
+        assert_eq!(why(changes, &up(WhyUp::Assumed)), Some(Why::Begins));
+        assert_eq!(changes.of(&first, &owners), Some(Change::Real(server(), Why::Removed)));
+        let changes = &mut Changes::default();
+        assert!(changes.of(&down(WhyDown::Failed(Failure::Refused)), &owners).is_some());
+        assert_eq!(changes.of(&first, &owners), None, "it is told to be down already");
     }
 
     #[test]

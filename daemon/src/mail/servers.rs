@@ -11,9 +11,10 @@ use vipd_engine::config::director::VirtualServerName;
 use vipd_engine::director::News;
 use vipd_engine::health::ServerName;
 
-use crate::servers::{Change, Changes, Omega, Why, of_virtual, omega, real, word};
+use crate::servers::{Change, Changes, Owners, Why, of_virtual, owners, real, word};
 
 const SHUTTING_DOWN: &str = "Shutting down";
+const REMOVING: &str = "Removing";
 
 /// What a file wants of it.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +23,7 @@ pub struct Wanted {
     real_servers: bool,
     virtual_servers: bool,
     quorums: BTreeMap<VirtualServerName, Quorum>,
-    omega: Omega,
+    owners: Owners,
 }
 
 /// What a virtual server needs, and how it begins.
@@ -46,7 +47,7 @@ impl Wanted {
             real_servers: loaded.director.mails_real_servers,
             virtual_servers: loaded.director.mails_virtual_servers,
             quorums: quorums.collect(),
-            omega: omega(loaded),
+            owners: owners(loaded),
         }
     }
 }
@@ -55,6 +56,8 @@ impl Wanted {
 #[derive(Debug, Default)]
 pub struct ServerAlerts {
     wanted: Wanted,
+    /// Those before: what a reload takes away is told of its end afterwards.
+    before: Wanted,
     changes: Changes,
     /// Virtual servers whose quorum was told of.
     begun: BTreeSet<VirtualServerName>,
@@ -63,13 +66,14 @@ pub struct ServerAlerts {
 impl ServerAlerts {
     /// Of this file from now on.
     pub fn configure(&mut self, wanted: Wanted) {
-        self.wanted = wanted;
+        self.before = std::mem::replace(&mut self.wanted, wanted);
+        self.changes.configure();
         self.begun.retain(|name| self.wanted.quorums.contains_key(name));
     }
 
     /// The subject behind the name of this machine, and the body, if it is to be mailed.
     pub fn due(&mut self, news: &News) -> Option<(String, String)> {
-        match self.changes.of(news, &self.wanted.omega)? {
+        match self.changes.of(news, &self.wanted.owners)? {
             Change::Real(server, why) => self.real_server(&server, why),
             Change::Virtual { name, up, live } => self.virtual_server(&name, up, live),
         }
@@ -81,13 +85,15 @@ impl ServerAlerts {
             Why::Passed => "CHECK succeed on service".to_string(),
             Why::Failed(failure) => format!("CHECK failed on service : {failure}"),
             Why::Stops => SHUTTING_DOWN.to_string(),
+            Why::Removed => REMOVING.to_string(),
         };
+        let wanted = if why == Why::Removed { &self.before } else { &self.wanted };
         let name = &server.virtual_server;
-        let of = self.wanted.of.get(name);
+        let of = wanted.of.get(name);
         let own = of.and_then(|of| of.real_servers.get(&(server.address, server.port)));
         let (real, its_own, state) = (real(server), of_virtual(name), word(why.is_up()));
         let subject = || format!("Realserver {real} of virtual server {its_own} - {state}");
-        let told = own.and_then(|own| own.mail).unwrap_or(self.wanted.real_servers);
+        let told = own.and_then(|own| own.mail).unwrap_or(wanted.real_servers);
         told.then(|| (subject(), format!("=> {body} <=")))
     }
 
@@ -204,6 +210,26 @@ mod tests {
         let late = &mut alerts("", "smtp_alert\nalpha");
         let gained = "UP => Gained quorum 1+0=1 <= 1 <=";
         assert_eq!(text(late, &quorum(true, 1)), format!("{subject} - {gained}"));
+    }
+
+    #[test]
+    fn one_that_a_reload_takes_away_is_mailed_as_the_file_before_said() {
+        let service =
+            Service::Address { address: [192, 0, 2, 1].into(), port: 80, protocol: Protocol::Tcp };
+        let dropped = |last| {
+            News::Table(ipvs::News::Server {
+                service,
+                server: Endpoint { address: [10, 0, 0, last].into(), port: 80 },
+                sorry: false,
+                from: Some(1),
+                to: None,
+                cause: Cause::Dropped,
+            })
+        };
+        let mails = &mut alerts("", "");
+        mails.configure(alerts("smtp_alert_checker off", "").wanted);
+        assert!(text(mails, &dropped(1)).ends_with(" - DOWN => Removing <="));
+        assert_eq!(text(mails, &dropped(2)), "", "smtp_alert no");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use vipd_engine::health::ServerName;
 use super::Object;
 use super::due::{Due, runs};
 use super::queue::What;
-use crate::servers::{Change, Changes, Omega, Why, of_virtual, omega, real, word};
+use crate::servers::{Change, Changes, Owners, Why, of_virtual, owners, real, word};
 
 /// What a file wants of it.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +22,7 @@ pub struct Wanted {
     tells_start: bool,
     has_pipes: bool,
     user: Option<ScriptUser>,
-    omega: Omega,
+    owners: Owners,
 }
 
 impl Wanted {
@@ -34,7 +34,7 @@ impl Wanted {
             tells_start: *tells_start,
             has_pipes: fifo.is_some() || loaded.notify.fifos.iter().any(|fifo| !fifo.vrrp_only),
             user: loaded.trackers.script_user.clone(),
-            omega: omega(loaded),
+            owners: owners(loaded),
         }
     }
 }
@@ -43,26 +43,30 @@ impl Wanted {
 #[derive(Debug, Default)]
 pub struct Servers {
     wanted: Wanted,
+    /// Those before: what a reload takes away is told of its end afterwards.
+    before: Wanted,
     changes: Changes,
 }
 
 impl Servers {
     /// Of this file from now on.
     pub fn configure(&mut self, wanted: Wanted) {
-        self.wanted = wanted;
+        self.before = std::mem::replace(&mut self.wanted, wanted);
+        self.changes.configure();
     }
 
     /// What is due.
     pub fn due(&mut self, news: &News) -> Option<Due> {
-        match self.changes.of(news, &self.wanted.omega)? {
+        match self.changes.of(news, &self.wanted.owners)? {
             Change::Real(_, Why::Begins) if !self.wanted.tells_start => None,
-            Change::Real(server, why) => self.real_server(&server, why.is_up()),
+            Change::Real(server, Why::Removed) => self.real_server(&self.before, &server, false),
+            Change::Real(server, why) => self.real_server(&self.wanted, &server, why.is_up()),
             Change::Virtual { name, up, live: _ } => self.virtual_server(&name, up),
         }
     }
 
-    fn real_server(&self, server: &ServerName, up: bool) -> Option<Due> {
-        let of = self.wanted.of.get(&server.virtual_server);
+    fn real_server(&self, wanted: &Wanted, server: &ServerName, up: bool) -> Option<Due> {
+        let of = wanted.of.get(&server.virtual_server);
         let own = of.and_then(|of| of.real_servers.get(&(server.address, server.port)));
         let script = own.and_then(|own| if up { own.up.clone() } else { own.down.clone() });
         let [real, its_own] = [real(server), of_virtual(&server.virtual_server)];
