@@ -59,21 +59,7 @@
 //! a body is hashed and searched as it passes, whatever its length. Each limit is a constant with
 //! its own [`Fault`]. A server that never ends is ended by the engine's deadline.
 //!
-//! # Where it differs from keepalived
-//!
-//! | keepalived | here |
-//! |---|---|
-//! | reads until the server closes | a body ends where its length or its last chunk says |
-//! | a body shorter than its length is logged | it is bad: clients do not get the page either |
-//! | digest over chunks as they come | over the body, whatever chunks it came in |
-//! | the pattern may see the head too | the body alone, and offsets count from its start |
-//! | a match longer than its buffer of 4096 is lost | no limit |
-//! | `100 Continue` is the status | the final status is |
-//! | the first line of a mail server's reply | the whole reply, and all its lines agree |
-//! | a datagram shorter than the wanted one matches | it does not |
-//! | lengths are not looked at without wanted octets | they are |
-//! | any echo reply | the one with our id and sequence number |
-//! | `User-Agent: KeepAliveClient` | `User-Agent: vipd` |
+//! Where it differs from keepalived is a table in `docs/keepalived.md`.
 //!
 //! Go on with `plan` (what is prepared once), `http`, `smtp`, `dns`, `udp`, `ping` (a dialogue
 //! each), `verdict` (what can be wrong).
