@@ -43,6 +43,8 @@ pub(super) struct Connection {
     pub(super) to: SocketAddr,
     pub(super) what: What,
     pub(super) timeout: Duration,
+    /// Packets of the client that went by it.
+    packets: u64,
     expires: Timestamp,
 }
 
@@ -115,6 +117,13 @@ impl Connections {
         self.all.get(&id)
     }
 
+    /// One more packet of its client: so many were there now.
+    pub(super) fn counted(&mut self, id: Id) -> Option<u64> {
+        let one = self.all.get_mut(&id)?;
+        one.packets += 1;
+        Some(one.packets)
+    }
+
     /// It lives; it is only not found any more.
     pub(super) fn hide(&mut self, id: Id) {
         if let Some(one) = self.all.get(&id)
@@ -185,7 +194,8 @@ impl Table {
         all.last += 1;
         let id = all.last;
         let expires = now + timeout;
-        let one = Connection { key, name, forwarding, to, what, timeout, expires };
+        let packets = 0;
+        let one = Connection { key, name, forwarding, to, what, timeout, packets, expires };
         all.timers.insert(one.timer(id));
         all.all.insert(id, one);
         all.by_key.insert(key, id);

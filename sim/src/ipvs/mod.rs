@@ -4,8 +4,8 @@
 //! Time is given, and nothing depends on hash order; only the scheduler `twos` draws, from a stream
 //! of its own. The rules are those that Linux 6.1 shows: `netns-tests/tests/ipvs_model.rs` plays
 //! the same random histories to a real kernel. Begin with [`Table`]; `commands` changes it,
-//! `packets` sends packets through it, `connections` remembers them, `scheduler`, `hashing` and
-//! `locality` pick.
+//! `packets` sends packets through it, `connections` remembers them, `sync` tells another kernel of
+//! them, `scheduler`, `hashing` and `locality` pick.
 //!
 //! | not modelled | what Linux does |
 //! |---|---|
@@ -20,6 +20,7 @@ mod hashing;
 mod locality;
 mod packets;
 mod scheduler;
+mod sync;
 mod tcp;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ use vipd_engine::ipvs::{DestinationSpec, Endpoint, ServiceSpec, SyncRole, SyncSp
 use crate::random::Random;
 use connections::Connections;
 use scheduler::{Candidate, Memory};
+use sync::Outbox;
+pub use sync::Synced;
 
 /// Switches below `/proc/sys/net/ipv4/vs`, by their names there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,6 +164,7 @@ pub struct Table {
     destinations: BTreeMap<Name, Destination>,
     connections: Connections,
     sync: BTreeMap<SyncRole, SyncSpec>,
+    outbox: Outbox,
     random: Random,
 }
 
@@ -175,6 +179,7 @@ impl Table {
             destinations: BTreeMap::new(),
             connections: Connections::default(),
             sync: BTreeMap::new(),
+            outbox: Outbox::default(),
             random: Random::stream(seed, "ipvs twos"),
         }
     }

@@ -71,8 +71,10 @@ impl Table {
             (Forwarding::Nat, _) | (_, What::Tcp { hears_server: true, .. }) => Seen::Client,
             (Forwarding::DirectRouting | Forwarding::Tunnel(_), _) => Seen::ClientAlone,
         };
-        let (what, timeout) = one.what.after(segment, seen, self.limits);
+        let before = one.what;
+        let (what, timeout) = before.after(segment, seen, self.limits);
         self.advance(now, id, what, timeout);
+        self.tell(now, id, before);
         verdict
     }
 
