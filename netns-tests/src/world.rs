@@ -356,7 +356,8 @@ impl Lab {
                 | Due::Command { .. }
                 | Due::Checked { .. }
                 | Due::Request { .. }
-                | Due::RequestTimer { .. } => {}
+                | Due::RequestTimer { .. }
+                | Due::Sync { .. } => {}
             }
         }
     }

@@ -17,7 +17,7 @@ use vipd_scenarios::scenario::{Conduct, Host as Plan, Scenario};
 
 use crate::configurations::Configurations;
 use crate::host::{Host, Outside};
-use crate::ipvs::{Flow, Segment, Table, Verdict};
+use crate::ipvs::Table;
 use crate::link::Cut;
 use crate::network::{Due, Network, PortId};
 use crate::process::Told;
@@ -135,7 +135,7 @@ impl Servers {
 /// What a host has of it.
 #[derive(Debug)]
 pub(crate) struct Balancing {
-    table: Table,
+    pub(crate) table: Table,
     seed: u64,
     /// What the kernel was asked for, when it does it, and whether somebody waits for the answer.
     requests: VecDeque<(WorldTime, bool, Request)>,
@@ -262,11 +262,6 @@ impl Host {
             | IpvsCommand::StartSync { .. }
             | IpvsCommand::StopSync(_) => Vec::new(),
         }
-    }
-
-    /// What the table does with a packet of a client.
-    pub(crate) fn direct(&mut self, now: WorldTime, flow: &Flow, segment: Segment) -> Verdict {
-        self.balancing.table.arrive(Timestamp::from_nanos(now.0), flow, segment)
     }
 
     /// The process is gone: nobody waits for anything any more. The table stays.

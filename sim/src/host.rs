@@ -121,7 +121,7 @@ impl Host {
             Due::Request { .. } => self.on_request(out),
             Due::RequestTimer { number, filing, .. } => self.on_request_timer(number, filing, out),
             Due::Arrival { port, packet } => self.arrive(port, packet, out),
-            Due::Injection { .. } => {}
+            Due::Injection { .. } | Due::Sync { .. } => {}
         }
     }
 

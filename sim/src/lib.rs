@@ -36,6 +36,7 @@ pub mod shrink;
 mod stack;
 mod steps;
 pub mod suite;
+mod syncing;
 pub mod topology;
 pub mod trace;
 pub mod world;

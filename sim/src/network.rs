@@ -56,6 +56,11 @@ pub enum Due {
         /// Counts the attempts of that host.
         number: u64,
     },
+    /// The kernel tells others of its connections.
+    Sync {
+        /// Whose.
+        host: HostId,
+    },
     /// A client asks.
     Probe {
         /// Who.

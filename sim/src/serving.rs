@@ -60,7 +60,7 @@ impl Host {
         if is_own {
             let client = SocketAddr::new(tcp.endpoints.src(), tcp.ports.0);
             let flow = Flow { client, target: SocketAddr::new(target.0, target.1), mark: 0 };
-            match self.direct(out.net.now, &flow, segment(tcp.flags)) {
+            match self.direct(&flow, segment(tcp.flags), out) {
                 Verdict::Passed => {}
                 Verdict::Forwarded { to, .. } => return self.forward(to.ip(), frame, out),
                 Verdict::Refused => return self.reset(port, tcp, out),

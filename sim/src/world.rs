@@ -137,6 +137,10 @@ impl Simulation {
                 }
                 None
             }
+            Due::Sync { host } => {
+                self.on_sync(host, record);
+                None
+            }
             Due::Timer { host, .. }
             | Due::Read { host }
             | Due::Command { host }

@@ -20,8 +20,6 @@ use super::connections::{Id, Key, What};
 use super::tcp::State;
 use super::{Name, Table};
 
-/// How long news wait for others (`IPVS_SYNC_FLUSH_TIME`).
-const GATHERED: Duration = Duration::from_secs(2);
 /// With which packet a connection is told of, and how many later again (`sync_threshold`).
 const THRESHOLD: u64 = 3;
 const PERIOD: u64 = 50;
@@ -34,6 +32,11 @@ pub struct Synced {
     /// Of TCP.
     state: Option<State>,
     to: SocketAddr,
+}
+
+impl Synced {
+    /// How long news wait for others (`IPVS_SYNC_FLUSH_TIME`).
+    pub const GATHERED: Duration = Duration::from_secs(2);
 }
 
 /// What waits to be told.
@@ -65,7 +68,7 @@ impl Table {
     /// When there is something to be sent.
     #[must_use]
     pub fn next_sync(&self) -> Option<Timestamp> {
-        self.outbox.since.map(|since| since + GATHERED)
+        self.outbox.since.map(|since| since + Synced::GATHERED)
     }
 
     /// What the thread of a master sends now, and by which settings.
