@@ -222,7 +222,9 @@ pub fn topology(files: Vec<BareFile>) -> Bare {
             });
         }
         let (name, config) = (Arc::clone(&file.name), Some(file.path.clone()));
-        hosts.push(Host { name, config, started: true, interfaces, probe: None });
+        let (probe, requests) = (None, None);
+        let started = true;
+        hosts.push(Host { name, config, started, forwards: false, interfaces, probe, requests });
     }
     clients(&mut hosts, &configs, &wiring, &mut addressing);
     let mut configurations = Configurations::default();
@@ -276,7 +278,9 @@ fn clients(
             addresses: addressing.of_client(segment, held),
         };
         let interfaces = vec![interface];
-        hosts.push(Host { name, config: None, started: false, interfaces, probe: Some(probe) });
+        let (probe, requests) = (Some(probe), None);
+        let (config, started, forwards) = (None, false, false);
+        hosts.push(Host { name, config, started, forwards, interfaces, probe, requests });
     }
 }
 

@@ -99,6 +99,16 @@ impl File<'_> {
             let (address, every) = (quoted(&probe.address.to_string()), span(probe.every));
             let _ = writeln!(text, "probe = {{ address = {address}, every = {every} }}");
         }
+        if let Some(requests) = &host.requests {
+            let (address, every) = (quoted(&requests.address.to_string()), span(requests.every));
+            let port = requests.port;
+            let _ =
+                write!(text, "requests = {{ address = {address}, port = {port}, every = {every}");
+            text.push_str(if requests.patient { ", patient = true }\n" } else { " }\n" });
+        }
+        if host.forwards {
+            text.push_str("forwards = true\n");
+        }
     }
 
     fn step(&self, timed: &TimedStep) -> Lines {
@@ -234,6 +244,10 @@ impl File<'_> {
             }
             Expect::ClientGap { host: client, at_most } => {
                 vec![("within", window), ("client", host(client)), ("gap_at_most", span(*at_most))]
+            }
+            Expect::Outage { host: client, at_most } => {
+                let most = span(*at_most);
+                vec![("within", window), ("client", host(client)), ("outage_at_most", most)]
             }
             Expect::AnsweredBy { client, host: who } => {
                 vec![("within", window), ("client", host(client)), ("answered_by", host(who))]

@@ -57,6 +57,7 @@ const fn comes_in_masses(seen: &Seen) -> bool {
         | Seen::Answered { .. }
         | Seen::Neighbour { .. }
         | Seen::Probe { .. }
+        | Seen::Request { .. }
         | Seen::Dropped(_) => true,
         Seen::Address { .. }
         | Seen::Fib { .. }

@@ -117,6 +117,10 @@ fn fields(seen: &Seen, shown: &Shown<'_>) -> Value {
             "what": "probe", "address": address, "sent_ns": sent.0,
             "answered_by": answered_by.map(|host| name(host, history)),
         }),
+        Seen::Request { sent, ended, answered_by } => json!({
+            "what": "request", "sent_ns": sent.0, "ended_ns": ended.0,
+            "answered_by": answered_by.map(|host| name(host, history)),
+        }),
         Seen::Engine(event) => {
             let mut fields = event_fields(event);
             fields["what"] = "engine".into();

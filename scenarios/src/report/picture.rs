@@ -229,7 +229,7 @@ impl Painter<'_> {
                 self.on_path(at, *segment, (host, *to), cut);
             }
             Seen::Configured(config) => self.on_config(at, host, config),
-            Seen::Probe { sent, answered_by, .. } => {
+            Seen::Probe { sent, answered_by, .. } | Seen::Request { sent, answered_by, .. } => {
                 let track = self.picture.clients.entry(host).or_default();
                 track.set(*sent, Some(*answered_by));
             }
