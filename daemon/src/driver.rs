@@ -113,8 +113,8 @@ pub struct Driver<S, C, K, D = NoServers> {
     commands: Vec<(CommandId, KernelCommand)>,
     /// What real servers and their table are asked for behind all that.
     asked: Vec<Asked>,
-    /// Events that are to be told once the frames have left, and the priorities of their instances.
-    untold: Vec<(Event, Option<Priority>)>,
+    /// Events that are to be told once the frames have left.
+    untold: Vec<Untold>,
     /// What is told before the next input.
     told: VecDeque<Told>,
     socket: S,
@@ -143,6 +143,15 @@ impl<S: Socket, C: Clock, K: Kernel> Driver<S, C, K> {
     pub fn new(socket: S, clock: C, kernel: K) -> Self {
         Self::over(socket, clock, kernel, NoServers)
     }
+}
+
+/// An event that is to be told.
+struct Untold {
+    event: Event,
+    /// Of its instance.
+    priority: Option<Priority>,
+    /// When it was, if that was before the frames have left.
+    at: Option<Timestamp>,
 }
 
 /// For who performs what a director asks for.
@@ -515,7 +524,7 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
             Output::Send { id, frame } => self.leaving.push((id, frame)),
             Output::Kernel { id, command } => self.commands.push((id, command)),
             Output::Notify(event) if matches!(event.news, News::Director(_)) => {
-                self.untold.push((event, None));
+                self.untold.push(Untold { event, priority: None, at: None });
             }
             Output::Notify(event) => {
                 let status = self.engine.status();
@@ -523,21 +532,30 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
                 let whose = instances.find(|instance| instance.config().name == event.instance);
                 // One that was stopped and held nothing is gone already.
                 let priority = whose.map(|instance| instance.priority());
-                self.untold.push((event, priority));
+                // Others may answer its first advert before we look at the clock again.
+                let begins = matches!(event.news, News::State { to: StateKind::Master, .. });
+                let at = begins.then(|| self.clock.now());
+                self.untold.push(Untold { event, priority, at });
             }
             Output::Probe(probe) => self.asked.push(Asked::Probe(probe)),
             Output::Ipvs(request) => self.asked.push(Asked::Ipvs(request)),
         }
     }
 
-    /// Tells what happened, as of now: what is on the wire was before. The kernel goes on behind
-    /// it: whoever watches hears that an instance is Master before it sees the address.
+    /// Tells what happened, as of now: what is on the wire was before. Only that an instance became
+    /// Master was before its first advert, and so was what led to it. The kernel goes on behind it:
+    /// whoever watches hears that an instance is Master before it sees the address.
     fn tell_events(&mut self) {
         if self.untold.is_empty() {
             return;
         }
-        let (at, mut changed) = (self.clock.now(), false);
-        for (event, priority) in mem::take(&mut self.untold) {
+        let (mut latest, mut changed) = (self.clock.now(), false);
+        for untold in self.untold.iter_mut().rev() {
+            latest = untold.at.map_or(latest, |at| at.min(latest));
+            untold.at = Some(latest);
+        }
+        for Untold { event, priority, at } in mem::take(&mut self.untold) {
+            let at = at.unwrap_or(latest);
             loudness::log(&event);
             self.events.tell(at, &event);
             changed |= matches!(event.news, News::State { .. });

@@ -41,6 +41,23 @@ fn the_advert_leaves_first_then_the_address_comes_then_its_announcement() {
 }
 
 #[test]
+fn a_router_is_master_before_its_first_advert_leaves_and_resigned_behind_its_last_one() {
+    let (done, _, told) = run_followed(|machine| {
+        machine.sending_takes = 1_000;
+        machine.events.insert(1 + MASTER_DOWN + 1_000_000, Event::Ask(Request::Stop));
+    });
+    let left = |what: &str| done.iter().find(|(_, done)| done == what).expect("it left").0;
+    let entered = |state: &str| {
+        let told = told.iter().filter(|told| told["what"] == "state");
+        let mut told = told.filter(|told| told["news"]["State"]["to"] == state);
+        told.next_back().expect("it is told")["at_ns"].as_u64().expect("a time")
+    };
+    assert_eq!(entered("Master"), left("advert 99"));
+    assert_eq!(entered("Initialize"), left("advert 0") + 1_000);
+    assert!(told.is_sorted_by_key(|told| told["at_ns"].as_u64()));
+}
+
+#[test]
 fn a_process_that_was_paused_hears_the_adverts_that_wait_before_it_fires_its_timer() {
     let pause_ends = 20_000_000_000;
     let (asker, mut answer) = oneshot::channel();

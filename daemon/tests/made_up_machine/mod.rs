@@ -63,6 +63,8 @@ pub struct Machine {
     pub news: VecDeque<Told>,
     /// Hearing one takes so long.
     pub hearing_takes: u64,
+    /// Sending a frame takes so long.
+    pub sending_takes: u64,
     /// The kernel answers these.
     pub answered: fn(&KernelCommand) -> bool,
     /// Adverts are refused until this time.
@@ -174,6 +176,7 @@ impl Socket for FakeSocket {
         let mut machine = self.0.borrow_mut();
         let now = machine.now;
         machine.done.push((now, what));
+        machine.now += machine.sending_takes;
         let refused = now < machine.refuses_until && matches!(frame, Frame::Advert(_));
         if refused { Err(EffectError::Refused) } else { Ok(()) }
     }
@@ -285,6 +288,14 @@ pub fn advert() -> Vec<u8> {
 
 /// Runs until it is stopped. Answers with what it did and how it ended.
 pub fn run(prepare: impl FnOnce(&mut Machine)) -> (Vec<(u64, String)>, Ended) {
+    let (done, ended, _) = run_followed(prepare);
+    (done, ended)
+}
+
+/// Answers with the events that it told as well.
+pub fn run_followed(
+    prepare: impl FnOnce(&mut Machine),
+) -> (Vec<(u64, String)>, Ended, Vec<serde_json::Value>) {
     let (sender, mut requests) = mpsc::channel(8);
     let link = Link {
         interface: ETH0,
@@ -302,6 +313,7 @@ pub fn run(prepare: impl FnOnce(&mut Machine)) -> (Vec<(u64, String)>, Ended) {
         flood: None,
         news: VecDeque::from([Told::Link(link), Told::Address(own)]),
         hearing_takes: 0,
+        sending_takes: 0,
         answered: |_| true,
         refuses_until: 0,
         done: Vec::new(),
@@ -322,9 +334,14 @@ pub fn run(prepare: impl FnOnce(&mut Machine)) -> (Vec<(u64, String)>, Ended) {
     driver.report_to(supervisor);
     driver.mail(post);
     driver.start(&config);
+    let events = driver.events();
     let ended = runtime.block_on(driver.run(&mut requests));
+    let mut told = Vec::new();
+    runtime.block_on(events.follow(tokio::io::empty(), &mut told)).expect("a list takes all");
+    let told = std::str::from_utf8(&told).expect("JSON").lines();
+    let told = told.map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let done = std::mem::take(&mut machine.borrow_mut().done);
-    (done, ended)
+    (done, ended, told)
 }
 
 pub fn words(done: &[(u64, String)]) -> Vec<&str> {
