@@ -66,14 +66,11 @@ fn fields(seen: &Seen, shown: &Shown<'_>) -> Value {
     let segment = |id: &crate::record::SegmentId| {
         history.setting.segments.get(usize::from(id.0)).map(|segment| segment.name.to_string())
     };
+    let named = |host: Option<HostId>| host.map(|host| name(host, history));
     match seen {
         Seen::AdvertSent(advert) => advert_fields("advert_sent", advert, history),
         Seen::AdvertDelivered(advert) => advert_fields("advert_delivered", advert, history),
-        Seen::AdvertLost(advert, why) => {
-            let mut fields = advert_fields("advert_lost", advert, history);
-            fields["why"] = loss_name(*why).into();
-            fields
-        }
+        Seen::AdvertLost(advert, why) => lost_fields(advert, *why, history),
         Seen::Address { address, present } => {
             json!({ "what": "address", "address": address, "present": present })
         }
@@ -97,7 +94,7 @@ fn fields(seen: &Seen, shown: &Shown<'_>) -> Value {
         }),
         Seen::Neighbour { segment: on, address, mac, points_to } => json!({
             "what": "neighbour", "segment": segment(on), "address": address,
-            "mac": mac.to_string(), "points_to": points_to.map(|host| name(host, history)),
+            "mac": mac.to_string(), "points_to": named(*points_to),
         }),
         Seen::Process(change) => json!({ "what": "process", "change": process_name(*change) }),
         Seen::Machine(change) => json!({ "what": "machine", "change": machine_name(*change) }),
@@ -115,11 +112,11 @@ fn fields(seen: &Seen, shown: &Shown<'_>) -> Value {
         }
         Seen::Probe { address, sent, answered_by } => json!({
             "what": "probe", "address": address, "sent_ns": sent.0,
-            "answered_by": answered_by.map(|host| name(host, history)),
+            "answered_by": named(*answered_by),
         }),
         Seen::Request { sent, ended, answered_by } => json!({
             "what": "request", "sent_ns": sent.0, "ended_ns": ended.0,
-            "answered_by": answered_by.map(|host| name(host, history)),
+            "answered_by": named(*answered_by),
         }),
         Seen::Engine(event) => {
             let mut fields = event_fields(event);
@@ -133,6 +130,12 @@ fn fields(seen: &Seen, shown: &Shown<'_>) -> Value {
             "text": timed.step.line(shown.scenario).to_string(),
         }),
     }
+}
+
+fn lost_fields(advert: &SeenAdvert, why: LossReason, history: &History) -> Value {
+    let mut lost = advert_fields("advert_lost", advert, history);
+    lost["why"] = loss_name(why).into();
+    lost
 }
 
 fn advert_fields(what: &str, advert: &SeenAdvert, history: &History) -> Value {
