@@ -58,7 +58,9 @@ impl fmt::Display for SnapshotError {
             Self::Check(id) => write!(f, "check {} is there twice or for nobody", id.0),
             Self::Unsound(id, what) => write!(f, "check {} {what}", id.0),
             Self::Server(place) => write!(f, "real server {place} has what is not there"),
-            Self::VirtualServer(place) => write!(f, "virtual server {place} is there twice"),
+            Self::VirtualServer(place) => {
+                write!(f, "virtual server {place} is there twice, or not yet")
+            }
             Self::TooManyRun => f.write_str("more attempts are under way than may be"),
             Self::Counted => f.write_str("counts too far"),
         }
@@ -101,7 +103,10 @@ impl Health {
         }
         for (place, server) in self.servers.iter() {
             let owner = self.virtual_servers.get(server.virtual_server.0);
-            let is_owned = owner.is_some_and(|owner| owner.name == server.name.virtual_server);
+            // A reload lets go of who was not named, and of a virtual server with all of its own.
+            let is_owned = owner.is_some_and(|owner| {
+                owner.name == server.name.virtual_server && server.generation <= owner.generation
+            });
             let distinct: BTreeSet<_> = server.checks.iter().collect();
             let is_heard = |id: &CheckId| {
                 let checker = self.checks.get(id.0);
@@ -113,6 +118,11 @@ impl Health {
                 || !server.is_told_truly(&self.checks)
             {
                 return Some(SnapshotError::Server(place));
+            }
+        }
+        for (place, known) in self.virtual_servers.iter() {
+            if known.generation > self.generation {
+                return Some(SnapshotError::VirtualServer(place));
             }
         }
         let Counters { attempts, late, timed_out, stray, .. } = self.counters;
