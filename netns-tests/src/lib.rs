@@ -15,6 +15,7 @@ mod client;
 pub mod conformance;
 pub mod deviations;
 mod frr;
+mod held;
 mod hosts;
 pub mod kernel;
 pub mod marks;

@@ -17,7 +17,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use vipd_engine::event::Seconds;
 use vipd_engine::{Event, MacAddress};
-use vipd_scenarios::record::{HostId, Recorder, Seen, Setting, WorldTime};
+use vipd_scenarios::record::{HostId, Observation, Recorder, Seen, Setting, WorldTime};
 use vipd_scenarios::scenario::{Need, Scenario, Step, TimedStep};
 use vipd_scenarios::world::World;
 use vipd_sim::capture::Capture;
@@ -26,6 +26,7 @@ use vipd_sim::inject::Running;
 use vipd_sim::network::{Due, Network, PortId};
 use vipd_sim::topology;
 
+use crate::held::Held;
 use crate::hosts::Host;
 use crate::namespaces::{Namespace, Namespaces};
 use crate::node::{Kind, Node};
@@ -225,7 +226,8 @@ impl Lab {
     }
 
     /// Everything that came in, in order of time. What a process says is read first and frames are
-    /// read last: a process sends before it says so, and it may do both while this goes on.
+    /// read last: a process sends before it says so, and it may do both while this goes on. What
+    /// it says later still of this time finds its place in [`Held`].
     fn take_in(&mut self, begun: Instant) -> Vec<(WorldTime, News)> {
         let mut buffer = vec![0; LONGEST];
         let mut later = Vec::new();
@@ -329,8 +331,10 @@ impl Lab {
                     self.on_left(port, &bytes, record);
                 }
                 News::Word(host, word) => self.on_word(host, &word, record),
-                News::Event(host, event) => self.see(host, Seen::Engine(event), record),
-                News::Seen(host, seen) => self.see(host, seen, record),
+                News::Event(host, event) => {
+                    record.observe(&Observation { at, host, seen: Seen::Engine(event) });
+                }
+                News::Seen(host, seen) => record.observe(&Observation { at, host, seen }),
             }
         }
         self.do_due(self.now().min(until), record);
@@ -451,16 +455,19 @@ impl World for Lab {
 
     fn advance(&mut self, until: WorldTime, record: &mut dyn Recorder) {
         self.begin(record);
+        let mut held = Held::since(self.net.now);
         loop {
-            self.turn(until, record);
+            self.turn(until, &mut held);
             if self.now() >= until {
                 break;
             }
+            held.tell_older(self.net.now, record);
             if let Err(error) = self.wait(until) {
                 self.trouble.push(format!("cannot wait: {error}"));
                 break;
             }
         }
+        held.tell_all(record);
         self.net.now = self.net.now.max(until);
     }
 
