@@ -32,6 +32,8 @@ struct Dual {
     began: WorldTime,
     /// Who heard a rival, by member.
     heard: Vec<usize>,
+    /// Who was left over a moment ago and repeats its announcement.
+    repeats: Option<Place>,
 }
 
 #[derive(Debug)]
@@ -90,10 +92,14 @@ impl Caches {
 
     fn follow(&mut self, view: &View, router: usize, now: WorldTime) {
         if is_dual(view, router) {
-            if let Some(after) = self.after.remove(&router) {
+            let after = self.after.remove(&router);
+            // On a real machine the owners' dual interval comes a moment after that of the masters.
+            let just = |after: &&After| after.repeats && since(now, after.ended) < view.tolerance();
+            let repeats = after.as_ref().filter(just).map(|after| after.survivor);
+            if let Some(after) = after {
                 self.close(view, after, now);
             }
-            self.dual.entry(router).or_insert(Dual { began: now, heard: Vec::new() });
+            self.dual.entry(router).or_insert(Dual { began: now, heard: Vec::new(), repeats });
         } else if let Some(dual) = self.dual.remove(&router) {
             let mut masters =
                 view.places(router).filter(|place| view.member(*place).master.is_some());
@@ -106,7 +112,8 @@ impl Caches {
                 && (member.master.is_some_and(|since| since >= dual.began)
                     || owned.any(|since| since >= dual.began));
             let config = &view.member(survivor).config;
-            let repeats = (newcomer && config.announcements.delay > view.most_delay(router))
+            let repeats = dual.repeats == Some(survivor)
+                || (newcomer && config.announcements.delay > view.most_delay(router))
                 || (dual.heard.contains(&survivor.member) && repeats_for_rival(view, survivor));
             let (stale, was_stale) = (None, None);
             let after = After { survivor, ended: now, repeats, stale, was_stale, cached: false };

@@ -548,6 +548,30 @@ fn s11_a_survivor_whose_address_came_after_the_loser_had_left_its_state_announce
     });
 }
 
+/// b is master for a moment, which a hears; its address comes after that, for as short a moment.
+fn address_after_the_state(after: u64) -> PropertyReport {
+    let mut run = Run::new(&[200, 100]);
+    run.setting.tolerance = Duration::from_millis(50);
+    pair(&mut run, 90 * SECOND);
+    let at = 20 * SECOND + 10 * MS;
+    run.state(at, 1, StateKind::Backup, StateKind::Master);
+    run.advert_to(at, 1, 100, &[0]);
+    run.state(at + MS, 1, StateKind::Master, StateKind::Backup);
+    run.owns(at + after, 1, true);
+    run.owns(at + after + MS, 1, false);
+    run.neighbour(at + after, CLIENT, 1);
+    run.neighbour(at + after + MS, CLIENT, 0);
+    run.judged(PropertyId::S11, 90 * SECOND)
+}
+
+#[test]
+fn s11_an_address_that_comes_just_after_its_state_belongs_to_the_same_dual_interval() {
+    assert_eq!(address_after_the_state(2 * MS).verdict, Verdict::Held);
+    // Later, the survivor has no reason to announce again: what is left is the next refresh.
+    let later = address_after_the_state(200 * MS);
+    assert!(later.bound > address_after_the_state(2 * MS).bound, "{later:?}");
+}
+
 #[test]
 fn s11_a_survivor_that_heard_nothing_repairs_the_caches_within_a_refresh() {
     let bound = 60 * SECOND + DELAY + 2 * LATE;
