@@ -2,13 +2,15 @@
 //! the same times, and the judge finds the real run as expected too.
 //!
 //! Several are played at a time, and what does not agree once more alone (`batch.rs`). What is
-//! compared is in [`crate::marks`].
+//! compared is in [`crate::marks`]. What needs a kernel that this machine's is not is compared inside
+//! of user-mode Linux meanwhile (`uml/agree.rs`).
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use std::{env, thread};
 
 use serde_json::{Value, json};
 use vipd_engine::event::Seconds;
@@ -25,8 +27,10 @@ use vipd_sim::suite;
 use vipd_sim::world::Simulation;
 
 use crate::batch::{Tries, play_all, side_by_side};
+use crate::kernel::Kernel;
 use crate::marks::{Marks, Pair, disagreements, largest_difference, pair};
 use crate::run::{Request as One, programs};
+use crate::uml::agree::{Errand, Told};
 use crate::world::Lab;
 use crate::{kernel, skips, steps};
 
@@ -39,6 +43,10 @@ pub struct Request {
     pub how: One,
     /// How many are played at a time.
     pub jobs: NonZeroUsize,
+    /// Whose kernel.
+    pub kernel: Kernel,
+    /// What user-mode Linux may be late by.
+    pub tolerance_inside: Duration,
 }
 
 /// What came of a scenario.
@@ -56,10 +64,13 @@ enum Came {
 }
 
 struct Compared {
-    scenario: Scenario,
     /// Both runs, if a page is asked for.
     page: Option<String>,
-    pairs: Vec<Pair>,
+    /// Both runs side by side, in text.
+    details: String,
+    /// How many marks were compared, and what is between two of a kind at most.
+    compared: usize,
+    largest: Option<Duration>,
     found: Vec<String>,
 }
 
@@ -70,6 +81,20 @@ struct Playable {
     configurations: Configurations,
 }
 
+/// A scenario that is played inside of user-mode Linux.
+struct Carried {
+    place: usize,
+    file: PathBuf,
+    takes: Duration,
+}
+
+/// Where a scenario is played.
+enum Stage {
+    Here(Box<Playable>),
+    Inside(Carried),
+    Nowhere,
+}
+
 /// Plays the scenarios of the request in both worlds and prints what both show: of a single one
 /// everything, of several a line each and everything of those that disagree.
 ///
@@ -77,18 +102,32 @@ struct Playable {
 /// Those of `out` and `err`.
 pub fn agree(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
     let began = Instant::now();
-    let mut rows = Vec::new();
-    let mut playable = Vec::new();
+    let (mut rows, mut playable, mut carried) = (Vec::new(), Vec::new(), Vec::new());
     for file in &request.files {
-        let (row, play) = prepare(request, file, rows.len(), err)?;
+        let (row, stage) = prepare(request, file, rows.len(), err)?;
         rows.push(row);
-        playable.extend(play);
+        match stage {
+            Stage::Here(one) => playable.push(*one),
+            Stage::Inside(one) => carried.push(one),
+            Stage::Nowhere => {}
+        }
+    }
+    if let ([_], [one]) = (&rows[..], &carried[..]) {
+        return alone_inside(request, one, out, err);
     }
     // Those that take equally long are played together.
     playable.sort_by_key(|one| one.scenario.until);
     let how = &request.how;
     let play = |batch| play_batch(how, batch);
-    for (one, came) in play_all(playable, request.jobs, how.stop, play, Came::disagrees) {
+    let (played, told) = thread::scope(|scope| {
+        let inside = scope.spawn(|| play_inside(request, &carried));
+        let played = play_all(playable, request.jobs, how.stop, play, Came::disagrees);
+        (played, inside.join().expect("no errand panics"))
+    });
+    for (one, came) in played {
+        rows[one.place].came = came;
+    }
+    for (one, came) in carried.iter().zip(told) {
         rows[one.place].came = came;
     }
     let tally = Tally::of(&rows);
@@ -136,7 +175,7 @@ fn prepare(
     file: &std::path::Path,
     place: usize,
     err: &mut dyn Write,
-) -> io::Result<(Row, Option<Playable>)> {
+) -> io::Result<(Row, Stage)> {
     let mut said = Vec::new();
     let read = read(file, request.how.colour, &mut said)?;
     if read.is_none() || request.files.len() == 1 {
@@ -145,18 +184,90 @@ fn prepare(
     let Some(Read { scenario, configurations, .. }) = read else {
         let name = file.display().to_string();
         let came = Tries::one(Came::Unusable("not readable, see above".into()));
-        return Ok((Row { name, came }, None));
+        return Ok((Row { name, came }, Stage::Nowhere));
     };
     let name = scenario.name.clone();
+    let is_uml = request.kernel.is_uml(&scenario.needs);
     let mut reasons = steps::lacking(&scenario, &request.how.nodes);
-    reasons.extend(kernel::lacking(&scenario.needs));
     reasons.extend(skips::reason(&scenario.name).map(str::to_string));
+    if !is_uml {
+        reasons.extend(kernel::lacking(&scenario.needs));
+    }
     if !reasons.is_empty() {
-        return Ok((Row { name, came: Tries::one(Came::Skipped(reasons)) }, None));
+        return Ok((Row { name, came: Tries::one(Came::Skipped(reasons)) }, Stage::Nowhere));
     }
     // What an interrupted command has not played stays this.
-    let came = Tries::one(Came::Skipped(vec!["interrupted".to_string()]));
-    Ok((Row { name, came }, Some(Playable { place, scenario, configurations })))
+    let row = Row { name, came: Tries::one(Came::interrupted()) };
+    if is_uml {
+        let takes = Duration::from_nanos(scenario.until.0) + request.tolerance_inside;
+        return Ok((row, Stage::Inside(Carried { place, file: file.to_path_buf(), takes })));
+    }
+    Ok((row, Stage::Here(Box::new(Playable { place, scenario, configurations }))))
+}
+
+/// All of these in one user-mode Linux. Their order stays.
+fn play_inside(request: &Request, carried: &[Carried]) -> Vec<Tries<Came>> {
+    if carried.is_empty() {
+        return Vec::new();
+    }
+    match errand(request, carried, true).and_then(|errand| errand.told()) {
+        Ok(told) => told.into_iter().map(tries).collect(),
+        Err(_) if (request.how.stop)() => {
+            carried.iter().map(|_| Tries::one(Came::interrupted())).collect()
+        }
+        Err(why) => carried.iter().map(|_| Tries::one(Came::Unusable(why.clone()))).collect(),
+    }
+}
+
+/// The only scenario, inside: what is printed there is printed here.
+fn alone_inside(
+    request: &Request,
+    one: &Carried,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<Ended> {
+    let came = errand(request, std::slice::from_ref(one), request.how.json)
+        .and_then(|errand| errand.run().map(|finished| (errand.fetch_page(&finished), finished)));
+    let (page, finished) = match came {
+        Ok(came) => came,
+        Err(reason) => {
+            writeln!(err, "error: {reason}")?;
+            return Ok(Ended::Unusable);
+        }
+    };
+    out.write_all(&finished.output)?;
+    err.write_all(&finished.errors)?;
+    let ends = [Ended::Passed, Ended::Failed, Ended::Unusable, Ended::Skipped];
+    let ended = ends.into_iter().find(|ended| ended.status() == finished.status);
+    said(ended.unwrap_or(Ended::Unusable), &page.err().into_iter().collect::<Vec<_>>(), err)
+}
+
+fn errand(request: &Request, carried: &[Carried], json: bool) -> Result<Errand, String> {
+    let (tolerance, jobs) = (request.tolerance_inside, request.jobs);
+    let how = One { json, tolerance, ..request.how.clone() };
+    let files = carried.iter().map(|one| one.file.clone()).collect();
+    let takes = carried.iter().map(|one| one.takes).sum();
+    let viplab = env::current_exe().map_err(|error| format!("cannot find viplab: {error}"))?;
+    Ok(Errand { files, how, jobs, takes, viplab })
+}
+
+/// What came of a scenario inside.
+fn tries(told: Told) -> Tries<Came> {
+    let Told { scenario: name, verdict, compared, largest_difference_seconds, .. } = told;
+    let compared = |found: Vec<String>| {
+        let mut details = format!("{name}, inside of user-mode Linux\n\n");
+        tell_found(&mut details, &found);
+        let largest = largest_difference_seconds.map(Duration::from_secs_f64);
+        let compared = compared.unwrap_or_default();
+        Came::Compared(Box::new(Compared { page: None, details, compared, largest, found }))
+    };
+    let first = (told.tries > 1).then(|| compared(told.first_try));
+    let last = match verdict.as_str() {
+        "agree" | "disagree" => compared(told.reasons),
+        "skipped" => Came::Skipped(told.reasons),
+        _ => Came::Unusable(told.reasons.join("; ")),
+    };
+    Tries { last, first }
 }
 
 fn play_batch(how: &One, batch: Vec<Playable>) -> Vec<(Playable, Came)> {
@@ -207,7 +318,8 @@ fn compare(how: &One, one: &Playable, lab: &mut Lab) -> Compared {
     if !outcome.interrupted {
         found.extend(suite::remarks(scenario, &outcome));
     }
-    Compared { scenario: scenario.clone(), page, pairs, found }
+    let (compared, largest) = (pairs.len(), largest_difference(&pairs));
+    Compared { page, details: details(scenario, &pairs, &found), compared, largest, found }
 }
 
 /// How many ended in which way.
@@ -230,7 +342,7 @@ impl Tally {
                 Came::Compared(compared) => {
                     let agrees = compared.found.is_empty();
                     *if agrees { &mut tally.agree } else { &mut tally.disagree } += 1;
-                    tally.largest = tally.largest.max(largest_difference(&compared.pairs));
+                    tally.largest = tally.largest.max(compared.largest);
                 }
             }
         }
@@ -244,7 +356,7 @@ fn text(rows: &[Row], tally: &Tally) -> String {
         if let Came::Compared(compared) = &row.came.last
             && (rows.len() == 1 || !compared.found.is_empty())
         {
-            let _ = writeln!(text, "{}", details(compared));
+            let _ = writeln!(text, "{}", compared.details);
         }
     }
     for Row { name, came } in rows {
@@ -257,9 +369,8 @@ fn text(rows: &[Row], tally: &Tally) -> String {
     for Row { name, came } in rows {
         let (compared, largest) = match &came.last {
             Came::Compared(compared) => (
-                compared.pairs.len().to_string(),
-                largest_difference(&compared.pairs)
-                    .map(|largest| format!("{} s", Seconds(largest))),
+                compared.compared.to_string(),
+                compared.largest.map(|largest| format!("{} s", Seconds(largest))),
             ),
             Came::Skipped(_) | Came::Unusable(_) => ("-".to_string(), None),
         };
@@ -281,6 +392,10 @@ fn text(rows: &[Row], tally: &Tally) -> String {
 }
 
 impl Came {
+    fn interrupted() -> Self {
+        Self::Skipped(vec!["interrupted".to_string()])
+    }
+
     fn disagrees(&self) -> bool {
         !self.complaints().is_empty()
     }
@@ -311,7 +426,7 @@ impl Came {
 }
 
 /// Everything that was compared of a scenario.
-fn details(Compared { scenario, pairs, found, .. }: &Compared) -> String {
+fn details(scenario: &Scenario, pairs: &[Pair], found: &[String]) -> String {
     let mut text = format!("{}: {}\n\n", scenario.name, scenario.title);
     let _ = writeln!(text, "{:>14}  {:>14}  {:>13}", "simulated", "real", "difference");
     let time = |at: Option<WorldTime>| at.map_or_else(|| "-".to_string(), |at| at.to_string());
@@ -328,10 +443,14 @@ fn details(Compared { scenario, pairs, found, .. }: &Compared) -> String {
         let _ =
             writeln!(text, "{simulated:>14}  {real:>14}  {difference:>13}  {host} {}", pair.what);
     }
+    tell_found(&mut text, found);
+    text
+}
+
+fn tell_found(text: &mut String, found: &[String]) {
     for disagreement in found {
         let _ = writeln!(text, "not so: {disagreement}");
     }
-    text
 }
 
 fn object(rows: &[Row], tally: &Tally, wall: Duration) -> Value {
@@ -349,9 +468,8 @@ fn object(rows: &[Row], tally: &Tally, wall: Duration) -> Value {
         json!({
             "scenario": row.name,
             "verdict": row.came.last.verdict(),
-            "compared": compared.map(|compared| compared.pairs.len()),
-            "largest_difference_seconds":
-                compared.and_then(|compared| seconds(largest_difference(&compared.pairs))),
+            "compared": compared.map(|compared| compared.compared),
+            "largest_difference_seconds": compared.and_then(|compared| seconds(compared.largest)),
             "reasons": reasons,
             "tries": if row.came.first.is_some() { 2 } else { 1 },
             "first_try": row.came.first.iter().flat_map(Came::complaints).collect::<Vec<_>>(),

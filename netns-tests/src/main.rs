@@ -22,7 +22,7 @@ use vipd_netns_tests::kernel::Kernel;
 use vipd_netns_tests::matrix::{Mode, Pairing, Request as MatrixRequest, matrix};
 use vipd_netns_tests::node::Kind;
 use vipd_netns_tests::run::Request;
-use vipd_netns_tests::uml::play::play;
+use vipd_netns_tests::uml::play::{TOLERANCE_INSIDE, play};
 use vipd_netns_tests::uml::{Inside, MEMORY, init};
 use vipd_netns_tests::world::TOLERANCE;
 use vipd_scenarios::language::parse_duration;
@@ -223,6 +223,10 @@ struct AgreeArguments {
     /// Write a page with both runs of one scenario, one below the other, aligned at the first step.
     #[arg(long, value_name = "OUT")]
     html: Option<PathBuf>,
+    /// Whose kernel: host, uml (user-mode Linux, one for all), or auto: host for what it has all
+    /// that it needs for, and uml for the rest.
+    #[arg(long, value_name = "KERNEL", default_value = "auto")]
+    kernel: Kernel,
     #[command(flatten)]
     on: On,
 }
@@ -346,7 +350,7 @@ impl InsideArguments {
 impl AgreeArguments {
     /// `None` if there is no scenario: then that is said.
     fn request(self, err: &mut dyn Write) -> io::Result<Option<AgreeRequest>> {
-        let Self { mut files, folder, jobs, json, html, on } = self;
+        let Self { mut files, folder, jobs, json, html, kernel, on } = self;
         if files.is_empty() {
             match suite::files(&folder) {
                 Ok(found) => files.extend(found.into_iter().map(|(_, file)| file)),
@@ -366,7 +370,8 @@ impl AgreeArguments {
         }
         let files_to_write = Files { html, ..Files::default() };
         let how = Request { json, files: files_to_write, ..on.request(PathBuf::new()) };
-        Ok(Some(AgreeRequest { files, how, jobs }))
+        let tolerance_inside = on.tolerance.unwrap_or(TOLERANCE_INSIDE);
+        Ok(Some(AgreeRequest { files, how, jobs, kernel, tolerance_inside }))
     }
 }
 

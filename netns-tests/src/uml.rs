@@ -5,6 +5,7 @@
 //! /var/log stays in its memory, and one folder takes the results. This program is its init, in
 //! [`init`]. It needs no root.
 
+pub(crate) mod agree;
 pub mod init;
 pub mod play;
 

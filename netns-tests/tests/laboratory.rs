@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use vipd_config::diagnostics::Colour;
 use vipd_netns_tests::agree::{Request as AgreeRequest, agree};
+use vipd_netns_tests::kernel::Kernel;
 use vipd_netns_tests::node::Kind;
 use vipd_netns_tests::run::{Request, run};
 use vipd_scenarios::report::files::Files;
@@ -142,7 +143,13 @@ fn the_simulation_foresees_what_real_kernels_do() {
     }
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let jobs = NonZeroUsize::MIN;
-    let request = AgreeRequest { files: vec![request.file.clone()], how: request, jobs };
+    let request = AgreeRequest {
+        files: vec![request.file.clone()],
+        how: request,
+        jobs,
+        kernel: Kernel::Host,
+        tolerance_inside: Duration::ZERO,
+    };
     let ended = agree(&request, &mut out, &mut err).expect("memory takes everything");
     let text = String::from_utf8(out).expect("text");
     assert_eq!(ended, Ended::Passed, "{text}");

@@ -17,10 +17,10 @@ use crate::run::{Request, run};
 use crate::world::{TOLERANCE, hurry};
 
 /// Booting, starting nodes and ending take no longer than this beside the scenario's own time.
-const BESIDE: Duration = Duration::from_secs(120);
+pub(super) const BESIDE: Duration = Duration::from_secs(120);
 
 /// What it may be late by unless it is said: mostly how long a process takes to start there.
-const TOLERANCE_INSIDE: Duration = Duration::from_millis(500);
+pub const TOLERANCE_INSIDE: Duration = Duration::from_millis(500);
 
 /// A file that is asked for: it is made inside, in the folder of the results, and copied out.
 struct File<'a> {
@@ -118,7 +118,16 @@ fn words(viplab: String, request: &Request) -> Result<Vec<String>, String> {
     let mut words = vec![viplab];
     words.extend(["run", "--kernel", "host"].map(str::to_string));
     words.push(text(&request.file)?);
-    words.extend(["--tolerance".to_string(), duration_text(request.tolerance)]);
+    words.extend(options(request)?);
+    for File { option, inside, .. } in files(request) {
+        words.extend([option.to_string(), format!("{}/{inside}", init::RESULTS)]);
+    }
+    Ok(words)
+}
+
+/// How a scenario is played, as options.
+pub(super) fn options(request: &Request) -> Result<Vec<String>, String> {
+    let mut words = vec!["--tolerance".to_string(), duration_text(request.tolerance)];
     for (host, kind) in &request.nodes {
         words.extend(["--node".to_string(), format!("{host}={kind}")]);
     }
@@ -128,16 +137,13 @@ fn words(viplab: String, request: &Request) -> Result<Vec<String>, String> {
     if let Some(until) = request.until {
         words.extend(["--until".to_string(), duration_text(until)]);
     }
-    for File { option, inside, .. } in files(request) {
-        words.extend([option.to_string(), format!("{}/{inside}", init::RESULTS)]);
-    }
     if request.json {
         words.push("--json".to_string());
     }
     Ok(words)
 }
 
-fn text(path: &Path) -> Result<String, String> {
+pub(super) fn text(path: &Path) -> Result<String, String> {
     path.to_str().map(str::to_string).ok_or_else(|| format!("{} is no text", path.display()))
 }
 
@@ -165,8 +171,8 @@ mod tests {
         assert_eq!(
             words,
             "viplab run --kernel host scenarios/a.toml --tolerance 300ms --node b=keepalived \
-             --vipd /opt/vipd --until 8s --pcap /run/viplab/capture.pcapng \
-             --html /run/viplab/page.html --json"
+             --vipd /opt/vipd --until 8s --json --pcap /run/viplab/capture.pcapng \
+             --html /run/viplab/page.html"
         );
     }
 }
