@@ -1,4 +1,4 @@
-//! S1 to S12 at their bounds; S4 is in `crash`.
+//! S1 to S12 at their bounds; S4 is in `crash`, S11 in `caches`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use crate::record::{ProcessChange, Seen, SeenAdvert, WorldTime};
 use crate::scenario::{AdvertFields, Injection, Message, Step, TimedStep};
 
 /// When a, with priority 200, becomes master after a common start.
-const A_MASTER: u64 = 3 * SECOND + skew(200);
+pub(super) const A_MASTER: u64 = 3 * SECOND + skew(200);
 /// When b, with priority 100, does.
-const B_MASTER: u64 = 3 * SECOND + skew(100);
-const HEALED: u64 = 10 * SECOND;
+pub(super) const B_MASTER: u64 = 3 * SECOND + skew(100);
+pub(super) const HEALED: u64 = 10 * SECOND;
 /// A_hi + D + 2L.
 const W: u64 = SECOND + DELAY + 2 * LATE;
 
 /// a and b, cut from each other, are both master until `HEALED`. b sends its last advert `last`
 /// after that and lets the address go at `gone`. `heard` by a or not.
-fn cut_and_heal(last: u64, gone: u64, heard: bool) -> Run {
+pub(super) fn cut_and_heal(last: u64, gone: u64, heard: bool) -> Run {
     let mut run = Run::new(&[200, 100]);
     split(&mut run, last, gone, heard);
     run
 }
 
-fn split(run: &mut Run, last: u64, gone: u64, heard: bool) {
+pub(super) fn split(run: &mut Run, last: u64, gone: u64, heard: bool) {
     let ears: &[usize] = if heard { &[0] } else { &[] };
     run.start_all();
     run.cut(0, 0, 1);
@@ -43,7 +43,7 @@ fn split(run: &mut Run, last: u64, gone: u64, heard: bool) {
 }
 
 /// a is master and b its backup.
-fn pair(run: &mut Run, until: u64) {
+pub(super) fn pair(run: &mut Run, until: u64) {
     run.start_all();
     run.takes_over(A_MASTER, 0);
     run.adverts(A_MASTER, until, 0);
@@ -509,89 +509,6 @@ fn s10_a_deaf_winner_takes_over_once_and_no_more() {
     };
     assert_eq!(taken(1).verdict, Verdict::Held);
     is(&taken(2), Verdict::Violated, "2 takeovers while a did not hear its rival");
-}
-
-/// The client's cache points to b until so long after the dual interval.
-fn stale_cache(mut run: Run, repaired: u64) -> PropertyReport {
-    run.neighbour(B_MASTER, CLIENT, 1);
-    run.neighbour(HEALED + repaired, CLIENT, 0);
-    run.judged(PropertyId::S11, 90 * SECOND)
-}
-
-#[test]
-fn s11_a_survivor_that_heard_the_loser_announces_again_within_the_announcement_delay() {
-    let bound = SECOND + DELAY + 5 * SECOND + 2 * LATE;
-    at_the_bound(PropertyId::S11, bound, |extra| {
-        stale_cache(cut_and_heal(MS, 2 * MS, true), 2 * MS + bound + extra)
-    });
-}
-
-#[test]
-fn s11_a_survivor_whose_address_came_after_the_loser_had_left_its_state_announces_again() {
-    // b preempts a's backup and both data planes overlap later than both states.
-    let at = 20 * SECOND;
-    let bound = SECOND + DELAY + 5 * SECOND + 2 * LATE;
-    at_the_bound(PropertyId::S11, bound, |extra| {
-        let mut run = Run::new(&[100, 200]);
-        run.start(0, 0);
-        run.takes_over(B_MASTER, 0);
-        run.adverts(B_MASTER, at, 0);
-        run.start(at - 4 * SECOND, 1);
-        run.state(at, 1, StateKind::Backup, StateKind::Master);
-        run.adverts(at, 90 * SECOND, 1);
-        run.state(at + MS, 0, StateKind::Master, StateKind::Backup);
-        run.owns(at + 2 * MS, 1, true);
-        run.owns(at + 3 * MS, 0, false);
-        run.neighbour(B_MASTER, CLIENT, 0);
-        run.neighbour(at + 3 * MS + bound + extra, CLIENT, 1);
-        run.judged(PropertyId::S11, 90 * SECOND)
-    });
-}
-
-/// b is master for a moment, which a hears; its address comes after that, for as short a moment.
-fn address_after_the_state(after: u64) -> PropertyReport {
-    let mut run = Run::new(&[200, 100]);
-    run.setting.tolerance = Duration::from_millis(50);
-    pair(&mut run, 90 * SECOND);
-    let at = 20 * SECOND + 10 * MS;
-    run.state(at, 1, StateKind::Backup, StateKind::Master);
-    run.advert_to(at, 1, 100, &[0]);
-    run.state(at + MS, 1, StateKind::Master, StateKind::Backup);
-    run.owns(at + after, 1, true);
-    run.owns(at + after + MS, 1, false);
-    run.neighbour(at + after, CLIENT, 1);
-    run.neighbour(at + after + MS, CLIENT, 0);
-    run.judged(PropertyId::S11, 90 * SECOND)
-}
-
-#[test]
-fn s11_an_address_that_comes_just_after_its_state_belongs_to_the_same_dual_interval() {
-    assert_eq!(address_after_the_state(2 * MS).verdict, Verdict::Held);
-    // Later, the survivor has no reason to announce again: what is left is the next refresh.
-    let later = address_after_the_state(200 * MS);
-    assert!(later.bound > address_after_the_state(2 * MS).bound, "{later:?}");
-}
-
-#[test]
-fn s11_a_survivor_that_heard_nothing_repairs_the_caches_within_a_refresh() {
-    let bound = 60 * SECOND + DELAY + 2 * LATE;
-    at_the_bound(PropertyId::S11, bound, |extra| {
-        stale_cache(cut_and_heal(MS, 2 * MS, false), 2 * MS + bound + extra)
-    });
-}
-
-#[test]
-fn s11_is_not_provided_if_nothing_is_heard_and_nothing_is_refreshed() {
-    let mut run = Run::new(&[200, 100]).with(0, |config| config.announcements.refresh = None);
-    split(&mut run, MS, 2 * MS, false);
-    let report = stale_cache(run, 80 * SECOND);
-    is(&report, Verdict::NotProvided, "a neither announces again nor refreshes");
-}
-
-#[test]
-fn s11_needs_a_neighbour_entry() {
-    let report = cut_and_heal(MS, 2 * MS, true).judged(PropertyId::S11, 90 * SECOND);
-    is(&report, Verdict::NotExercised, "neighbour entry");
 }
 
 #[test]

@@ -1,0 +1,92 @@
+//! S11 at its bounds.
+
+use std::time::Duration;
+
+use vipd_engine::StateKind;
+
+use super::record::*;
+use super::safety::{B_MASTER, HEALED, cut_and_heal, pair, split};
+use crate::judge::{PropertyId, PropertyReport, Verdict};
+
+/// The client's cache points to b until so long after the dual interval.
+fn stale_cache(mut run: Run, repaired: u64) -> PropertyReport {
+    run.neighbour(B_MASTER, CLIENT, 1);
+    run.neighbour(HEALED + repaired, CLIENT, 0);
+    run.judged(PropertyId::S11, 90 * SECOND)
+}
+
+#[test]
+fn s11_a_survivor_that_heard_the_loser_announces_again_within_the_announcement_delay() {
+    let bound = SECOND + DELAY + 5 * SECOND + 2 * LATE;
+    at_the_bound(PropertyId::S11, bound, |extra| {
+        stale_cache(cut_and_heal(MS, 2 * MS, true), 2 * MS + bound + extra)
+    });
+}
+
+#[test]
+fn s11_a_survivor_whose_address_came_after_the_loser_had_left_its_state_announces_again() {
+    // b preempts a's backup and both data planes overlap later than both states.
+    let at = 20 * SECOND;
+    let bound = SECOND + DELAY + 5 * SECOND + 2 * LATE;
+    at_the_bound(PropertyId::S11, bound, |extra| {
+        let mut run = Run::new(&[100, 200]);
+        run.start(0, 0);
+        run.takes_over(B_MASTER, 0);
+        run.adverts(B_MASTER, at, 0);
+        run.start(at - 4 * SECOND, 1);
+        run.state(at, 1, StateKind::Backup, StateKind::Master);
+        run.adverts(at, 90 * SECOND, 1);
+        run.state(at + MS, 0, StateKind::Master, StateKind::Backup);
+        run.owns(at + 2 * MS, 1, true);
+        run.owns(at + 3 * MS, 0, false);
+        run.neighbour(B_MASTER, CLIENT, 0);
+        run.neighbour(at + 3 * MS + bound + extra, CLIENT, 1);
+        run.judged(PropertyId::S11, 90 * SECOND)
+    });
+}
+
+/// b is master for a moment, which a hears; its address comes after that, for as short a moment.
+fn address_after_the_state(after: u64) -> PropertyReport {
+    let mut run = Run::new(&[200, 100]);
+    run.setting.tolerance = Duration::from_millis(50);
+    pair(&mut run, 90 * SECOND);
+    let at = 20 * SECOND + 10 * MS;
+    run.state(at, 1, StateKind::Backup, StateKind::Master);
+    run.advert_to(at, 1, 100, &[0]);
+    run.state(at + MS, 1, StateKind::Master, StateKind::Backup);
+    run.owns(at + after, 1, true);
+    run.owns(at + after + MS, 1, false);
+    run.neighbour(at + after, CLIENT, 1);
+    run.neighbour(at + after + MS, CLIENT, 0);
+    run.judged(PropertyId::S11, 90 * SECOND)
+}
+
+#[test]
+fn s11_an_address_that_comes_just_after_its_state_belongs_to_the_same_dual_interval() {
+    assert_eq!(address_after_the_state(2 * MS).verdict, Verdict::Held);
+    // Later, the survivor has no reason to announce again: what is left is the next refresh.
+    let later = address_after_the_state(200 * MS);
+    assert!(later.bound > address_after_the_state(2 * MS).bound, "{later:?}");
+}
+
+#[test]
+fn s11_a_survivor_that_heard_nothing_repairs_the_caches_within_a_refresh() {
+    let bound = 60 * SECOND + DELAY + 2 * LATE;
+    at_the_bound(PropertyId::S11, bound, |extra| {
+        stale_cache(cut_and_heal(MS, 2 * MS, false), 2 * MS + bound + extra)
+    });
+}
+
+#[test]
+fn s11_is_not_provided_if_nothing_is_heard_and_nothing_is_refreshed() {
+    let mut run = Run::new(&[200, 100]).with(0, |config| config.announcements.refresh = None);
+    split(&mut run, MS, 2 * MS, false);
+    let report = stale_cache(run, 80 * SECOND);
+    is(&report, Verdict::NotProvided, "a neither announces again nor refreshes");
+}
+
+#[test]
+fn s11_needs_a_neighbour_entry() {
+    let report = cut_and_heal(MS, 2 * MS, true).judged(PropertyId::S11, 90 * SECOND);
+    is(&report, Verdict::NotExercised, "neighbour entry");
+}
