@@ -1,15 +1,17 @@
 //! The page of a run as a browser shows it: what is drawn is what was seen, and nothing is loaded.
-//! Debian's package chromium opens it; without that the tests say so and look at the file alone.
+
+mod browser;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 use vipd_config::diagnostics::Colour;
 use vipd_scenarios::report::files::Files;
 use vipd_sim::run::{Ended, Request, run};
+
+use browser::{Browsed, browse, elements};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -55,54 +57,8 @@ fn lines(folder: &Path) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("one object per line")).collect()
 }
 
-/// What a browser makes of a page.
-struct Browsed {
-    dom: String,
-    /// What the page says on the console.
-    console: Vec<String>,
-    /// What it asks the network for.
-    asked: Vec<String>,
-}
-
-/// Opens a page in a browser that resolves no name. `None`: there is none here.
-fn browse(page: &Path, view: &str) -> Option<Browsed> {
-    let folder = page.with_extension("browser");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let log = folder.join("net.json");
-    let command = Command::new("timeout")
-        .args(["60", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
-        .args(["--enable-logging=stderr", "--window-size=1240,1000", "--no-first-run"])
-        .args(["--disable-background-networking", "--disable-component-update"])
-        .arg("--host-resolver-rules=MAP * ~NOTFOUND")
-        .arg(format!("--user-data-dir={}", folder.display()))
-        .arg(format!("--log-net-log={}", log.display()))
-        .arg(format!("file://{}{view}", page.display()))
-        .output();
-    let output = command.ok().filter(|output| output.status.code() != Some(127));
-    let Some(output) = output else {
-        eprintln!("skipped: chromium is not installed (Debian package chromium)");
-        return None;
-    };
-    let said = String::from_utf8_lossy(&output.stderr);
-    let console = said.lines().filter(|line| line.contains("CONSOLE")).map(str::to_string);
-    let log = std::fs::read_to_string(log).expect("a log of the network");
-    assert!(log.contains("\"events\""), "a log of the network");
-    let urls = log.split("\"url\":\"").skip(1).filter_map(|rest| rest.split('"').next());
-    // The browser itself looks for updates and the time.
-    let own = ["googleapis.com/", "google.com/", "gvt1.com/"];
-    let asked = urls.filter(|url| url.starts_with("http") || url.starts_with("ws"));
-    let asked = asked.filter(|url| !own.iter().any(|own| url.contains(own))).map(str::to_string);
-    let (console, asked) = (console.collect(), asked.collect());
-    let _ = std::fs::remove_dir_all(&folder);
-    Some(Browsed { dom: String::from_utf8(output.stdout).expect("text"), console, asked })
-}
-
-/// The document after its script has run to its end, with nothing said and nothing asked for.
 fn dom(folder: &Path, view: &str) -> Option<String> {
-    let Browsed { dom, console, asked } = browse(&folder.join("page.html"), view)?;
-    assert_eq!((console, asked), (Vec::<String>::new(), Vec::<String>::new()));
-    assert!(dom.contains("data-ready=\"yes\""), "the script did not end");
-    Some(dom)
+    browser::dom(&folder.join("page.html"), view)
 }
 
 #[test]
@@ -113,16 +69,6 @@ fn a_page_that_loads_something_or_has_a_mistake_is_noticed() {
     let Some(Browsed { console, asked, .. }) = browse(&page, "") else { return };
     assert!(console.iter().any(|line| line.contains("nothing is not defined")), "{console:?}");
     assert!(asked.iter().any(|url| url.contains("page.invalid")), "{asked:?}");
-}
-
-/// The attributes `names` of each element that has all of them.
-fn elements(dom: &str, names: &[&str]) -> Vec<Vec<String>> {
-    let of = |tag: &str, name: &str| {
-        let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
-        rest.split_once('"').map(|(value, _)| value.to_string())
-    };
-    let tags = dom.split('<').map(|tag| tag.split('>').next().unwrap_or_default());
-    tags.filter_map(|tag| names.iter().map(|name| of(tag, name)).collect()).collect()
 }
 
 fn count(lines: &[Value], what: &str, accept: impl Fn(&Value) -> bool) -> usize {

@@ -2,9 +2,11 @@
 //!
 //! The tables are written here, so that they are there without a script; the timeline is drawn by
 //! `page/page.js` from the data that stand in the page (`page/data.rs`). Names in configurations
-//! are hostile text: `escaped` and `embedded` are the only ways into the page.
+//! are hostile text: `escaped` and `embedded` are the only ways into the page. A page of many runs
+//! that have nothing in common but who looks for something in them is [`gallery`].
 
 mod data;
+pub mod gallery;
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -25,6 +27,10 @@ const SCRIPT: &str = include_str!("page/page.js");
 
 /// What each property says and how its bound is computed: the tables of the catalogue itself.
 const CATALOGUE: &str = include_str!("../../../docs/properties.md");
+
+const LEGEND: &str = "<div id=legend></div>";
+const NO_SCRIPT: &str = "<noscript><p>Timelines are drawn by a script inside this page; the tables \
+                         need none.</noscript>";
 
 /// Rows of the table of intervals; what comes after is counted, and drawn all the same.
 const MAX_ROWS: usize = 200;
@@ -63,35 +69,44 @@ pub fn html(runs: &[Shown<'_>]) -> String {
     head(&mut page, runs);
     verdicts(&mut page, runs);
     expectations(&mut page, runs);
-    page.push_str(
-        "<section><h2>Timeline</h2><div id=controls></div><div id=runs></div>\
-         <noscript><p>The timeline is drawn by a script inside this page; the tables need \
-         none.</noscript><div id=legend></div></section>\n",
+    let _ = write!(
+        page,
+        "<section><h2>Timeline</h2><div class=timeline></div>{NO_SCRIPT}{LEGEND}</section>"
     );
     for (shown, picture) in runs.iter().zip(&pictures) {
         intervals(&mut page, shown, picture, runs.len() > 1);
     }
-    let data: Vec<_> =
-        runs.iter().zip(&pictures).map(|(shown, picture)| data::run(shown, picture)).collect();
+    let data = runs.iter().zip(&pictures).map(|(shown, picture)| data::run(shown, picture));
+    foot(&mut page, vec![data.collect()]);
+    page
+}
+
+/// The data of each timeline, in their order, and the script that draws them.
+fn foot(page: &mut String, timelines: Vec<Value>) {
+    let data = embedded(&Value::from(timelines));
     let _ = writeln!(
         page,
-        "<div id=tip role=status hidden></div>\n<script type=application/json id=data>{}</script>\n\
-         <script>{SCRIPT}</script>\n</html>",
-        embedded(&Value::from(data))
+        "<div id=tip role=status hidden></div>\n<script type=application/json id=data>{data}\
+         </script>\n<script>{SCRIPT}</script>\n</html>"
     );
-    page
+}
+
+/// What every page begins with.
+fn top(page: &mut String, title: &str) {
+    let _ = write!(
+        page,
+        "<!doctype html>\n<html lang=en><meta charset=utf-8>\
+         <meta name=viewport content=\"width=device-width\">\
+         <link rel=icon href=\"data:,\"><title>{title}</title>\n<style>{STYLE}</style>\n",
+        title = escaped(title)
+    );
 }
 
 fn head(page: &mut String, runs: &[Shown<'_>]) {
     let Some(first) = runs.first() else { return };
     let (title, scenario) = (escaped(&first.scenario.name), escaped(&first.scenario.title));
-    let _ = write!(
-        page,
-        "<!doctype html>\n<html lang=en><meta charset=utf-8>\
-         <meta name=viewport content=\"width=device-width\">\
-         <link rel=icon href=\"data:,\"><title>{title}</title>\n<style>{STYLE}</style>\n\
-         <header><h1>{scenario}</h1><p class=name>{title}</p><p>"
-    );
+    top(page, &first.scenario.name);
+    let _ = write!(page, "<header><h1>{scenario}</h1><p class=name>{title}</p><p>");
     for Shown { label, seed, outcome, history, .. } in runs {
         let verdict = outcome.verdict.name();
         let end = time(Duration::from_nanos(outcome.end.0));

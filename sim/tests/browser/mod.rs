@@ -1,0 +1,69 @@
+//! A page as a browser shows it: what its script makes of it, what it says and what it asks for.
+//! Debian's package chromium opens it; without that the tests say so and look at the file alone.
+
+// Not every test of this folder needs all of it.
+#![allow(dead_code)]
+
+use std::path::Path;
+use std::process::Command;
+
+/// What a browser makes of a page.
+pub struct Browsed {
+    /// The document after its script has run.
+    pub dom: String,
+    /// What the page says on the console.
+    pub console: Vec<String>,
+    /// What it asks the network for.
+    pub asked: Vec<String>,
+}
+
+/// Opens a page in a browser that resolves no name. `None`: there is none here.
+pub fn browse(page: &Path, view: &str) -> Option<Browsed> {
+    let folder = page.with_extension("browser");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let log = folder.join("net.json");
+    let command = Command::new("timeout")
+        .args(["60", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+        .args(["--enable-logging=stderr", "--window-size=1240,1000", "--no-first-run"])
+        .args(["--disable-background-networking", "--disable-component-update"])
+        .arg("--host-resolver-rules=MAP * ~NOTFOUND")
+        .arg(format!("--user-data-dir={}", folder.display()))
+        .arg(format!("--log-net-log={}", log.display()))
+        .arg(format!("file://{}{view}", page.display()))
+        .output();
+    let output = command.ok().filter(|output| output.status.code() != Some(127));
+    let Some(output) = output else {
+        eprintln!("skipped: chromium is not installed (Debian package chromium)");
+        return None;
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    let console = said.lines().filter(|line| line.contains("CONSOLE")).map(str::to_string);
+    let log = std::fs::read_to_string(log).expect("a log of the network");
+    assert!(log.contains("\"events\""), "a log of the network");
+    let urls = log.split("\"url\":\"").skip(1).filter_map(|rest| rest.split('"').next());
+    // The browser itself looks for updates and the time.
+    let own = ["googleapis.com/", "google.com/", "gvt1.com/"];
+    let asked = urls.filter(|url| url.starts_with("http") || url.starts_with("ws"));
+    let asked = asked.filter(|url| !own.iter().any(|own| url.contains(own))).map(str::to_string);
+    let (console, asked) = (console.collect(), asked.collect());
+    let _ = std::fs::remove_dir_all(&folder);
+    Some(Browsed { dom: String::from_utf8(output.stdout).expect("text"), console, asked })
+}
+
+/// The document after its script has run to its end, with nothing said and nothing asked for.
+pub fn dom(page: &Path, view: &str) -> Option<String> {
+    let Browsed { dom, console, asked } = browse(page, view)?;
+    assert_eq!((console, asked), (Vec::<String>::new(), Vec::<String>::new()));
+    assert!(dom.contains("data-ready=\"yes\""), "the script did not end");
+    Some(dom)
+}
+
+/// The attributes `names` of each element that has all of them.
+pub fn elements(dom: &str, names: &[&str]) -> Vec<Vec<String>> {
+    let of = |tag: &str, name: &str| {
+        let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
+        rest.split_once('"').map(|(value, _)| value.to_string())
+    };
+    let tags = dom.split('<').map(|tag| tag.split('>').next().unwrap_or_default());
+    tags.filter_map(|tag| names.iter().map(|name| of(tag, name)).collect()).collect()
+}
