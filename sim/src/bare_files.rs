@@ -179,6 +179,17 @@ fn given(argument: &Path) -> (Option<String>, PathBuf) {
     }
 }
 
+/// A word of a command line, quoted if it has to be.
+#[must_use]
+pub fn shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=+:,@%".contains(c);
+    if word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
 /// A part of a path as the name of a host.
 fn word(part: Option<&std::ffi::OsStr>) -> String {
     plain(&part.unwrap_or_default().to_string_lossy())

@@ -44,6 +44,10 @@ Examples:
       1,000 random schedules of faults over this topology, ten simulated minutes each.
   vipsim hunt my/pair.toml --seeds 100000 --jobs 8
       Your own pair, and for longer. The steps of the file are not played.
+  vipsim hunt --conf lb1.conf lb2.conf
+      The files alone, a host for each: the network between them is made up, and said.
+  vipsim hunt scenarios/ipvs/pair.toml --html hunt.html
+      What is printed as a page, too, with the timelines of violations.
   vipsim hunt scenarios/ipvs/pair.toml --seed 4711
       One of them again, with its whole timeline.
   vipsim hunt my/pair.toml --seeds 1000000000 --shard 3/1000 --out part-3.json
@@ -53,8 +57,9 @@ Exit status:
   0  no violation, but those for want of S8, which nothing provides
   1  a violation; a card says which, and how to see it again
   2  the scenario, a configuration, the arguments or an output file cannot be used
+  3  interrupted, and no violation until then
 
-Ctrl-C ends the hunt and prints what was found until then.";
+Ctrl-C ends the hunt, and prints and writes what was found until then.";
 
 pub const MERGE_EXAMPLES: &str = "\
 Examples:
@@ -67,7 +72,8 @@ Exit status:
   0  no violation, but those for want of S8, which nothing provides
   1  a violation
   2  a file cannot be read, was written by another version, hunted something else, or has a
-     seed that another one has too";
+     seed that another one has too
+  3  a part was interrupted, and there is no violation";
 
 pub const SHRINK_EXAMPLES: &str = "\
 Examples:
@@ -105,8 +111,9 @@ Exit status:
   0  everything is within its formula
   1  something lasted longer than its formula
   2  a file, the arguments or the output file cannot be used, or no two files share a VRID
+  3  interrupted, and everything until then was within its formula
 
-Ctrl-C shows the worst of what was played until then.";
+Ctrl-C shows and writes the worst of what was played until then.";
 
 pub const PROVE_EXAMPLES: &str = "\
 Examples:

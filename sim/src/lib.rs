@@ -21,6 +21,7 @@ pub mod ipvs;
 pub mod kernel;
 pub mod link;
 pub mod network;
+pub mod output;
 pub mod packets;
 mod process;
 pub mod prove;

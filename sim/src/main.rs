@@ -53,7 +53,7 @@ enum Command {
     /// Try every placement of a few faults among a few nodes: do the properties hold in all?
     #[command(after_help = examples::PROVE_EXAMPLES)]
     Prove(ProveArguments),
-    /// Play random schedules of faults over the topology of a scenario, and judge each.
+    /// Play random schedules of faults over a scenario or bare configurations, and judge each.
     #[command(after_help = examples::HUNT_EXAMPLES)]
     Hunt(HuntArguments),
     /// Add what the parts of a hunt wrote.
@@ -119,7 +119,12 @@ struct SuiteArguments {
 #[derive(Args)]
 struct HuntArguments {
     /// The scenario, a TOML file. Its topology is used, its steps are not.
-    scenario: PathBuf,
+    #[arg(required_unless_present = "conf", conflicts_with = "conf")]
+    scenario: Option<PathBuf>,
+    /// Instead of a scenario the configuration of each host, FILE or NAME=FILE; the name is the
+    /// config-id, too.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    conf: Vec<PathBuf>,
     /// How many seeds.
     #[arg(long, value_name = "N", default_value = "1000")]
     seeds: NonZeroU64,
@@ -141,8 +146,12 @@ struct HuntArguments {
     /// Write that JSON object to this file, too, for `vipsim merge`.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write a page with the tables and the timelines of violations to this HTML file.
+    #[arg(long, value_name = "OUT")]
+    html: Option<PathBuf>,
     /// Play this seed alone and print its timeline.
-    #[arg(long, value_name = "N", conflicts_with_all = ["seeds", "first", "jobs", "shard", "out"])]
+    #[arg(long, value_name = "N",
+          conflicts_with_all = ["seeds", "first", "jobs", "shard", "out", "html"])]
     seed: Option<u64>,
 }
 
@@ -299,10 +308,24 @@ fn on_interrupt() {
     }
 }
 
+/// Standard error. A result is not lost because nobody can be told how far it is.
+struct Talk<W>(W);
+
+impl<W: Write> Write for Talk<W> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        Ok(self.0.write(octets).unwrap_or(octets.len()))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
+}
+
 fn main() -> ExitCode {
     // Without a handler Ctrl-C ends the process at once, which is no reason not to run.
     let _ = ctrlc::set_handler(on_interrupt);
-    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    let (mut out, mut err) = (io::stdout().lock(), Talk(io::stderr().lock()));
     let status = match Arguments::parse().command {
         Command::Run(arguments) => {
             let stop = || INTERRUPTED.load(Ordering::Relaxed);
@@ -343,22 +366,22 @@ fn main() -> ExitCode {
         // Whoever reads has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: cannot write the result: {error}");
+            let _ = writeln!(io::stderr(), "error: cannot write the result: {error}");
             ExitCode::from(Ended::Unusable.status())
         }
     }
 }
 
 fn hunts(arguments: HuntArguments, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
-    let HuntArguments { scenario, seeds, first, jobs, length, shard, json, out: file, seed } =
-        arguments;
+    let HuntArguments { scenario, conf, seeds, first, jobs, length, shard, .. } = arguments;
+    let HuntArguments { json, out: file, html, seed, .. } = arguments;
     if first.checked_add(seeds.get()).is_none() {
         writeln!(err, "error: seeds end at {}: --first and --seeds go beyond it", u64::MAX)?;
         return Ok(Ended::Unusable);
     }
     let processors = || thread::available_parallelism().map_or(1, NonZeroUsize::get) as u64;
     let request = hunt::Request {
-        scenario,
+        over: scenario.map_or(hunt::Over::Files(conf), hunt::Over::Scenario),
         first,
         seeds: seeds.get(),
         shard: shard.unwrap_or(Shard::WHOLE),
@@ -366,6 +389,7 @@ fn hunts(arguments: HuntArguments, out: &mut dyn Write, err: &mut dyn Write) -> 
         length,
         json,
         out: file,
+        html,
         bar: io::stderr().is_terminal(),
         colour: colour(),
         stop: || INTERRUPTED.load(Ordering::Relaxed),

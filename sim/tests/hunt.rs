@@ -110,6 +110,60 @@ fn a_seed_is_played_again_with_its_timeline() {
     assert_eq!(said, text(&hunt("quiet/pair.toml", &["--for", "3m", "--seed", "7"]).stdout));
 }
 
+/// Two bare files of one pair, and no network.
+fn pair(folder: &str, lb2: &str) -> [String; 2] {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+    fs::create_dir_all(&folder).expect("a folder");
+    let instance = |priority: &str| {
+        format!(
+            "vrrp_instance VI_1 {{\n interface eth0\n virtual_router_id 51\n priority {priority}\n \
+             virtual_ipaddress {{\n 192.0.2.100/24\n }}\n}}\n"
+        )
+    };
+    [("lb1.conf", "200"), ("lb2.conf", lb2)].map(|(name, priority)| {
+        let path = folder.join(name);
+        fs::write(&path, instance(priority)).expect("a file");
+        path.display().to_string()
+    })
+}
+
+#[test]
+fn bare_files_are_hunted_over_and_what_was_made_up_is_said() {
+    let [lb1, lb2] = pair("hunt-bare", "100");
+    let files = ["hunt", "--conf", &lb1, &lb2, "--for", "3m"];
+    let with = |more: &[&str]| vipsim(&[&files[..], more].concat());
+    let hunted = with(&["--seeds", "20", "--json"]);
+    let said = text(&hunted.stderr);
+    assert!(said.contains("note: lb1 eth0: ") && said.contains("note: lb2 eth0: "), "{said}");
+    let tally: Value = serde_json::from_slice(&hunted.stdout).unwrap_or_else(|_| panic!("{said}"));
+    assert_eq!(tally["seeds"], serde_json::json!([[0, 20]]));
+    assert_eq!(tally["hunted"]["scenario"], format!("--conf {lb1} {lb2}"));
+    assert!(tally["faults"]["3"]["faults"].as_u64() > Some(0), "{tally}");
+    // A seed is played again by the words that a card has for it; hosts are called by their files.
+    let again = text(&with(&["--seed", "7"]).stdout);
+    let of = |host: &str| again.lines().any(|line| line.contains(&format!("  {host} ")));
+    assert!(of("lb1") && of("lb2") && of("client"), "{again}");
+}
+
+#[test]
+fn bare_files_that_contradict_each_other_or_the_options_are_one_clear_message() {
+    let [lb1, lb2] = pair("hunt-bare-mistakes", "300");
+    let toml = scenario("quiet/pair.toml").display().to_string();
+    let cases: [(&[&str], &str); 5] = [
+        (&["--conf", &lb1, &lb2], "priority"),
+        (&["--conf", &lb1, &lb1], "is given twice"),
+        (&["--conf", &lb1, "/nowhere/lb2.conf"], "/nowhere/lb2.conf"),
+        (&[&toml, "--conf", &lb1], "cannot be used with"),
+        (&[], "required"),
+    ];
+    for (arguments, expected) in cases {
+        let output = vipsim(&[&["hunt"], arguments].concat());
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(expected) && output.stdout.is_empty(), "{arguments:?}: {said}");
+    }
+}
+
 #[test]
 fn whatever_cannot_be_used_ends_in_one_clear_message() {
     let cases: [(&[&str], &str); 7] = [

@@ -116,6 +116,12 @@ impl Schedule {
         Self { seed, until, quiet, classes, setup: setup(ground), faults, restore, away }
     }
 
+    /// When the first fault begins.
+    #[must_use]
+    pub fn first_fault(&self) -> Option<WorldTime> {
+        self.faults.iter().flat_map(|fault| &fault.steps).map(|timed| timed.at).min()
+    }
+
     /// All steps, in order of time.
     #[must_use]
     pub fn steps(&self) -> Vec<Arc<TimedStep>> {

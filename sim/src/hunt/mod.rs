@@ -1,20 +1,22 @@
-//! `vipsim hunt`: random fault schedules over one scenario's topology, thousands of them.
+//! `vipsim hunt`: random fault schedules over one scenario's topology, or over that of bare
+//! configuration files, thousands of them.
 //!
-//! [`arena`] plays one seed, [`tally`] adds up what many brought, [`report`] prints it, [`merge`]
-//! adds what several machines wrote. This file is the command: it reads, shares the seeds out to
-//! threads, and says how far it is. It reads the time of this machine for the rate alone.
+//! [`arena`] plays one seed, [`tally`] adds up what many brought, [`report`] prints it, [`html`]
+//! makes a page of it, [`merge`] adds what several machines wrote. This file is the command: it
+//! reads, shares the seeds out to threads, and says how far it is. It reads the time of this machine
+//! for the rate alone.
 
 pub mod arena;
+pub mod html;
 pub mod merge;
 pub mod reached;
 pub mod report;
 pub mod rows;
 pub mod tally;
 
-use std::fs::File;
 use std::hash::Hasher as _;
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -27,8 +29,10 @@ use vipd_scenarios::runner;
 use vipd_scenarios::scenario::Scenario;
 use xxhash_rust::xxh3::Xxh3Default;
 
+use crate::bare_files;
 use crate::configurations::Configurations;
 use crate::faults::Plan;
+use crate::output::Output;
 use crate::run::{self, Ended};
 use arena::Arena;
 use tally::{FORM, Hunted, Tally};
@@ -42,8 +46,8 @@ pub const MOST_JOBS: u64 = 1024;
 /// What to hunt and how to show it.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The scenario whose topology is hunted over.
-    pub scenario: PathBuf,
+    /// Whose topology is hunted over.
+    pub over: Over,
     /// The first seed.
     pub first: u64,
     /// How many seeds.
@@ -58,12 +62,37 @@ pub struct Request {
     pub json: bool,
     /// Where the JSON object is written too, for `vipsim merge`.
     pub out: Option<PathBuf>,
+    /// Where a page is written.
+    pub html: Option<PathBuf>,
     /// A bar instead of a line now and then.
     pub bar: bool,
     /// Colours on `err`.
     pub colour: Colour,
     /// Asked now and then: yes ends the hunt, and what was found is printed.
     pub stop: fn() -> bool,
+}
+
+/// Where a topology comes from.
+#[derive(Clone, Debug)]
+pub enum Over {
+    /// A scenario.
+    Scenario(PathBuf),
+    /// Configuration files alone, each as `FILE` or as `NAME=FILE`.
+    Files(Vec<PathBuf>),
+}
+
+impl Over {
+    /// The words of a command line that name it.
+    fn words(&self) -> String {
+        let word = |path: &PathBuf| bare_files::shell(&path.display().to_string());
+        match self {
+            Self::Scenario(path) => word(path),
+            Self::Files(files) => {
+                let words: Vec<_> = files.iter().map(word).collect();
+                format!("--conf {}", words.join(" "))
+            }
+        }
+    }
 }
 
 /// One part of a hunt.
@@ -110,35 +139,29 @@ impl Shard {
 /// # Errors
 /// Those of `out` and `err`.
 pub fn hunt(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
-    let Some((arena, hunted)) = prepare(&request.scenario, request, err)? else {
+    let Some((arena, hunted)) = prepare(request, err)? else {
         return Ok(Ended::Unusable);
     };
-    // Whether it can be written is known before the hunt, not after it.
-    let file = match &request.out {
-        None => None,
-        Some(path) => match File::create(path) {
-            Ok(file) => Some((path, file)),
-            Err(error) => {
-                writeln!(err, "error: cannot write {}: {error}", path.display())?;
-                return Ok(Ended::Unusable);
-            }
-        },
+    // Whether they can be written is known before the hunt, not after it.
+    let open = |path: &Option<PathBuf>| path.as_deref().map(Output::open).transpose();
+    let (file, page) = match (open(&request.out), open(&request.html)) {
+        (Ok(file), Ok(page)) => (file, page),
+        (Err(why), _) | (_, Err(why)) => {
+            writeln!(err, "error: {why}")?;
+            return Ok(Ended::Unusable);
+        }
     };
     let (from, until) = request.shard.of(request.first, request.seeds);
     let tally = play_all(request, &arena, hunted, (from, until), err)?;
-    if let Some((path, file)) = file {
-        let written = serde_json::to_writer(BufWriter::new(&file), &tally);
-        let written = written.map_err(io::Error::from).and_then(|()| (&file).write_all(b"\n"));
-        if let Err(error) = written {
-            writeln!(err, "error: cannot write {}: {error}", path.display())?;
-            print(&tally, request.json, out)?;
-            return Ok(Ended::Unusable);
-        }
-    }
-    print(&tally, request.json, out)
+    let part = file.map(|file| file.write(format!("{}\n", serde_json::json!(tally)).as_bytes()));
+    let page = page.map(|page| page.write(html::html(&tally, &arena).as_bytes()));
+    let ended = print(&tally, request.json, out)?;
+    let unwritten: Vec<_> = [part, page].into_iter().flatten().filter_map(Result::err).collect();
+    run::said(ended, &unwritten, err)
 }
 
-/// Prints a tally. It failed if something was violated that nothing explains.
+/// Prints a tally. It failed if something was violated that nothing explains; without that it is
+/// incomplete if it was interrupted.
 ///
 /// # Errors
 /// Those of `out`.
@@ -150,7 +173,11 @@ pub fn print(tally: &Tally, json: bool, out: &mut dyn Write) -> io::Result<Ended
         out.write_all(report::text(tally).as_bytes())?;
     }
     out.flush()?;
-    Ok(if tally.violations() > 0 { Ended::Failed } else { Ended::Passed })
+    Ok(match (tally.violations(), tally.interrupted) {
+        (1.., _) => Ended::Failed,
+        (0, true) => Ended::Skipped,
+        (0, false) => Ended::Passed,
+    })
 }
 
 /// Plays one seed as `vipsim run` would play its schedule, with the whole timeline.
@@ -163,7 +190,7 @@ pub fn replay(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<Ended> {
-    let Some((arena, _)) = prepare(&request.scenario, request, err)? else {
+    let Some((arena, _)) = prepare(request, err)? else {
         return Ok(Ended::Unusable);
     };
     let scenario = arena.schedule(seed).over(arena.scenario());
@@ -179,26 +206,26 @@ pub fn replay(
     Ok(if unexplained { Ended::Failed } else { Ended::Passed })
 }
 
-/// Reads the scenario and looks whether it can be hunted over. Says on `err` what is not so.
-fn prepare(
-    file: &Path,
-    request: &Request,
-    err: &mut dyn Write,
-) -> io::Result<Option<(Arena, Hunted)>> {
-    let Some(run::Read { scenario, configurations, .. }) = run::read(file, request.colour, err)?
-    else {
-        return Ok(None);
+/// Reads what is hunted over and looks whether it can be. Says on `err` what is not so.
+fn prepare(request: &Request, err: &mut dyn Write) -> io::Result<Option<(Arena, Hunted)>> {
+    let read = match &request.over {
+        Over::Scenario(file) => {
+            run::read(file, request.colour, err)?.map(|read| (read.scenario, read.configurations))
+        }
+        Over::Files(files) => bare_files::read(files, request.colour, err)?
+            .map(|bare| (bare.scenario, bare.configurations)),
     };
+    let Some((scenario, configurations)) = read else { return Ok(None) };
     let hunted = Hunted {
         form: FORM,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        scenario: file.display().to_string(),
+        scenario: request.over.words(),
         ground: fingerprint(&scenario, &configurations),
         for_ns: u64::try_from(request.length.as_nanos()).unwrap_or(u64::MAX),
     };
     let arena = Arena::new(scenario, &configurations, Plan::swarm(request.length));
     if arena.ground().directors.is_empty() {
-        writeln!(err, "error: no host of {} runs a virtual router", file.display())?;
+        writeln!(err, "error: no host of {} runs a virtual router", hunted.scenario)?;
         return Ok(None);
     }
     let shortest = Plan::shortest(arena.ground());

@@ -8,7 +8,7 @@ use vipd_engine::event::Seconds;
 use vipd_scenarios::judge::PropertyId;
 use vipd_scenarios::language::duration_text;
 
-use super::tally::{Card, PANIC, PropertyCount, Tally};
+use super::tally::{Card, Hunted, PANIC, PropertyCount, Tally};
 use crate::faults::FaultClass;
 
 /// Seeds in a second of real time.
@@ -104,7 +104,7 @@ fn properties(text: &mut String, tally: &Tally) {
 }
 
 /// Properties in the order of reports, and what is none behind them.
-fn in_order(tally: &Tally) -> impl Iterator<Item = (String, &PropertyCount)> {
+pub(super) fn in_order(tally: &Tally) -> impl Iterator<Item = (String, &PropertyCount)> {
     let known = PropertyId::ALL.into_iter().map(|id| id.to_string());
     let names = known.chain([PANIC.to_owned()]);
     names.filter_map(|id| tally.properties.get(&id).map(|count| (id, count)))
@@ -132,19 +132,32 @@ fn card(text: &mut String, tally: &Tally, card: &Card) {
     if let (Some(value), Some(bound)) = (card.value_ns, card.bound_ns) {
         let _ = writeln!(text, "    worst   {}, its bound {}", seconds(value), seconds(bound));
     }
+    let _ = writeln!(text, "    faults  {}", classes(card));
+    let _ = writeln!(text, "    replay  {}", replay(tally, card.seed));
+}
+
+/// The classes of faults of a card's schedule.
+pub(super) fn classes(card: &Card) -> String {
     let names = card.faults.iter().filter_map(|number| FaultClass::from_number(*number));
     let names: Vec<_> = names.map(|class| class.to_string()).collect();
-    let _ = writeln!(text, "    faults  {}", names.join(", "));
-    let _ = writeln!(
-        text,
-        "    replay  vipsim hunt {} --for {} --seed {}",
-        tally.hunted.scenario,
-        duration_text(tally.hunted.length()),
-        card.seed
-    );
+    names.join(", ")
+}
+
+/// The command that plays a seed again.
+pub(super) fn replay(tally: &Tally, seed: u64) -> String {
+    let Hunted { scenario, .. } = &tally.hunted;
+    format!("vipsim hunt {scenario} --for {} --seed {seed}", duration_text(tally.hunted.length()))
 }
 
 fn sum(text: &mut String, tally: &Tally) {
+    text.push('\n');
+    for line in sums(tally) {
+        let _ = writeln!(text, "{line}");
+    }
+}
+
+/// What was played, and the verdict.
+pub(super) fn sums(tally: &Tally) -> Vec<String> {
     let played = tally.played();
     let wall = Duration::from_nanos(tally.wall_ns);
     let ranges = tally.seeds.iter().map(|(from, until)| match until - from {
@@ -152,26 +165,25 @@ fn sum(text: &mut String, tally: &Tally) {
         _ => format!("{from} to {}", until - 1),
     });
     let ranges: Vec<_> = ranges.collect();
-    let _ = writeln!(
-        text,
-        "\n{played} seeds ({}) of {} each, {} events, in {:.1} s on {} threads: {} seeds/s",
+    let mut lines = vec![format!(
+        "{played} seeds ({}) of {} each, {} events, in {:.1} s on {} threads: {} seeds/s",
         ranges.join(", "),
         duration_text(tally.hunted.length()),
         tally.events,
         wall.as_secs_f64(),
         tally.jobs,
         rate(played, wall)
-    );
+    )];
     if tally.interrupted {
-        let _ = writeln!(text, "interrupted: this is what was found until then");
+        lines.push("interrupted: this is what was found until then".to_owned());
     }
-    let verdict = match tally.violations() {
-        0 => "no violation".to_owned(),
-        many => format!("{many} violations"),
-    };
-    let _ = writeln!(text, "verdict: {verdict}");
+    lines.push(match tally.violations() {
+        0 => "verdict: no violation".to_owned(),
+        many => format!("verdict: {many} violations"),
+    });
+    lines
 }
 
-fn seconds(nanos: u64) -> String {
+pub(super) fn seconds(nanos: u64) -> String {
     format!("{} s", Seconds(Duration::from_nanos(nanos)))
 }

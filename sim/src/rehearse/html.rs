@@ -1,170 +1,155 @@
-//! A rehearsal as one HTML file that needs nothing else: no script, no font, no picture.
+//! A rehearsal as a page: the tables of the terminal, and the timeline of each worst run, which is
+//! played once more for it.
 
-use std::fmt::{self, Write as _};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use vipd_scenarios::language::duration_text;
+use vipd_scenarios::record::WorldTime;
+use vipd_scenarios::report::history::History;
+use vipd_scenarios::report::page::Shown;
+use vipd_scenarios::report::page::gallery::{Cell, Exhibit, Gallery};
+use vipd_scenarios::runner;
+use vipd_scenarios::world::World as _;
 
 use super::Rehearsal;
 use super::advice::Advice;
 use super::meter::Measure;
 use super::page::{bound, cell, heading, story, symbols, verdict};
-use super::stage::Rehearsed;
-
-const STYLE: &str = "\
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { border-bottom: 1px solid #8886; padding: .3rem .6rem; text-align: left; }
-td.time, th.time { text-align: right; white-space: nowrap; }
-td.beyond { background: #c002; font-weight: bold; }
-.none { opacity: .5; }
-.advice { border-left: .3rem solid #c80; padding: .2rem .8rem; margin: .6rem 0; background: #c801; }
-pre { overflow-x: auto; padding: .6rem; background: #8881; font-size: .85rem; line-height: 1.4; }
-code { font-size: .9em; }
-.verdict { font-weight: bold; }
-@media print { details { display: block; } }
-";
+use super::stage::{Rehearsed, Stage, Worst};
 
 /// The page.
 #[must_use]
-pub fn html(rehearsal: &Rehearsal) -> String {
-    let mut page = String::new();
-    let title = Escaped(&heading(rehearsal)).to_string();
-    let _ = write!(
-        page,
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style></head><body>\n<h1>{title}</h1>\n\
-         <p class=\"verdict\">{}</p>\n",
-        Escaped(&verdict(rehearsal))
-    );
-    page.push_str("<ul>\n");
-    for (name, path) in &rehearsal.hosts {
-        let (name, path) = (Escaped(name), path.display().to_string());
-        let _ = writeln!(page, "<li>{name}: <code>{}</code></li>", Escaped(&path));
-    }
-    for remark in &rehearsal.remarks {
-        let _ = writeln!(page, "<li>{}</li>", Escaped(remark));
-    }
-    page.push_str("</ul>\n");
+pub fn html(rehearsal: &Rehearsal, stage: &Stage) -> String {
+    let mut lines = vec![format!("verdict: {}", verdict(rehearsal))];
+    let hosts = rehearsal.hosts.iter();
+    lines.extend(hosts.map(|(name, path)| format!("{name}: {}", path.display())));
+    lines.extend(rehearsal.remarks.iter().cloned());
+    let mut page = Gallery::new(&heading(rehearsal), &lines);
     advice(&mut page, &rehearsal.advice);
     summary(&mut page, rehearsal);
     for class in &rehearsal.classes {
-        section(&mut page, rehearsal, class);
+        section(&mut page, rehearsal, stage, class);
     }
-    let _ = writeln!(
-        page,
-        "<h2>Symbols</h2>\n<p>{}</p>\n</body></html>",
-        Escaped(&symbols(&rehearsal.symbols))
-    );
-    page
+    page.heading("Symbols");
+    page.paragraphs(&[symbols(&rehearsal.symbols)]);
+    page.finish()
 }
 
-fn advice(page: &mut String, advice: &[Advice]) {
-    page.push_str("<h2>What the files could do better</h2>\n");
+fn advice(page: &mut Gallery, advice: &[Advice]) {
+    page.heading("What the files could do better");
     if advice.is_empty() {
-        page.push_str("<p>Nothing in these files is known to do better.</p>\n");
+        page.paragraphs(&["Nothing in these files is known to do better.".to_owned()]);
+        return;
     }
-    for Advice { keyword, what, instead, .. } in advice {
-        let (keyword, what, instead) = (Escaped(keyword), Escaped(what), Escaped(instead));
-        let _ = writeln!(
-            page,
-            "<p class=\"advice\"><code>{keyword}</code>: {what}.<br>Better: {instead}.</p>"
-        );
-    }
+    let row = |Advice { keyword, what, instead, .. }: &Advice| {
+        [*keyword, what, instead].map(|text| Cell::Text(text.to_owned())).to_vec()
+    };
+    let rows: Vec<_> = advice.iter().map(row).collect();
+    page.table(&["keyword", "what it means", "better"], &rows);
 }
 
-fn summary(page: &mut String, rehearsal: &Rehearsal) {
-    page.push_str("<h2>The worst of each class</h2>\n<table><tr><th>Fault class</th>");
-    for measure in Measure::ALL {
-        let _ = write!(page, "<th class=\"time\">{}</th>", measure.words());
-    }
-    page.push_str("</tr>\n");
-    for class in &rehearsal.classes {
+fn summary(page: &mut Gallery, rehearsal: &Rehearsal) {
+    page.heading("The worst of each class");
+    let mut head = vec!["fault class"];
+    head.extend(Measure::ALL.map(Measure::words));
+    let row = |class: &Rehearsed| {
         let (number, name) = (class.class.number(), class.class.name());
-        let _ = write!(page, "<tr><td>{number} <a href=\"#{name}\">{name}</a></td>");
+        let mut row = vec![Cell::Link(format!("{number} {name}"), name.to_owned())];
         match class.lacks {
-            Some(lacks) => {
-                let lacks = Escaped(lacks);
-                let _ =
-                    write!(page, "<td class=\"none\" colspan=\"5\">does not apply: {lacks}</td>");
-            }
-            None => {
-                for worst in &class.worst {
-                    let _ = match worst {
-                        None => write!(page, "<td class=\"time none\">-</td>"),
-                        Some(worst) => {
-                            let beyond = if worst.is_beyond() { " beyond" } else { "" };
-                            write!(page, "<td class=\"time{beyond}\">{}</td>", cell(worst))
-                        }
-                    };
-                }
-            }
+            Some(lacks) => row.push(Cell::Dim(format!("does not apply: {lacks}"))),
+            None => row.extend(class.worst.iter().map(|worst| match worst {
+                None => Cell::Figure("-".to_owned()),
+                Some(worst) => figure(worst, cell(worst)),
+            })),
         }
-        page.push_str("</tr>\n");
-    }
-    page.push_str("</table>\n<p class=\"none\">-: did not happen</p>\n");
+        row
+    };
+    let rows: Vec<_> = rehearsal.classes.iter().map(row).collect();
+    page.table(&head, &rows);
+    page.paragraphs(&["-: did not happen; !: longer than its formula".to_owned()]);
 }
 
-fn section(page: &mut String, rehearsal: &Rehearsal, class: &Rehearsed) {
+fn figure(worst: &Worst, text: String) -> Cell {
+    if worst.is_beyond() { Cell::Wrong(text) } else { Cell::Figure(text) }
+}
+
+fn section(page: &mut Gallery, rehearsal: &Rehearsal, stage: &Stage, class: &Rehearsed) {
     let (number, name) = (class.class.number(), class.class.name());
-    let _ = writeln!(page, "<h2 id=\"{name}\">{number} {name}</h2>");
-    let _ = write!(page, "<p>{}", Escaped(story(class.class)));
+    page.section(name, &format!("{number} {name}"));
+    let story = story(class.class);
     if let Some(lacks) = class.lacks {
-        let _ = writeln!(page, "; does not apply: {}.</p>", Escaped(lacks));
+        page.paragraphs(&[format!("{story}; does not apply: {lacks}.")]);
         return;
     }
-    let _ = writeln!(page, "; {} runs.</p>", class.runs);
+    page.paragraphs(&[format!("{story}; {} runs.", class.runs)]);
     if class.worst.iter().all(Option::is_none) {
-        page.push_str("<p>Nothing of it was felt.</p>\n");
+        page.paragraphs(&["Nothing of it was felt.".to_owned()]);
         return;
     }
-    page.push_str(
-        "<table><tr><th></th><th class=\"time\">worst</th><th>formula</th>\
-         <th class=\"time\">seed</th></tr>\n",
-    );
-    for (measure, worst) in Measure::ALL.into_iter().zip(&class.worst) {
-        let Some(worst) = worst else { continue };
-        let beyond = if worst.is_beyond() { " beyond" } else { "" };
-        let (words, value) = (measure.words(), duration_text(worst.value));
-        let (formula, seed) = (bound(worst), worst.seed);
-        let _ = writeln!(
-            page,
-            "<tr><td>{words}</td><td class=\"time{beyond}\">{value}</td><td>{}</td>\
-             <td class=\"time\">{seed}</td></tr>",
-            Escaped(&formula)
-        );
-    }
-    page.push_str("</table>\n");
-    let shown = class.shown().map(|worst| worst.seed);
-    let of_class = rehearsal.timelines.iter().filter(|((of, _), _)| *of == class.class);
-    for ((_, seed), lines) in of_class {
-        let open = if Some(*seed) == shown { " open" } else { "" };
-        let replay = rehearsal.replay(class.class, *seed);
-        let _ = writeln!(
-            page,
-            "<details{open}><summary>seed {seed}: <code>{}</code></summary>\n\
-             <pre>{}</pre></details>",
-            Escaped(&replay),
-            Escaped(&lines.join("\n"))
-        );
+    let rows = Measure::ALL.into_iter().zip(&class.worst).filter_map(|(measure, worst)| {
+        let worst = worst.as_ref()?;
+        Some(vec![
+            Cell::Text(measure.words().to_owned()),
+            figure(worst, duration_text(worst.value)),
+            Cell::Text(bound(worst)),
+            Cell::Link(worst.seed.to_string(), run_name(class, worst.seed)),
+        ])
+    });
+    let rows: Vec<_> = rows.collect();
+    page.table(&["", "worst", "formula", "seed"], &rows);
+    let seeds: BTreeSet<u64> = class.worst.iter().flatten().map(|worst| worst.seed).collect();
+    for seed in seeds {
+        run(page, rehearsal, stage, class, seed);
     }
 }
 
-/// Text in HTML.
-struct Escaped<'a>(&'a str);
+fn run_name(class: &Rehearsed, seed: u64) -> String {
+    format!("{}-{seed}", class.class.name())
+}
 
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '&' => f.write_str("&amp;")?,
-                '"' => f.write_str("&quot;")?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
-    }
+/// A worst run, from shortly before its fault to shortly after what it is shown for.
+fn run(page: &mut Gallery, rehearsal: &Rehearsal, stage: &Stage, class: &Rehearsed, seed: u64) {
+    let schedule = stage.schedule(class.class, seed);
+    let scenario = stage.scenario(class.class, &schedule);
+    let mut world = stage.world(&scenario);
+    let mut history = History::new(world.setting());
+    let outcome = runner::run(&scenario, &mut world, None, Some(&mut history));
+    let worst = || {
+        let all = Measure::ALL.into_iter().zip(&class.worst);
+        all.filter_map(|(measure, worst)| Some((measure, worst.as_ref()?)))
+            .filter(|(_, worst)| worst.seed == seed)
+    };
+    let told = |(measure, worst): (Measure, &Worst)| {
+        format!("{} {}, {}", measure.words(), duration_text(worst.value), bound(worst))
+    };
+    let notes: Vec<_> = worst().map(told).collect();
+    let words: Vec<_> = worst().map(|(measure, _)| measure.words()).collect();
+    let heading = format!("seed {seed}: the worst {}", words.join(", "));
+    let margin = rehearsal.symbols.interval * 2;
+    let over = worst().map(|(_, worst)| worst.at).max().unwrap_or(outcome.end);
+    let over = over.later(margin).min(outcome.end);
+    let view = schedule.first_fault().map(|first| (before(first, margin), over));
+    let key = (class.class, seed);
+    page.exhibit(&Exhibit {
+        name: &run_name(class, seed),
+        heading: &heading,
+        notes: &notes,
+        replay: &rehearsal.replay(class.class, seed),
+        lines: rehearsal.timelines.get(&key).map_or(&[], Vec::as_slice),
+        shown: &Shown {
+            label: "simulated",
+            scenario: &scenario,
+            seed: Some(seed),
+            outcome: &outcome,
+            history: &history,
+        },
+        view,
+        open: class.shown().is_some_and(|worst| worst.seed == seed),
+    });
+}
+
+fn before(time: WorldTime, margin: Duration) -> WorldTime {
+    let since = time.since(WorldTime(0));
+    WorldTime(0).later(since.saturating_sub(margin))
 }

@@ -13,9 +13,8 @@ pub mod page;
 pub mod stage;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +25,8 @@ use vipd_scenarios::runner;
 
 use crate::bare_files::{self, Bare};
 use crate::faults::FaultClass;
-use crate::run::{Ended, Told};
+use crate::output::Output;
+use crate::run::{Ended, Told, said};
 use advice::Advice;
 use formula::Symbols;
 use stage::{Rehearsed, Stage};
@@ -92,7 +92,7 @@ impl Rehearsal {
         let files = self.hosts.iter().map(|(name, path)| {
             let stem = path.file_stem().unwrap_or_default();
             let path = path.display().to_string();
-            shell(&if stem == name.as_str() { path } else { format!("{name}={path}") })
+            bare_files::shell(&if stem == name.as_str() { path } else { format!("{name}={path}") })
         });
         let files: Vec<_> = files.collect();
         format!("vipsim rehearse {} --class {} --seed {seed}", files.join(" "), class.name())
@@ -103,16 +103,6 @@ impl Rehearsal {
     pub fn is_beyond(&self) -> bool {
         let worst = self.classes.iter().flat_map(|class| class.worst.iter().flatten());
         worst.into_iter().any(stage::Worst::is_beyond)
-    }
-}
-
-/// A word of a command line.
-fn shell(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=+:,@%".contains(c);
-    if word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 
@@ -143,40 +133,28 @@ pub fn rehearse(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> 
         return replay(request, &stage, class, seed, (out, err));
     }
     // Whether it can be written is known before the work, not after it.
-    if let Some(path) = &request.html
-        && let Err(error) = File::create(partial(path))
-    {
-        writeln!(err, "error: cannot write {}: {error}", path.display())?;
-        return Ok(Ended::Unusable);
-    }
-    let rehearsal = play(request, &stage, &bare, advice, err)?;
-    let written = match &request.html {
-        None => Ok(()),
-        Some(path) => {
-            let whole = html::html(&rehearsal);
-            let written = fs::write(partial(path), whole);
-            written.and_then(|()| fs::rename(partial(path), path)).map_err(|error| (path, error))
+    let file = match request.html.as_deref().map(Output::open).transpose() {
+        Ok(file) => file,
+        Err(why) => {
+            writeln!(err, "error: {why}")?;
+            return Ok(Ended::Unusable);
         }
     };
+    let rehearsal = play(request, &stage, &bare, advice, err)?;
+    let written = file.map(|file| file.write(html::html(&rehearsal, &stage).as_bytes()));
     if request.json {
         writeln!(out, "{:#}", page::json(&rehearsal))?;
     } else {
         out.write_all(page::text(&rehearsal).as_bytes())?;
     }
     out.flush()?;
-    if let Err((path, error)) = written {
-        let _ = fs::remove_file(partial(path));
-        writeln!(err, "error: cannot write {}: {error}", path.display())?;
-        return Ok(Ended::Unusable);
-    }
-    Ok(if rehearsal.is_beyond() { Ended::Failed } else { Ended::Passed })
-}
-
-/// The file beside it that is written first: what is there is kept until the new one is whole.
-fn partial(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".part");
-    path.with_file_name(name)
+    let ended = match (rehearsal.is_beyond(), rehearsal.interrupted) {
+        (true, _) => Ended::Failed,
+        (false, true) => Ended::Skipped,
+        (false, false) => Ended::Passed,
+    };
+    let unwritten: Vec<_> = written.and_then(Result::err).into_iter().collect();
+    said(ended, &unwritten, err)
 }
 
 fn play(
@@ -231,8 +209,7 @@ fn timeline(stage: &Stage, class: FaultClass, seed: u64) -> Vec<String> {
     let schedule = stage.schedule(class, seed);
     let scenario = stage.scenario(class, &schedule);
     let outcome = runner::run(&scenario, &mut stage.world(&scenario), None, None);
-    let first = schedule.faults.iter().flat_map(|fault| &fault.steps).map(|timed| timed.at).min();
-    let first = first.unwrap_or_default();
+    let first = schedule.first_fault().unwrap_or_default();
     // After a single fault everybody runs again: what restores them changes nothing.
     let restores = |what: &What| match what {
         What::Step(timed) => schedule.restore.iter().any(|one| Arc::ptr_eq(one, timed)),

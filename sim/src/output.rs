@@ -1,0 +1,105 @@
+//! A file that a command is asked to write: whether it can be is known before the work, and what
+//! is there already is kept until the new one is whole.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// A file that is going to be written.
+#[derive(Debug)]
+pub struct Output {
+    /// As it was asked for, for messages.
+    asked: PathBuf,
+    /// Where the new one becomes the old one; `None` for what is no file, such as `/dev/stdout`.
+    part: Option<(PathBuf, PathBuf)>,
+    file: File,
+}
+
+impl Output {
+    /// Opens it, or a file beside it.
+    ///
+    /// # Errors
+    /// What to tell people: which file, and why not.
+    pub fn open(asked: &Path) -> Result<Self, String> {
+        // A link is written through; a device or a pipe must not be replaced by a file.
+        let path = asked.canonicalize().unwrap_or_else(|_| asked.to_path_buf());
+        let is_other = fs::metadata(&path).is_ok_and(|known| !known.is_file());
+        let part = (!is_other).then(|| (partial(&path), path.clone()));
+        let opened = match &part {
+            Some((part, _)) => File::create(part),
+            None => File::options().write(true).open(&path),
+        };
+        let file = opened.map_err(|error| message(asked, &error))?;
+        Ok(Self { asked: asked.to_path_buf(), part, file })
+    }
+
+    /// Writes it, whole.
+    ///
+    /// # Errors
+    /// What to tell people: which file, and why not.
+    pub fn write(mut self, octets: &[u8]) -> Result<(), String> {
+        let mut written = self.file.write_all(octets).and_then(|()| self.file.flush());
+        if let (Ok(()), Some((part, path))) = (&written, &self.part) {
+            written = fs::rename(part, path);
+        }
+        if written.is_ok() {
+            self.part = None;
+        }
+        written.map_err(|error| message(&self.asked, &error))
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if let Some((part, _)) = &self.part {
+            // Nobody can do more about it than we.
+            let _ = fs::remove_file(part);
+        }
+    }
+}
+
+fn partial(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".part");
+    path.with_file_name(name)
+}
+
+fn message(path: &Path, error: &std::io::Error) -> String {
+    format!("cannot write {}: {error}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("vipsim-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        folder
+    }
+
+    #[test]
+    fn the_old_file_is_kept_until_the_new_one_is_whole() {
+        let folder = folder("output");
+        let path = folder.join("page.html");
+        fs::write(&path, "old").expect("a file");
+        drop(Output::open(&path).expect("it can be written"));
+        assert_eq!(fs::read_to_string(&path).expect("a file"), "old");
+        let output = Output::open(&path).expect("it can be written");
+        assert_eq!(fs::read_to_string(&path).expect("a file"), "old");
+        output.write(b"new").expect("it is written");
+        assert_eq!(fs::read_to_string(&path).expect("a file"), "new");
+        let names: Vec<_> = fs::read_dir(&folder).expect("a folder").collect();
+        assert_eq!(names.len(), 1, "{names:?}");
+        fs::remove_dir_all(&folder).expect("it goes");
+    }
+
+    #[test]
+    fn a_device_is_written_to_and_stays_one() {
+        let full = Path::new("/dev/full");
+        let output = Output::open(full).expect("it can be opened");
+        assert!(output.write(b"new").is_err_and(|why| why.starts_with("cannot write /dev/full: ")));
+        assert!(!fs::metadata(full).expect("it is there").is_file());
+        assert!(Output::open(Path::new("/")).is_err());
+    }
+}

@@ -1,0 +1,217 @@
+//! What happens to what was found when an operator presses Ctrl-C, when the disk is full, and when
+//! nobody can be told how far it is: it is kept, printed, and the exit status says so.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Longer than anything here may take, also beside other work.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("operator").join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a folder");
+    for (host, priority) in [("lb1", 200), ("lb2", 100)] {
+        let text = format!(
+            "vrrp_instance VI_1 {{\n interface eth0\n virtual_router_id 51\n priority {priority}\n \
+             mcast_src_ip 192.0.2.{priority}\n virtual_ipaddress {{\n 192.0.2.250/24\n }}\n}}\n"
+        );
+        fs::write(folder.join(host).with_extension("conf"), text).expect("a file");
+    }
+    folder
+}
+
+fn vipsim(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vipsim"));
+    command.current_dir(folder).args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn text(octets: &[u8]) -> String {
+    String::from_utf8_lossy(octets).into_owned()
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "{what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Presses Ctrl-C, and returns what the process says until it ends by itself.
+fn interrupt(mut child: Child) -> Output {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill runs").success());
+    // Its output must be read for it to end.
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let reader = thread::spawn(move || {
+        let mut octets = Vec::new();
+        out.map(|mut out| out.read_to_end(&mut octets)).transpose().expect("its output");
+        octets
+    });
+    let errors = thread::spawn(move || {
+        let mut octets = Vec::new();
+        err.map(|mut err| err.read_to_end(&mut octets)).transpose().expect("its errors");
+        octets
+    });
+    let mut status = None;
+    until("it ends after Ctrl-C", || {
+        status = child.try_wait().expect("its status");
+        status.is_some()
+    });
+    let (stdout, stderr) = (reader.join().expect("text"), errors.join().expect("text"));
+    Output { status: status.expect("it ended"), stdout, stderr }
+}
+
+fn spawn(folder: &Path, arguments: &[&str]) -> Child {
+    let mut command = vipsim(folder, arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("vipsim runs")
+}
+
+const CONF: [&str; 3] = ["--conf", "lb1.conf", "lb2.conf"];
+
+#[test]
+fn ctrl_c_in_a_hunt_keeps_what_was_found_and_says_that_it_is_not_all() {
+    let folder = folder("hunt");
+    let asked = ["--seeds", "1000000000", "--for", "3m", "--out", "part.json", "--html", "p.html"];
+    let child = spawn(&folder, &[&["hunt"], &CONF[..], &asked[..]].concat());
+    until("the hunt begins", || folder.join("part.json.part").exists());
+    thread::sleep(Duration::from_secs(2));
+    let ended = interrupt(child);
+    let (said, status) = (text(&ended.stdout), ended.status.code());
+    let tally = fs::read_to_string(folder.join("part.json")).expect("the object");
+    let tally: Value = serde_json::from_str(&tally).expect("an object");
+    assert_eq!(tally["interrupted"], true);
+    let played = tally["seeds"][0][1].as_u64().expect("seeds were played");
+    assert!(played > 0 && tally["seeds"].as_array().map(Vec::len) == Some(1), "without a gap");
+    assert!(said.contains(&format!("{played} seeds (0 to {}) of 180s each", played - 1)), "{said}");
+    assert!(said.contains("interrupted: this is what was found until then"), "{said}");
+    // Three minutes of a pair show nothing that is not explained; if they do, it is said.
+    let violated = said.contains("VIOLATED");
+    assert_eq!(status, Some(if violated { 1 } else { 3 }), "{said}");
+    let page = fs::read_to_string(folder.join("p.html")).expect("a page");
+    assert!(page.contains("interrupted: this is what was found until then"));
+    // What was kept can be merged, and is still no whole hunt.
+    let merged = vipsim(&folder, &["merge", "part.json"]).output().expect("vipsim runs");
+    assert_eq!(merged.status.code(), status, "{}", text(&merged.stderr));
+}
+
+#[test]
+fn ctrl_c_in_a_rehearsal_shows_the_worst_until_then_on_the_page_too() {
+    let folder = folder("rehearse");
+    let asked =
+        ["rehearse", "lb1.conf", "lb2.conf", "--runs", "1000000", "--html", "r.html", "--json"];
+    let child = spawn(&folder, &asked);
+    until("the rehearsal begins", || folder.join("r.html.part").exists());
+    thread::sleep(Duration::from_secs(2));
+    let ended = interrupt(child);
+    let whole: Value = serde_json::from_slice(&ended.stdout).expect("an object");
+    assert_eq!((&whole["interrupted"], &whole["verdict"]), (&true.into(), &"within".into()));
+    assert!(whole["classes"][0]["runs"].as_u64() > Some(0), "{}", whole["classes"][0]);
+    assert_eq!(ended.status.code(), Some(3), "{}", text(&ended.stderr));
+    let page = fs::read_to_string(folder.join("r.html")).expect("a page");
+    assert!(page.contains("interrupted before its end"));
+    assert!(!folder.join("r.html.part").exists());
+}
+
+#[test]
+fn ctrl_c_in_a_proof_says_how_far_it_was_and_that_it_is_not_complete() {
+    let folder = folder("prove");
+    let mut child = spawn(&folder, &["prove", "--nodes", "4", "--faults", "4", "--json"]);
+    let mut first = String::new();
+    let mut err = BufReader::new(child.stderr.take().expect("its errors"));
+    err.read_line(&mut first).expect("a line");
+    assert!(first.starts_with("0 faults: "), "{first}");
+    let ended = interrupt(child);
+    let whole: Value = serde_json::from_slice(&ended.stdout).expect("an object");
+    assert_eq!(whole["complete"], false, "{whole}");
+    assert_eq!(ended.status.code(), Some(3));
+}
+
+/// A full disk.
+fn full() -> Stdio {
+    Stdio::from(File::options().write(true).open("/dev/full").expect("/dev/full"))
+}
+
+/// One of each command that works for long, in little.
+fn commands() -> [(&'static str, Vec<&'static str>); 3] {
+    [
+        ("hunt", [&["hunt"], &CONF[..], &["--seeds", "2", "--for", "3m"]].concat()),
+        (
+            "rehearse",
+            vec!["rehearse", "lb1.conf", "lb2.conf", "--class", "clean-stop", "--runs", "2"],
+        ),
+        ("prove", vec!["prove", "--nodes", "2", "--faults", "1"]),
+    ]
+}
+
+#[test]
+fn a_full_disk_behind_standard_output_is_one_clear_message_and_the_files_are_kept() {
+    let folder = folder("full-output");
+    for (name, mut arguments) in commands() {
+        let file = folder.join(name).with_extension("html");
+        if name != "prove" {
+            arguments.extend(["--html", file.to_str().expect("text")]);
+        }
+        let ended = vipsim(&folder, &arguments).stdout(full()).output().expect("vipsim runs");
+        let said = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(2), "{name}: {said}");
+        let told: Vec<_> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert_eq!(told.len(), 1, "{name}: {said}");
+        assert!(told[0].starts_with("error: cannot write the result: No space left"), "{said}");
+        assert!(name == "prove" || file.is_file(), "{name}: the page is lost");
+    }
+}
+
+#[test]
+fn a_file_on_a_full_disk_is_named_and_the_result_is_printed_all_the_same() {
+    let folder = folder("full-file");
+    for (name, mut arguments) in commands() {
+        if name == "prove" {
+            continue;
+        }
+        arguments.extend(["--html", "/dev/full"]);
+        let ended = vipsim(&folder, &arguments).output().expect("vipsim runs");
+        let (out, err) = (text(&ended.stdout), text(&ended.stderr));
+        assert_eq!(ended.status.code(), Some(2), "{name}: {err}");
+        assert!(out.contains("verdict: "), "{name}: {out}");
+        assert!(err.contains("error: cannot write /dev/full: No space left"), "{name}: {err}");
+    }
+    assert!(!fs::metadata("/dev/full").expect("/dev/full").is_file(), "it stays a device");
+}
+
+#[test]
+fn who_cannot_be_told_how_far_it_is_still_gets_the_result() {
+    let folder = folder("full-errors");
+    for (name, arguments) in commands() {
+        let told = vipsim(&folder, &arguments).output().expect("vipsim runs");
+        let untold = vipsim(&folder, &arguments).stderr(full()).output().expect("vipsim runs");
+        assert_eq!(untold.status.code(), told.status.code(), "{name}");
+        assert_eq!(untold.status.code(), Some(0), "{name}: {}", text(&told.stderr));
+        let lines = |output: &Output| text(&output.stdout).lines().count();
+        assert_eq!(lines(&untold), lines(&told), "{name}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named_before_any_work() {
+    let folder = folder("unwritable");
+    for option in ["--out", "--html"] {
+        let arguments = [&["hunt"], &CONF[..], &["--seeds", "1000000000", option, "no/such/file"]];
+        let ended = vipsim(&folder, &arguments.concat()).output().expect("vipsim runs");
+        let said = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(2), "{said}");
+        assert!(said.contains("error: cannot write no/such/file: "), "{said}");
+    }
+    let mixed = [&["hunt"], &CONF[..], &["--seed", "1", "--html", "page.html"]].concat();
+    let ended = vipsim(&folder, &mixed).output().expect("vipsim runs");
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(text(&ended.stderr).contains("cannot be used with"), "{}", text(&ended.stderr));
+}
