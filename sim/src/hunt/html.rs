@@ -72,7 +72,7 @@ fn violations(page: &mut Gallery, tally: &Tally, shown: &BTreeSet<u64>) {
         match PropertyId::ALL.into_iter().find(|known| known.to_string() == id) {
             Some(known) => page.property(known),
             None => {
-                page.paragraphs(&[format!("{id}: the program must not panic, whatever happens.")])
+                page.paragraphs(&[format!("{id}: the program must not panic, whatever happens.")]);
             }
         }
         page.paragraphs(&[format!("Violated in {} of {} seeds.", count.violated, tally.played())]);

@@ -3,8 +3,8 @@
 //!
 //! [`arena`] plays one seed, [`tally`] adds up what many brought, [`report`] prints it, [`html`]
 //! makes a page of it, [`merge`] adds what several machines wrote. This file is the command: it
-//! reads, shares the seeds out to threads, and says how far it is. It reads the time of this machine
-//! for the rate alone.
+//! reads, shares the seeds out to threads, and says how far it is. It reads the time of this
+//! machine for the rate alone.
 
 pub mod arena;
 pub mod html;
