@@ -45,6 +45,8 @@ pub struct NotifyScripts {
     pub says_deleted: bool,
     /// When it hears a lower master as master (`notify_master_rx_lower_pri`).
     pub lower_priority: Option<NotifyScript>,
+    /// When a lower master does not hear it (`notify_one_way`).
+    pub one_way: Option<NotifyScript>,
     /// At each state, with `INSTANCE` or `GROUP`, the name, the new state and the priority behind
     /// its own arguments (`notify`).
     pub any: Option<NotifyScript>,
@@ -63,14 +65,14 @@ impl NotifyScripts {
 
     /// Each of them.
     pub fn all(&self) -> impl Iterator<Item = &NotifyScript> {
-        let Self { master, backup, fault, stop, deleted, lower_priority, any, .. } = self;
-        [master, backup, fault, stop, deleted, lower_priority, any].into_iter().flatten()
+        let Self { master, backup, fault, stop, deleted, lower_priority, one_way, any, .. } = self;
+        [master, backup, fault, stop, deleted, lower_priority, one_way, any].into_iter().flatten()
     }
 
     /// The same, to be changed.
     pub fn all_mut(&mut self) -> impl Iterator<Item = &mut NotifyScript> {
-        let Self { master, backup, fault, stop, deleted, lower_priority, any, .. } = self;
-        [master, backup, fault, stop, deleted, lower_priority, any].into_iter().flatten()
+        let Self { master, backup, fault, stop, deleted, lower_priority, one_way, any, .. } = self;
+        [master, backup, fault, stop, deleted, lower_priority, one_way, any].into_iter().flatten()
     }
 }
 

@@ -31,6 +31,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(1);
 const FINISH_LIMIT: Duration = Duration::from_secs(2);
 /// keepalived's word for a lower master that a master hears.
 pub const LOWER_PRIORITY: &str = "MASTER_RX_LOWER_PRI";
+/// Our own word for a lower master that does not hear the master (property S10).
+pub const ONE_WAY: &str = "MASTER_ONE_WAY";
 
 /// What the notifier is told.
 #[derive(Debug)]

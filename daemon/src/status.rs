@@ -68,6 +68,7 @@ fn instance(status: InstanceStatus<'_>, now: Timestamp) -> Value {
     let deadline =
         status.deadline().map(|(at, what)| json!({ "what": what, "in_ns": nanos(at.since(now)) }));
     let addresses: Vec<_> = status.addresses().map(ToString::to_string).collect();
+    let deaf: Vec<_> = status.deaf_rivals(now).collect();
     let [routes, rules] = by_kind(status.fib());
     json!({
         "name": config.name.as_str(),
@@ -81,6 +82,7 @@ fn instance(status: InstanceStatus<'_>, now: Timestamp) -> Value {
         "priority": status.priority().get(),
         "configured_priority": config.priority.get(),
         "last_heard": last_heard,
+        "does_not_hear_us": deaf,
         "addresses": addresses,
         "routes": routes,
         "rules": rules,
@@ -189,6 +191,10 @@ fn describe(instance: &Value, text: &mut String) {
     if let Some(source) = heard["source"].as_str() {
         let (priority, ago) = (&heard["priority"], seconds(&heard["ago_ns"]));
         line(text, &format!("  heard {source} with priority {priority} {ago} ago"));
+    }
+    for rival in instance["does_not_hear_us"].as_array().into_iter().flatten() {
+        let rival = rival.as_str().unwrap_or_default();
+        line(text, &format!("  two masters: {rival} has less priority and does not hear us"));
     }
     let deadline = &instance["deadline"];
     if let Some(what) = deadline["what"].as_str() {

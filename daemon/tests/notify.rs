@@ -179,3 +179,37 @@ fn a_master_that_hears_a_lower_one_runs_its_script_each_time() {
     assert_eq!(lines(&heard)[0], "lower");
     lower.wait_for("VI_1: master -> backup: 192.0.2.1 has priority 200");
 }
+
+#[test]
+fn a_master_that_a_lower_one_does_not_hear_says_so_to_its_script_its_pipe_and_its_status() {
+    let Some(network) = network(&[&[OWN], &["192.0.2.2/24"]]) else { return };
+    let (first, second) = (&network.hosts[0], &network.hosts[1]);
+    let (tell, heard) = script(&network, "tell", "echo \"$@\" >>'HEARD'");
+    let more = format!("priority 200\n notify_one_way \"{tell} deaf\"\n one_way_alarm 2");
+    let pipe = network.folder.join("fifo");
+    let globals = format!("script_user root\n vrrp_notify_fifo {}", pipe.display());
+    let text = format!("global_defs {{\n {globals}\n}}\n{}", instance(1, &more));
+    let better = first.start(&first.file(&text));
+    better.wait_for("VI_1: backup -> master");
+    // What comes in is dropped; what goes out is not.
+    let rules = "table inet t { chain in { type filter hook input priority 0; \
+                 meta l4proto 112 drop; }; }";
+    second.output(&["nft", rules]);
+    let lower = second.start(&second.file(&instance(1, "priority 50")));
+    lower.wait_for("VI_1: backup -> master");
+    better.wait_for(&format!("notify script {tell} deaf: done"));
+    assert_eq!(lines(&heard), ["deaf"]);
+    let status = first.status();
+    assert_eq!(status["instances"][0]["does_not_hear_us"], serde_json::json!(["192.0.2.2"]));
+    let said = first.vipd(&["status"]);
+    let said = String::from_utf8_lossy(&said.stdout);
+    let expected = "two masters: 192.0.2.2 has less priority and does not hear us";
+    assert!(said.contains(expected), "{said}");
+    // It goes on writing: what is in the pipe until now is one read.
+    let mut octets = [0; 4096];
+    let count = fs::File::open(&pipe).expect("it is there").read(&mut octets).expect("lines");
+    let told = String::from_utf8_lossy(&octets[..count]).into_owned();
+    assert_eq!(told.matches("INSTANCE \"VI_1\" MASTER_ONE_WAY 200\n").count(), 1, "{told}");
+    second.output(&["nft", "delete table inet t"]);
+    lower.wait_for("VI_1: master -> backup: 192.0.2.1 has priority 200");
+}

@@ -14,9 +14,11 @@ use vipd::status::{report, text};
 use vipd_config::text::InMemory;
 use vipd_config::{Options, load_from};
 use vipd_engine::config::{DirectorConfig, VirtualAddress};
+use vipd_engine::rules::ChecksumForm;
 use vipd_engine::{
-    Config, Engine, Family, Ifindex, Input, InstanceConfig, InterfaceName, Link, LinkState,
-    LocalAddress, MacAddress, Output, Outputs, Priority, Received, Timestamp, Vrid,
+    Advert, Config, Engine, Family, Ifindex, Input, InstanceConfig, InterfaceName, Interval, Link,
+    LinkState, LocalAddress, MacAddress, Output, Outputs, Priority, Received, Timestamp, Version,
+    Vrid,
 };
 
 /// An owner on eth0, which is master at once and holds its address, five seconds after its start.
@@ -56,6 +58,73 @@ fn master() -> (Engine, Timestamp) {
     let received = Received { interface, src, dst, ttl: 255, bytes: &[0x21, 7] };
     engine.handle(now, Input::Advert(received), &mut out);
     (engine, now + Duration::from_secs(5))
+}
+
+/// A master with priority 200 that has heard this many adverts of 192.0.2.2, whose priority is 50,
+/// one a second: it does not hear the master.
+fn not_heard(adverts: u64) -> (Engine, Timestamp) {
+    let vrid = Vrid::new(7).expect("in range");
+    let mut instance = InstanceConfig::new("VI_1", Family::Ipv4, "eth0", vrid);
+    instance.priority = Priority::new(200).expect("in range");
+    let [own, peer, address, group] = ["192.0.2.1", "192.0.2.2", "192.0.2.9", "224.0.0.18"]
+        .map(|one| one.parse().expect("an address"));
+    instance.addresses = vec![VirtualAddress::new(address)];
+    let config = Config::new(vec![instance], Vec::new(), Duration::ZERO).expect("it is valid");
+    let (mut engine, mut out) = (Engine::new(), Outputs::new());
+    let interface = Ifindex(2);
+    let link = Link {
+        interface,
+        name: InterfaceName::new("eth0"),
+        mac: MacAddress([2, 0, 0, 0, 0, 1]),
+        state: LinkState::Up,
+    };
+    let mut now = Timestamp::from_nanos(1_000_000_000);
+    engine.handle(now, Input::Link(link), &mut out);
+    let own = LocalAddress { interface, address: own, present: true };
+    engine.handle(now, Input::LocalAddress(own), &mut out);
+    engine.handle(now, Input::Configure(Arc::new(config)), &mut out);
+    let advert = Advert {
+        version: Version::V2,
+        vrid,
+        priority: 50,
+        interval: Interval::DEFAULT,
+        password: None,
+        addresses: Arc::from([address]),
+    };
+    let mut octets = Vec::new();
+    advert.emit(peer, group, ChecksumForm::PseudoHeader, &mut octets);
+    for second in 0..4 + adverts {
+        now = now + Duration::from_secs(1);
+        engine.handle(now, Input::Tick, &mut out);
+        if second >= 4 {
+            let (src, dst, ttl, bytes) = (peer, group, 255, &octets[..]);
+            let received = Received { interface, src, dst, ttl, bytes };
+            engine.handle(now, Input::Advert(received), &mut out);
+        }
+        // The machine obeys, or adverts that nobody can send would be a fault.
+        let effects: Vec<_> = out.drain().collect();
+        for effect in effects {
+            if let Output::Send { id, .. } | Output::Kernel { id, .. } = effect {
+                engine.handle(now, Input::Done { id, result: Ok(()) }, &mut out);
+            }
+        }
+    }
+    (engine, now)
+}
+
+#[test]
+fn a_master_says_who_does_not_hear_it() {
+    for (adverts, deaf) in [(2, false), (3, true)] {
+        let (engine, now) = not_heard(adverts);
+        let urgency = Urgency::default();
+        let report = report(&engine, now, Lateness::default(), 0, None, &urgency, &Value::Null);
+        let instance = &report["instances"][0];
+        assert_eq!(instance["state"], "master");
+        let expected = if deaf { serde_json::json!(["192.0.2.2"]) } else { serde_json::json!([]) };
+        assert_eq!(instance["does_not_hear_us"], expected);
+        let words = "  two masters: 192.0.2.2 has less priority and does not hear us";
+        assert_eq!(text(&report).lines().any(|line| line == words), deaf);
+    }
 }
 
 /// A virtual server at this address with a real server that is checked and one that is not.

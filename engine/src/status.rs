@@ -15,6 +15,7 @@ use crate::vrrp::drop_reason::DropCounters;
 use crate::vrrp::instance::Instance;
 use crate::vrrp::last_event::LastEvent;
 use crate::vrrp::operator::Standing;
+use crate::vrrp::state::State;
 
 /// What an instance counted since it was created. All of it is a book: it decides nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +159,18 @@ impl<'a> InstanceStatus<'a> {
     #[must_use]
     pub const fn last_heard(&self) -> Option<(IpAddr, u8, Timestamp)> {
         self.instance.last_heard
+    }
+
+    /// Lower masters that go on although it asserted itself so often that it told of it (property
+    /// S10): they do not hear it, and two are master.
+    pub fn deaf_rivals(&self, now: Timestamp) -> impl Iterator<Item = IpAddr> + use<'a> {
+        let instance = self.instance;
+        let master = match &instance.state {
+            State::Master(master) => Some(master),
+            State::Initialize { .. } | State::Backup(_) | State::Fault { .. } => None,
+        };
+        let alarm = instance.config.one_way_alarm;
+        master.into_iter().flat_map(move |master| master.rivals.deaf(now, alarm))
     }
 
     /// Its counters.

@@ -223,6 +223,16 @@ fn the_third_assert_to_a_deaf_rival_raises_the_one_way_alarm_once() {
     }
     let alarms: Vec<_> = driver.news().into_iter().filter(|(_, name)| *name == "one-way").collect();
     assert_eq!(alarms, [(at(M + SECOND * 3), "one-way")]);
+    assert_eq!(deaf(&driver), ["10.0.0.1"], "as long as it goes on");
+    driver.run_for(SECOND * 5);
+    assert_eq!(deaf(&driver), [""; 0], "it was silent for more than four of its intervals");
+}
+
+/// Who does not hear the master, as its status says.
+fn deaf(driver: &Driver) -> Vec<String> {
+    let status = driver.engine.status();
+    let instance = status.instances().next().expect("an instance");
+    instance.deaf_rivals(driver.now).map(|peer| peer.to_string()).collect()
 }
 
 #[test]

@@ -140,6 +140,12 @@ pub(super) const VRRP_INSTANCE: &[Keyword] = &[
     notified("notify_master_rx_lower_pri", notify::lower_priority, |i| {
         notify::show(i.notify.lower_priority.as_ref())
     }),
+    notified("notify_one_way", notify::one_way, |i| notify::show(i.notify.one_way.as_ref()))
+        .since(Since::Never),
+    acted("one_way_alarm", "0..255", "3", instance::one_way_alarm, |i| {
+        json!(i.config.one_way_alarm)
+    })
+    .since(Since::Never),
     notified("notify", notify::any, |i| notify::show(i.notify.any.as_ref())),
     acted("notify_priority_changes", "[BOOL]", "off", notify::priority_changes, |i| {
         json!(i.notify.priority_changes.unwrap_or(false))

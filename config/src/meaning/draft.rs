@@ -351,6 +351,7 @@ pub(crate) struct InstanceDraft {
     pub peers: Option<Vec<Peer>>,
     pub unicast_ttl: Option<u8>,
     pub old_unicast_checksum: bool,
+    pub one_way_alarm: Option<u8>,
     pub tracks: Vec<TrackDraft>,
     pub preempt: Option<bool>,
     pub preempt_delay: Option<Duration>,

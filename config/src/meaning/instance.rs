@@ -190,6 +190,10 @@ pub(crate) fn preempt_delay(draft: &mut Draft, line: &mut Line<'_>) {
     draft.instance().preempt_delay = line.seconds_in(0..=1000);
 }
 
+pub(crate) fn one_way_alarm(draft: &mut Draft, line: &mut Line<'_>) {
+    draft.instance().one_way_alarm = line.integer_in(0..=255).map(|times| times as u8);
+}
+
 pub(crate) fn use_vmac(draft: &mut Draft, line: &mut Line<'_>) {
     let name = if line.peek().is_some() { interface_name(line) } else { None };
     draft.instance().virtual_mac = Some(name);

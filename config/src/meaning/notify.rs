@@ -55,6 +55,10 @@ pub(crate) fn lower_priority(draft: &mut Draft, line: &mut Line<'_>) {
     scripts(draft, line).lower_priority = script(line);
 }
 
+pub(crate) fn one_way(draft: &mut Draft, line: &mut Line<'_>) {
+    scripts(draft, line).one_way = script(line);
+}
+
 pub(crate) fn priority_changes(draft: &mut Draft, line: &mut Line<'_>) {
     if let Some(told) = line.flag() {
         scripts(draft, line).priority_changes = Some(told);

@@ -190,11 +190,8 @@ impl Settling<'_> {
         config.excluded.clone_from(&instance.excluded);
         config.preempt = instance.preempt.unwrap_or(true);
         config.preempt_delay = preempt_delay;
-        if let Some(adverts) =
-            instance.shared.down_timer_adverts.or(globals.shared.down_timer_adverts)
-        {
-            config.down_timer_adverts = adverts;
-        }
+        let adverts = instance.shared.down_timer_adverts.or(globals.shared.down_timer_adverts);
+        config.down_timer_adverts = adverts.unwrap_or(config.down_timer_adverts);
         config.announcements = globals.shared.announcements(&instance.shared, self.profile);
         config.tracks = tracks;
         config.ignore_primary_link = instance.ignore_primary_link;
@@ -203,6 +200,7 @@ impl Settling<'_> {
         if let Some(accept) = instance.accept {
             config.rules.accept = accept;
         }
+        config.one_way_alarm = instance.one_way_alarm.unwrap_or(config.one_way_alarm);
         let notify = notify::of_instance(draft, instance);
         let fifos = globals.fifos.iter().any(|fifo| !fifo.path.is_empty());
         config.tells_lower_priority = fifos || notify.lower_priority.is_some();

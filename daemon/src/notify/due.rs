@@ -8,7 +8,7 @@ use vipd_engine::{Event, GroupName, InstanceName, News, Priority, StateKind, Why
 
 use super::queue::What;
 use super::servers::Servers;
-use super::{ByObject, LOWER_PRIORITY, Object, Settings};
+use super::{ByObject, LOWER_PRIORITY, ONE_WAY, Object, Settings};
 use crate::scripts::Script;
 
 /// A notify script may take this long.
@@ -78,6 +78,11 @@ impl Book {
                 let scripts = runs(own.lower_priority, &[]);
                 Some(Due { object: instance, what: What::LowerPriority, scripts, line })
             }
+            News::OneWay { .. } => {
+                let line = self.line(&instance, ONE_WAY, known.get());
+                let scripts = runs(own.one_way, &[]);
+                Some(Due { object: instance, what: What::OneWay, scripts, line })
+            }
             News::PriorityChanged { to, .. } if own.priority_changes == Some(true) => {
                 let state = self.states.get(&instance).map(String::as_str).unwrap_or_default();
                 let state = if state.contains(" MASTER ") { "MASTER" } else { "BACKUP" };
@@ -88,7 +93,6 @@ impl Book {
             News::PriorityChanged { .. }
             | News::Mismatch { .. }
             | News::ForeignVrid { .. }
-            | News::OneWay { .. }
             | News::IntervalLearned { .. }
             | News::PreemptDelayed { .. }
             | News::PreemptDelayOver
@@ -215,6 +219,7 @@ mod tests {
             stop: script("s"),
             any: script("any"),
             lower_priority: script("lower"),
+            one_way: script("deaf"),
             ..NotifyScripts::default()
         }
     }
@@ -298,6 +303,8 @@ mod tests {
         let peer = "10.0.0.1".parse().expect("an address");
         let lower = told(&mut book, News::LowerPriority { peer, priority: 50 }, Some(90));
         assert_eq!(lower, ["lower", "INSTANCE \"VI_1\" MASTER_RX_LOWER_PRI 90"]);
+        let deaf = told(&mut book, News::OneWay { peer, asserts: 3 }, Some(90));
+        assert_eq!(deaf, ["deaf", "INSTANCE \"VI_1\" MASTER_ONE_WAY 90"]);
         let (from, to) = (Priority::DEFAULT, Priority::new(80).expect("a priority"));
         let changed = || News::PriorityChanged { from, to };
         assert_eq!(told(&mut book, changed(), None), ["INSTANCE \"VI_1\" MASTER_PRIORITY 80"]);

@@ -16,6 +16,8 @@ pub enum What {
     State(&'static str),
     /// It hears a lower master.
     LowerPriority,
+    /// A lower master does not hear it.
+    OneWay,
     /// Its priority is another one: scripts do not hear of that.
     Priority,
 }
@@ -32,6 +34,7 @@ struct Queue {
     is_busy: bool,
     state: Option<(&'static str, Vec<Script>)>,
     lower: Vec<Script>,
+    one_way: Vec<Script>,
 }
 
 impl Queues {
@@ -96,11 +99,16 @@ impl Queue {
             What::State(state) => {
                 // What was heard in the state before is of no interest any more.
                 self.lower.clear();
+                self.one_way.clear();
                 let passed = self.state.replace((state, scripts));
                 passed.filter(|(_, scripts)| !scripts.is_empty()).map(|(state, _)| state)
             }
             What::LowerPriority => {
                 self.lower = scripts;
+                None
+            }
+            What::OneWay => {
+                self.one_way = scripts;
                 None
             }
             What::Priority => None,
@@ -113,7 +121,9 @@ impl Queue {
             return None;
         }
         let state = self.state.take().map(|(_, scripts)| scripts).unwrap_or_default();
-        let scripts = if state.is_empty() { mem::take(&mut self.lower) } else { state };
+        let waiting = [&mut self.one_way, &mut self.lower];
+        let heard = || waiting.into_iter().map(mem::take).find(|scripts| !scripts.is_empty());
+        let scripts = if state.is_empty() { heard().unwrap_or_default() } else { state };
         self.is_busy = !scripts.is_empty();
         self.is_busy.then_some(scripts)
     }
@@ -164,6 +174,10 @@ mod tests {
         queue.add(What::LowerPriority, scripts("lower"));
         queue.add(What::LowerPriority, scripts("lower"));
         assert_eq!(next(&mut queue).as_deref(), Some("m"));
+        queue.is_busy = false;
+        queue.add(What::OneWay, scripts("deaf"));
+        let first = "what is told once goes before what is told again";
+        assert_eq!(next(&mut queue).as_deref(), Some("deaf"), "{first}");
         queue.is_busy = false;
         assert_eq!(next(&mut queue).as_deref(), Some("lower"));
         queue.add(What::LowerPriority, scripts("lower"));

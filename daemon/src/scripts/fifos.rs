@@ -24,7 +24,7 @@ use vipd_config::notify::Fifo;
 use vipd_config::trackers::ScriptUser;
 
 use super::command;
-use crate::notify::LOWER_PRIORITY;
+use crate::notify::{LOWER_PRIORITY, ONE_WAY};
 
 /// How long a script may take to end once its pipe is closed, and again once it was told to.
 const ENDS_WITHIN: Duration = Duration::from_millis(400);
@@ -280,6 +280,8 @@ fn about(line: &str) -> String {
         "priority"
     } else if state == LOWER_PRIORITY {
         "lower priority"
+    } else if state == ONE_WAY {
+        "one way"
     } else {
         "state"
     };

@@ -62,6 +62,16 @@ impl Rivals {
         (asserts > so_far).then_some(asserts)
     }
 
+    /// Those who still go on although they were heard so often in a row: they are deaf to us.
+    /// `alarm` 0 stands for never.
+    pub(crate) fn deaf(&self, now: Timestamp, alarm: u8) -> impl Iterator<Item = IpAddr> {
+        let are = self
+            .rivals
+            .iter()
+            .filter(move |rival| alarm > 0 && rival.asserts >= alarm && now <= rival.until);
+        are.map(|rival| rival.peer)
+    }
+
     /// Whether one more asserted advert may be sent in this interval.
     pub(crate) fn may_assert(&mut self, now: Timestamp, interval: Duration) -> bool {
         if now >= self.window_until {
@@ -114,6 +124,21 @@ mod tests {
         assert_eq!(rivals.heard(at(500), peer(2), SECOND), Some(1));
         assert_eq!(rivals.heard(at(1000), peer(1), SECOND), Some(2));
         assert_eq!(rivals.heard(at(5001), peer(1), SECOND), Some(1));
+    }
+
+    #[test]
+    fn a_rival_is_deaf_from_the_alarm_on_until_it_is_silent() {
+        let mut rivals = Rivals::default();
+        let mut deaf = |heard: u64, asked: u64, alarm: u8| {
+            rivals.heard(at(heard), peer(1), SECOND);
+            rivals.deaf(at(asked), alarm).collect::<Vec<_>>()
+        };
+        assert!(deaf(0, 0, 3).is_empty());
+        assert!(deaf(1000, 1000, 3).is_empty());
+        assert_eq!(deaf(2000, 2000, 3), [peer(1)]);
+        assert_eq!(deaf(3000, 7000, 3), [peer(1)], "four intervals of silence are still heard");
+        assert!(deaf(4000, 8001, 3).is_empty());
+        assert!(deaf(5000, 5000, 0).is_empty(), "the alarm is off");
     }
 
     #[test]
