@@ -125,6 +125,9 @@ struct HuntArguments {
     /// config-id, too.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     conf: Vec<PathBuf>,
+    /// Only faults of this class, by name or number; may be repeated.
+    #[arg(long = "class", value_name = "CLASS", value_parser = fault_class)]
+    classes: Vec<FaultClass>,
     /// How many seeds.
     #[arg(long, value_name = "N", default_value = "1000")]
     seeds: NonZeroU64,
@@ -373,15 +376,18 @@ fn main() -> ExitCode {
 }
 
 fn hunts(arguments: HuntArguments, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
-    let HuntArguments { scenario, conf, seeds, first, jobs, length, shard, .. } = arguments;
-    let HuntArguments { json, out: file, html, seed, .. } = arguments;
+    let HuntArguments { scenario, conf, mut classes, seeds, first, jobs, .. } = arguments;
+    let HuntArguments { length, shard, json, out: file, html, seed, .. } = arguments;
     if first.checked_add(seeds.get()).is_none() {
         writeln!(err, "error: seeds end at {}: --first and --seeds go beyond it", u64::MAX)?;
         return Ok(Ended::Unusable);
     }
+    classes.sort_unstable();
+    classes.dedup();
     let processors = || thread::available_parallelism().map_or(1, NonZeroUsize::get) as u64;
     let request = hunt::Request {
         over: scenario.map_or(hunt::Over::Files(conf), hunt::Over::Scenario),
+        classes,
         first,
         seeds: seeds.get(),
         shard: shard.unwrap_or(Shard::WHOLE),

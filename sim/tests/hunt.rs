@@ -103,6 +103,17 @@ fn the_number_of_threads_and_of_parts_changes_nothing() {
 }
 
 #[test]
+fn a_hunt_for_some_classes_draws_no_other_ones() {
+    let asked = ["--class", "cut", "--class", "5", "--seeds", "20", "--for", "3m"];
+    let tally = object("quiet/pair.toml", &asked);
+    let drawn = tally["faults"].as_object().expect("classes").iter();
+    let drawn = drawn.filter(|(_, count)| count["faults"].as_u64() > Some(0));
+    assert_eq!(drawn.map(|(class, _)| &**class).collect::<Vec<_>>(), ["5", "7"]);
+    let words = tally["hunted"]["scenario"].as_str().expect("text");
+    assert!(words.ends_with("quiet/pair.toml --class clean-stop --class cut"), "{words}");
+}
+
+#[test]
 fn a_seed_is_played_again_with_its_timeline() {
     let output = hunt("quiet/pair.toml", &["--for", "3m", "--seed", "7"]);
     let said = text(&output.stdout);
@@ -166,12 +177,14 @@ fn bare_files_that_contradict_each_other_or_the_options_are_one_clear_message() 
 
 #[test]
 fn whatever_cannot_be_used_ends_in_one_clear_message() {
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["--for", "1s"], "leaves no time for faults"),
         (&["--shard", "3/3"], "there is no part 3 of 3"),
         (&["--seed", "1", "--seeds", "5"], "cannot be used with"),
         (&["--seeds", "0"], "number"),
         (&["--jobs", "0"], "0 is not in 1..=1024"),
+        (&["--class", "thunder"], "there are 1 host-crash"),
+        (&["--class", "flaps"], "flaps does not apply: nothing is tracked"),
         (&["--first", "18446744073709551615"], "seeds end at"),
         (&["--out", "/nowhere/part.json"], "cannot write /nowhere/part.json"),
     ];

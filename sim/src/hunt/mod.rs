@@ -31,7 +31,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::bare_files;
 use crate::configurations::Configurations;
-use crate::faults::Plan;
+use crate::faults::{Classes, FaultClass, Plan};
 use crate::output::Output;
 use crate::run::{self, Ended};
 use arena::Arena;
@@ -48,6 +48,8 @@ pub const MOST_JOBS: u64 = 1024;
 pub struct Request {
     /// Whose topology is hunted over.
     pub over: Over,
+    /// Only faults of these classes; of all of them if there is none.
+    pub classes: Vec<FaultClass>,
     /// The first seed.
     pub first: u64,
     /// How many seeds.
@@ -79,6 +81,22 @@ pub enum Over {
     Scenario(PathBuf),
     /// Configuration files alone, each as `FILE` or as `NAME=FILE`.
     Files(Vec<PathBuf>),
+}
+
+impl Request {
+    /// The words of a command line for what is hunted over, and for which faults.
+    fn words(&self) -> String {
+        let classes = self.classes.iter().map(|class| format!(" --class {}", class.name()));
+        self.over.words() + &classes.collect::<String>()
+    }
+
+    fn plan(&self) -> Plan {
+        let mut plan = Plan::swarm(self.length);
+        if !self.classes.is_empty() {
+            plan.classes = Classes::Swarm(self.classes.clone());
+        }
+        plan
+    }
 }
 
 impl Over {
@@ -219,14 +237,20 @@ fn prepare(request: &Request, err: &mut dyn Write) -> io::Result<Option<(Arena, 
     let hunted = Hunted {
         form: FORM,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        scenario: request.over.words(),
+        scenario: request.words(),
         ground: fingerprint(&scenario, &configurations),
         for_ns: u64::try_from(request.length.as_nanos()).unwrap_or(u64::MAX),
     };
-    let arena = Arena::new(scenario, &configurations, Plan::swarm(request.length));
+    let arena = Arena::new(scenario, &configurations, request.plan());
     if arena.ground().directors.is_empty() {
         writeln!(err, "error: no host of {} runs a virtual router", hunted.scenario)?;
         return Ok(None);
+    }
+    for class in &request.classes {
+        if let Some(lacks) = arena.ground().lacks(*class) {
+            writeln!(err, "error: {} does not apply: {lacks}", class.name())?;
+            return Ok(None);
+        }
     }
     let shortest = Plan::shortest(arena.ground());
     if request.length < shortest {
