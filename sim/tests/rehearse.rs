@@ -116,6 +116,8 @@ fn advised() -> Vec<(&'static str, String, String)> {
         |text: String| with(with(text, "version 3", "version 2"), "advert_int 0.1", "advert_int 1");
     let script = "vrrp_script gateway {\n script \"/usr/bin/ping -c 1 192.0.2.1\"\n}\n";
     let tracks = "track_script {\n gateway\n }";
+    let own = "vrrp_script own {\n script \"/usr/bin/pgrep haproxy\"\n weight -20\n}\n";
+    let lost = "track_script {\n own\n }";
     vec![
         ("vrid-differs", lb1(""), with(lb2(""), "router_id 51", "router_id 52")),
         ("version-differs", lb1(""), v2(lb2(""))),
@@ -142,6 +144,7 @@ fn advised() -> Vec<(&'static str, String, String)> {
         ("nopreempt-master", lb1("state MASTER"), lb2("")),
         ("nopreempt-differs", without(lb1(""), "nopreempt"), lb2("")),
         ("script-is-no-witness", format!("{script}{}", lb1(tracks)), lb2("")),
+        ("weight-too-small", format!("{own}{}", lb1(lost)), lb2("")),
         ("no-sync-group", second(lb1("")), second(lb2(""))),
         ("group-differs", format!("{}{group}", second(lb1(""))), second(lb2(""))),
         ("no-refresh", with(lb1(""), "garp_master_refresh 10", "garp_master_refresh 0"), lb2("")),
@@ -172,6 +175,9 @@ fn a_script_that_is_tracked_and_asks_nobody_else_gets_no_advice() {
     let script = "vrrp_script own {\n script \"/usr/bin/pgrep haproxy\"\n}\n";
     let tracked = format!("{script}{}", lb1("track_script {\n own\n }"));
     assert_eq!(codes("own-service", &tracked, &lb2("")), Vec::<&str>::new());
+    // What fails moves the address.
+    let enough = tracked.replace("haproxy\"\n", "haproxy\"\n weight -101\n");
+    assert_eq!(codes("enough-weight", &enough, &lb2("")), Vec::<&str>::new());
     // Declared and tracked by nobody.
     let ping = "vrrp_script gateway {\n script \"ping -c 1 192.0.2.1\"\n}\n";
     assert_eq!(codes("untracked", &format!("{ping}{}", lb1("")), &lb2("")), Vec::<&str>::new());

@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use vipd_engine::config::{Tracked, Transport};
-use vipd_engine::{Config, Family, InstanceConfig};
+use vipd_engine::config::{Tracked, Transport, Weight};
+use vipd_engine::{Config, Family, InstanceConfig, TrackerName};
 
 use crate::bare_files::BareFile;
 
@@ -56,6 +56,7 @@ pub const ADVICE: &[Row] = &[
     row("nopreempt-master", "nopreempt", nopreempt_master, "`state BACKUP` in both files"),
     row("nopreempt-differs", "nopreempt", nopreempt_differs, "`nopreempt` in both files"),
     row("script-is-no-witness", "track_script", script_is_no_witness, "checks of the own service"),
+    row("weight-too-small", "weight", weight_too_small, "a weight above the difference"),
     row("no-sync-group", "vrrp_sync_group", no_sync_group, "a `vrrp_sync_group` of them"),
     row("group-differs", "vrrp_sync_group", group_differs, "the same groups in both files"),
     row("no-refresh", "garp_master_refresh", no_refresh, "`garp_master_refresh 60`, or none"),
@@ -100,6 +101,12 @@ impl<'a> Files<'a> {
             let all = file.loaded.config.instances().iter();
             all.map(|config| Member { host: &file.name, config })
         })
+    }
+
+    /// Whether this is a `track_file` of a host.
+    fn is_file(&self, host: &str, name: &TrackerName) -> bool {
+        let mut of_host = self.files.iter().filter(|file| *file.name == *host);
+        of_host.any(|file| file.loaded.trackers.files.iter().any(|one| one.name == *name))
     }
 
     /// The members of each virtual router, in the order of the files.
@@ -374,6 +381,42 @@ fn script_is_no_witness(files: &Files<'_>) -> Vec<String> {
                     "{}: `{}` runs {program}: it cannot tell a cut between the pair from a crash, \
                      both sides may reach what it asks; it is no witness against two masters",
                     file.name, script.name
+                ));
+            }
+        }
+    }
+    found
+}
+
+/// The priority while everything that is watched is well.
+fn at_best(config: &InstanceConfig) -> i32 {
+    let raised = config.tracks.iter().map(|track| i32::from(track.weight.value).max(0));
+    i32::from(config.priority.get()) + raised.sum::<i32>()
+}
+
+/// A failure that is to move the address, and does not: the better one stays above all others.
+fn weight_too_small(files: &Files<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for router in files.routers() {
+        let Some(best) = router.iter().max_by_key(|one| at_best(one.config)) else { continue };
+        let others = router.iter().filter(|other| other.host != best.host);
+        let Some(next) = others.max_by_key(|one| at_best(one.config)) else { continue };
+        for track in best.config.tracks.iter().filter(|track| track.weight != Weight::FAULT) {
+            let (loses, stays) = (i32::from(track.weight.value).abs(), at_best(best.config));
+            let what = match &track.tracked {
+                Tracked::Interface(name) => name.as_str(),
+                // A file has a number, which may take as much as it likes.
+                Tracked::Tracker(name) if files.is_file(best.host, name) => continue,
+                Tracked::Tracker(name) => name.as_str(),
+            };
+            if stays - loses > at_best(next.config) {
+                found.push(format!(
+                    "VRID {}: {} has {stays} and loses {loses} when `{what}` fails; {} has {}: \
+                     the failure moves nothing",
+                    best.config.vrid,
+                    best.host,
+                    next.host,
+                    at_best(next.config)
                 ));
             }
         }
