@@ -26,7 +26,7 @@ use vipd_scenarios::language::parse_duration;
 use vipd_scenarios::report::files::Files;
 use vipd_sim::faults::FaultClass;
 use vipd_sim::hunt::{self, Shard, merge};
-use vipd_sim::prove::plan::{Claim, MAX_FAULTS, MAX_NODES, Plan};
+use vipd_sim::prove::plan::{Claim, Lattice, MAX_FAULTS, MAX_NODES, Plan};
 use vipd_sim::prove::{self, parse_octets};
 use vipd_sim::rehearse;
 use vipd_sim::replay;
@@ -229,6 +229,9 @@ struct ProveArguments {
     #[arg(long, value_name = "K", default_value_t = 3,
         value_parser = clap::value_parser!(u8).range(0..=i64::from(MAX_FAULTS)))]
     faults: u8,
+    /// How many quanta an interval has, 8 or 16: how fine time is.
+    #[arg(long, value_name = "Q", default_value = "8", value_parser = Lattice::from_quanta)]
+    quanta: Lattice,
     /// What is to hold: S1, S7, L2 or some-two-masters; repeat it for several [default: S1, S7, L2]
     #[arg(long, value_name = "ID", value_parser = Claim::from_name)]
     property: Vec<Claim>,
@@ -263,6 +266,7 @@ impl ProveArguments {
         let plan = Plan {
             nodes: usize::from(self.nodes),
             faults: self.faults,
+            lattice: self.quanta,
             claims,
             strict: self.strict,
             nopreempt: self.nopreempt,

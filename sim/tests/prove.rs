@@ -4,14 +4,15 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use vipd_sim::prove::plan::{Claim, Plan};
+use vipd_sim::prove::plan::{Claim, Lattice, Plan};
 use vipd_sim::prove::search::{Cut, Found, search};
 
 const MEMORY: usize = 2 << 30;
 
 fn plan(nodes: usize, faults: u8, claims: &[Claim]) -> Plan {
     let claims = claims.to_vec();
-    Plan { nodes, faults, claims, strict: false, nopreempt: false, reduce: true }
+    let lattice = Lattice::Eighths;
+    Plan { nodes, faults, lattice, claims, strict: false, nopreempt: false, reduce: true }
 }
 
 fn find(plan: Plan) -> Found {
@@ -105,12 +106,12 @@ fn complete_is_printed_with_its_lattice() {
     let found = vipsim(&place, &["prove", "--nodes", "2", "--faults", "1"]);
     assert_eq!(found.status.code(), Some(0), "{}", text(&found.stderr));
     let shown = text(&found.stdout);
-    for line in ["quantum A/16 = 62.5ms, priorities 240, 224\n", "faults fall at every quantum"] {
+    for line in ["quantum A/8 = 125ms, priorities 224, 192\n", "faults fall at every quantum"] {
         assert!(shown.contains(line), "{shown}");
     }
     assert!(shown.contains("complete: yes\n"), "{shown}");
     let json = vipsim(&place, &["prove", "--nodes", "2", "--faults", "1", "--json"]);
-    assert!(text(&json.stdout).contains("\"quantum_ns\": 62500000"));
+    assert!(text(&json.stdout).contains("\"quantum_ns\": 125000000"));
     assert!(text(&json.stdout).contains("\"complete\": true"));
 }
 

@@ -3,11 +3,12 @@
 //! with the engine.
 
 use std::fmt;
+use std::time::Duration;
 
 use vipd_scenarios::language::duration_text;
 
 use crate::prove::node::Role;
-use crate::prove::plan::{Claim, DELAY, INTERVAL, MAX_NODES, Plan, time};
+use crate::prove::plan::{Claim, DELAY, MAX_NODES, Plan};
 use crate::prove::world::{Message, Space, World};
 
 const PAIRS: usize = MAX_NODES * (MAX_NODES - 1) / 2;
@@ -41,16 +42,15 @@ struct Stop {
 pub struct Violation {
     /// Which.
     pub claim: Claim,
-    /// For how many quanta at least.
-    pub lasted: u8,
-    /// For how many at most it was to be.
-    pub bound: u8,
+    /// For how long at least.
+    pub lasted: Duration,
+    /// For how long at most it was to be.
+    pub bound: Duration,
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [lasted, bound] =
-            [self.lasted, self.bound].map(|quanta| duration_text(time(quanta.into())));
+        let [lasted, bound] = [self.lasted, self.bound].map(duration_text);
         match self.claim {
             Claim::S1 => write!(f, "two masters heard each other for {lasted}, {bound} at most"),
             Claim::SomeTwoMasters => {
@@ -111,7 +111,7 @@ impl Space {
         let mut violation = None;
         let mut beyond = |claim, lasted: u8, bound: u8| {
             if lasted > bound {
-                violation = violation.or(Some(Violation { claim, lasted, bound }));
+                violation = violation.or(Some(self.violation(claim, lasted, bound)));
             }
         };
         if self.plan.claims(Claim::S1) || self.plan.claims(Claim::SomeTwoMasters) {
@@ -121,19 +121,19 @@ impl Space {
                     any = true;
                     if self.plan.claims(Claim::S1) {
                         world.clocks.together[place] += quanta;
-                        beyond(Claim::S1, world.clocks.together[place], Plan::overlap());
+                        beyond(Claim::S1, world.clocks.together[place], self.plan.overlap());
                     }
                 }
             }
             if any && self.plan.claims(Claim::SomeTwoMasters) {
                 world.clocks.some += quanta;
-                beyond(Claim::SomeTwoMasters, world.clocks.some, Plan::overlap());
+                beyond(Claim::SomeTwoMasters, world.clocks.some, self.plan.overlap());
             }
         }
         if self.plan.claims(Claim::S7) {
             let settling = self.settling(world);
             // Longer than any bound is long enough.
-            let most = Plan::down_interval(MAX_NODES) + 2 * DELAY + 1;
+            let most = self.plan.down_interval(MAX_NODES) + 2 * DELAY + 1;
             world.clocks.calm = world.clocks.calm.saturating_add(quanta).min(most);
             if !self.is_settled(world) {
                 beyond(Claim::S7, world.clocks.calm, settling);
@@ -141,7 +141,7 @@ impl Space {
         }
         if let Some(stop) = &mut world.clocks.stop {
             stop.elapsed += quanta;
-            beyond(Claim::L2, stop.elapsed, stop.longest(self.plan.nodes));
+            beyond(Claim::L2, stop.elapsed, self.longest(*stop));
         }
         violation
     }
@@ -201,9 +201,26 @@ impl Space {
     pub(super) fn taken_over(&self, world: &mut World, node: usize) -> Option<Violation> {
         let stop = world.clocks.stop.take()?;
         let is_heir = stop.heirs & 1 << node != 0;
-        let bound = if is_heir { stop.bound(node) } else { stop.longest(self.plan.nodes) };
+        let bound = if is_heir { self.bound(stop, node) } else { self.longest(stop) };
         let lasted = stop.elapsed;
-        (lasted > bound).then_some(Violation { claim: Claim::L2, lasted, bound })
+        (lasted > bound).then(|| self.violation(Claim::L2, lasted, bound))
+    }
+
+    fn violation(&self, claim: Claim, lasted: u8, bound: u8) -> Violation {
+        let [lasted, bound] = [lasted, bound].map(|quanta| self.plan.time(quanta.into()));
+        Violation { claim, lasted, bound }
+    }
+
+    /// How long it may take one that heard the resignation to follow.
+    const fn bound(&self, stop: Stop, heir: usize) -> u8 {
+        let late = if stop.overtaken & 1 << heir != 0 { self.plan.lattice.quanta() } else { 0 };
+        Plan::skew(heir) + DELAY + late
+    }
+
+    /// How long it may take any of them.
+    fn longest(&self, stop: Stop) -> u8 {
+        let heirs = (0..self.plan.nodes).filter(|heir| stop.heirs & 1 << heir != 0);
+        heirs.map(|heir| self.bound(stop, heir)).max().unwrap_or(0)
     }
 
     fn are_together(&self, world: &World, a: usize, b: usize) -> bool {
@@ -214,7 +231,7 @@ impl Space {
     /// `T`: the longest down interval of those that run, and twice the delay.
     fn settling(&self, world: &World) -> u8 {
         let running = (0..self.plan.nodes).filter(|node| self.role(world, *node) != Role::Down);
-        running.map(Plan::down_interval).max().unwrap_or(0) + 2 * DELAY
+        running.map(|node| self.plan.down_interval(node)).max().unwrap_or(0) + 2 * DELAY
     }
 
     /// Whether each component has one master, the best one unless nobody preempts. Where a cut is
@@ -259,16 +276,3 @@ fn component(world: &World, among: u8, node: usize) -> u8 {
     }
 }
 
-impl Stop {
-    /// How long it may take one that heard the resignation to follow.
-    const fn bound(self, heir: usize) -> u8 {
-        let late = if self.overtaken & 1 << heir != 0 { INTERVAL } else { 0 };
-        Plan::skew(heir) + DELAY + late
-    }
-
-    /// How long it may take any of them.
-    fn longest(self, count: usize) -> u8 {
-        let heirs = (0..count).filter(|heir| self.heirs & 1 << heir != 0);
-        heirs.map(|heir| self.bound(heir)).max().unwrap_or(0)
-    }
-}

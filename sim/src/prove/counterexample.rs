@@ -17,7 +17,7 @@ use vipd_scenarios::scenario::Scenario;
 use crate::configurations::Configurations;
 use crate::prove::claims::Violation;
 use crate::prove::node::{Role, address};
-use crate::prove::plan::{Plan, time};
+use crate::prove::plan::Plan;
 use crate::prove::world::{Fault, Message, Move, Phase, Space, World};
 use crate::world::Simulation;
 
@@ -253,13 +253,13 @@ impl<'a> History<'a> {
 
     fn time_of(&self, place: usize) -> Duration {
         let Happening { at, offset, .. } = &self.happenings[place];
-        time(*at) + Duration::from_micros((*offset).into())
+        self.plan.time(*at) + Duration::from_micros((*offset).into())
     }
 
     /// Behind everything that happens.
     fn end(&self) -> Duration {
         let last = self.happenings.iter().map(|happening| happening.offset).max();
-        time(self.now) + Duration::from_micros(u64::from(last.unwrap_or(0)) + 2)
+        self.plan.time(self.now) + Duration::from_micros(u64::from(last.unwrap_or(0)) + 2)
     }
 
     /// The faults, a line each.
@@ -287,7 +287,7 @@ impl<'a> History<'a> {
             let sent = self.time_of(*sent);
             let arrived = arrived.map_or(after_the_end, |place| self.time_of(place));
             let delay = arrived.saturating_sub(sent);
-            if in_force.insert((*from, *to), delay).unwrap_or(time(1)) != delay {
+            if in_force.insert((*from, *to), delay).unwrap_or(self.plan.time(1)) != delay {
                 let [from, to] = [from, to].map(|node| Plan::name(usize::from(*node)));
                 let delay = duration_text(delay);
                 let conditions = format!("conditions = {{ delay = \"{delay}\", reorder = true }}");
@@ -303,7 +303,7 @@ impl<'a> History<'a> {
     fn scenario(&self, violation: Violation, configuration: &str) -> String {
         let mut text = format!("{HEADER}\ntitle = \"{}: {violation}\"\n", violation.claim);
         let _ = writeln!(text, "until = \"{}\"", duration_text(self.end()));
-        let quantum = duration_text(time(1));
+        let quantum = duration_text(self.plan.time(1));
         let _ = writeln!(text, "\n[segment.lan]\ndelay = \"{quantum}\"\nreorder = true");
         for node in 0..self.plan.nodes {
             let (name, address) = (Plan::name(node), address(node));

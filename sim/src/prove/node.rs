@@ -10,6 +10,7 @@ use std::hash::Hasher;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use vipd_engine::config::MULTICAST_GROUP_V4;
 use vipd_engine::{
@@ -19,7 +20,7 @@ use vipd_engine::{
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::kernel::{Change, Kernel};
-use crate::prove::plan::{MAX_NODES, NETWORK, Plan, QUANTUM};
+use crate::prove::plan::{MAX_NODES, NETWORK, Plan};
 
 /// A state of one node. The first ones are "not running", one for each node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,6 +93,7 @@ struct State {
 /// Every state that was met.
 pub struct Nodes {
     configs: Vec<Arc<Config>>,
+    quantum: Duration,
     /// What each node sends, octet for octet: the ordinary advert, and that with priority 0.
     sent: Vec<[Option<Vec<u8>>; 2]>,
     states: Vec<State>,
@@ -109,6 +111,7 @@ impl Nodes {
         });
         Self {
             configs: (0..plan.nodes).map(|node| plan.config_of(node)).collect(),
+            quantum: plan.lattice.quantum(),
             sent: vec![[None, None]; plan.nodes],
             states: states.collect(),
             known: HashMap::new(),
@@ -165,7 +168,7 @@ impl Nodes {
         match event {
             Event::Wait => {
                 assert!(due != Some(0), "a timer that is due does not wait");
-                quiet(self.intern(node, &machine, now + QUANTUM))
+                quiet(self.intern(node, &machine, now + self.quantum))
             }
             Event::Fire => self.feed(node, &machine, now, Input::Tick),
             Event::Power => {
@@ -259,7 +262,7 @@ impl Nodes {
         if id == next {
             let status = machine.engine.status();
             let instance = status.instances().next().expect("a running node has its instance");
-            let due = instance.deadline().map(|(at, what)| quanta(now, at, what));
+            let due = instance.deadline().map(|(at, what)| quanta(at - now, self.quantum, what));
             let role = match instance.state() {
                 StateKind::Master => Role::Master,
                 StateKind::Backup => Role::Backup,
@@ -295,8 +298,8 @@ const fn place(event: Event) -> usize {
 }
 
 /// The distance to a deadline, which must stand on the lattice.
-fn quanta(now: Timestamp, at: Timestamp, what: &str) -> u8 {
-    let (distance, quantum) = ((at - now).as_nanos(), QUANTUM.as_nanos());
+fn quanta(distance: Duration, quantum: Duration, what: &str) -> u8 {
+    let (distance, quantum) = (distance.as_nanos(), quantum.as_nanos());
     assert!(distance.is_multiple_of(quantum), "{what} is due off the lattice, in {distance} ns");
     u8::try_from(distance / quantum).expect("no timer runs longer than four intervals")
 }

@@ -1,8 +1,8 @@
 //! What is searched: how many nodes, how many faults, which claims; and the lattice, the instants
 //! on which everything happens.
 //!
-//! With an interval of one second, priorities 16 apart and delays of one quantum every timer of the
-//! engine is a whole number of quanta, so that states repeat and the space is finite.
+//! With an interval of one second, skews that are whole quanta and delays of one quantum every timer
+//! of the engine is a whole number of quanta, so that states repeat and the space is finite.
 
 use std::fmt;
 use std::path::Path;
@@ -20,10 +20,8 @@ use crate::prove::counterexample::HEADER;
 pub const MAX_NODES: usize = 5;
 /// Most faults.
 pub const MAX_FAULTS: u8 = 9;
-/// The advert interval, in quanta.
-pub const INTERVAL: u8 = 16;
-/// What time is counted in: a sixteenth of the interval of one second.
-pub const QUANTUM: Duration = Duration::from_nanos(62_500_000);
+/// The advert interval.
+pub const INTERVAL: Duration = Duration::from_secs(1);
 /// Largest one-way delay, in quanta. The smallest is 0.
 pub const DELAY: u8 = 1;
 /// Where the addresses of nodes begin: `10.0.0.1`.
@@ -90,6 +88,45 @@ impl fmt::Display for Claim {
     }
 }
 
+/// How fine time is: the quantum, of which delays, skews and the instants of faults are multiples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lattice {
+    /// An eighth of the interval.
+    #[default]
+    Eighths,
+    /// A sixteenth of it.
+    Sixteenths,
+}
+
+impl Lattice {
+    /// Quanta in an interval.
+    #[must_use]
+    pub const fn quanta(self) -> u8 {
+        match self {
+            Self::Eighths => 8,
+            Self::Sixteenths => 16,
+        }
+    }
+
+    /// What time is counted in.
+    #[must_use]
+    pub fn quantum(self) -> Duration {
+        INTERVAL / u32::from(self.quanta())
+    }
+
+    /// The lattice with so many quanta in an interval.
+    ///
+    /// # Errors
+    /// The numbers that there are.
+    pub fn from_quanta(text: &str) -> Result<Self, String> {
+        match text {
+            "8" => Ok(Self::Eighths),
+            "16" => Ok(Self::Sixteenths),
+            _ => Err("is no lattice; there are 8 and 16 quanta in an interval".to_owned()),
+        }
+    }
+}
+
 /// A search.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -97,6 +134,8 @@ pub struct Plan {
     pub nodes: usize,
     /// How many faults at most.
     pub faults: u8,
+    /// How fine time is.
+    pub lattice: Lattice,
     /// What is to hold.
     pub claims: Vec<Claim>,
     /// The nodes follow the RFC's switches (`strict_mode`): no departure from it is in force.
@@ -116,11 +155,11 @@ impl Plan {
 
     /// The priority of a node; the first one is the best.
     #[must_use]
-    pub const fn priority(node: usize) -> u8 {
-        240 - 16 * node as u8
+    pub const fn priority(&self, node: usize) -> u8 {
+        (256 - Self::skew(node) as u16 * 256 / self.lattice.quanta() as u16) as u8
     }
 
-    /// `Skew_Time` of a node in quanta: (256 - priority) / 256 of a second.
+    /// `Skew_Time` of a node in quanta: (256 - priority) / 256 of the interval.
     #[must_use]
     pub const fn skew(node: usize) -> u8 {
         node as u8 + 1
@@ -128,15 +167,21 @@ impl Plan {
 
     /// `Master_Down_Interval` of a node in quanta.
     #[must_use]
-    pub const fn down_interval(node: usize) -> u8 {
-        3 * INTERVAL + Self::skew(node)
+    pub const fn down_interval(&self, node: usize) -> u8 {
+        3 * self.lattice.quanta() + Self::skew(node)
     }
 
     /// `W` in quanta: how long two masters that hear each other may coexist. The higher one's next
     /// advert comes within A + D, and the answer to one of the lower one within A + 2D.
     #[must_use]
-    pub const fn overlap() -> u8 {
-        INTERVAL + DELAY
+    pub const fn overlap(&self) -> u8 {
+        self.lattice.quanta() + DELAY
+    }
+
+    /// Quanta as a time.
+    #[must_use]
+    pub fn time(&self, quanta: u32) -> Duration {
+        self.lattice.quantum() * quanta
     }
 
     /// The name of a node.
@@ -150,7 +195,7 @@ impl Plan {
     pub fn configuration(&self) -> String {
         let mut text = format!("{HEADER}\n# Every timer stands on the lattice of the search.\n");
         for node in 0..self.nodes {
-            text += &format!("@{} $PRIORITY={}\n", Self::name(node), Self::priority(node));
+            text += &format!("@{} $PRIORITY={}\n", Self::name(node), self.priority(node));
         }
         text +=
             "\nvrrp_instance VI_1 {\n    interface eth0\n    virtual_router_id 51\n    version 3\n";
@@ -181,8 +226,3 @@ impl Plan {
     }
 }
 
-/// Quanta as a time.
-#[must_use]
-pub fn time(quanta: u32) -> Duration {
-    QUANTUM * quanta
-}

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use vipd_scenarios::language::duration_text;
 
 use crate::prove::counterexample::Counterexample;
-use crate::prove::plan::{Claim, DELAY, INTERVAL, Plan, QUANTUM, time};
+use crate::prove::plan::{Claim, DELAY, INTERVAL, Plan};
 use crate::prove::search::{Cut, Found};
 
 /// A search that is over.
@@ -56,12 +56,13 @@ impl Report<'_> {
         let Self { plan, found, .. } = self;
         let mut text = String::new();
         let _ = writeln!(text, "{} nodes, {} faults at most: {FAULTS}", plan.nodes, plan.faults);
-        let interval = duration_text(time(INTERVAL.into()));
-        let quantum = duration_text(QUANTUM);
+        let interval = duration_text(INTERVAL);
+        let quantum = duration_text(plan.lattice.quantum());
+        let quanta = plan.lattice.quanta();
         let priorities: Vec<_> = self.priorities().iter().map(u8::to_string).collect();
         let _ = writeln!(
             text,
-            "lattice: A = {interval}, quantum A/{INTERVAL} = {quantum}, priorities {}",
+            "lattice: A = {interval}, quantum A/{quanta} = {quantum}, priorities {}",
             priorities.join(", ")
         );
         let _ = writeln!(text, "  each advert takes 0 or 1 quantum (D = {quantum}); {ORDER}");
@@ -132,9 +133,9 @@ impl Report<'_> {
             "nodes": plan.nodes,
             "faults": plan.faults,
             "lattice": {
-                "interval_ns": nanos(time(INTERVAL.into())),
-                "quantum_ns": nanos(QUANTUM),
-                "delays_ns": [0, nanos(time(DELAY.into()))],
+                "interval_ns": nanos(INTERVAL),
+                "quantum_ns": nanos(plan.lattice.quantum()),
+                "delays_ns": [0, nanos(plan.time(DELAY.into()))],
                 "priorities": self.priorities(),
                 "faults": FAULTS,
                 "fault_instants": INSTANTS,
@@ -162,7 +163,7 @@ impl Report<'_> {
     }
 
     fn priorities(self) -> Vec<u8> {
-        (0..self.plan.nodes).map(Plan::priority).collect()
+        (0..self.plan.nodes).map(|node| self.plan.priority(node)).collect()
     }
 
     fn rules(self) -> String {
@@ -182,12 +183,12 @@ impl Report<'_> {
 
     /// The bound of a claim, in words.
     fn bound(self, claim: Claim) -> String {
-        let text = |quanta: u8| duration_text(time(quanta.into()));
+        let text = |quanta: u8| duration_text(self.plan.time(quanta.into()));
         let last = self.plan.nodes - 1;
         match claim {
-            Claim::S1 | Claim::SomeTwoMasters => format!("W = A + D = {}", text(Plan::overlap())),
+            Claim::S1 | Claim::SomeTwoMasters => format!("W = A + D = {}", text(self.plan.overlap())),
             Claim::S7 => {
-                let longest = Plan::down_interval(last) + 2 * DELAY;
+                let longest = self.plan.down_interval(last) + 2 * DELAY;
                 format!("T = M_max + 2D, {} if all of them run", text(longest))
             }
             Claim::L2 => {
