@@ -4,8 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use vipd_sim::prove::counterexample::Counterexample;
 use vipd_sim::prove::plan::{Claim, Lattice, Plan};
 use vipd_sim::prove::search::{Cut, Found, search};
+use vipd_sim::prove::world::{Fault, Message, Move, Phase, Space};
 
 const MEMORY: usize = 2 << 30;
 
@@ -47,6 +49,14 @@ fn two_nodes_with_two_faults_keep_every_property() {
 }
 
 #[test]
+fn two_nodes_with_five_faults_keep_every_property_also_on_the_finer_lattice() {
+    let found = find(plan(2, 5, &Claim::DEFAULT));
+    assert!(found.is_complete(), "{:?}", found.counterexample);
+    let finer = find(Plan { lattice: Lattice::Sixteenths, ..plan(2, 3, &Claim::DEFAULT) });
+    assert!(finer.is_complete(), "{:?}", finer.counterexample);
+}
+
+#[test]
 fn three_nodes_with_one_fault_keep_every_property() {
     let found = find(plan(3, 1, &Claim::DEFAULT));
     assert!(found.is_complete(), "{:?}", found.counterexample);
@@ -64,11 +74,83 @@ fn without_the_departure_from_the_rfc_a_late_advert_costs_a_full_down_interval()
     assert_eq!(refuted(&found), Some(Claim::L2));
 }
 
+/// What `vipsim prove --nodes 3 --faults 3 --property some-two-masters` finds. The third node
+/// hears the second one a quantum after that took over; by then the first one hears both.
+fn two_pairs_in_a_chain() -> Vec<Move> {
+    use Move::{Deliver, Fault as Fails, Fire, Hold, Settle, Wait};
+    use Phase::{Due, Fresh};
+    let hear = |to, phase, from| Deliver(Message { to, phase, from, resigns: false });
+    let flip = |from, to| Fails(0, Fault::Flip(from, to));
+    vec![
+        Wait(25),
+        Fire(0),
+        Settle,
+        hear(1, Fresh, 0),
+        hear(2, Fresh, 0),
+        Wait(8),
+        flip(0, 2),
+        Fire(0),
+        Settle,
+        hear(1, Fresh, 0),
+        Wait(8),
+        flip(0, 1),
+        Fire(0),
+        Wait(8),
+        Fire(0),
+        Wait(3),
+        Fire(2),
+        Settle,
+        hear(1, Fresh, 2),
+        Wait(1),
+        hear(0, Due, 2),
+        Wait(6),
+        Fire(1),
+        hear(0, Fresh, 1),
+        Wait(1),
+        Fire(2),
+        hear(0, Fresh, 2),
+        hear(1, Fresh, 2),
+        hear(0, Fresh, 1),
+        flip(0, 1),
+        hear(2, Due, 1),
+        hear(0, Fresh, 2),
+        hear(1, Fresh, 2),
+        hear(0, Fresh, 1),
+        Settle,
+        Hold(2),
+        Wait(1),
+        Settle,
+        hear(2, Due, 1),
+        hear(2, Due, 1),
+        Wait(7),
+        Fire(0),
+        Fire(1),
+        Settle,
+        hear(2, Fresh, 1),
+        Wait(1),
+    ]
+}
+
+#[test]
+fn two_pairs_that_meet_in_a_chain_refute_the_wording_of_some_two_masters_and_not_s1() {
+    let claims = [Claim::S1, Claim::SomeTwoMasters];
+    let plan = plan(3, 3, &claims);
+    let (mut space, path) = (Space::new(plan.clone()), two_pairs_in_a_chain());
+    let mut world = space.beginning();
+    let mut violations = path.iter().filter_map(|step| space.apply(&mut world, *step));
+    let violation = violations.next().expect("it is violated");
+    assert_eq!((violation.claim, violations.next()), (Claim::SomeTwoMasters, None));
+    let file = folder("prove-chain").join("chain.toml");
+    let mut written = Counterexample::new(&plan, violation, &path, &file);
+    written.write(&file).expect("two files");
+    assert_eq!(written.fails, Some(true), "{}", written.scenario);
+}
+
 #[test]
 fn what_is_left_out_changes_no_verdict_of_a_small_space() {
     let all = Claim::DEFAULT;
     for (nodes, faults, claims, strict) in
-        [(2, 1, &all[..], false), (2, 1, &[Claim::L2][..], true), (3, 0, &all[..], false)]
+        [(2, 2, &all[..], false), (2, 1, &[Claim::L2][..], true), (3, 1, &all[..], false)]
     {
         let plan = Plan { strict, ..plan(nodes, faults, claims) };
         let reduced = find(plan.clone());

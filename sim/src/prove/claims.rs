@@ -12,6 +12,8 @@ use crate::prove::plan::{Claim, DELAY, MAX_NODES, Plan};
 use crate::prove::world::{Message, Space, World};
 
 const PAIRS: usize = MAX_NODES * (MAX_NODES - 1) / 2;
+/// Of two masters one had resigned less than A + D before they were two.
+const RETURNED: u8 = 0x80;
 
 /// What the claims remember. What a search does not claim stays as it is at the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,9 +21,12 @@ pub struct Clocks {
     /// Quanta since the last fault, or since the beginning. It is not packed: of two worlds that
     /// differ in nothing else, the longer one is the one that is looked at.
     pub calm: u8,
-    /// For how long each pair has been two masters that hear each other.
+    /// For how long each pair has been two masters that hear each other; with [`RETURNED`], if one
+    /// of them had resigned shortly before.
     together: [u8; PAIRS],
-    /// For how long some pair has.
+    /// For how long a resignation of each node still counts: the next advert of it is answered.
+    resigned: [u8; MAX_NODES],
+    /// The same of some pair.
     some: u8,
     /// A master stopped in good order and nobody has followed it.
     stop: Option<Stop>,
@@ -68,6 +73,9 @@ impl Clocks {
         if plan.claims(Claim::S1) {
             octets.extend_from_slice(&self.together[..pairs(plan)]);
         }
+        if counts_overlaps(plan) {
+            octets.extend_from_slice(&self.resigned[..plan.nodes]);
+        }
         octets.push(self.some);
         match self.stop {
             None => octets.push(0),
@@ -81,9 +89,12 @@ impl Clocks {
     #[must_use]
     pub fn unpack<'a>(plan: &Plan, octets: &'a [u8]) -> (Self, &'a [u8]) {
         let mut clocks = Self::default();
-        let count = if plan.claims(Claim::S1) { pairs(plan) } else { 0 };
-        let (together, rest) = octets.split_at(count);
-        clocks.together[..count].copy_from_slice(together);
+        let pairs = if plan.claims(Claim::S1) { pairs(plan) } else { 0 };
+        let nodes = if counts_overlaps(plan) { plan.nodes } else { 0 };
+        let (together, rest) = octets.split_at(pairs);
+        let (resigned, rest) = rest.split_at(nodes);
+        clocks.together[..pairs].copy_from_slice(together);
+        clocks.resigned[..nodes].copy_from_slice(resigned);
         clocks.some = rest[0];
         match rest[1] {
             0 => (clocks, &rest[2..]),
@@ -100,6 +111,16 @@ const fn pairs(plan: &Plan) -> usize {
     plan.nodes * (plan.nodes - 1) / 2
 }
 
+fn counts_overlaps(plan: &Plan) -> bool {
+    plan.claims(Claim::S1) || plan.claims(Claim::SomeTwoMasters)
+}
+
+/// Lets a clock of two masters go on. For how long they have been two.
+const fn overlap(clock: &mut u8, returned: bool, quanta: u8) -> u8 {
+    *clock = (*clock + quanta) | if returned { RETURNED } else { 0 };
+    *clock & !RETURNED
+}
+
 /// The pairs of so many nodes, in the order of their clocks.
 fn each_pair(count: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..count).flat_map(move |b| (0..b).map(move |a| (a, b)))
@@ -114,21 +135,25 @@ impl Space {
                 violation = violation.or(Some(self.violation(claim, lasted, bound)));
             }
         };
-        if self.plan.claims(Claim::S1) || self.plan.claims(Claim::SomeTwoMasters) {
-            let mut any = false;
-            for (place, (a, b)) in each_pair(self.plan.nodes).enumerate() {
-                if self.are_together(world, a, b) {
-                    any = true;
-                    if self.plan.claims(Claim::S1) {
-                        world.clocks.together[place] += quanta;
-                        beyond(Claim::S1, world.clocks.together[place], self.plan.overlap());
-                    }
+        let (mut any, mut any_returned) = (false, false);
+        for (place, (a, b)) in each_pair(self.plan.nodes).enumerate() {
+            if counts_overlaps(&self.plan) && self.are_together(world, a, b) {
+                let Clocks { together, resigned, .. } = &mut world.clocks;
+                let returned = resigned[a] > 0 || resigned[b] > 0;
+                (any, any_returned) = (true, any_returned || returned);
+                if self.plan.claims(Claim::S1) {
+                    let lasted = overlap(&mut together[place], returned, quanta);
+                    beyond(Claim::S1, lasted, self.plan.overlap(together[place] & RETURNED != 0));
                 }
             }
-            if any && self.plan.claims(Claim::SomeTwoMasters) {
-                world.clocks.some += quanta;
-                beyond(Claim::SomeTwoMasters, world.clocks.some, self.plan.overlap());
-            }
+        }
+        if any && self.plan.claims(Claim::SomeTwoMasters) {
+            let some = &mut world.clocks.some;
+            let lasted = overlap(some, any_returned, quanta);
+            beyond(Claim::SomeTwoMasters, lasted, self.plan.overlap(*some & RETURNED != 0));
+        }
+        for left in &mut world.clocks.resigned {
+            *left = left.saturating_sub(quanta);
         }
         if self.plan.claims(Claim::S7) {
             let settling = self.settling(world);
@@ -174,7 +199,11 @@ impl Space {
         let hears =
             |other: &usize| self.role(world, *other) == Role::Backup && !world.is_cut(node, *other);
         let heirs = nodes().filter(hears).fold(0, |all, heir| all | 1 << heir);
-        let counts = self.role(world, node) == Role::Master && !rival && heirs != 0;
+        let is_master = self.role(world, node) == Role::Master;
+        let counts = is_master && !rival && heirs != 0;
+        if counts_overlaps(&self.plan) && !self.plan.strict && is_master {
+            world.clocks.resigned[node] = self.plan.lattice.quanta() + DELAY;
+        }
         if self.plan.claims(Claim::L2) && counts {
             world.clocks.stop = Some(Stop { who: node as u8, elapsed: 0, heirs, overtaken: 0 });
         }
@@ -275,4 +304,3 @@ fn component(world: &World, among: u8, node: usize) -> u8 {
         }
     }
 }
-

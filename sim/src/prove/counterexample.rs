@@ -142,7 +142,7 @@ impl<'a> History<'a> {
     /// Notes what a step does.
     fn take(&mut self, space: &Space, before: &World, after: &World, step: &Move) {
         match *step {
-            Move::Hold(_) => {}
+            Move::Hold(_) | Move::Settle => {}
             Move::Wait(quanta) => self.now += u32::from(quanta),
             Move::Fire(node) => {
                 let place = self.note(None);

@@ -172,10 +172,11 @@ impl Plan {
     }
 
     /// `W` in quanta: how long two masters that hear each other may coexist. The higher one's next
-    /// advert comes within A + D, and the answer to one of the lower one within A + 2D.
+    /// advert comes within A + D, and the answer to one of the lower one within A + 2D. If one has
+    /// just returned from a resignation, its first advert is answered instead of obeyed.
     #[must_use]
-    pub const fn overlap(&self) -> u8 {
-        self.lattice.quanta() + DELAY
+    pub const fn overlap(&self, returned: bool) -> u8 {
+        self.lattice.quanta() + if returned { 2 * DELAY } else { DELAY }
     }
 
     /// Quanta as a time.
@@ -225,4 +226,3 @@ impl Plan {
         }
     }
 }
-

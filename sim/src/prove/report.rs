@@ -186,7 +186,15 @@ impl Report<'_> {
         let text = |quanta: u8| duration_text(self.plan.time(quanta.into()));
         let last = self.plan.nodes - 1;
         match claim {
-            Claim::S1 | Claim::SomeTwoMasters => format!("W = A + D = {}", text(self.plan.overlap())),
+            Claim::S1 | Claim::SomeTwoMasters => {
+                let [bound, returned] = [false, true].map(|it| text(self.plan.overlap(it)));
+                let more = if self.plan.strict {
+                    String::new()
+                } else {
+                    format!(", A + 2D = {returned} if one had just resigned and returned")
+                };
+                format!("W = A + D = {bound}{more}")
+            }
             Claim::S7 => {
                 let longest = self.plan.down_interval(last) + 2 * DELAY;
                 format!("T = M_max + 2D, {} if all of them run", text(longest))

@@ -229,7 +229,7 @@ impl Search {
 
     /// Whether it has gone on from this state before.
     fn went_straight(&mut self, world: &World) -> bool {
-        if !self.space.plan.reduce || world.faults != self.space.plan.faults {
+        if !self.space.goes_straight(world) {
             return false;
         }
         self.octets.clear();
@@ -314,9 +314,15 @@ impl Search {
 }
 
 impl Space {
-    /// The only step that a world can take that has no faults left.
+    /// Whether a state is worth looking at only if there are several ways from it: no fault can
+    /// come now.
+    fn goes_straight(&self, world: &World) -> bool {
+        self.plan.reduce && (world.settling || world.faults == self.plan.faults)
+    }
+
+    /// The only step that such a state can take.
     fn only_way(&self, world: &World, moves: &mut Vec<Move>) -> Option<Move> {
-        if !self.plan.reduce || world.faults != self.plan.faults {
+        if !self.goes_straight(world) {
             return None;
         }
         self.moves(world, moves);

@@ -6,7 +6,7 @@
 
 use crate::prove::claims::{Clocks, Violation};
 use crate::prove::node::{Edge, Event, NodeId, Nodes, Role};
-use crate::prove::plan::{MAX_NODES, Plan};
+use crate::prove::plan::{Claim, MAX_NODES, Plan};
 
 /// When an advert on its way arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +58,8 @@ pub enum Move {
     Hold(u8),
     /// The timer of a node fires.
     Fire(u8),
+    /// Whoever may answer has heard what it hears in this instant: the turn of the others.
+    Settle,
     /// Quanta pass in which nothing happens.
     Wait(u8),
     /// Quanta pass in which nothing happens, then there is a fault.
@@ -75,6 +77,8 @@ pub struct World {
     flight: Vec<Message>,
     /// How many faults there were.
     pub faults: u8,
+    /// In this instant only those still hear something that do not answer.
+    pub settling: bool,
     /// What the claims remember.
     pub clocks: Clocks,
 }
@@ -120,7 +124,7 @@ impl World {
             octets.extend_from_slice(&node.0.to_le_bytes());
         }
         octets.extend_from_slice(&self.cut.to_le_bytes());
-        octets.push(self.faults);
+        octets.push(self.faults << 1 | u8::from(self.settling));
         self.clocks.pack(plan, octets);
         for message in &self.flight {
             let phase = (message.phase as u8) << 1;
@@ -150,7 +154,7 @@ impl World {
         };
         let (pairs, _) = rest.as_chunks::<2>();
         let flight = pairs.iter().map(message).collect();
-        Self { nodes, cut, flight, faults: *faults, clocks }
+        Self { nodes, cut, flight, faults: faults >> 1, settling: faults & 1 != 0, clocks }
     }
 }
 
@@ -172,7 +176,8 @@ impl Space {
         for (node, place) in nodes[..self.plan.nodes].iter_mut().enumerate() {
             *place = self.nodes.after(Nodes::down(node), Event::Power).to;
         }
-        World { nodes, cut: 0, flight: Vec::new(), faults: 0, clocks: Clocks::default() }
+        let clocks = Clocks::default();
+        World { nodes, cut: 0, flight: Vec::new(), faults: 0, settling: false, clocks }
     }
 
     /// What a node is.
@@ -184,57 +189,82 @@ impl Space {
     /// Every way in which it can go on, in an order that depends on the world alone.
     pub fn moves(&self, world: &World, out: &mut Vec<Move>) {
         out.clear();
-        let is_last = world.faults == self.plan.faults;
-        let next = self.next_timer(world);
-        if is_last && self.plan.reduce && next != Some(0) && self.moves_of_one(world, out) {
+        if world.settling {
+            self.turn_of_one(world, out);
             return;
         }
-        deliveries(world, |_| true, out);
+        let (reduce, is_last) = (self.plan.reduce, world.faults == self.plan.faults);
+        let waits = |message: &Message| message.phase != Phase::Held;
+        let later = |message: &Message| reduce && self.is_passive(world, usize::from(message.to));
+        let passive = world.flight.iter().any(|message| waits(message) && later(message));
+        let all = passive && !is_last && self.may_end_a_measure(world);
+        deliveries(world, |message| all || !later(message), out);
         let timers = (0..self.plan.nodes).filter(|node| self.is_due(world, *node));
         out.extend(timers.map(|node| Move::Fire(node as u8)));
-        let must_arrive = world.flight.iter().any(|message| message.phase == Phase::Due);
-        let one_by_one = !self.plan.reduce || !world.flight.is_empty();
-        let gap = match next {
-            _ if next == Some(0) || must_arrive => 0,
-            _ if one_by_one => 1,
-            next => next.unwrap_or(0),
-        };
-        if gap > 0 {
-            out.push(Move::Wait(gap));
-        }
         if !is_last {
             self.faults_now(world, out);
-            // Only these are worth waiting for: the others can as well come at once.
-            for after in 1..gap {
-                let timed = (0..self.plan.nodes).filter_map(|node| {
-                    let fault = self.power_fault(world, node)?;
-                    Some(Move::Fault(after, fault))
-                });
-                out.extend(timed);
-            }
+        }
+        let must_arrive = |message: &Message| message.phase == Phase::Due && !later(message);
+        if self.next_timer(world) == Some(0) || world.flight.iter().any(must_arrive) {
+            return;
+        }
+        if passive {
+            out.push(Move::Settle);
+        } else {
+            self.time_passes(world, out);
         }
     }
 
-    /// With no fault left and no timer due, an advert that goes to a Backup or to nobody changes
-    /// nothing but its receiver: nodes are looked at one after the other, in their order. False if
-    /// there are other adverts, or none.
-    fn moves_of_one(&self, world: &World, out: &mut Vec<Move>) -> bool {
-        let mut open = world.flight.iter().filter(|message| message.phase != Phase::Held);
-        let Some(first) = open.clone().next() else { return false };
-        let to_master =
-            |message: &Message| self.role(world, usize::from(message.to)) == Role::Master;
-        if open.any(to_master) {
-            return false;
+    /// Time goes on to the next timer, or by a quantum if something is on its way.
+    fn time_passes(&self, world: &World, out: &mut Vec<Move>) {
+        let one_by_one = !self.plan.reduce || !world.flight.is_empty();
+        let gap = if one_by_one { 1 } else { self.next_timer(world).unwrap_or(0) };
+        if gap > 0 {
+            out.push(Move::Wait(gap));
         }
-        if self.role(world, usize::from(first.to)) == Role::Down {
-            out.push(Move::Deliver(*first));
-            return true;
+        if world.faults == self.plan.faults {
+            return;
         }
+        // Only these are worth waiting for: the others can as well come at once.
+        for after in 1..gap {
+            let timed = (0..self.plan.nodes).filter_map(|node| {
+                let fault = self.power_fault(world, node)?;
+                Some(Move::Fault(after, fault))
+            });
+            out.extend(timed);
+        }
+    }
+
+    /// Whether what a node hears in this instant changes nothing but that node, so that it may as
+    /// well come last: a Backup whose timer is not due never answers. Whether one that does not
+    /// run hears anything depends on when it is started.
+    fn is_passive(&self, world: &World, node: usize) -> bool {
+        match self.role(world, node) {
+            Role::Backup => !self.is_due(world, node),
+            Role::Down => world.faults == self.plan.faults,
+            Role::Master => false,
+        }
+    }
+
+    /// Whether an advert of somebody who is no master any more is on its way: once it is heard, a
+    /// stop is not judged by L2, so it counts whether the stop comes before or after it.
+    fn may_end_a_measure(&self, world: &World) -> bool {
+        let is_masters =
+            |message: &Message| self.role(world, usize::from(message.from)) == Role::Master;
+        self.plan.claims(Claim::L2) && !world.flight.iter().all(is_masters)
+    }
+
+    /// All others have done what they do in this instant: those that are passive are looked at one
+    /// after the other, in their order.
+    fn turn_of_one(&self, world: &World, out: &mut Vec<Move>) {
+        let Some(first) = world.flight.iter().find(|message| message.phase != Phase::Held) else {
+            self.time_passes(world, out);
+            return;
+        };
         deliveries(world, |message| message.to == first.to, out);
         if first.phase != Phase::Due {
             out.push(Move::Hold(first.to));
         }
-        true
     }
 
     /// Every fault that can happen now.
@@ -291,15 +321,37 @@ impl Space {
                 world.flight.iter_mut().filter(fresh).for_each(|held| held.phase = Phase::Held);
                 None
             }
+            Move::Settle => {
+                let (space, nodes) = (&self.nodes, world.nodes);
+                let answers = |to: u8| space.role(nodes[usize::from(to)]) != Role::Backup;
+                let fresh =
+                    |message: &&mut Message| message.phase == Phase::Fresh && answers(message.to);
+                world.flight.iter_mut().filter(fresh).for_each(|held| held.phase = Phase::Held);
+                world.settling = true;
+                None
+            }
             Move::Fault(after, fault) => {
                 let violation = if after > 0 { self.wait(world, after) } else { None };
                 self.fail(world, fault);
                 violation
             }
         };
+        if self.plan.reduce && world.faults == self.plan.faults {
+            self.forget_the_dead(world);
+        }
         world.flight.sort_unstable();
         self.reset_clocks(world);
         violation
+    }
+
+    /// Who does not run and is never started again hears nothing and is heard by nobody.
+    fn forget_the_dead(&self, world: &mut World) {
+        for node in 0..self.plan.nodes {
+            if self.role(world, node) == Role::Down {
+                world.cut &= !self.around(node);
+                world.flight.retain(|message| usize::from(message.to) != node);
+            }
+        }
     }
 
     fn wait(&mut self, world: &mut World, quanta: u8) -> Option<Violation> {
@@ -309,6 +361,7 @@ impl Space {
             }
         }
         world.flight.iter_mut().for_each(|message| message.phase = Phase::Due);
+        world.settling = false;
         self.pass(world, quanta)
     }
 
