@@ -1,8 +1,8 @@
 //! What is searched: how many nodes, how many faults, which claims; and the lattice, the instants
 //! on which everything happens.
 //!
-//! With an interval of one second, skews that are whole quanta and delays of one quantum every timer
-//! of the engine is a whole number of quanta, so that states repeat and the space is finite.
+//! With an interval of one second, skews that are whole quanta and delays of one quantum every
+//! timer of the engine is a whole number of quanta, so that states repeat and the space is finite.
 
 use std::fmt;
 use std::path::Path;
