@@ -291,7 +291,11 @@ impl Kernel for Netlink {
                 let asked = Ok(commands::removal(spec, &self.table));
                 self.change(id, command, asked);
             }
-            KernelCommand::SetVirtualMac { .. }
+            // There are no gates here yet, and `steps` refuses them.
+            KernelCommand::SetGate { .. }
+            | KernelCommand::RemoveGate { .. }
+            | KernelCommand::RenewLease { .. }
+            | KernelCommand::SetVirtualMac { .. }
             | KernelCommand::RemoveVirtualMac { .. }
             | KernelCommand::AddFib(_)
             | KernelCommand::RemoveFib(_) => {

@@ -253,6 +253,10 @@ pub struct InstanceConfig {
     pub one_way_alarm: u8,
     /// Each lower master that it hears as Master is told (`notify_master_rx_lower_pri`).
     pub tells_lower_priority: bool,
+    /// The addresses can be reached no longer than this after the last advert that the kernel
+    /// accepted (`dead_man`, property S8); `None`: for as long as the kernel has them.
+    #[serde(default)]
+    pub dead_man: Option<Duration>,
 }
 
 impl InstanceConfig {
@@ -287,6 +291,7 @@ impl InstanceConfig {
             rules: Rules::default(),
             one_way_alarm: 3,
             tells_lower_priority: false,
+            dead_man: None,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::health::Probe;
 use crate::ipvs;
 use crate::names::{Ifindex, InterfaceName, MacAddress};
 use crate::rules::ChecksumForm;
+use crate::time::Timestamp;
 use crate::vrrp::advert::Advert;
 
 /// Names one effect that can fail. An answer to an id that is no longer waited for is ignored.
@@ -146,6 +147,29 @@ pub enum KernelCommand {
     AddFib(FibEntry),
     /// Remove a route or a rule, and no other one to the same destination.
     RemoveFib(FibEntry),
+    /// Put a gate in front of these addresses, shut unless its lease runs: what asks for one of
+    /// them or is sent to it is dropped before anything else reads it. The gate of this instance
+    /// stands in front of no other ones then, and its lease goes on.
+    SetGate {
+        /// Whose gate: each instance has one.
+        instance: InstanceId,
+        /// The addresses, each with the interface whose frames pass the gate: that of the address,
+        /// or the one below the virtual-MAC interface.
+        places: Vec<(InterfaceName, IpAddr)>,
+    },
+    /// Take the gate away, with its lease.
+    RemoveGate {
+        /// Whose gate.
+        instance: InstanceId,
+    },
+    /// Keep the gate open until then, by this machine's clock, and no longer, whatever becomes of
+    /// the process. Refused if there is no gate, or if that time is over.
+    RenewLease {
+        /// Whose gate.
+        instance: InstanceId,
+        /// The end of the lease.
+        until: Timestamp,
+    },
 }
 
 /// An address as the kernel is to hold it.
@@ -237,6 +261,19 @@ impl fmt::Display for KernelCommand {
             Self::RemoveVirtualMac { name } => write!(f, "remove macvlan {name}"),
             Self::AddFib(entry) => write!(f, "add {entry}"),
             Self::RemoveFib(entry) => write!(f, "remove {entry}"),
+            Self::SetGate { instance, places } => {
+                write!(f, "set gate {} in front of", instance.0)?;
+                let mut separator = " ";
+                for (interface, address) in places {
+                    write!(f, "{separator}{address} on {interface}")?;
+                    separator = ", ";
+                }
+                Ok(())
+            }
+            Self::RemoveGate { instance } => write!(f, "remove gate {}", instance.0),
+            Self::RenewLease { instance, until } => {
+                write!(f, "renew lease of gate {} until {until}", instance.0)
+            }
         }
     }
 }

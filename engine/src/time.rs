@@ -10,7 +10,11 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// A point in one node's time, in nanoseconds since that node's origin (584 years fit).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+///
+/// Its hash is that of an output, never of a state: a fingerprint folds distances from now.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Timestamp(u64);
 
 impl Timestamp {

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use vipd_engine::config::FibEntry;
 use vipd_engine::{
-    CommandId, EffectError, FibChange, Ifindex, InterfaceName, KernelCommand, Link, LinkState,
-    LocalAddress, MacAddress,
+    CommandId, EffectError, FibChange, Ifindex, InstanceId, InterfaceName, KernelCommand, Link,
+    LinkState, LocalAddress, MacAddress, Timestamp,
 };
 use vipd_scenarios::record::WorldTime;
 
@@ -70,6 +70,14 @@ pub struct Completed {
     pub result: Result<(), EffectError>,
 }
 
+/// What stands in front of addresses and lets nothing through without a lease.
+#[derive(Clone, Debug, Default)]
+struct Gate {
+    addresses: BTreeSet<IpAddr>,
+    /// The end of the lease, by this machine's clock, as long as it runs.
+    open_until: Option<Timestamp>,
+}
+
 /// The kernel of one machine.
 #[derive(Clone, Debug)]
 pub struct Kernel {
@@ -77,6 +85,7 @@ pub struct Kernel {
     interfaces: Vec<Interface>,
     next_index: u32,
     filters: BTreeSet<IpAddr>,
+    gates: BTreeMap<InstanceId, Gate>,
     fib: BTreeSet<FibEntry>,
     neighbours: BTreeMap<(Ifindex, IpAddr), MacAddress>,
     commands: VecDeque<Submitted>,
@@ -90,6 +99,7 @@ impl Default for Kernel {
             interfaces: Vec::new(),
             next_index: FIRST_INDEX,
             filters: BTreeSet::new(),
+            gates: BTreeMap::new(),
             fib: BTreeSet::new(),
             neighbours: BTreeMap::new(),
             commands: VecDeque::new(),
@@ -184,6 +194,23 @@ impl Kernel {
                 self.remove_fib(|held| held == entry, changes);
                 Ok(())
             }
+            KernelCommand::SetGate { instance, places } => {
+                if places.iter().any(|(name, _)| self.by_name(name.as_str()).is_none()) {
+                    return Err(EffectError::NoInterface);
+                }
+                let addresses = places.iter().map(|(_, address)| *address).collect();
+                self.gates.entry(*instance).or_default().addresses = addresses;
+                Ok(())
+            }
+            KernelCommand::RemoveGate { instance } => {
+                self.gates.remove(instance);
+                Ok(())
+            }
+            KernelCommand::RenewLease { instance, until } => {
+                let gate = self.gates.get_mut(instance).ok_or(EffectError::Refused)?;
+                gate.open_until = Some(*until);
+                Ok(())
+            }
         }
     }
 
@@ -264,6 +291,7 @@ impl Kernel {
             interface.up = true;
         }
         self.filters.clear();
+        self.gates.clear();
         self.remove_fib(|_| true, changes);
         self.neighbours.clear();
         self.commands.clear();
@@ -325,6 +353,7 @@ impl Kernel {
     pub fn answers(&self, port: Ifindex, address: IpAddr) -> Option<MacAddress> {
         self.above(port)
             .find(|interface| interface.addresses.contains(&address))
+            .filter(|_| !self.is_shut(address))
             .map(|interface| interface.mac)
     }
 
@@ -349,7 +378,27 @@ impl Kernel {
     /// Whether packets to the address reach whoever listens on this machine.
     #[must_use]
     pub fn delivers(&self, address: IpAddr) -> bool {
-        self.holds(address) && !self.filters.contains(&address)
+        self.holds(address) && !self.filters.contains(&address) && !self.is_shut(address)
+    }
+
+    /// Whether a gate without a lease stands in front of the address.
+    fn is_shut(&self, address: IpAddr) -> bool {
+        let gates = self.gates.values();
+        gates.filter(|gate| gate.open_until.is_none()).any(|gate| gate.addresses.contains(&address))
+    }
+
+    /// Ends the leases that are over, by this machine's clock. Whether one was.
+    pub fn end_leases(&mut self, now: Timestamp) -> bool {
+        let over = |until: &mut Timestamp| *until <= now;
+        self.gates
+            .values_mut()
+            .fold(false, |any, gate| gate.open_until.take_if(over).is_some() || any)
+    }
+
+    /// The next end of a lease, by this machine's clock.
+    #[must_use]
+    pub fn next_end(&self) -> Option<Timestamp> {
+        self.gates.values().filter_map(|gate| gate.open_until).min()
     }
 
     /// The interfaces on the wire below `port` that pass frames.

@@ -83,8 +83,11 @@ pub fn steps(command: &KernelCommand, table: &Table) -> Result<Vec<Step>, Effect
         KernelCommand::RemoveFib(FibEntry::Rule(rule)) => {
             Ok(vec![Step::RemoveRule(rules::message(rule))])
         }
-        // Addresses are asked for together, and filters are not netlink's business here.
-        KernelCommand::AddAddress(_)
+        // Addresses are asked for together; filters and gates are not netlink's business here.
+        KernelCommand::SetGate { .. }
+        | KernelCommand::RemoveGate { .. }
+        | KernelCommand::RenewLease { .. }
+        | KernelCommand::AddAddress(_)
         | KernelCommand::RemoveAddress(_)
         | KernelCommand::AddFilter(_)
         | KernelCommand::RemoveFilter(_) => Err(EffectError::Refused),

@@ -291,7 +291,10 @@ impl Held {
             | KernelCommand::AddFilter(_)
             | KernelCommand::RemoveFilter(_)
             | KernelCommand::SetVirtualMac { .. }
-            | KernelCommand::RemoveVirtualMac { .. } => {}
+            | KernelCommand::RemoveVirtualMac { .. }
+            | KernelCommand::SetGate { .. }
+            | KernelCommand::RemoveGate { .. }
+            | KernelCommand::RenewLease { .. } => {}
         }
         Change::None
     }

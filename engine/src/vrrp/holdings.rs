@@ -398,7 +398,10 @@ impl Holding {
             KernelCommand::SetVirtualMac { .. }
             | KernelCommand::RemoveVirtualMac { .. }
             | KernelCommand::AddFib(_)
-            | KernelCommand::RemoveFib(_) => Change::None,
+            | KernelCommand::RemoveFib(_)
+            | KernelCommand::SetGate { .. }
+            | KernelCommand::RemoveGate { .. }
+            | KernelCommand::RenewLease { .. } => Change::None,
         }
     }
 
