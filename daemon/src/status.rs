@@ -87,6 +87,7 @@ fn instance(status: InstanceStatus<'_>, now: Timestamp) -> Value {
         "routes": routes,
         "rules": rules,
         "deadline": deadline,
+        "lease_ns": status.lease_end().map(|end| nanos(end.since(now))),
         "counters": {
             "sent": counters.sent,
             "sent_priority_zero": counters.sent_priority_zero,

@@ -313,6 +313,18 @@ impl InstanceConfig {
         }
     }
 
+    /// Its addresses, each with the interface that their frames come by: a macvlan's frames are
+    /// those of the interface below it.
+    pub(crate) fn places(&self) -> Vec<(InterfaceName, IpAddr)> {
+        let addresses = self.addresses.iter().chain(&self.excluded);
+        let places = addresses.map(|address| {
+            let own = self.virtual_mac.as_ref().map(|macvlan| &macvlan.interface);
+            let other = address.interface.as_ref().filter(|name| Some(*name) != own);
+            (other.unwrap_or(&self.interface).clone(), address.address)
+        });
+        places.collect()
+    }
+
     /// The configured source of adverts, if any.
     #[must_use]
     pub const fn source(&self) -> Option<IpAddr> {

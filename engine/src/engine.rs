@@ -68,6 +68,8 @@ pub struct Engine {
     /// An instance went away, and the indexes still name it.
     pub(crate) indexes_are_stale: bool,
     pub(crate) schedule: Schedule,
+    /// The ends of leases, of those that have one.
+    pub(crate) leases: Schedule,
     /// Mismatches of datagrams that no instance claimed.
     pub(crate) named: Named,
     pub(crate) unclaimed: DropCounters,
@@ -90,6 +92,7 @@ impl Engine {
     /// order in which it must be done. `now` never goes back. Nothing that the network says makes
     /// it fail.
     pub fn handle(&mut self, now: Timestamp, input: Input<'_>, out: &mut Outputs) {
+        self.end_leases(now, out);
         match input {
             Input::Tick => {
                 self.on_tick(now, out);
@@ -170,6 +173,10 @@ impl Engine {
             if let Some((at, what)) = instance.deadline() {
                 assert!(filed.is_some_and(|filed| filed <= at), "{what} is not filed");
             }
+            if let Some(at) = instance.lease_end() {
+                let filed = self.leases.filed(instance.id);
+                assert!(filed.is_some_and(|filed| filed <= at), "the lease is not filed");
+            }
         }
         if let Some(director) = &self.director {
             director.check_invariants();
@@ -203,7 +210,7 @@ impl Engine {
         let Some(Some(instance)) = self.instances.get_mut(slot) else { return };
         let before = instance.bearing();
         act(instance, &mut ctx);
-        self.schedule.file(id, instance.deadline().map(|(at, _)| at));
+        file(instance, &mut self.schedule, &mut self.leases);
         if instance.is_gone() {
             self.instances[slot] = None;
             self.indexes_are_stale = true;
@@ -212,6 +219,17 @@ impl Engine {
             && let Some(place) = self.group_of.get(&id)
         {
             self.settle(*place, now, out);
+        }
+    }
+
+    /// Whose lease is over leaves Master before anything else is looked at: an engine that was not
+    /// called for so long may have another Master beside it.
+    fn end_leases(&mut self, now: Timestamp, out: &mut Outputs) {
+        while let Some((_, id)) = self.leases.pop_due(now) {
+            match self.instance(id).and_then(Instance::lease_end) {
+                Some(end) if end <= now => self.with(id, now, out, Instance::on_lease_over),
+                end => self.leases.file(id, end),
+            }
         }
     }
 
@@ -236,7 +254,7 @@ impl Engine {
         group.tell(&self.instances, &mut ctx);
         for member in &group.members {
             if let Some(Some(instance)) = self.instances.get(member.0 as usize) {
-                self.schedule.file(*member, instance.deadline().map(|(at, _)| at));
+                file(instance, &mut self.schedule, &mut self.leases);
             }
         }
     }
@@ -337,7 +355,7 @@ impl Engine {
             let Some(Some(instance)) = self.instances.get_mut(member.0 as usize) else { continue };
             let director = self.director.as_deref();
             instance.on_order(&mut Context { now, observed: &self.observed, director, out }, order);
-            self.schedule.file(member, instance.deadline().map(|(at, _)| at));
+            file(instance, &mut self.schedule, &mut self.leases);
         }
         if let Some(place) = place {
             self.settle(place, now, out);
@@ -507,6 +525,14 @@ impl Engine {
             Tracked::Interface(_) => None,
         });
         watched.chain(self.config.director().files()).collect::<BTreeSet<_>>().into_iter()
+    }
+}
+
+/// Files what an instance waits for.
+pub(crate) fn file(instance: &Instance, schedule: &mut Schedule, leases: &mut Schedule) {
+    schedule.file(instance.id, instance.deadline().map(|(at, _)| at));
+    if let Some(end) = instance.lease_end() {
+        leases.file(instance.id, Some(end));
     }
 }
 

@@ -85,6 +85,9 @@ pub enum Fault {
     /// A virtual server has this address of it, and the kernel has no IPVS: whatever came to the
     /// address would end here.
     NoIpvs(IpAddr),
+    /// The kernel did not take the gate that `dead_man` asks for. Without it the addresses could
+    /// outlive this engine. It is tried again after a second.
+    NoGate,
 }
 
 /// Name of a watched thing.
@@ -117,6 +120,7 @@ impl fmt::Display for Fault {
             Self::NoIpvs(address) => {
                 write!(f, "{address} is a virtual server's and the kernel has no IPVS")
             }
+            Self::NoGate => f.write_str("the kernel takes no gate for dead_man"),
         }
     }
 }
@@ -150,6 +154,8 @@ pub enum Why {
     GreaterAddress(IpAddr),
     /// The sync group changed.
     Group(GroupName),
+    /// Its last advert that the kernel accepted is older than its lease (`dead_man`).
+    LeaseOver,
     /// Something it needs is missing.
     Fault(Fault),
     /// Everything it needs is there again.
@@ -181,6 +187,7 @@ impl fmt::Display for Why {
                 write!(f, "{peer} has the same priority and the greater address")
             }
             Self::Group(name) => write!(f, "sync group {name}"),
+            Self::LeaseOver => f.write_str("its own last advert is older than its lease"),
             Self::Fault(fault) => fault.fmt(f),
             Self::Recovered => f.write_str("recovered"),
             Self::Shutdown => f.write_str("stopped"),

@@ -11,17 +11,19 @@ use crate::event::{Event, Fault, News, StateKind, Why};
 use crate::ipvs::{self, SyncRole};
 use crate::names::{GroupName, InstanceName};
 use crate::output::{InstanceId, Output};
+use crate::time::Timestamp;
 use crate::vrrp::instance::{Context, Instance};
+use crate::vrrp::state::{Master, State};
 
 /// Whether an instance in this state owns its addresses: Master is not ownership by itself.
 /// Addresses, announcements, accept filter and virtual MAC follow this and never the state.
-pub(crate) fn owns(state: StateKind) -> bool {
-    state == StateKind::Master && may_own()
+pub(crate) fn owns(state: &State, now: Timestamp) -> bool {
+    matches!(state, State::Master(master) if may_own(master, now))
 }
 
-/// Whether a Master may own its addresses. In standard mode always; a lease would be asked here.
-const fn may_own() -> bool {
-    true
+/// Whether a Master may own its addresses: always, unless it has a lease (`dead_man`).
+fn may_own(master: &Master, now: Timestamp) -> bool {
+    master.lease.as_ref().is_none_or(|lease| lease.runs(now))
 }
 
 /// The first address of an instance that a virtual server has while the kernel has no IPVS. Who

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, ConfigError, FibEntry};
 use crate::director::{self, Director};
-use crate::engine::{Engine, virtual_addresses};
+use crate::engine::{Engine, file, virtual_addresses};
 use crate::health::Limits;
 use crate::names::{GroupName, InstanceName};
 use crate::observed::{Observed, Reports};
@@ -146,8 +146,9 @@ impl TryFrom<Snapshot> for Engine {
         let director = director.map_err(SnapshotError::Director)?.map(Box::new);
         let mut schedule = Schedule::default();
         schedule.file(InstanceId::STATIC, read.statics.deadline());
+        let mut leases = Schedule::default();
         for instance in instances.iter().flatten() {
-            schedule.file(instance.id, instance.deadline().map(|(at, _)| at));
+            file(instance, &mut schedule, &mut leases);
         }
         let mut routing = Routing::default();
         routing.rebuild_with(&config, &instances, &observed, |instance| {
@@ -165,6 +166,7 @@ impl TryFrom<Snapshot> for Engine {
             group_of,
             routing,
             schedule,
+            leases,
             named,
             unclaimed,
             ..Self::default()

@@ -116,10 +116,11 @@ impl Statics {
         let want = self.want();
         let Self { holdings, next_number, .. } = self;
         let is_up = |name: &InterfaceName| ctx.observed.is_up(name);
-        holdings.reconcile(ctx.now, want, None, is_up, |command: &KernelCommand| {
+        let instance = InstanceId::STATIC;
+        holdings.reconcile(instance, ctx.now, want, None, is_up, |command: &KernelCommand| {
             let number = *next_number;
             *next_number += 1;
-            let id = CommandId { instance: InstanceId::STATIC, number };
+            let id = CommandId { instance, number };
             ctx.out.push(Output::Kernel { id, command: command.clone() });
             number
         });
@@ -129,7 +130,11 @@ impl Statics {
 fn tell(ctx: &mut Context<'_>, change: Change) {
     let news = match change {
         // Nobody elects anything here: what comes or was left is as it should be.
-        Change::None | Change::Present(_) | Change::Leftover(_) | Change::LeftoverEntry(_) => {
+        Change::None
+        | Change::Gate
+        | Change::Present(_)
+        | Change::Leftover(_)
+        | Change::LeftoverEntry(_) => {
             return;
         }
         Change::Lost(address) => News::AddressLost(address),

@@ -179,6 +179,12 @@ impl<'a> InstanceStatus<'a> {
         &self.instance.counters
     }
 
+    /// With `dead_man`, as Master: until when it may be without another advert.
+    #[must_use]
+    pub fn lease_end(&self) -> Option<Timestamp> {
+        self.instance.lease_end()
+    }
+
     /// The virtual addresses that the kernel has.
     pub fn addresses(&self) -> impl Iterator<Item = &'a AddressSpec> + use<'a> {
         self.instance.holdings.present()

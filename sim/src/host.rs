@@ -117,6 +117,8 @@ impl Host {
                 self.complete_ipvs(out);
                 self.drain(out);
             }
+            Due::Lease { .. } if self.frozen => {}
+            Due::Lease { .. } => self.end_leases(out),
             Due::Probe { .. } => self.on_probe(out),
             Due::Request { .. } => self.on_request(out),
             Due::RequestTimer { number, filing, .. } => self.on_request_timer(number, filing, out),
@@ -146,6 +148,7 @@ impl Host {
         self.frozen = false;
         self.clock.go_on(out.net.now);
         self.see(Seen::Machine(MachineChange::Thawed), out);
+        self.end_leases(out);
         self.refresh_owned(out);
         for due in std::mem::take(&mut self.held) {
             out.net.queue.push(out.net.now, due);
@@ -213,6 +216,7 @@ impl Host {
         self.clock.set_rate(out.net.now, ppm);
         self.void_timer();
         self.file_timer(out);
+        self.end_leases(out);
     }
 
     /// Timers and packet handlers run late by up to this much from now on.
@@ -234,6 +238,20 @@ impl Host {
             if let Some(id) = completed.id {
                 self.tell(Told::Done { id, result: completed.result });
             }
+        }
+        if self.kernel.gates_moved() {
+            self.refresh_owned(out);
+            self.end_leases(out);
+        }
+    }
+
+    /// Shuts the gates whose lease is over by this machine's clock, and files the next end.
+    fn end_leases(&mut self, out: &mut Outside<'_>) {
+        if self.kernel.end_leases(self.clock.read(out.net.now)) {
+            self.refresh_owned(out);
+        }
+        if let Some(at) = self.kernel.next_end().and_then(|end| self.clock.when(end)) {
+            out.net.queue.push(at.max(out.net.now), Due::Lease { host: self.id });
         }
     }
 

@@ -86,6 +86,8 @@ pub struct Kernel {
     next_index: u32,
     filters: BTreeSet<IpAddr>,
     gates: BTreeMap<InstanceId, Gate>,
+    /// A command about a gate was done.
+    gates_moved: bool,
     fib: BTreeSet<FibEntry>,
     neighbours: BTreeMap<(Ifindex, IpAddr), MacAddress>,
     commands: VecDeque<Submitted>,
@@ -100,6 +102,7 @@ impl Default for Kernel {
             next_index: FIRST_INDEX,
             filters: BTreeSet::new(),
             gates: BTreeMap::new(),
+            gates_moved: false,
             fib: BTreeSet::new(),
             neighbours: BTreeMap::new(),
             commands: VecDeque::new(),
@@ -194,24 +197,37 @@ impl Kernel {
                 self.remove_fib(|held| held == entry, changes);
                 Ok(())
             }
+            KernelCommand::SetGate { .. }
+            | KernelCommand::RemoveGate { .. }
+            | KernelCommand::RenewLease { .. } => self.change_gate(command),
+        }
+    }
+
+    fn change_gate(&mut self, command: &KernelCommand) -> Result<(), EffectError> {
+        self.gates_moved = true;
+        match command {
             KernelCommand::SetGate { instance, places } => {
                 if places.iter().any(|(name, _)| self.by_name(name.as_str()).is_none()) {
                     return Err(EffectError::NoInterface);
                 }
                 let addresses = places.iter().map(|(_, address)| *address).collect();
                 self.gates.entry(*instance).or_default().addresses = addresses;
-                Ok(())
-            }
-            KernelCommand::RemoveGate { instance } => {
-                self.gates.remove(instance);
-                Ok(())
             }
             KernelCommand::RenewLease { instance, until } => {
                 let gate = self.gates.get_mut(instance).ok_or(EffectError::Refused)?;
                 gate.open_until = Some(*until);
-                Ok(())
             }
+            KernelCommand::RemoveGate { instance } => {
+                self.gates.remove(instance);
+            }
+            _ => {}
         }
+        Ok(())
+    }
+
+    /// Whether a command about a gate was done since this was last asked.
+    pub const fn gates_moved(&mut self) -> bool {
+        std::mem::replace(&mut self.gates_moved, false)
     }
 
     /// Commands take this long from now on.

@@ -61,6 +61,11 @@ pub enum Due {
         /// Whose.
         host: HostId,
     },
+    /// The lease of a gate may be over.
+    Lease {
+        /// Whose kernel has it.
+        host: HostId,
+    },
     /// A client asks.
     Probe {
         /// Who.

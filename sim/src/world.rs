@@ -145,6 +145,7 @@ impl Simulation {
             | Due::Read { host }
             | Due::Command { host }
             | Due::Checked { host, .. }
+            | Due::Lease { host }
             | Due::Request { host }
             | Due::RequestTimer { host, .. }
             | Due::Probe { host } => Some(host),

@@ -223,6 +223,10 @@ pub(super) const VRRP_INSTANCE: &[Keyword] = &[
         json!(i.config.down_timer_adverts)
     })
     .inherits("vrrp_down_timer_adverts"),
+    acted("dead_man", "SECONDS", "none", instance::dead_man, |i| {
+        i.config.dead_man.map_or(Value::Null, seconds)
+    })
+    .since(Since::Never),
     unbuilt("timer_expired_backup", "[PRIORITY]", Mastership).since(Since::After2_2_7),
     unbuilt("thread_timer_expired", "[PRIORITY]", Mastership).since(Since::After2_2_7),
     acted("lower_prio_no_advert", "[BOOL]", "off", shared::lower_prio_no_advert, |i| {

@@ -161,6 +161,9 @@ fn other(error: &ConfigError, draft: &Draft) -> Option<(Span, &'static str)> {
         | ConfigRule::NoPeer
         | ConfigRule::NotAGroup(_)
         | ConfigRule::NoDownTimer
+        | ConfigRule::DeadManOutOfRange(..)
+        | ConfigRule::DeadManNeedsTime
+        | ConfigRule::DeadManOfOwner
         | ConfigRule::UnknownMember(_)
         | ConfigRule::FirstAddressNotLinkLocal(_)
         | ConfigRule::RouteFamilyDiffers(_)
@@ -188,6 +191,8 @@ fn help(rule: &ConfigRule, draft: &Draft) -> Option<String> {
         ConfigRule::NextHopOfRefusal(_) => "remove `via`, `dev` and `nexthop` from the line",
         ConfigRule::VersionNeedsIpv4 => "write `version 3`, or leave the line out",
         ConfigRule::IntervalDoesNotFit(Version::V2) => "`version 3` carries fractions of a second",
+        ConfigRule::DeadManNeedsTime => "remove `dead_man`, or write a longer `advert_int`",
+        ConfigRule::DeadManOfOwner => "remove `dead_man`, or write a lower `priority`",
         ConfigRule::PeerIsSelf(_) => "list the other routers only",
         ConfigRule::NoPeer => "list the other routers, or remove the block to use multicast",
         ConfigRule::FirstAddressNotLinkLocal(_) => "put an address of fe80::/10 first",
@@ -202,6 +207,7 @@ fn help(rule: &ConfigRule, draft: &Draft) -> Option<String> {
         | ConfigRule::EndpointFamilyDiffers(_)
         | ConfigRule::NotAGroup(_)
         | ConfigRule::NoDownTimer
+        | ConfigRule::DeadManOutOfRange(..)
         | ConfigRule::TooManyPeers(_)
         | ConfigRule::InTwoGroups(_)
         | ConfigRule::RouteFamilyDiffers(_)

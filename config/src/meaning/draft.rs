@@ -355,6 +355,7 @@ pub(crate) struct InstanceDraft {
     pub tracks: Vec<TrackDraft>,
     pub preempt: Option<bool>,
     pub preempt_delay: Option<Duration>,
+    pub dead_man: Option<Duration>,
     pub notify: NotifyScripts,
     pub accept: Option<bool>,
     pub ignore_primary_link: bool,

@@ -186,6 +186,11 @@ pub(crate) fn no_preempt(draft: &mut Draft, _line: &mut Line<'_>) {
     draft.instance().preempt = Some(false);
 }
 
+/// Its range follows from the interval, the version and the down timer: a rule of the engine.
+pub(crate) fn dead_man(draft: &mut Draft, line: &mut Line<'_>) {
+    draft.instance().dead_man = line.seconds().map(|(time, _)| time);
+}
+
 pub(crate) fn preempt_delay(draft: &mut Draft, line: &mut Line<'_>) {
     draft.instance().preempt_delay = line.seconds_in(0..=1000);
 }

@@ -192,6 +192,7 @@ impl Settling<'_> {
         config.preempt_delay = preempt_delay;
         let adverts = instance.shared.down_timer_adverts.or(globals.shared.down_timer_adverts);
         config.down_timer_adverts = adverts.unwrap_or(config.down_timer_adverts);
+        config.dead_man = instance.dead_man;
         config.announcements = globals.shared.announcements(&instance.shared, self.profile);
         config.tracks = tracks;
         config.ignore_primary_link = instance.ignore_primary_link;

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
+use core::time::Duration;
 
 mod director;
 
@@ -16,8 +17,10 @@ use super::{
     FibConfig, FibEntry, GroupConfig, InstanceConfig, MAX_ADDRESSES_V4, MAX_ADDRESSES_V6,
     MAX_PEERS, StaticConfig, Transport, VirtualAddress,
 };
+use crate::event::Seconds;
 use crate::names::{Family, GroupName, InstanceName, Version};
 use crate::rules::Profile;
+use crate::vrrp::lease::{GATE_DELAY, LATENESS};
 
 /// Where in a configuration a rule was broken.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +75,12 @@ pub enum ConfigRule {
     NotAGroup(IpAddr),
     /// A multiplier of 0.
     NoDownTimer,
+    /// The lease is not longer than the first or longer than the second.
+    DeadManOutOfRange(Duration, Duration),
+    /// The interval is too short for any lease.
+    DeadManNeedsTime,
+    /// The addresses of an owner (priority 255) are real ones, and stay.
+    DeadManOfOwner,
     /// A group member that no instance is called.
     UnknownMember(InstanceName),
     /// An instance in two groups; carries the other one's name.
@@ -124,6 +133,24 @@ impl fmt::Display for ConfigRule {
             Self::TooManyPeers(limit) => write!(f, "at most {limit} unicast peers"),
             Self::NoPeer => f.write_str("unicast needs at least one peer"),
             Self::NotAGroup(address) => write!(f, "{address} is not a multicast group"),
+            Self::DeadManOutOfRange(least, most) => {
+                let (least, most) = (Seconds(*least), Seconds(*most));
+                write!(
+                    f,
+                    "with this interval a lease is longer than {least} s and at most {most} s"
+                )
+            }
+            Self::DeadManNeedsTime => {
+                let (late, delay) = (Seconds(LATENESS), Seconds(GATE_DELAY));
+                write!(
+                    f,
+                    "the interval is too short for a lease: up to {late} s are kept for late \
+                     adverts and {delay} s for the gate"
+                )
+            }
+            Self::DeadManOfOwner => {
+                f.write_str("an owner (priority 255) keeps its addresses, so it can have no lease")
+            }
             Self::NoDownTimer => f.write_str("the down timer needs at least one advert"),
             Self::UnknownMember(name) => write!(f, "no instance is called {name}"),
             Self::InTwoGroups(other) => write!(f, "already a member of {other}"),
@@ -220,6 +247,18 @@ fn instance_block(instance: &InstanceConfig) -> (&'static str, String) {
     ("vrrp_instance", instance.name.to_string())
 }
 
+fn dead_man(instance: &InstanceConfig) -> Option<ConfigRule> {
+    let lasts = instance.dead_man?;
+    if instance.priority.is_owner() {
+        return Some(ConfigRule::DeadManOfOwner);
+    }
+    let Some((least, most)) = instance.dead_man_range() else {
+        return Some(ConfigRule::DeadManNeedsTime);
+    };
+    let fits = least < lasts && lasts <= most;
+    (!fits).then_some(ConfigRule::DeadManOutOfRange(least, most))
+}
+
 /// The rules of one block.
 struct Check<'a> {
     block: (&'static str, String),
@@ -244,6 +283,9 @@ impl Check<'_> {
         }
         if instance.down_timer_adverts == 0 {
             self.broken("down_timer_adverts", None, ConfigRule::NoDownTimer);
+        }
+        if let Some(rule) = dead_man(instance) {
+            self.broken("dead_man", None, rule);
         }
     }
 

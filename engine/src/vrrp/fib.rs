@@ -230,7 +230,7 @@ impl Fib {
 impl Instance {
     /// The kernel has or lost a route or a rule of this instance.
     pub(crate) fn on_fib(&mut self, ctx: &mut Context<'_>, entry: &FibEntry, present: bool) {
-        let (want, observed) = (self.want(), ctx.observed);
+        let (want, observed) = (self.want(ctx.now), ctx.observed);
         let change = self.holdings.fib.observe(entry, present, want, |name| observed.is_up(name));
         self.on_change(ctx, change);
         self.reconcile(ctx);

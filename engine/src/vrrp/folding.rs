@@ -26,6 +26,9 @@ impl Instance {
         self.state.fold_election(now, hasher);
         self.resignations.fold(now, hasher);
         self.sending.fold(now, hasher);
+        if self.config.dead_man.is_some() {
+            self.sending.fold_begin(now, hasher);
+        }
         self.vanishing.fold(now, hasher);
         let first = self.holdings.first_waiting().unwrap_or(0);
         self.holdings.fold(now, first, hasher);

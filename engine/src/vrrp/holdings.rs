@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 use crate::config::{FibConfig, FibEntry, VirtualAddress};
 use crate::input::{EffectError, LinkState};
 use crate::names::{InterfaceName, MacAddress};
-use crate::output::{AddressSpec, KernelCommand};
+use crate::output::{AddressSpec, InstanceId, KernelCommand};
 use crate::time::Timestamp;
 use crate::vrrp::fib::Fib;
+use crate::vrrp::gate::Gate;
 
 /// A command without an answer for this long counts as failed.
 pub const COMMAND_LIMIT: Duration = Duration::from_secs(1);
@@ -84,6 +85,8 @@ pub(crate) enum Change {
     LeftoverEntry(FibEntry),
     /// A command failed.
     Failed(KernelCommand, EffectError),
+    /// The gate is there, or gone, as it was asked for.
+    Gate,
 }
 
 /// What is wanted of the kernel.
@@ -105,6 +108,8 @@ pub(crate) struct Holdings {
     macvlans: Vec<Macvlan>,
     #[serde(default)]
     pub(crate) fib: Fib,
+    #[serde(default)]
+    pub(crate) gate: Gate,
 }
 
 impl Holdings {
@@ -167,6 +172,7 @@ impl Holdings {
     /// owner would take the machine off the network.
     pub(crate) fn reconcile(
         &mut self,
+        instance: InstanceId,
         now: Timestamp,
         want: Want,
         source: Option<IpAddr>,
@@ -184,7 +190,10 @@ impl Holdings {
             }
         }
         self.macvlans.retain(|macvlan| !macvlan.retired || macvlan.is_busy());
-        let up = self.macvlans.iter().all(|macvlan| macvlan.up || macvlan.retired);
+        let released = !self.addresses.iter().any(Holding::is_busy);
+        self.gate.reconcile(instance, (now, want, released), &mut number);
+        let up = self.gate.is_in_place()
+            && self.macvlans.iter().all(|macvlan| macvlan.up || macvlan.retired);
         let is_source = |holding: &Holding| Some(holding.spec.address.address) == source;
         for holding in &mut self.addresses {
             let stays = holding.present && !holding.ours && is_source(holding);
@@ -217,6 +226,9 @@ impl Holdings {
         if let Some(change) = self.fib.done(now, number, result) {
             return change;
         }
+        if is_it(&self.gate.pending) {
+            return self.gate.answered(now, result);
+        }
         let holding = self.addresses.iter_mut().find(|holding| is_it(&holding.pending));
         holding.map_or(Change::None, |holding| holding.answered(now, result))
     }
@@ -232,6 +244,9 @@ impl Holdings {
         }
         if let Some(change) = self.fib.overdue(now) {
             return Some(change);
+        }
+        if is_over(&self.gate.pending) {
+            return Some(self.gate.answered(now, result));
         }
         let holding = self.addresses.iter_mut().find(|holding| is_over(&holding.pending))?;
         Some(holding.answered(now, result))
@@ -286,15 +301,18 @@ impl Holdings {
     /// Whether a command waits for its answer or its next try, or something of ours is there.
     pub(crate) fn is_busy(&self) -> bool {
         let macvlans = self.macvlans.iter().any(Macvlan::is_busy);
-        macvlans || self.addresses.iter().any(Holding::is_busy) || self.fib.is_busy()
+        let addresses = self.addresses.iter().any(Holding::is_busy);
+        macvlans || addresses || self.fib.is_busy() || self.gate.is_busy()
     }
 
     /// The next time limit or retry.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         let macvlans = self.macvlans.iter().map(|macvlan| (&macvlan.pending, macvlan.retry_at));
         let addresses = self.addresses.iter().map(|holding| (&holding.pending, holding.retry_at));
+        let gate = core::iter::once((&self.gate.pending, self.gate.retry_at));
         macvlans
             .chain(addresses)
+            .chain(gate)
             .filter_map(|(waiting, retry_at)| {
                 waiting.as_ref().map(|waiting| waiting.limit).or(retry_at)
             })
@@ -306,7 +324,8 @@ impl Holdings {
     pub(crate) fn fits(&self, next: u64) -> bool {
         let macvlans = self.macvlans.iter().filter_map(|macvlan| macvlan.pending.as_ref());
         let addresses = self.addresses.iter().filter_map(|holding| holding.pending.as_ref());
-        macvlans.chain(addresses).all(|waiting| waiting.number < next) && self.fib.fits(next)
+        let waiting = macvlans.chain(addresses).chain(&self.gate.pending);
+        waiting.into_iter().all(|waiting| waiting.number < next) && self.fib.fits(next)
     }
 
     pub(crate) fn fold(&self, now: Timestamp, first: u64, hasher: &mut impl Hasher) {
@@ -324,13 +343,15 @@ impl Holdings {
             (waiting(&macvlan.pending), macvlan.retry_at.map(|at| at - now)).hash(hasher);
         }
         self.fib.fold(now, first, hasher);
+        self.gate.fold(now, first, hasher);
     }
 
     /// The lowest number that a waiting command has, so that ids fold by order of appearance.
     pub(crate) fn first_waiting(&self) -> Option<u64> {
         let macvlans = self.macvlans.iter().filter_map(|macvlan| macvlan.pending.as_ref());
         let addresses = self.addresses.iter().filter_map(|holding| holding.pending.as_ref());
-        let numbers = macvlans.chain(addresses).map(|waiting| waiting.number);
+        let waiting = macvlans.chain(addresses).chain(&self.gate.pending);
+        let numbers = waiting.map(|waiting| waiting.number);
         numbers.chain(self.fib.first_waiting()).min()
     }
 }

@@ -141,6 +141,7 @@ impl Instance {
         let macvlan =
             macvlan.map(|macvlan| (macvlan.interface.clone(), config.interface.clone(), mac));
         self.holdings.configure(wanted, macvlan, &config.fib);
+        self.holdings.gate.configure(config.dead_man.map_or_else(Vec::new, |_| config.places()));
         if !config.priority.is_owner() {
             self.holdings.claim();
         }
@@ -206,7 +207,15 @@ impl Instance {
             }
             Some(_) if self.port.is_none() => Some(Fault::NoPrimaryAddress),
             Some(_) if self.sends_refused => Some(Fault::SendsRefused),
+            Some(_) if self.holdings.gate.is_refused() => Some(Fault::NoGate),
             Some(_) => self.vanishing.fault(),
+        }
+    }
+
+    /// The kernel took or refused a gate.
+    fn evaluate_gate(&mut self, ctx: &mut Context<'_>) {
+        if self.holdings.gate.is_refused() != (self.own_fault == Some(Fault::NoGate)) {
+            self.evaluate(ctx);
         }
     }
 
@@ -299,7 +308,7 @@ impl Instance {
             Fault::AddressVanishes(_) => Some(ctx.now + vanishing::QUIET),
             Fault::InterfaceMissing | Fault::LinkDown | Fault::NoPrimaryAddress => None,
             Fault::Tracked(_) | Fault::TrackerPending(_) | Fault::Group(_) => None,
-            Fault::NoIpvs(_) => None,
+            Fault::NoIpvs(_) | Fault::NoGate => None,
         };
         self.resignations.clear();
         self.change_state(ctx, State::Fault { retry_at }, Why::Fault(fault));
@@ -433,10 +442,10 @@ impl Instance {
     }
 
     pub(crate) fn reconcile(&mut self, ctx: &mut Context<'_>) {
-        let (want, id, source) = (self.want(), self.id, self.port.map(|port| port.source));
+        let (want, id, source) = (self.want(ctx.now), self.id, self.port.map(|port| port.source));
         let Self { holdings, next_number, .. } = self;
         let is_up = |name: &InterfaceName| ctx.observed.is_up(name);
-        holdings.reconcile(ctx.now, want, source, is_up, |command: &KernelCommand| {
+        holdings.reconcile(id, ctx.now, want, source, is_up, |command: &KernelCommand| {
             let number = *next_number;
             *next_number += 1;
             let id = CommandId { instance: id, number };
@@ -445,9 +454,9 @@ impl Instance {
         });
     }
 
-    pub(crate) fn want(&self) -> Want {
+    pub(crate) fn want(&self, now: Timestamp) -> Want {
         let state = self.state.kind();
-        match (policy::owns(state), self.stopping, self.config.priority.is_owner()) {
+        match (policy::owns(&self.state, now), self.stopping, self.config.priority.is_owner()) {
             (true, _, _) => Want::Held,
             (false, true, _) => Want::ReleasedOnStop,
             // An owner's real address stays through a fault, and goes when it yields.
@@ -465,9 +474,16 @@ impl Instance {
     ) {
         let (first, sent) = self.sending.round();
         if number >= first && number < first + u64::from(sent) {
+            let before = self.sending.accepted();
             if let (Some(in_a_row), Err(error)) = (self.sending.done(number, result), result) {
                 self.on_refused(ctx, error, in_a_row);
             }
+            if before.is_none() {
+                self.renew_lease(ctx);
+            }
+            return;
+        }
+        if self.on_renewed(ctx, number, result) {
             return;
         }
         let change = self.holdings.done(ctx.now, number, result);
@@ -486,7 +502,7 @@ impl Instance {
         let is_owner = self.config.priority.is_owner();
         let yielded = self.state.kind() == StateKind::Backup;
         let own = is_owner && !self.stopping && !yielded;
-        let want = if own { Want::Held } else { self.want() };
+        let want = if own { Want::Held } else { self.want(ctx.now) };
         let change = self.holdings.observe(interface, address, present, want, is_owner);
         if change != Change::None {
             self.on_change(ctx, change);
@@ -518,6 +534,11 @@ impl Instance {
             Change::LeftoverEntry(entry) => self.notify(ctx, News::LeftoverEntry(entry)),
             Change::Failed(command, error) => {
                 self.notify(ctx, News::CommandFailed { command, error });
+                self.evaluate_gate(ctx);
+            }
+            Change::Gate => {
+                self.evaluate_gate(ctx);
+                self.renew_lease(ctx);
             }
         }
     }

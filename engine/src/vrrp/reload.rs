@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 
 use crate::config::InstanceConfig;
 use crate::vrrp::instance::{Context, Instance};
+use crate::vrrp::lease::Lease;
 use crate::vrrp::named::Named;
 use crate::vrrp::state::State;
 
@@ -31,6 +32,9 @@ impl Instance {
             State::Master(master) => {
                 master.advert_at = master.advert_at.min(ctx.now + new.interval.duration());
                 master.announcing.reconfigure(ctx.now, &new.announcements);
+                master.lease = new.dead_man.map(|lasts| {
+                    master.lease.take().unwrap_or_else(|| Lease::new(ctx.now + lasts))
+                });
             }
             State::Initialize { .. } | State::Backup(_) | State::Fault { .. } => {}
         }

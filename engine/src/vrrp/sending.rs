@@ -23,6 +23,9 @@ pub(crate) struct Sending {
     /// One bit for each advert of the round whose answer is still waited for.
     waiting: [u64; 4],
     accepted: bool,
+    /// When the round began.
+    #[serde(default)]
+    begun: Timestamp,
     refused_in_a_row: u8,
     /// Without any answer by then, what was sent counts as refused.
     answer_until: Timestamp,
@@ -47,7 +50,7 @@ impl Sending {
         if !silent || unanswered {
             self.answer_until = now + limit;
         }
-        (self.first, self.sent, self.accepted) = (first, count, false);
+        (self.first, self.sent, self.accepted, self.begun) = (first, count, false, now);
         self.waiting = [0; 4];
         for place in 0..count {
             self.waiting[usize::from(place / 64)] |= 1 << (place % 64);
@@ -84,6 +87,11 @@ impl Sending {
         (self.first, self.sent)
     }
 
+    /// When the running round began, if the kernel took at least one of its adverts.
+    pub(crate) fn accepted(&self) -> Option<Timestamp> {
+        self.accepted.then_some(self.begun)
+    }
+
     /// The round was neither taken nor refused yet.
     fn is_silent(&self) -> bool {
         self.waiting != [0; 4] && !self.accepted
@@ -101,6 +109,11 @@ impl Sending {
             (self.sent, self.waiting, self.accepted).hash(hasher);
             self.is_silent().then_some(self.answer_until - now).hash(hasher);
         }
+    }
+
+    /// The same of what a lease is counted from.
+    pub(crate) fn fold_begin(&self, now: Timestamp, hasher: &mut impl Hasher) {
+        (now - self.begun, self.accepted).hash(hasher);
     }
 }
 

@@ -25,11 +25,19 @@ impl Instance {
             (!(runs && self.port.is_none()), "runs without a source"),
             (!(self.stopping && runs), "runs after its stop"),
             (waits || !self.wants_master(), "waits for a group it is not in"),
+            (self.has_its_lease(), "is master with another lease than is configured"),
             (!masters || self.standing == Standing::Free, "is master against an order"),
             (tries_again || self.vanishing.fault().is_none(), "never tries an address again"),
             (owner == self.priority.is_owner(), "has an owner's priority that trackers changed"),
         ];
         rules.into_iter().find(|(holds, _)| !holds).map(|(_, what)| what)
+    }
+
+    fn has_its_lease(&self) -> bool {
+        match &self.state {
+            State::Master(master) => master.lease.is_some() == self.config.dead_man.is_some(),
+            State::Initialize { .. } | State::Backup(_) | State::Fault { .. } => true,
+        }
     }
 
     /// What no engine ever wrote down, and would keep this one from going on.
@@ -48,6 +56,12 @@ impl Instance {
                 "announces at times that are not configured",
             ),
             (master.is_none_or(|master| master.rivals.fits()), "remembers too many rivals"),
+            (
+                master
+                    .and_then(|master| master.lease.as_ref())
+                    .is_none_or(|lease| lease.fits(self.next_number)),
+                "renews a lease without a number",
+            ),
             (self.resignations.fits(), "remembers too many resignations"),
             (self.named.fits(), "remembers too many names"),
             (self.sending.fits(self.next_number), "sends adverts without a number"),

@@ -12,6 +12,7 @@ use crate::event::{StateKind, Why};
 use crate::names::Interval;
 use crate::time::Timestamp;
 use crate::vrrp::announce::Announcing;
+use crate::vrrp::lease::Lease;
 use crate::vrrp::rivals::Rivals;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -66,6 +67,9 @@ pub(crate) struct Master {
     pub(crate) advert_at: Timestamp,
     pub(crate) announcing: Announcing,
     pub(crate) rivals: Rivals,
+    /// With `dead_man`: how long it may be Master without another advert.
+    #[serde(default)]
+    pub(crate) lease: Option<Lease>,
 }
 
 impl State {
@@ -89,7 +93,12 @@ impl State {
             Self::Master(master) => {
                 let advert = (master.advert_at, "Adver_Timer");
                 let announce = master.announcing.deadline().map(|at| (at, "announcement"));
-                Some(announce.filter(|announce| announce.0 < advert.0).unwrap_or(advert))
+                let lease = master.lease.as_ref().map(|lease| (lease.until, "end of the lease"));
+                let others = [announce, lease].into_iter().flatten();
+                Some(
+                    others
+                        .fold(advert, |first, other| if other.0 < first.0 { other } else { first }),
+                )
             }
             Self::Fault { retry_at } => retry_at.map(|at| (at, "end of the fault")),
         }
@@ -117,6 +126,9 @@ impl State {
                 (master.advert_at - now, now - master.advert_at).hash(hasher);
                 master.announcing.fold(now, hasher);
                 master.rivals.fold_budget(now, hasher);
+                if let Some(lease) = &master.lease {
+                    lease.fold(now, hasher);
+                }
             }
         }
     }
@@ -161,6 +173,7 @@ impl Master {
             advert_at: now + config.interval.duration(),
             announcing: Announcing::new(now, &config.announcements),
             rivals: Rivals::default(),
+            lease: config.dead_man.map(|lasts| Lease::new(now + lasts)),
         }
     }
 }

@@ -68,7 +68,7 @@ impl Instance {
 
     /// Announces every address that the kernel has, this many times.
     pub(crate) fn announce(&mut self, ctx: &mut Context<'_>, frames: u8) {
-        if frames == 0 || !policy::owns(self.state.kind()) {
+        if frames == 0 || !policy::owns(&self.state, ctx.now) {
             return;
         }
         let rests = self.neighbour_advertisements_rest(ctx);

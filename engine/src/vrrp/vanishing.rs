@@ -99,7 +99,7 @@ impl Instance {
     /// Somebody removed an address that this instance wants. It is added again, unless that was
     /// once too often.
     pub(crate) fn on_lost(&mut self, ctx: &mut Context<'_>, address: IpAddr) {
-        if policy::owns(self.state.kind()) && self.vanishing.on_loss(ctx.now, address) {
+        if policy::owns(&self.state, ctx.now) && self.vanishing.on_loss(ctx.now, address) {
             self.own_fault = self.vanishing.fault();
             self.act_on_faults(ctx);
         } else {

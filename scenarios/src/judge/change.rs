@@ -75,6 +75,8 @@ pub(super) enum What {
     },
     /// The wire says that a mastership ended.
     MasterEnds(Place, Ending),
+    /// The engine of a master stops, or its machine: this was its last advert.
+    LastAdvert(Place, WorldTime),
     /// A master advertises another priority or interval.
     Advertises { place: Place, priority: u8, interval: Duration },
     /// v3: another interval is in force at a backup.

@@ -8,6 +8,7 @@ mod calm;
 mod change;
 mod comeback;
 mod crash;
+mod dead_man;
 mod dual;
 mod formula;
 mod heal;
@@ -68,6 +69,7 @@ impl Judge {
                 Box::new(dual::Preemptions::new()),
                 Box::new(heal::Heal::new()),
                 Box::new(calm::Calm::new()),
+                Box::new(dead_man::DeadMan::new()),
                 Box::new(named::Named::new()),
                 Box::new(oneway::OneWay::new()),
                 Box::new(caches::Caches::new()),
@@ -90,14 +92,7 @@ impl Judge {
             self.tell(&hold);
         }
         self.view.now = end;
-        let mut reports = vec![PropertyReport {
-            id: PropertyId::S8,
-            verdict: Verdict::NotProvided,
-            bound: None,
-            worst: None,
-            reason: Some("no lease in this version".to_owned()),
-            for_want_of: None,
-        }];
+        let mut reports = Vec::new();
         for property in &mut self.properties {
             reports.extend(property.finish(&self.view, end));
         }

@@ -86,6 +86,9 @@ impl Listener {
     pub(super) fn process(&mut self, at: WorldTime, host: HostId, change: ProcessChange) {
         for place in self.places_of(host) {
             self.silence_one(place, at);
+            if matches!(change, ProcessChange::Killed | ProcessChange::Paused) {
+                self.tell_last_advert(at, place);
+            }
             let ending = match change {
                 ProcessChange::Killed => Some(Ending::Crashed),
                 ProcessChange::Stopped => Some(Ending::Stopped),
@@ -119,6 +122,9 @@ impl Listener {
     pub(super) fn machine(&mut self, at: WorldTime, host: HostId, change: MachineChange) {
         for place in self.places_of(host) {
             self.silence_one(place, at);
+            if let MachineChange::Frozen { .. } = change {
+                self.tell_last_advert(at, place);
+            }
             match change {
                 MachineChange::Off => self.process_ends(at, place, Ending::Crashed),
                 MachineChange::Frozen { .. } => self.sender(place).frozen = true,
@@ -129,6 +135,14 @@ impl Listener {
         }
         self.freshen(host);
         self.push(at, host, What::Seen(Seen::Machine(change)));
+    }
+
+    fn tell_last_advert(&mut self, at: WorldTime, place: Place) {
+        let sender = self.sender(place);
+        let (host, last) = (sender.host, sender.last);
+        if sender.master && sender.config.dead_man.is_some() {
+            self.push(at, host, What::LastAdvert(place, last));
+        }
     }
 
     /// The engine says that it left: the last advert was the last one. Should it advertise all the

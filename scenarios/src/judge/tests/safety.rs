@@ -384,9 +384,9 @@ fn s7_says_nothing_where_no_stretch_is_long_enough() {
 }
 
 #[test]
-fn s8_is_not_provided_in_this_version() {
+fn s8_is_not_provided_where_nobody_has_a_lease() {
     let report = alone(PropertyId::S8);
-    is(&report, Verdict::NotProvided, "no lease in this version");
+    is(&report, Verdict::NotProvided, "no router has a lease (`dead_man`)");
 }
 
 #[test]

@@ -104,6 +104,8 @@ pub(super) struct Member {
     pub resumed: bool,
     pub ended: Option<(WorldTime, Ending)>,
     pub resigned_at: Option<WorldTime>,
+    /// The last advert before its engine or its machine stopped last.
+    pub last_advert: Option<WorldTime>,
     /// The engine's own column.
     pub state: Option<StateKind>,
     pub left_master_at: Option<WorldTime>,

@@ -27,6 +27,7 @@ impl View {
             | What::InForce(place, _)
             | What::State { place, .. }
             | What::News(place, _)
+            | What::LastAdvert(place, _)
             | What::HoldEnds(place) => vec![place.router],
             What::Heard { pair, .. } | What::Lost { pair, .. } => vec![pair.router],
             What::Disagreement { .. }
@@ -111,6 +112,7 @@ impl View {
                     member.resigned_at = Some(at);
                 }
             }
+            What::LastAdvert(place, last) => self.member_mut(*place).last_advert = Some(*last),
             What::Advertises { place, priority, interval } => {
                 let member = self.member_mut(*place);
                 member.priority = *priority;
@@ -171,6 +173,7 @@ impl View {
                 resumed: false,
                 ended: None,
                 resigned_at: None,
+                last_advert: None,
                 state: None,
                 left_master_at: None,
                 priority: config.priority.get(),
