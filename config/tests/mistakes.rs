@@ -416,3 +416,34 @@ fn with_checks_only_virtual_routers_are_read_and_left_to_somebody_else() {
     // A mistake stays one.
     assert!(read(&text.replace("virtual_router_id", "virtual_router")).is_err());
 }
+
+#[test]
+fn a_lease_outside_of_its_range_is_an_error_that_prints_the_range() {
+    for (lines, told) in [
+        (
+            "    dead_man 2.5\n",
+            "with this interval a lease is longer than 1.005 s and at most 1.98890625 s",
+        ),
+        (
+            "    version 3\n    advert_int 0.1\n    dead_man 0.1\n",
+            "with this interval a lease is longer than 0.105 s and at most 0.185390625 s",
+        ),
+        (
+            "    version 3\n    advert_int 0.01\n    dead_man 0.02\n",
+            "the interval is too short for a lease: up to 0.005 s are kept for late adverts and \
+             0.01 s for the gate",
+        ),
+        (
+            "    priority 255\n    dead_man 1.5\n",
+            "an owner (priority 255) keeps its addresses, so it can have no lease",
+        ),
+        ("    dead_man soon\n", "is not a time in seconds"),
+    ] {
+        let report = refused(&instance(lines));
+        assert!(report.contains(told), "{report}");
+        assert!(report.contains("dead_man"), "the line is shown: {report}");
+    }
+    let loaded = read(&instance("    dead_man 1.5\n"), Profile::DropIn).expect("used");
+    let lease = loaded.config.instances()[0].dead_man;
+    assert_eq!(lease, Some(std::time::Duration::from_millis(1500)));
+}

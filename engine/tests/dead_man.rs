@@ -6,7 +6,7 @@ mod driver;
 use driver::{Answer, Driver, ip, nanos, priority, v2, v3};
 use proptest::prelude::*;
 use std::time::Duration;
-use vipd_engine::config::{ConfigRule, GroupConfig};
+use vipd_engine::config::{ConfigRule, GroupConfig, VirtualAddress};
 use vipd_engine::vrrp::lease::{GATE_DELAY, LATENESS};
 use vipd_engine::{
     Config, Engine, Fault, Frame, GroupName, Input, InstanceConfig, InstanceName, InterfaceName,
@@ -78,10 +78,12 @@ fn the_gate_stands_before_the_first_address_comes_and_goes_after_the_last_one() 
 
 #[test]
 fn no_address_comes_while_the_gate_is_not_there() {
-    let mut driver = Driver::unconfigured();
+    let mut driver = master(leased());
     driver.kernel = Answer::Silent;
-    driver.configure(vec![leased()], vec![]);
-    driver.run_until(Timestamp::ZERO + Duration::from_millis(900));
+    driver.log.clear();
+    let mut config = leased();
+    config.addresses.push(VirtualAddress::new(ip("10.0.0.101")));
+    driver.configure(vec![config], vec![]);
     assert!(matches!(driver.commands()[..], [KernelCommand::SetGate { .. }]));
 }
 
@@ -193,13 +195,17 @@ fn a_sync_group_steps_down_with_the_member_whose_lease_is_over() {
         tracks: vec![],
         tracking_weight: false,
     };
-    let mut driver = Driver::unconfigured();
-    driver.configure(vec![leased(), other], vec![group]);
-    driver.run_until(Timestamp::ZERO + M);
-    assert_eq!(driver.states(), [StateKind::Master; 2]);
-    stand_still(&mut driver, LEASE);
-    driver.handle(Input::Tick);
-    assert_eq!(driver.states(), [StateKind::Backup; 2]);
+    for dead_man in [None, Some(LEASE)] {
+        let mut driver = Driver::unconfigured();
+        let other = InstanceConfig { dead_man, ..other.clone() };
+        driver.configure(vec![leased(), other], vec![group.clone()]);
+        driver.run_until(Timestamp::ZERO + M);
+        assert_eq!(driver.states(), [StateKind::Master; 2]);
+        stand_still(&mut driver, LEASE);
+        driver.handle(Input::Tick);
+        assert_eq!(driver.states(), [StateKind::Backup; 2]);
+        assert!(driver.adverts().is_empty());
+    }
 }
 
 #[test]

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use vipd_engine::{
-    CommandId, EffectError, InstanceId, LinkState, Output, StateKind, Timestamp, TrackerValue,
+    CommandId, EffectError, Event, InstanceId, KernelCommand, LinkState, News, Output, StateKind,
+    Timestamp, TrackerValue,
 };
 
 const MILLISECOND: u64 = 1_000_000;
@@ -17,7 +18,31 @@ const SECOND: u64 = 1000 * MILLISECOND;
 
 /// The log since it was last taken, times counted from `origin`.
 fn take(world: &mut World, origin: Timestamp) -> Vec<(Duration, Output)> {
-    world.log.drain(..).map(|(at, output)| (at - origin, output)).collect()
+    let shifted = |output| match output {
+        Output::Kernel { id, command } => {
+            Output::Kernel { id, command: lease_from(command, origin) }
+        }
+        Output::Notify(Event { instance, news: News::CommandFailed { command, error } }) => {
+            let news = News::CommandFailed { command: lease_from(command, origin), error };
+            Output::Notify(Event { instance, news })
+        }
+        other => other,
+    };
+    world.log.drain(..).map(|(at, output)| (at - origin, shifted(output))).collect()
+}
+
+/// The end of a lease counted from `origin`, and an instance that is always the same: it is also
+/// that of the command's id.
+fn lease_from(command: KernelCommand, origin: Timestamp) -> KernelCommand {
+    let instance = InstanceId(0);
+    match command {
+        KernelCommand::RenewLease { until, .. } => {
+            KernelCommand::RenewLease { instance, until: Timestamp::ZERO + (until - origin) }
+        }
+        KernelCommand::SetGate { places, .. } => KernelCommand::SetGate { instance, places },
+        KernelCommand::RemoveGate { .. } => KernelCommand::RemoveGate { instance },
+        other => other,
+    }
 }
 
 /// Numbers ids by their order of appearance, those that wait at the beginning first: a place in the

@@ -80,6 +80,7 @@ fn lacks(instance: &InstanceConfig) -> Option<String> {
         (!instance.excluded.is_empty(), "no `virtual_ipaddress_excluded`"),
         (!instance.preempt_delay.is_zero(), "no `preempt_delay`"),
         (instance.down_timer_adverts != DOWN_ADVERTS, "no `down_timer_adverts`"),
+        (instance.dead_man.is_some(), "no `dead_man`"),
         (!rules.accept, "no `no_accept` (nor `vrrp_strict`, which turns it on)"),
         (v4_v3 && !pseudo_header, "no `v3_checksum_as_v2`"),
         (held.iter().any(|held| held.interface.is_some()), "no address on another `dev`"),

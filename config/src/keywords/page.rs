@@ -31,11 +31,11 @@ also use the virtual MAC without `use_vmac`; `vrrp_strict` alone does not.
 `skip_check_adv_addr` changes nothing else: an address list that differs is named once per sender
 with or without it.
 
-`dead_man` is the longest time after the last advert that the kernel accepted for which the addresses
-can be reached, whatever becomes of vipd (property S8 in `split-brain.md`). With `advert_int` A and
-`down_timer_adverts` N it is longer than A + 5 ms and at most (N - 1) A + A/256 - 15 ms, in version 2
-(N - 1) A + 1/256 s - 15 ms; another value is an error that prints this range. keepalived skips the
-line and goes on, but its `-t` exits with 5 then.
+`dead_man` is the longest time after the last advert that the kernel accepted for which the
+addresses can be reached, whatever becomes of vipd (property S8 in `split-brain.md`). With
+`advert_int` A and `down_timer_adverts` N it is longer than A + 5 ms and at most (N - 1) A + A/256 -
+15 ms, in version 2 (N - 1) A + 1/256 s - 15 ms; another value is an error that prints this range.
+keepalived skips the line and goes on, but its `-t` exits with 5 then.
 
 What a check does not say is what its real server says, and what that does not say is what the
 virtual server says. A port of a real server is for its checks in any case; packets are sent to it

@@ -249,6 +249,10 @@ pub(crate) struct Globals {
 }
 
 impl Globals {
+    pub fn has_fifo(&self) -> bool {
+        self.fifos.iter().any(|fifo| !fifo.path.is_empty())
+    }
+
     pub fn group_v4(&self) -> Ipv4Addr {
         self.group_v4.unwrap_or(MULTICAST_GROUP_V4)
     }

@@ -203,8 +203,7 @@ impl Settling<'_> {
         }
         config.one_way_alarm = instance.one_way_alarm.unwrap_or(config.one_way_alarm);
         let notify = notify::of_instance(draft, instance);
-        let fifos = globals.fifos.iter().any(|fifo| !fifo.path.is_empty());
-        config.tells_lower_priority = fifos || notify.lower_priority.is_some();
+        config.tells_lower_priority = globals.has_fifo() || notify.lower_priority.is_some();
         notes::open_unicast(&config, &self.placed.origins, self.found);
         let origins = self.origins(family);
         Some(Instance {

@@ -1,7 +1,7 @@
 //! The gate in front of the addresses of an instance (`dead_man`): what the kernel has of it.
 //!
 //! It stands before the first address comes and until the last one is gone, also while the instance
-//! is Backup: to write it takes longer than to renew its lease, and a takeover does not wait for it.
+//! is Backup: to write it takes longer than to renew its lease, and no takeover waits for it.
 
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};

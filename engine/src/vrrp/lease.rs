@@ -27,7 +27,7 @@ use crate::names::Priority;
 use crate::output::{CommandId, KernelCommand, Output};
 use crate::time::Timestamp;
 use crate::vrrp::instance::{Context, Instance};
-use crate::vrrp::state::State;
+use crate::vrrp::state::{Heard, State};
 use crate::vrrp::timers;
 
 /// `L` in the range of a lease: how late adverts, their answers and renewals may be in all.
@@ -129,5 +129,9 @@ impl Instance {
     /// now, and priority 0 would end their wait for that one.
     pub(crate) fn on_lease_over(&mut self, ctx: &mut Context<'_>) {
         self.enter_backup(ctx, Why::LeaseOver, self.config.interval);
+        // Nor does it join the masters of its group: it takes them along.
+        if let State::Backup(backup) = &mut self.state {
+            backup.heard = Heard::Unread;
+        }
     }
 }

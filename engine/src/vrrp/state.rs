@@ -56,9 +56,14 @@ pub(crate) enum Hold {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Heard {
     Nothing,
+    /// Its lease was over: what it did not read in that time may be a master.
+    Unread,
     Master(IpAddr),
     Resigned(IpAddr),
-    Lower { peer: IpAddr, priority: u8 },
+    Lower {
+        peer: IpAddr,
+        priority: u8,
+    },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -160,7 +165,7 @@ impl Backup {
     /// Why the down timer ran out.
     pub(crate) const fn why(&self) -> Why {
         match self.heard {
-            Heard::Nothing | Heard::Master(_) => Why::MasterDown(self.armed_for),
+            Heard::Nothing | Heard::Unread | Heard::Master(_) => Why::MasterDown(self.armed_for),
             Heard::Resigned(peer) => Why::MasterResigned(peer),
             Heard::Lower { peer, priority } => Why::Preempts { peer, priority },
         }

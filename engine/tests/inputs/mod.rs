@@ -180,6 +180,7 @@ pub fn config(which: u8) -> Arc<Config> {
         rules: Rules::of(Profile::Rfc9568),
         ..instance("VI_3", 53, 120, Family::Ipv6)
     };
+    let dead_man = Some(Duration::from_millis(1500));
     let members = ["VI_1", "VI_2"].map(InstanceName::new).to_vec();
     let name = GroupName::new("VG");
     let group = GroupConfig { name, members, tracks: vec![track("a", 0)], tracking_weight: true };
@@ -188,10 +189,11 @@ pub fn config(which: u8) -> Arc<Config> {
             let fib = vec![fib(0), fib(1), fib(2)];
             (vec![InstanceConfig { fib, ..one }, delayed], vec![], 0)
         }
-        1 => (vec![one, delayed], vec![group], 0),
+        1 => (vec![InstanceConfig { dead_man, ..one }, delayed], vec![group], 0),
         2 => {
             let mut more =
                 InstanceConfig { preempt: false, rules: Rules::of(Profile::Rfc3768), ..one };
+            more.dead_man = dead_man;
             more.priority = Priority::new(200).unwrap();
             more.addresses.push(VirtualAddress::new(ip("10.0.0.102")));
             more.excluded.push(VirtualAddress::new(ip("fd00::51")));

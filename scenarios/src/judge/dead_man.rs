@@ -89,7 +89,8 @@ impl DeadMan {
         };
         let what =
             || format!("the kernel of {name} owned {address} for {value:?} after its last advert");
-        self.score.at_most(value, view.up(lease) + view.tolerance(), excuse, what);
+        let bound = view.up(lease) + view.setting.release + view.tolerance();
+        self.score.at_most(value, bound, excuse, what);
     }
 
     /// The engines of this host go on: from here on it is their own affair.

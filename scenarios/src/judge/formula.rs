@@ -41,7 +41,7 @@ impl PropertyId {
             Self::S5 => "D + R + L + kA",
             Self::S6 => "A_hi (k+1) + D + 2L",
             Self::S7 => "T = M_max + 2D + 3L",
-            Self::S8 => "the lease, from the last advert that the kernel accepted",
+            Self::S8 => "the lease + R, from the last advert that the kernel accepted",
             Self::S9 => "2A + D + 2L",
             Self::S10 => "(K+k) A_lo + 2D + 2L; overlaps A_hi (k+1) + D + 2L",
             Self::S11 => "A + D + announcement delay + 2L, or one refresh + D + 2L",

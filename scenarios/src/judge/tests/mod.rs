@@ -3,6 +3,7 @@
 
 mod caches;
 mod crash;
+mod dead_man;
 mod hunted;
 mod liveness;
 mod pool;
