@@ -8,6 +8,7 @@ use core::hash::{Hash, Hasher};
 
 use crate::time::Timestamp;
 use crate::vrrp::instance::Instance;
+use crate::vrrp::state::State;
 
 impl Instance {
     /// Folds what decides: protocol state, every time as its distance from `now`.
@@ -26,8 +27,8 @@ impl Instance {
         self.state.fold_election(now, hasher);
         self.resignations.fold(now, hasher);
         self.sending.fold(now, hasher);
-        if self.config.dead_man.is_some() {
-            self.sending.fold_begin(now, hasher);
+        if let (State::Master(_), Some(lasts)) = (&self.state, self.config.dead_man) {
+            self.sending.fold_lease(now, lasts, hasher);
         }
         self.vanishing.fold(now, hasher);
         let first = self.holdings.first_waiting().unwrap_or(0);

@@ -111,9 +111,11 @@ impl Sending {
         }
     }
 
-    /// The same of what a lease is counted from.
-    pub(crate) fn fold_begin(&self, now: Timestamp, hasher: &mut impl Hasher) {
-        (now - self.begun, self.accepted).hash(hasher);
+    /// The same of a Master's round that a lease of this length is counted from, or will be.
+    pub(crate) fn fold_lease(&self, now: Timestamp, lasts: Duration, hasher: &mut impl Hasher) {
+        let left = (self.begun + lasts) - now;
+        let counts = !left.is_zero() && (self.accepted || self.waiting != [0; 4]);
+        counts.then_some((left, self.accepted)).hash(hasher);
     }
 }
 
