@@ -94,7 +94,8 @@ async fn write(dropped: &BTreeSet<IpAddr>) -> Result<(), EffectError> {
     }
 }
 
-async fn nft(ruleset: &str) -> io::Result<(ExitStatus, String)> {
+/// Lets `nft` read this.
+pub async fn nft(ruleset: &str) -> io::Result<(ExitStatus, String)> {
     let mut command = Command::new("nft");
     command.args(["-f", "-"]).kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -11,7 +11,6 @@ pub mod module;
 pub mod orders;
 pub mod socket;
 pub mod spec;
-mod wire;
 pub mod worker;
 
 pub use client::{Error, Ipvs};

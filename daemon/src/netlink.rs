@@ -33,10 +33,14 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tracing::{error, warn};
 use vipd_engine::{
-    CommandId, Config, EffectError, Family, Ifindex, InterfaceName, KernelCommand, Link,
+    CommandId, Config, EffectError, Family, Ifindex, InstanceId, InterfaceName, KernelCommand,
+    Link, LinkState,
 };
 
 use crate::filter::Filter;
+use crate::gate::Gates;
+use crate::gate::rules::Places;
+use crate::process::Urgency;
 use crate::seam::{Kernel, Told};
 use commands::Message;
 use table::{Dump, Table};
@@ -69,13 +73,15 @@ pub struct Netlink {
     handle: Handle,
     /// Asks for addresses.
     together: Together,
-    /// Shared with each task that removes a route or a rule: they go before the addresses.
-    removing: Arc<()>,
+    /// Shared with what addresses wait for: each task that removes a route or a rule, and one that
+    /// writes the gate of an interface that was made anew.
+    before_addresses: Arc<()>,
     /// From the connection that listens; `None` while there is none.
     unasked: Option<Unasked>,
     finished: mpsc::UnboundedReceiver<Finished>,
     finish: mpsc::UnboundedSender<Finished>,
     filter: Filter,
+    gates: Gates,
     table: Table,
     news: VecDeque<Told>,
     /// Messages that came while the whole state is read anew. They are heard after it.
@@ -91,16 +97,18 @@ impl Netlink {
     ///
     /// # Errors
     /// Those of netlink(7), and of the dump.
-    pub async fn follow(config: &Config) -> io::Result<Self> {
+    pub async fn follow(config: &Config, urgency: Urgency) -> io::Result<Self> {
         let mut table = Table::default();
         table.follow(&protocols(config));
         let (handle, unasked) = (ask()?, listen(table.protocols())?);
         let (finish, finished) = mpsc::unbounded_channel();
+        let has_gates = config.instances().iter().any(|one| one.dead_man.is_some());
         let mut netlink = Self {
-            filter: Filter::start(finish_filter(finish.clone())),
+            filter: Filter::start(answer(finish.clone())),
+            gates: Gates::start(has_gates, urgency, Arc::new(answer(finish.clone()))),
             handle,
             together: Together::new()?,
-            removing: Arc::default(),
+            before_addresses: Arc::default(),
             unasked: Some(unasked),
             finished,
             finish,
@@ -201,7 +209,7 @@ impl Netlink {
 
     /// Addresses wait to be asked for, and nothing goes before them.
     fn may_ask(&self) -> bool {
-        self.together.is_busy() && Arc::strong_count(&self.removing) == 1
+        self.together.is_busy() && Arc::strong_count(&self.before_addresses) == 1
     }
 
     /// A change of an address waits for [`Kernel::work`], with those that follow it.
@@ -217,6 +225,32 @@ impl Netlink {
                 self.later(async move { Finished::Command { id, result: Err(error) } });
             }
         }
+    }
+
+    fn set_gate(
+        &mut self,
+        id: CommandId,
+        instance: InstanceId,
+        places: Vec<(InterfaceName, IpAddr)>,
+    ) {
+        if places.iter().any(|(interface, _)| self.table.index_of(interface).is_none()) {
+            let result = Err(EffectError::NoInterface);
+            return self.later(async move { Finished::Command { id, result } });
+        }
+        let mut sorted = Places::new();
+        for (interface, address) in places {
+            sorted.entry(interface).or_default().insert(address);
+        }
+        self.gates.put(id, instance, sorted);
+    }
+
+    /// Hands news over. An interface that was made anew has no gate until it is written.
+    fn next_news(&mut self) -> Option<Told> {
+        let told = self.news.pop_front()?;
+        if let Told::Link(link) = &told {
+            self.gates.on_link(&link.name, link.state != LinkState::Absent, &self.before_addresses);
+        }
+        Some(told)
     }
 
     fn connect(&mut self) {
@@ -291,20 +325,19 @@ impl Kernel for Netlink {
                 let asked = Ok(commands::removal(spec, &self.table));
                 self.change(id, command, asked);
             }
-            // There are no gates here yet, and `steps` refuses them.
-            KernelCommand::SetGate { .. }
-            | KernelCommand::RemoveGate { .. }
-            | KernelCommand::RenewLease { .. }
-            | KernelCommand::SetVirtualMac { .. }
+            KernelCommand::SetGate { instance, places } => self.set_gate(id, instance, places),
+            KernelCommand::RemoveGate { instance } => self.gates.remove(id, instance),
+            KernelCommand::RenewLease { instance, until } => self.gates.renew(id, instance, until),
+            KernelCommand::SetVirtualMac { .. }
             | KernelCommand::RemoveVirtualMac { .. }
             | KernelCommand::AddFib(_)
             | KernelCommand::RemoveFib(_) => {
                 let steps = commands::steps(&command, &self.table);
                 let handle = self.handle.clone();
                 let removes = matches!(command, KernelCommand::RemoveFib(_));
-                let removing = removes.then(|| Arc::clone(&self.removing));
+                let before_addresses = removes.then(|| Arc::clone(&self.before_addresses));
                 self.later(async move {
-                    let _removing = removing;
+                    let _before_addresses = before_addresses;
                     let result = match steps {
                         Ok(steps) => commands::perform(&handle, &command, steps).await,
                         Err(error) => Err(error),
@@ -364,13 +397,14 @@ impl Kernel for Netlink {
                 return None;
             }
         }
-        self.news.pop_front()
+        self.next_news()
     }
 }
 
-fn finish_filter(
+/// Where what is not netlink's business hands its answers.
+fn answer(
     finish: mpsc::UnboundedSender<Finished>,
-) -> impl Fn(CommandId, Result<(), EffectError>) + Send + 'static {
+) -> impl Fn(CommandId, Result<(), EffectError>) + Send + Sync + 'static {
     move |id, result| {
         let _ = finish.send(Finished::Command { id, result });
     }

@@ -53,7 +53,14 @@ pub fn prepare(wanted: &Process) -> Urgency {
     }
     if let Some(priority) = wanted.realtime {
         match vipd_sys::set_realtime(priority) {
-            Ok(()) => urgency.realtime = Some(priority),
+            Ok(()) => {
+                urgency.realtime = Some(priority);
+                // For a thread that begins when we may not any more, see `be_as_urgent`.
+                let limit = priority.into();
+                if let Err(error) = setrlimit(Resource::RLIMIT_RTPRIO, limit, limit) {
+                    debug!("no limit of {priority} on real-time priorities: {error}");
+                }
+            }
             Err(error) => {
                 warn!("no real-time priority of {priority} (vrrp_rt_priority): {error}");
             }
@@ -67,6 +74,15 @@ pub fn prepare(wanted: &Process) -> Urgency {
 pub fn give_way() {
     if let Err(error) = vipd_sys::set_nice(GIVES_WAY) {
         debug!("a thread goes beside that of the adverts: {error}");
+    }
+}
+
+/// This thread is as urgent as that of the adverts, whose real-time priority it did not inherit.
+pub fn be_as_urgent(urgency: Urgency) {
+    if let Some(priority) = urgency.realtime
+        && let Err(error) = vipd_sys::set_realtime(priority)
+    {
+        warn!("a thread has no real-time priority of {priority} (vrrp_rt_priority): {error}");
     }
 }
 

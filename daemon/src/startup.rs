@@ -129,7 +129,7 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
         listen_to_signals(&requests, &reloads).map_err(refused("catch signals"))?;
         let sockets = sockets.register().map_err(refused("watch the sockets"))?;
         let clock = BootClock::new().map_err(refused("make a timer"))?;
-        let kernel = Netlink::follow(&loaded.config).await;
+        let kernel = Netlink::follow(&loaded.config, urgency).await;
         let kernel = kernel.map_err(refused("read interfaces and addresses"))?;
         let mut driver = Driver::over(sockets, clock, kernel, servers);
         let events = driver.events();

@@ -15,7 +15,7 @@ use vipd_engine::config::director::{Service, Timeouts};
 use super::codec::{self, Failure, Malformed, Question};
 use super::socket::Socket;
 use super::spec::{Command, ListedDestination, ListedService, SyncSpec, Version};
-use super::wire::{DONE, DUMP_INTERRUPTED, ERROR, Message, Messages, Writer};
+use crate::wire::{DONE, DUMP_INTERRUPTED, ERROR, Message, Messages, Writer};
 
 /// Commands in one datagram: their answers, should all fail, fit into any socket's buffer.
 const AT_ONCE: usize = 64;

@@ -14,16 +14,24 @@ use super::client::Datagrams;
 /// Starting a thread of the synchronisation waits for others' changes of interfaces.
 const LONGEST_WAIT_SECONDS: i64 = 5;
 
-/// A socket of generic netlink in the network namespace of the thread that opened it.
+/// A socket of netlink in the network namespace of the thread that opened it.
 pub struct Socket(Raw);
 
 impl Socket {
-    /// Opens it. Only the kernel can send to it.
+    /// Opens it for generic netlink. Only the kernel can send to it.
     ///
     /// # Errors
     /// Those of socket(2), bind(2), connect(2) and setsockopt(2).
     pub fn open() -> io::Result<Self> {
-        let mut raw = Raw::new(NETLINK_GENERIC)?;
+        Self::speaks(NETLINK_GENERIC)
+    }
+
+    /// Opens it for this protocol of netlink.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn speaks(protocol: isize) -> io::Result<Self> {
+        let mut raw = Raw::new(protocol)?;
         raw.bind_auto()?;
         raw.connect(&SocketAddr::new(0, 0))?;
         // They came with Linux 4.3 and 4.12. Without them an answer is longer, or says less.

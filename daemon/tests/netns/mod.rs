@@ -241,12 +241,17 @@ impl Host {
     /// What becomes of a TCP connection from this host: nobody listens, so it is refused where it
     /// is heard, and times out where it is not.
     pub fn connect(&self, address: &str) -> ErrorKind {
+        self.connect_within(address, Duration::from_millis(500))
+    }
+
+    /// The same, with another patience.
+    pub fn connect_within(&self, address: &str, patience: Duration) -> ErrorKind {
         let namespace = format!("/run/netns/{}", self.namespace);
         let to = SocketAddr::new(address.parse().expect("an address"), 9);
         // Only this thread enters the namespace.
         let asked = std::thread::spawn(move || {
             setns(File::open(namespace)?, CloneFlags::CLONE_NEWNET)?;
-            TcpStream::connect_timeout(&to, Duration::from_millis(500))
+            TcpStream::connect_timeout(&to, patience)
         });
         asked.join().expect("no panic").expect_err("nobody listens there").kind()
     }

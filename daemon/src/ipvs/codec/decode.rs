@@ -14,7 +14,7 @@ use crate::ipvs::spec::{
     Connections, DestinationSpec, ListedDestination, ListedService, ServiceSpec, SyncRole,
     SyncSpec, Version,
 };
-use crate::ipvs::wire::{Attributes, Message, text_of};
+use crate::wire::{Attributes, Message, text_of};
 
 /// Reads the number of the family.
 pub fn family(message: &Message<'_>) -> Result<u16, Malformed> {

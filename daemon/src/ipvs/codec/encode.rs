@@ -9,7 +9,12 @@ use vipd_engine::config::director::{Forwarding, Service, Timeouts, Tunnel, Tunne
 use super::Question;
 use super::numbers::*;
 use crate::ipvs::spec::{Command, DestinationSpec, ServiceSpec, SyncSpec};
-use crate::ipvs::wire::{ACK, DUMP, REQUEST, Writer};
+use crate::wire::{ACK, DUMP, REQUEST, Writer};
+
+/// `GENL_HEADER`: every family that is spoken to here has version 1.
+const fn header(command: u8) -> [u8; 4] {
+    [command, 1, 0, 0]
+}
 
 /// Writes a question as one message.
 pub fn ask(out: &mut Writer, family: u16, sequence: u32, question: Question) {
@@ -22,7 +27,7 @@ pub fn ask(out: &mut Writer, family: u16, sequence: u32, question: Question) {
         Question::Destinations(_) => (family, command::GET_DEST),
         Question::Sync => (family, command::GET_DAEMON),
     };
-    out.message(family, flags, sequence, command, |out| match question {
+    out.message(family, flags, sequence, header(command), |out| match question {
         Question::Family => out.text(control::FAMILY_NAME, "IPVS"),
         Question::Service(service) | Question::Destinations(service) => {
             out.nested(message::SERVICE, |out| put_service(out, service));
@@ -36,7 +41,7 @@ pub fn ask(out: &mut Writer, family: u16, sequence: u32, question: Question) {
 pub fn order(out: &mut Writer, family: u16, sequence: u32, order: &Command, tells: bool) {
     let flags = if tells { REQUEST | ACK } else { REQUEST };
     let mut message = |command, attributes: &dyn Fn(&mut Writer)| {
-        out.message(family, flags, sequence, command, attributes);
+        out.message(family, flags, sequence, header(command), attributes);
     };
     match order {
         Command::Flush => message(command::FLUSH, &|_| {}),

@@ -1,10 +1,11 @@
-//! Netlink messages, generic netlink headers and attributes (`linux/netlink.h`,
-//! `linux/genetlink.h`). Numbers are in the machine's byte order unless a name says otherwise.
+//! Netlink messages and attributes (`linux/netlink.h`) of the families whose header has 4 octets:
+//! generic netlink (`linux/genetlink.h`) and netfilter (`linux/netfilter/nfnetlink.h`). Numbers are
+//! in the machine's byte order unless a name says otherwise.
 //!
 //! The headers are 20 octets, an attribute's 4: less than what the traits of netlink-packet-core
 //! ask of a family, and nothing here can panic.
 
-use super::codec::Malformed;
+use crate::ipvs::Malformed;
 
 const MESSAGE_HEADER: usize = 16;
 const FAMILY_HEADER: usize = 4;
@@ -41,24 +42,23 @@ const LONGEST_TEXT: usize = 255;
 pub struct Writer(Vec<u8>);
 
 impl Writer {
-    /// One message of a family of generic netlink.
+    /// One message of this kind, with the header of its family.
     pub fn message(
         &mut self,
-        family: u16,
+        kind: u16,
         flags: u16,
         sequence: u32,
-        command: u8,
+        header: [u8; FAMILY_HEADER],
         attributes: impl FnOnce(&mut Self),
     ) {
         let start = self.0.len();
         self.0.extend([0; 4]);
-        self.0.extend(family.to_ne_bytes());
+        self.0.extend(kind.to_ne_bytes());
         self.0.extend(flags.to_ne_bytes());
         self.0.extend(sequence.to_ne_bytes());
         // Our port: the kernel knows it.
         self.0.extend([0; 4]);
-        // Every family that is spoken to here has version 1.
-        self.0.extend([command, 1, 0, 0]);
+        self.0.extend(header);
         attributes(self);
         let length = u32::try_from(self.0.len() - start).unwrap_or(u32::MAX);
         self.0[start..start + 4].copy_from_slice(&length.to_ne_bytes());
@@ -96,6 +96,11 @@ impl Writer {
 
     /// A number in the network's byte order.
     pub fn be16(&mut self, kind: u16, value: u16) {
+        self.octets(kind, &value.to_be_bytes());
+    }
+
+    /// A number in the network's byte order.
+    pub fn be64(&mut self, kind: u16, value: u64) {
         self.octets(kind, &value.to_be_bytes());
     }
 
