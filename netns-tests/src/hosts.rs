@@ -19,7 +19,7 @@ use crate::client::Client;
 use crate::frr::{self, Macvlan};
 use crate::namespaces::{Namespace, Namespaces};
 use crate::node::{Kind, Node, VRRP_ONLY};
-use crate::observer::Observer;
+use crate::observer::{Observer, Source};
 use crate::real_server::RealServer;
 use crate::requests::User;
 use crate::table::Table;
@@ -242,9 +242,25 @@ impl Host {
 
     /// Looks for the virtual addresses of its configuration from now on.
     pub(crate) fn observe(&mut self) {
-        let alone = self.is_frr();
+        let source = match (self.is_frr(), self.has_gates()) {
+            (true, _) => Source::WireOfFrr,
+            (false, true) => Source::Wire,
+            (false, false) => Source::Netlink,
+        };
         let config = self.config.as_ref();
-        self.observer = config.map(|config| Observer::new(config, &self.cables, alone));
+        self.observer = config.map(|config| Observer::new(config, &self.cables, source));
+    }
+
+    /// Only the wire tells which virtual addresses it owns.
+    pub(crate) fn is_seen_from_outside(&self) -> bool {
+        self.is_frr() || self.has_gates()
+    }
+
+    /// Its addresses are there, and out of reach without a lease.
+    fn has_gates(&self) -> bool {
+        let is_vipd = self.node.as_ref().is_some_and(|node| node.kind() == Kind::Vipd);
+        let mut instances = self.config.iter().flat_map(|config| config.instances());
+        is_vipd && instances.any(|instance| instance.dead_man.is_some())
     }
 
     /// FRR's addresses are there in every state, so its kernel does not tell who owns them.
@@ -295,7 +311,7 @@ impl Host {
     /// Which virtual addresses its data plane owns now and did not before, and the reverse.
     pub(crate) fn refresh_owned(&mut self, virtuals: &[IpAddr]) -> Vec<(SegmentId, IpAddr, bool)> {
         let mut owned = BTreeSet::new();
-        if self.is_frr() {
+        if self.is_seen_from_outside() {
             let answered = self.observer.iter().flat_map(Observer::answered);
             let answered = answered.map(|(cable, address)| (&self.cables[cable], address));
             let reached = answered.filter(|(cable, _)| cable.up && self.is_running());

@@ -5,8 +5,8 @@
 //! has it. What it asks and hears passes no wire and is not in the Record: nobody learns from it.
 //!
 //! Of vipd and keepalived this is the second source beside netlink, and [`Observer::ask`] names
-//! what the two do not agree on. FRR's addresses never leave their interface, so of FRR it is the
-//! only one, and asked more often.
+//! what the two do not agree on. FRR's addresses never leave their interface, and those of a vipd
+//! with `dead_man` stay while nobody can reach them: there it is the only one, and asked more often.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -34,6 +34,17 @@ pub(crate) const LATE: Duration = SILENCE.saturating_add(ALONE);
 const MAC: MacAddress = MacAddress([0x02, 0xff, 0, 0, 0, 1]);
 /// The link-local address that its MAC makes (RFC 4291 appendix A).
 const LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0x00ff, 0x00ff, 0xfe00, 0x0001);
+
+/// What tells who owns an address of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Its kernel; the wire is compared with it.
+    Netlink,
+    /// The wire.
+    Wire,
+    /// The wire, and every address has the virtual router's MAC.
+    WireOfFrr,
+}
 
 /// Asks one host.
 #[derive(Debug)]
@@ -82,8 +93,8 @@ pub(crate) enum Found {
 }
 
 impl Observer {
-    /// Asks for what `config` makes virtual. `alone`: nothing else tells who owns it.
-    pub(crate) fn new(config: &Config, cables: &[Cable], alone: bool) -> Self {
+    /// Asks for what `config` makes virtual.
+    pub(crate) fn new(config: &Config, cables: &[Cable], source: Source) -> Self {
         let mut questions: Vec<Question> = Vec::new();
         for instance in config.instances() {
             for held in instance.addresses.iter().chain(&instance.excluded) {
@@ -95,11 +106,16 @@ impl Observer {
                 };
                 if let Some(cable) = cable.filter(|cable| !known(*cable)) {
                     let mac = MacAddress::virtual_router(instance.family, instance.vrid);
-                    questions.push(Question::new(cable, held.address, alone.then_some(mac)));
+                    let has_it = match source {
+                        Source::Netlink => false,
+                        Source::Wire => instance.virtual_mac.is_some(),
+                        Source::WireOfFrr => true,
+                    };
+                    questions.push(Question::new(cable, held.address, has_it.then_some(mac)));
                 }
             }
         }
-        let every = if alone { ALONE } else { BESIDE_NETLINK };
+        let every = if source == Source::Netlink { BESIDE_NETLINK } else { ALONE };
         Self { every, next: WorldTime(0), questions }
     }
 

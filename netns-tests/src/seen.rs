@@ -109,6 +109,8 @@ impl Lab {
             Found::Silent => self.tell_owned(id, record),
             // Of FRR the kernel says nothing that could differ.
             Found::Differs { .. } if self.hosts[place].is_frr() => {}
+            // It is out of reach without a lease.
+            Found::Differs { held: true, .. } if self.hosts[place].is_seen_from_outside() => {}
             Found::Differs { address, held } => {
                 let name = &self.names[place];
                 self.differences.push(if held {

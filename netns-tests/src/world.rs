@@ -121,7 +121,7 @@ impl Lab {
         setting.tolerance = tolerance;
         setting.routes_seen = false;
         setting.tables_seen = serves;
-        if hosts.iter().any(Host::is_frr) {
+        if hosts.iter().any(Host::is_seen_from_outside) {
             setting.release = setting.release.max(observer::LATE);
         }
         for (host, (kind, _)) in setting.hosts.iter_mut().zip(programs) {
@@ -361,6 +361,7 @@ impl Lab {
                 | Due::Checked { .. }
                 | Due::Request { .. }
                 | Due::RequestTimer { .. }
+                | Due::Lease { .. }
                 | Due::Sync { .. } => {}
             }
         }
