@@ -405,10 +405,11 @@ impl Kernel {
 
     /// Ends the leases that are over, by this machine's clock. Whether one was.
     pub fn end_leases(&mut self, now: Timestamp) -> bool {
-        let over = |until: &mut Timestamp| *until <= now;
-        self.gates
-            .values_mut()
-            .fold(false, |any, gate| gate.open_until.take_if(over).is_some() || any)
+        let mut any = false;
+        for gate in self.gates.values_mut() {
+            any |= gate.open_until.take_if(|until| *until <= now).is_some();
+        }
+        any
     }
 
     /// The next end of a lease, by this machine's clock.

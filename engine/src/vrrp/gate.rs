@@ -23,7 +23,8 @@ pub(crate) type Places = Vec<(InterfaceName, IpAddr)>;
 pub(crate) struct Gate {
     /// What it is to stand in front of; nothing if there is to be none.
     wanted: Places,
-    /// What it stands in front of, as far as the kernel said.
+    /// What it stands in front of, as far as the kernel said. Of nothing: it may be there, because
+    /// a command about it failed or was given up.
     stands: Option<Places>,
     /// The kernel did not take it the last time.
     refused: bool,
@@ -68,6 +69,7 @@ impl Gate {
         self.refused = result.is_err() && !self.wanted.is_empty();
         if let Err(error) = result {
             self.retry_at = Some(now + RETRY_AFTER);
+            self.stands.get_or_insert_default();
             return Change::Failed(command, error);
         }
         self.stands = match command {
@@ -83,8 +85,8 @@ impl Gate {
     }
 
     /// Whether there is a lease to be renewed.
-    pub(crate) const fn stands(&self) -> bool {
-        self.stands.is_some()
+    pub(crate) fn stands(&self) -> bool {
+        self.stands.as_ref().is_some_and(|places| !places.is_empty())
     }
 
     /// Whether the kernel did not take it.

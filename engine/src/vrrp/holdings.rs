@@ -190,8 +190,6 @@ impl Holdings {
             }
         }
         self.macvlans.retain(|macvlan| !macvlan.retired || macvlan.is_busy());
-        let released = !self.addresses.iter().any(Holding::is_busy);
-        self.gate.reconcile(instance, (now, want, released), &mut number);
         let up = self.gate.is_in_place()
             && self.macvlans.iter().all(|macvlan| macvlan.up || macvlan.retired);
         let is_source = |holding: &Holding| Some(holding.spec.address.address) == source;
@@ -205,6 +203,8 @@ impl Holdings {
             }
         }
         self.addresses.retain(|holding| !holding.retired || holding.is_busy());
+        let released = !self.addresses.iter().any(Holding::is_busy);
+        self.gate.reconcile(instance, (now, want, released), &mut number);
         if want == Want::Held && self.addresses.iter().all(Holding::is_settled) {
             self.fib.put(now, is_up, &mut number);
         }
