@@ -73,6 +73,16 @@ fn who_yields_leaves_a_lower_master_alone_until_it_is_resumed() {
 }
 
 #[test]
+fn a_backup_that_is_to_yield_leaves_the_lower_master_alone_that_it_was_about_to_preempt() {
+    let mut driver = Driver::new(v2());
+    lower_master(&mut driver, 3);
+    driver.order("VI_1", Order::Yield);
+    assert_eq!(driver.deadline(), Some(driver.now + M));
+    lower_master(&mut driver, 20);
+    assert_eq!((driver.state(), standing(&driver)), (StateKind::Backup, Standing::Yielding));
+}
+
+#[test]
 fn who_yields_takes_over_when_it_is_needed_and_is_as_before() {
     let mut driver = master(v2());
     driver.order("VI_1", Order::Yield);

@@ -31,6 +31,41 @@ fn a_reload_that_changes_no_time_lets_the_down_timer_run() {
     assert_eq!(deadline_after(v2(), other), Some(at(M)));
 }
 
+/// Found by a hunt: the timer went on that the lower master had not re-armed.
+#[test]
+fn a_priority_that_falls_back_leaves_the_master_alone_that_is_no_longer_lower() {
+    for priority_heard in [100, 200] {
+        let mut driver = Driver::new(InstanceConfig { priority: priority(250), ..v2() });
+        for _ in 0..3 {
+            driver.run_for(SECOND);
+            driver.hear("10.0.0.1", priority_heard);
+        }
+        driver.configure(vec![v2()], vec![]);
+        assert_eq!(driver.deadline(), Some(driver.now + M), "{priority_heard} was heard");
+        driver.run_for(SECOND);
+        driver.hear("10.0.0.1", priority_heard);
+        assert_eq!(driver.state(), StateKind::Backup);
+    }
+}
+
+/// The same with another Preempt_Mode. A master that is lower still is not in the way.
+#[test]
+fn a_reload_to_nopreempt_follows_the_lower_master_and_one_to_a_priority_above_it_does_not() {
+    let lower = |config: InstanceConfig| {
+        let mut driver = Driver::new(InstanceConfig { priority: priority(250), ..v2() });
+        driver.run_for(SECOND * 3);
+        driver.hear("10.0.0.1", 50);
+        let before = driver.deadline();
+        driver.configure(vec![config], vec![]);
+        (before, driver.deadline(), driver.now)
+    };
+    let (_, after, now) = lower(InstanceConfig { preempt: false, ..v2() });
+    assert_eq!(after, Some(now + M));
+    let (before, after, _) = lower(v2());
+    let skew = Duration::from_nanos(1_000_000_000 / 256 * 150);
+    assert_eq!(after, before.map(|at| at + skew), "the change of the skew alone");
+}
+
 #[test]
 fn a_reload_that_changes_a_time_arms_the_down_timer_anew() {
     let interval = Interval::from_seconds(2).expect("2 s");

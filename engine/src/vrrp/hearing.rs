@@ -142,6 +142,24 @@ impl Instance {
         }
     }
 
+    /// Our priority fell, or we preempt no more, since a lower master was heard: that advert counts
+    /// after all, or we would take over before the next one tells us. Once for each advert, so that
+    /// a tracker that flaps does not put the takeover off for ever.
+    pub(crate) fn follow_who_is_no_longer_lower(&mut self, ctx: &Context<'_>) {
+        let State::Backup(backup) = &self.state else { return };
+        let Heard::Lower { peer, priority } = backup.heard else { return };
+        let interval = backup.interval;
+        if election::in_backup(self.priority, self.preempts(), priority) != InBackup::Follow {
+            return;
+        }
+        let armed_for = self.master_down_interval(interval);
+        let State::Backup(backup) = &mut self.state else { return };
+        backup.armed_for = armed_for;
+        backup.master_down_at = Some(ctx.now + armed_for);
+        backup.heard = Heard::Master(peer);
+        backup.hold = Hold::Off;
+    }
+
     /// The preempt delay ends when it is due: what was held back happens from now on.
     pub(crate) fn end_hold(&mut self, ctx: &mut Context<'_>) {
         let State::Backup(backup) = &mut self.state else { return };

@@ -181,6 +181,7 @@ impl Instance {
         self.own_fault = fault;
         let weighted = if self.weights_count { delta } else { 0 };
         self.set_priority(ctx, self.config.priority.adjusted(weighted));
+        self.follow_who_is_no_longer_lower(ctx);
         self.act_on_faults(ctx);
     }
 

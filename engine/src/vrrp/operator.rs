@@ -58,8 +58,11 @@ impl Instance {
         if self.standing != Standing::Free && self.state_kind() == StateKind::Master {
             self.resign(ctx);
             self.enter_backup(ctx, Why::Ordered(order), self.config.interval);
-        } else if !self.grouped {
-            self.become_master_if_wanted(ctx);
+        } else {
+            self.follow_who_is_no_longer_lower(ctx);
+            if !self.grouped {
+                self.become_master_if_wanted(ctx);
+            }
         }
     }
 
