@@ -7,7 +7,9 @@
 use std::mem;
 use std::net::IpAddr;
 
-use vipd_engine::{MacAddress, Received};
+use vipd_engine::rules::ChecksumForm;
+use vipd_engine::vrrp::advert::AdvertView;
+use vipd_engine::{MacAddress, Received, Version};
 use vipd_frames::{
     Arp, ArpOperation, Echo, Ethernet, NeighbourAdvert, NeighbourSolicitation, Packet, Payload,
     echo, neighbour, tcp,
@@ -226,10 +228,15 @@ impl Host {
     }
 }
 
-/// Whether a frame in which a bit was flipped still carries the advert that was sent.
+/// Whether a frame in which a bit was flipped still carries the advert that was sent. Its checksum
+/// tells, too: who was sent something else discards it, and has not heard it.
 fn is_still(advert: SeenAdvert, frame: &Packet<'_>) -> bool {
     let Payload::Vrrp(datagram) = frame.payload else { return false };
     let ends = (datagram.src, datagram.dst);
     let (packet, segment, sender) = (advert.packet, advert.router.segment, advert.sender);
+    let version = if advert.version == 2 { Version::V2 } else { Version::V3 };
+    let view = AdvertView::new(version, advert.router.family, datagram.bytes);
+    let fits = |form| view.is_ok_and(|view| view.checksum_fits(form, datagram.src, datagram.dst));
     seen_advert(packet, segment, sender, ends, datagram.bytes) == Some(advert)
+        && (fits(ChecksumForm::MessageOnly) || fits(ChecksumForm::PseudoHeader))
 }
