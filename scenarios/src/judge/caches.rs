@@ -10,9 +10,10 @@ use std::time::Duration;
 use vipd_engine::rules::LowerPriorityRule;
 
 use super::change::{Change, Place, What};
+use super::mismatch;
 use super::reach::caches;
 use super::score::Score;
-use super::terms::since;
+use super::terms::{plus, since};
 use super::view::View;
 use super::{Property, PropertyId, PropertyReport};
 use crate::record::{Seen, WorldTime};
@@ -30,8 +31,8 @@ pub(super) struct Caches {
 #[derive(Debug)]
 struct Dual {
     began: WorldTime,
-    /// Who heard a rival, by member.
-    heard: Vec<usize>,
+    /// When each last heard a rival whose adverts it takes, by member.
+    heard: BTreeMap<usize, WorldTime>,
     /// Who was left over a moment ago and repeats its announcement.
     repeats: Option<Place>,
 }
@@ -99,7 +100,8 @@ impl Caches {
             if let Some(after) = after {
                 self.close(view, after, now);
             }
-            self.dual.entry(router).or_insert(Dual { began: now, heard: Vec::new(), repeats });
+            let heard = BTreeMap::new();
+            self.dual.entry(router).or_insert(Dual { began: now, heard, repeats });
         } else if let Some(dual) = self.dual.remove(&router) {
             let mut masters =
                 view.places(router).filter(|place| view.member(*place).master.is_some());
@@ -107,14 +109,20 @@ impl Caches {
             let member = view.member(survivor);
             // Its data plane follows its state by the time that the kernel takes: the dual interval
             // of the owners may come after that of the masters.
-            let mut owned = member.addresses.iter().filter_map(|one| view.owns(survivor, *one));
-            let newcomer = !member.resumed
-                && (member.master.is_some_and(|since| since >= dual.began)
-                    || owned.any(|since| since >= dual.began));
-            let config = &view.member(survivor).config;
+            let owned = member.addresses.iter().filter_map(|one| view.owns(survivor, *one));
+            let new = member.master.into_iter().chain(owned).filter(|at| *at >= dual.began);
+            let new = new.max().filter(|_| !member.resumed);
+            let config = &member.config.announcements;
+            let heard = dual.heard.get(&survivor.member).copied();
+            let heard = heard.filter(|_| repeats_for_rival(view, survivor));
+            // What it announced again while the loser was still there mends nothing.
+            let after = |from: Option<WorldTime>, delay| {
+                let last = plus(now, view.most_delay(router));
+                from.is_some_and(|from| plus(from, view.down(delay)) > last)
+            };
             let repeats = dual.repeats == Some(survivor)
-                || (newcomer && config.announcements.delay > view.most_delay(router))
-                || (dual.heard.contains(&survivor.member) && repeats_for_rival(view, survivor));
+                || after(new, config.delay)
+                || after(heard, config.lower_priority_delay);
             let (stale, was_stale) = (None, None);
             let after = After { survivor, ended: now, repeats, stale, was_stale, cached: false };
             self.after.insert(router, after);
@@ -173,10 +181,13 @@ pub(super) fn is_dual(view: &View, router: usize) -> bool {
 impl Property for Caches {
     fn after(&mut self, view: &View, change: &Change) {
         if let What::HeardInMaster(pair) = change.what {
+            let sender = Place { router: pair.router, member: pair.sender };
+            let receiver = Place { router: pair.router, member: pair.receiver };
+            if mismatch::discards(view.member(receiver), view.member(sender)) {
+                return;
+            }
             if let Some(dual) = self.dual.get_mut(&pair.router) {
-                dual.heard.push(pair.receiver);
-                dual.heard.sort_unstable();
-                dual.heard.dedup();
+                dual.heard.insert(pair.receiver, change.at);
             }
             if let Some(after) = self.after.get_mut(&pair.router)
                 && after.survivor.member == pair.receiver

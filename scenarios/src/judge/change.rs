@@ -68,8 +68,8 @@ pub(super) enum What {
         priority: u8,
         source: IpAddr,
         interval: Duration,
-        /// When the new master last heard each member, by member.
-        heard: Vec<Option<WorldTime>>,
+        /// When the new master last heard each member and with which priority, by member.
+        heard: Vec<Option<(WorldTime, u8)>>,
         /// This took back the mastership that silence had ended: it never left the state.
         resumed: bool,
     },

@@ -106,8 +106,12 @@ impl Takeover {
         let timer_ran_on = better.priority > old.priority && better.may_preempt();
         let period = view.up(old.advertised * 2);
         let resigned = old.resigned_at.is_some_and(|at| since(crash.at, at) <= period);
-        let cut = view.was_cut(crash.master, taker, crash.at_minus(view, taker), crash.at);
-        if !timer_ran_on && !resigned && lost == 0 && !cut {
+        let armed = crash.at_minus(view, taker);
+        // Its timer runs from the last advert that it took for one.
+        let cut = view.was_cut(crash.master, taker, armed, crash.at)
+            || !view.leads_to(crash.master, taker);
+        let odd = view.odds_since(crash.master, taker, armed);
+        if !timer_ran_on && !resigned && lost == 0 && !cut && !odd {
             let earliest = Self::earliest(view, crash, taker);
             self.score.at_least(value, earliest, excuse, || what("too early"));
         }
@@ -234,9 +238,12 @@ impl BestFollows {
             || view.lost_since(election.crash.master, best, before) > 0
             || view.lost_since(best, place, before) > 0
             || view.was_cut(election.crash.master, place, before, at)
-            || view.was_cut(election.crash.master, best, before, at);
+            || view.was_cut(election.crash.master, best, before, at)
+            || view.odds_since(election.crash.master, place, before)
+            || view.odds_since(election.crash.master, best, before);
         let excuse = || {
-            let excuse = lost.then(|| "adverts were lost or cut off before the crash".to_owned());
+            let excuse =
+                lost.then(|| "adverts were lost, cut off or discarded before the crash".to_owned());
             // Its timer began with its process, not with an advert that the other one heard too.
             let began = view.host(view.member(best).host).running_since;
             let young = began > before;

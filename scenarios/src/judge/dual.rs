@@ -15,6 +15,7 @@ use crate::record::{SegmentId, WorldTime};
 #[derive(Debug)]
 pub(super) struct Masters {
     score: Score,
+    /// By the higher and the lower one.
     open: BTreeMap<(Place, Place), WorldTime>,
 }
 
@@ -62,10 +63,14 @@ impl Property for Masters {
             }
         }
         for router in view.touched(change) {
-            for pair in pairs(view, router) {
+            for pair in pairs(view, router).map(|(a, b)| view.ranked(a, b)) {
                 let (a, b) = pair;
                 let both = view.member(a).master.is_some() && view.member(b).master.is_some();
                 self.possible(view, change, a, b);
+                // The other way round it was another one that had to yield.
+                if let Some(began) = self.open.remove(&(b, a)) {
+                    self.close(view, (b, a), began, change.at);
+                }
                 if both && view.hear_each_other(a, b) {
                     self.open.entry(pair).or_insert(change.at);
                 } else if let Some(began) = self.open.remove(&pair) {
@@ -87,6 +92,7 @@ impl Property for Masters {
 #[derive(Debug)]
 pub(super) struct Owners {
     score: Score,
+    /// By the higher and the lower one, and the address.
     open: BTreeMap<(Place, Place, (SegmentId, IpAddr)), WorldTime>,
 }
 
@@ -167,9 +173,12 @@ impl Property for Owners {
             }
         }
         for router in view.touched(change) {
-            for (a, b) in pairs(view, router) {
+            for (a, b) in pairs(view, router).map(|(a, b)| view.ranked(a, b)) {
                 for address in &view.member(a).addresses {
                     self.possible(view, change, (a, b, *address));
+                    if let Some(began) = self.open.remove(&(b, a, *address)) {
+                        self.close(view, (b, a, *address), began, change.at);
+                    }
                     // In two virtual routers it is a mismatch (S9), and each has its own master.
                     let owned = view.owns(a, *address).is_some()
                         && view.owns(b, *address).is_some()
@@ -228,10 +237,7 @@ impl Preemptions {
         let excuse = || {
             let unusual = view.unusual(&both, began).or_else(|| view.stalled(&both, began));
             unusual.or_else(|| view.refused(&both, began)).or_else(|| {
-                // A master answers the first advert of one that resigned and obeys the second.
-                let period = view.pace(lower) + view.most_delay(lower.router) + view.late() * 2;
-                let resigned = view.member(better).resigned_at?;
-                let just = since(began, resigned) <= period;
+                let just = view.had_resigned(better, lower, began);
                 just.then(|| format!("{} had just resigned", view.name(better)))
             })
         };

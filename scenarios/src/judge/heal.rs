@@ -15,8 +15,15 @@ use crate::record::{Seen, WorldTime};
 #[derive(Debug)]
 pub(super) struct Heal {
     score: Score,
-    /// By virtual router: since when one component has several masters.
-    open: BTreeMap<usize, WorldTime>,
+    /// By virtual router: where components have several masters.
+    open: BTreeMap<usize, Split>,
+}
+
+/// The components that have several masters, since the last fault.
+#[derive(Debug)]
+struct Split {
+    began: WorldTime,
+    components: Vec<Vec<Place>>,
 }
 
 impl Heal {
@@ -25,15 +32,18 @@ impl Heal {
         Self { score: Score::new(PropertyId::S6, missing), open: BTreeMap::new() }
     }
 
-    fn close(&mut self, view: &View, router: usize, began: WorldTime, now: WorldTime) {
+    fn close(&mut self, view: &View, router: usize, split: &Split, now: WorldTime) {
+        let began = split.began;
         let value = since(now, began);
+        // The best of those that hear each other: a better one elsewhere has no say.
+        let waits = |component: &Vec<Place>| {
+            let best = component.iter().copied().reduce(|a, b| better(view, a, b))?;
+            let lost = component.iter().map(|place| view.lost_since(best, *place, began)).max();
+            Some(view.pace(best) * (1 + lost.unwrap_or(0)))
+        };
+        let Some(waits) = split.components.iter().filter_map(waits).max() else { return };
+        let bound = waits + view.most_delay(router) + view.late() * 2 + view.tolerance();
         let places: Vec<_> = view.places(router).filter(|place| view.is_running(*place)).collect();
-        let Some(best) = places.iter().copied().reduce(|a, b| better(view, a, b)) else { return };
-        let lost = places.iter().map(|place| view.lost_since(best, *place, began)).max();
-        let bound = view.pace(best) * (1 + lost.unwrap_or(0))
-            + view.most_delay(router)
-            + view.late() * 2
-            + view.tolerance();
         let excuse = || {
             let unusual = view.unusual(&places, began).or_else(|| view.irregular(router));
             unusual.or_else(|| view.stalled(&places, began))
@@ -59,43 +69,47 @@ fn better(view: &View, a: Place, b: Place) -> Place {
     }
 }
 
-/// Whether some component has several masters.
-fn is_split(view: &View, router: usize) -> bool {
+/// The components that have several masters.
+fn split(view: &View, router: usize) -> Vec<Vec<Place>> {
     let masters = |component: &Vec<Place>| {
         component.iter().filter(|place| view.member(**place).master.is_some()).count()
     };
-    view.components(router).iter().any(|component| masters(component) > 1)
+    let components = view.components(router).into_iter();
+    components.filter(|component| masters(component) > 1).collect()
 }
 
 impl Property for Heal {
     fn after(&mut self, view: &View, change: &Change) {
         for router in view.touched(change) {
-            let split = is_split(view, router);
+            let components = split(view, router);
+            let is_split = !components.is_empty();
+            let split = Split { began: change.at, components };
             let disturbed = view.disturbed_at(router) == change.at;
-            match (self.open.get(&router).copied(), split) {
-                (None, true) if heals(change) => {
-                    self.open.insert(router, change.at);
+            match (self.open.contains_key(&router), is_split) {
+                (false, true) if heals(change) => {
+                    self.open.insert(router, split);
                 }
-                (Some(began), false) => {
-                    self.open.remove(&router);
-                    self.close(view, router, began, change.at);
+                (true, false) => {
+                    if let Some(split) = self.open.remove(&router) {
+                        self.close(view, router, &split, change.at);
+                    }
                 }
-                (Some(_), true) if matches!(change.what, What::MasterStarts { .. }) => {
+                (true, true) if matches!(change.what, What::MasterStarts { .. }) => {
                     // Another node's down timer ran all along: not what this property is about.
                     self.open.remove(&router);
                 }
-                (Some(_), true) if disturbed && !is_loss(change) => {
-                    self.open.insert(router, change.at);
+                (true, true) if disturbed && !is_loss(change) => {
+                    self.open.insert(router, split);
                 }
-                (Some(_), true) | (None, false | true) => {}
+                (true, true) | (false, false | true) => {}
             }
         }
     }
 
     fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
-        for (router, began) in std::mem::take(&mut self.open) {
-            if since(end, began) > Duration::ZERO {
-                self.close(view, router, began, end);
+        for (router, split) in std::mem::take(&mut self.open) {
+            if since(end, split.began) > Duration::ZERO {
+                self.close(view, router, &split, end);
             }
         }
         vec![self.score.report()]

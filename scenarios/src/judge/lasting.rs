@@ -46,15 +46,15 @@ impl Lasting {
         self.score.at_most(gap, bound, excuse, what);
     }
 
-    fn takeover(&mut self, view: &View, taker: Place, heard: &[Option<WorldTime>]) {
+    fn takeover(&mut self, view: &View, taker: Place, heard: &[Option<(WorldTime, u8)>]) {
         for (member, last) in heard.iter().enumerate() {
             let master = Place { router: taker.router, member };
-            let Some(last) = last else { continue };
+            let Some((last, priority)) = last else { continue };
             if master == taker || !is_living_master(view, master) {
                 continue;
             }
-            let (higher, lower) = (view.member(taker), view.member(master));
-            if higher.priority > lower.priority && higher.may_preempt() {
+            // It decides by what it heard, whatever the master's priority is by now.
+            if view.member(taker).priority > *priority && view.member(taker).may_preempt() {
                 continue;
             }
             if has_no_chance(view, master, taker, *last) {

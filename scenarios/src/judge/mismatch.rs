@@ -27,6 +27,11 @@ pub(super) fn between(a: &Member, b: &Member) -> Option<&'static str> {
     one.into_iter().chain(discarded(b, a)).next().or_else(|| list_differs(a, b))
 }
 
+/// Whether the receiver discards what the sender advertises.
+pub(super) fn discards(receiver: &Member, sender: &Member) -> bool {
+    !discarded(sender, receiver).is_empty() || list_differs(sender, receiver).is_some()
+}
+
 /// What a configured receiver must name in an advert that somebody put on the wire.
 pub(super) fn named_in(
     injection: &Injection,

@@ -8,15 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use vipd_engine::News;
+use vipd_engine::{News, StateKind};
 
 use super::change::{Change, Pair, Place, What};
 use super::mismatch;
 use super::score::Score;
 use super::terms::since;
-use super::view::View;
+use super::view::{Member, View};
 use super::{Property, PropertyId, PropertyReport};
-use crate::record::{HostId, SeenAdvert, WorldTime};
+use crate::record::{HostId, Seen, SeenAdvert, WorldTime};
 use crate::scenario::{Injection, Message};
 
 /// S9.
@@ -43,6 +43,8 @@ struct Open {
     sender: IpAddr,
     /// The other side as the sender would name it.
     receiver: Option<IpAddr>,
+    /// Sender and receiver, if both run this virtual router.
+    between: Option<(Place, Place)>,
 }
 
 impl Named {
@@ -57,11 +59,15 @@ impl Named {
         let receiver = Place { router: pair.router, member: pair.receiver };
         let (from, to) = (view.member(sender), view.member(receiver));
         let kinds = mismatch::named(from, to);
-        let demanded = view.is_running(receiver) && !kinds.is_empty();
+        // What a router sends as it yields may have left under its old configuration, and nothing
+        // follows it.
+        let demanded = from.master.is_some() && listens(view, receiver) && !kinds.is_empty();
         let Some(source) = from.source.filter(|_| demanded) else { return };
         let bound = view.pace(sender) * 2;
         let key = (Side::Host(from.host), Side::Host(to.host));
-        let open = Open { at: view.now, bound, kinds, sender: source, receiver: to.source };
+        let between = Some((sender, receiver));
+        let open =
+            Open { at: view.now, bound, kinds, sender: source, receiver: to.source, between };
         self.demand(view, pair.router, key, open);
     }
 
@@ -80,8 +86,8 @@ impl Named {
                 let kinds = vec!["foreign-vrid"];
                 let bound = view.pace(sender) * 2;
                 let key = (Side::Host(view.member(sender).host), Side::Host(receiver));
-                let open =
-                    Open { at: view.now, bound, kinds, sender: source, receiver: member.source };
+                let (at, receiver) = (view.now, member.source);
+                let open = Open { at, bound, kinds, sender: source, receiver, between: None };
                 self.demand(view, router, key, open);
             }
         }
@@ -105,8 +111,14 @@ impl Named {
                 continue;
             }
             for member in members.members.iter().filter(|member| member.host == receiver) {
+                // What has its own source is to it an advert of its own that came back.
+                let deaf = member.source == Some(advert.src) || is_at_rest(member);
                 let kinds = if key.vrid == there.vrid {
-                    mismatch::named_in(injection, fields, &member.config)
+                    if deaf {
+                        vec![]
+                    } else {
+                        mismatch::named_in(injection, fields, &member.config)
+                    }
                 } else {
                     let carried = fields.addresses.iter().copied();
                     let runs = view.routers.iter().any(|other| {
@@ -120,7 +132,8 @@ impl Named {
                 }
                 let bound = view.up(advert.interval) * 2;
                 let sides = (Side::Stranger(advert.src), Side::Host(receiver));
-                let open = Open { at: view.now, bound, kinds, sender: advert.src, receiver: None };
+                let (at, sender) = (view.now, advert.src);
+                let open = Open { at, bound, kinds, sender, receiver: None, between: None };
                 self.demand(view, router, sides, open);
             }
         }
@@ -180,7 +193,21 @@ impl Named {
     }
 
     fn drop_within(&mut self, view: &View, about: impl Fn(&(Side, Side)) -> bool) {
-        let gone: Vec<_> = self.open.keys().filter(|sides| about(sides)).copied().collect();
+        self.drop_open(view, |sides, _| about(sides));
+    }
+
+    /// Its adverts no longer arrive, or nobody is there to make anything of them.
+    fn drop_unheard(&mut self, view: &View) {
+        self.drop_open(view, |_, open| {
+            open.between.is_some_and(|(sender, receiver)| {
+                !view.reaches(sender, receiver) || !view.is_running(receiver)
+            })
+        });
+    }
+
+    fn drop_open(&mut self, view: &View, about: impl Fn(&(Side, Side), &Open) -> bool) {
+        let gone = self.open.iter().filter(|(sides, open)| about(sides, open));
+        let gone: Vec<_> = gone.map(|(sides, _)| *sides).collect();
         for sides in gone {
             if let Some(open) = self.open.remove(&sides)
                 && since(view.now, open.at) > open.bound
@@ -191,6 +218,16 @@ impl Named {
     }
 }
 
+/// Whether this router makes anything of an advert: in Initialize and Fault it takes no part, and
+/// what does not fit is named once it does.
+fn listens(view: &View, place: Place) -> bool {
+    view.is_running(place) && !is_at_rest(view.member(place))
+}
+
+const fn is_at_rest(member: &Member) -> bool {
+    matches!(member.state, Some(StateKind::Initialize | StateKind::Fault))
+}
+
 impl Property for Named {
     fn after(&mut self, view: &View, change: &Change) {
         if let What::Joined { .. } | What::Left(_) = change.what {
@@ -198,6 +235,15 @@ impl Property for Named {
         }
         if let What::MasterEnds(..) = change.what {
             self.drop_within(view, |sides| sides.0 == Side::Host(change.host));
+        }
+        if let What::State { to: StateKind::Initialize | StateKind::Fault, .. } = change.what {
+            self.drop_within(view, |sides| sides.1 == Side::Host(change.host));
+        }
+        if let What::Seen(
+            Seen::Path { .. } | Seen::Link { .. } | Seen::Process(_) | Seen::Machine(_),
+        ) = change.what
+        {
+            self.drop_unheard(view);
         }
         if let What::Heard { pair, .. } = change.what {
             self.heard(view, pair);

@@ -21,6 +21,8 @@ pub(super) struct OneWay {
     deaf_losers: BTreeMap<(Place, Place), Deaf>,
     /// By winner and loser: the winner is deaf.
     deaf_winners: BTreeMap<(Place, Place), Window>,
+    /// By winner and loser: the alarm of this term of the winner, and when it was last called for.
+    alarms: BTreeMap<(Place, Place), WorldTime>,
 }
 
 #[derive(Debug)]
@@ -43,6 +45,7 @@ impl OneWay {
             score: Score::new(PropertyId::S10, missing),
             deaf_losers: BTreeMap::new(),
             deaf_winners: BTreeMap::new(),
+            alarms: BTreeMap::new(),
         }
     }
 
@@ -53,12 +56,12 @@ impl OneWay {
         let both = view.member(winner).master.is_some() && view.member(loser).master.is_some();
         let key = (winner, loser);
         if up && !down && both {
-            let began = Deaf { began: change.at, alarmed: false };
-            self.deaf_losers.entry(key).or_insert(began);
-        } else if let Some(deaf) = self.deaf_losers.remove(&key)
-            && !deaf.alarmed
-        {
-            self.close_deaf(view, key, &deaf, change.at);
+            if !self.deaf_losers.contains_key(&key) {
+                let alarmed = self.alarm_stands(view, key, change.at);
+                self.deaf_losers.insert(key, Deaf { began: change.at, alarmed });
+            }
+        } else {
+            self.end_deaf(view, key, change.at);
         }
         if up || !down {
             if let Some(window) = self.deaf_winners.remove(&key) {
@@ -88,6 +91,48 @@ impl OneWay {
         window.dual_since = both.then(|| window.dual_since.unwrap_or(change.at));
         if let Some(began) = ended {
             self.dual_ended(view, key, began, change.at);
+        }
+    }
+
+    /// An alarm is given once as long as the winner goes on hearing the loser. A loser that is
+    /// silent for more than four of its intervals is news again.
+    fn alarm_stands(&mut self, view: &View, key: (Place, Place), now: WorldTime) -> bool {
+        let (winner, loser) = key;
+        let memory = view.up(view.member(loser).advertised * 4)
+            + view.delay_spread(winner.router)
+            + view.late() * 2
+            + view.tolerance();
+        let stands = self.alarms.get(&key).is_some_and(|at| since(now, *at) <= memory);
+        if stands {
+            self.score.held();
+        }
+        stands
+    }
+
+    fn end_deaf(&mut self, view: &View, key: (Place, Place), now: WorldTime) {
+        let Some(deaf) = self.deaf_losers.remove(&key) else { return };
+        if deaf.alarmed {
+            self.alarms.entry(key).and_modify(|at| *at = now);
+        } else {
+            self.close_deaf(view, key, &deaf, now);
+        }
+    }
+
+    fn alarm(&mut self, view: &View, key: (Place, Place), now: WorldTime) {
+        self.alarms.insert(key, now);
+        if let Some(deaf) = self.deaf_losers.get_mut(&key)
+            && !std::mem::replace(&mut deaf.alarmed, true)
+        {
+            let deaf = Deaf { began: deaf.began, alarmed: true };
+            self.close_deaf(view, key, &deaf, now);
+        }
+    }
+
+    /// The other one is the higher by now: what is open between them is over.
+    fn outranked(&mut self, view: &View, key: (Place, Place), now: WorldTime) {
+        self.end_deaf(view, key, now);
+        if let Some(window) = self.deaf_winners.remove(&key) {
+            self.close_window(view, key, &window, now);
         }
     }
 
@@ -126,7 +171,8 @@ impl OneWay {
     ) {
         let value = since(now, deaf.began);
         let alarm = view.member(winner).config.one_way_alarm;
-        let lost = view.lost_since(loser, winner, deaf.began);
+        // Each one that is lost is one that is not counted, in a row with others or not.
+        let lost = view.all_lost_since(loser, winner, deaf.began);
         let bound = view.pace(loser) * (u32::from(alarm) + lost)
             + view.most_delay(winner.router) * 2
             + view.late() * 2
@@ -179,23 +225,22 @@ impl OneWay {
 impl Property for OneWay {
     fn after(&mut self, view: &View, change: &Change) {
         if let What::News(winner, News::OneWay { peer, .. }) = &change.what {
-            let loses = |(of, loser): &&(Place, Place)| {
-                of == winner && view.member(*loser).source == Some(*peer)
-            };
-            let key = self.deaf_losers.keys().find(loses).copied();
-            if let Some(key) = key
-                && let Some(deaf) = self.deaf_losers.get_mut(&key)
-                && !deaf.alarmed
-            {
-                deaf.alarmed = true;
-                let alarmed = Deaf { began: deaf.began, alarmed: true };
-                self.close_deaf(view, key, &alarmed, change.at);
+            let source = |place: &Place| view.member(*place).source == Some(*peer);
+            for loser in view.places(winner.router).filter(source) {
+                self.alarm(view, (*winner, loser), change.at);
             }
+        }
+        if let What::MasterEnds(place, _) = change.what {
+            self.alarms.retain(|(winner, _), _| *winner != place);
         }
         for router in view.touched(change) {
             for a in view.places(router) {
-                for b in view.places(router).filter(|b| *b != a && view.outranks(a, *b)) {
-                    self.follow(view, change, a, b);
+                for b in view.places(router).filter(|b| *b != a) {
+                    if view.outranks(a, b) {
+                        self.follow(view, change, a, b);
+                    } else {
+                        self.outranked(view, (a, b), change.at);
+                    }
                 }
             }
         }

@@ -36,7 +36,14 @@ struct Stretch {
     /// The last dual interval before the stretch or in it, and for how long S11 lets a cache be
     /// stale after it (`None`: for ever).
     dual: Option<(WorldTime, Option<Duration>)>,
+    /// The way from the owner to the host that last could not reach it changed while it was the
+    /// owner: what it announced before that may have been swallowed. And its refresh, as above.
+    cut_off: Option<CutOff>,
 }
+
+/// A host, since when it may hear the owner again, and how long after that it does at most (`None`:
+/// never).
+type CutOff = (HostId, WorldTime, Option<Duration>);
 
 impl Reachable {
     pub(super) const fn new() -> Self {
@@ -60,6 +67,7 @@ impl Reachable {
             asked_at: None,
             cached: false,
             dual: None,
+            cut_off: None,
         }
     }
 
@@ -85,10 +93,20 @@ impl Reachable {
             shared.next().map(|(_, address)| format!("two virtual routers have {address}"))
         };
         let stale = || {
-            let (ended, refresh) = stretch.dual?;
-            let until = stretch.unreachable.as_ref().map_or(ended, |(until, _)| *until);
-            let allowed = refresh.is_none_or(|refresh| until <= plus(ended, refresh));
-            allowed.then(|| "S11 lets a cache be stale until the next refresh".to_owned())
+            let (until, _) = stretch.unreachable.as_ref()?;
+            let allows = |(ended, refresh): &(WorldTime, Option<Duration>)| {
+                refresh.is_none_or(|refresh| *until <= plus(*ended, refresh))
+            };
+            let dual = stretch.dual.is_some_and(|dual| allows(&dual));
+            let s11 = || "S11 lets a cache be stale until the next refresh".to_owned();
+            let cut_off = stretch.cut_off.filter(|(_, at, refresh)| allows(&(*at, *refresh)));
+            let missed = |(host, ..): CutOff| {
+                format!(
+                    "{} was cut off from the owner until its next refresh",
+                    view.host_name(host)
+                )
+            };
+            dual.then(s11).or_else(|| cut_off.map(missed))
         };
         let excuse = || stretch.excuse.clone().or_else(lossy).or_else(stale).or_else(shared);
         self.score.at_most(value, stretch.bound, excuse, || {
@@ -101,7 +119,7 @@ impl Reachable {
         view: &View,
         client: HostId,
         address: IpAddr,
-        (sent, answered_by): (WorldTime, Option<HostId>),
+        (sent, heard, answered_by): (WorldTime, WorldTime, Option<HostId>),
     ) {
         for router in 0..view.routers.len() {
             let segment = view.routers[router].key.segment;
@@ -113,16 +131,36 @@ impl Reachable {
                     && view.passes(segment, client, host, false)
                     && view.passes(segment, host, client, false)
             });
-            if sent < stretch.began || masters.count() == 0 {
+            // A question is given up when the next one is asked. Before the address is resolved and
+            // the answer is back that says nothing.
+            let in_time = view.most_delay(router) * 4 + view.late() * 2 + view.tolerance();
+            let too_early = answered_by.is_none() && since(heard, sent) < in_time;
+            if sent < stretch.began || too_early || masters.count() == 0 {
                 continue;
             }
             stretch.asked_at = Some(sent);
             if answered_by.is_none() {
+                if let Some(owner) = only_owner(view, router, (segment, address)) {
+                    stretch.cut_off = cut_off(view, owner, (segment, address), client);
+                }
                 let why = format!("{} could not reach {address}", view.host_name(client));
                 stretch.unreachable = stretch.unreachable.take().max(Some((sent, why)));
             }
         }
     }
+}
+
+/// When the way from the owner to this host last changed, if it was the owner then, and how long
+/// after that it says again that it is.
+fn cut_off(
+    view: &View,
+    owner: Place,
+    address: (SegmentId, IpAddr),
+    host: HostId,
+) -> Option<CutOff> {
+    let changed = view.path_changed(address.0, view.member(owner).host, host)?;
+    let owns = view.owns(owner, address)?;
+    (owns <= changed).then(|| (host, changed, refresh(view, owner.router)))
 }
 
 /// The longest refresh of the announcements, with its way; `None` if somebody has none.
@@ -200,12 +238,13 @@ impl Property for Reachable {
                         let why =
                             format!("the cache of {name} pointed elsewhere for {}", address.1);
                         stretch.stale = Some(why);
+                        stretch.cut_off = cut_off(view, owner, *address, cache);
                     }
                 }
             }
         }
         if let What::Seen(Seen::Probe { address, sent, answered_by }) = &change.what {
-            self.probe(view, change.host, *address, (*sent, *answered_by));
+            self.probe(view, change.host, *address, (*sent, change.at, *answered_by));
         }
     }
 

@@ -62,6 +62,13 @@ impl Member {
         self.in_force * u32::from(self.config.down_timer_adverts) + self.skew()
     }
 
+    /// The same with its own interval: for so long refused adverts keep it in FAULT.
+    pub(super) fn configured_down_interval(&self) -> Duration {
+        let interval = self.config.interval.duration();
+        let skew = skew_time(self.config.version, self.priority, interval, true);
+        interval * u32::from(self.config.down_timer_adverts) + skew
+    }
+
     /// The same, rounded down.
     pub(super) fn down_interval_floor(&self) -> Duration {
         let skew = skew_time(self.config.version, self.priority, self.in_force, false);
@@ -163,11 +170,13 @@ impl View {
     }
 
     /// `W`: how long two masters that hear each other may coexist. Adverts that were lost since
-    /// `since` on the way from the higher to the lower one count.
-    pub(super) fn coexistence(&self, a: Place, b: Place, since: WorldTime) -> Duration {
-        let (high, low) = if self.outranks(a, b) { (a, b) } else { (b, a) };
-        let lost = self.lost_since(high, low, since);
-        let delay = self.most_delay(a.router);
+    /// `since` on the way from the higher to the lower one count, and the one that a lower one
+    /// answers which stood still when the higher one resigned.
+    pub(super) fn coexistence(&self, high: Place, low: Place, since: WorldTime) -> Duration {
+        let late = self.member(high).resigned_at.is_some_and(|at| self.heard_at(low, at) > at);
+        let answered = u32::from(late && self.had_resigned(high, low, since));
+        let lost = self.lost_since(high, low, since) + answered;
+        let delay = self.most_delay(high.router);
         let waits = self.pace(high) * (1 + lost) + delay + self.late() * 2;
         let asserts = self.member(high).config.rules.lower_priority == LowerPriorityRule::Assert;
         let bound = if lost == 0 && asserts {
@@ -179,8 +188,33 @@ impl View {
     }
 }
 
+/// Resignations.
+impl View {
+    /// When a router made something of what was sent to it at this time: one that stood still
+    /// found it waiting when it went on.
+    fn heard_at(&self, place: Place, sent: WorldTime) -> WorldTime {
+        match self.host(self.member(place).host).stalled {
+            Some((began, Some(ended))) if began <= sent => sent.max(ended),
+            Some(_) | None => sent,
+        }
+    }
+
+    /// Whether `low` heard a resignation of `high` less than A + D + 2L before: it answers the next
+    /// advert of `high` and obeys the one after it.
+    pub(super) fn had_resigned(&self, high: Place, low: Place, at: WorldTime) -> bool {
+        let period = self.pace(low) + self.most_delay(low.router) + self.late() * 2;
+        let resigned = self.member(high).resigned_at.map(|sent| self.heard_at(low, sent));
+        resigned.is_some_and(|resigned| since(at, resigned) <= period)
+    }
+}
+
 /// Rank.
 impl View {
+    /// The higher and the lower one of two masters.
+    pub(super) fn ranked(&self, a: Place, b: Place) -> (Place, Place) {
+        if self.outranks(a, b) { (a, b) } else { (b, a) }
+    }
+
     /// Of two masters: the higher priority, then the greater address.
     pub(super) fn outranks(&self, a: Place, b: Place) -> bool {
         let rank = |place| {
@@ -281,6 +315,12 @@ impl View {
             }
         }
         None
+    }
+
+    /// Two did not understand each other (S9) at that time or later.
+    pub(super) fn odds_since(&self, a: Place, b: Place, since: WorldTime) -> bool {
+        let ended = self.routers[a.router].odds_ended.as_ref();
+        self.at_odds(&[a, b]).is_some() || ended.is_some_and(|(at, _)| *at >= since)
     }
 
     /// A cut that is one-way or partial among the running members.

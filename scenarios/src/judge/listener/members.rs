@@ -104,8 +104,8 @@ impl Router {
         member
     }
 
-    pub(super) fn heard(&self, receiver: usize) -> Vec<Option<WorldTime>> {
-        self.ears[receiver].iter().map(|ear| ear.ever.then_some(ear.last)).collect()
+    pub(super) fn heard(&self, receiver: usize) -> Vec<Option<(WorldTime, u8)>> {
+        self.ears[receiver].iter().map(|ear| ear.ever.then_some((ear.last, ear.priority))).collect()
     }
 
     pub(super) fn forget_heard(&mut self, receiver: usize) {

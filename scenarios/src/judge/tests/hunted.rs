@@ -1,14 +1,17 @@
-//! What random schedules brought up about the judge.
+//! What random schedules brought up about the judge: what it must not blame, and beside it what it
+//! must go on to blame.
 
-use vipd_engine::{StateKind, Vrid};
+use vipd_engine::{Mismatch, News, Password, Priority, StateKind, Vrid};
 
 use super::record::*;
 use crate::judge::{PropertyId, PropertyReport, Verdict};
-use crate::record::ProcessChange;
+use crate::record::{MachineChange, ProcessChange};
 
 const A_MASTER: u64 = 3 * SECOND + skew(200);
 const KILLED: u64 = 10 * SECOND;
 const B_MASTER: u64 = KILLED + 3 * SECOND + skew(100);
+/// When b becomes master if it hears nobody.
+const B_FIRST: u64 = 3 * SECOND + skew(100);
 const AGAIN: u64 = 20 * SECOND;
 const W: u64 = SECOND + DELAY + 2 * LATE;
 
@@ -58,4 +61,205 @@ fn s2_is_not_about_two_virtual_routers_that_have_one_address() {
     run.state(15 * SECOND, 1, StateKind::Backup, StateKind::Master);
     let report = run.judged(PropertyId::S2, 50 * SECOND);
     assert_eq!((report.verdict, report.for_want_of), (Verdict::Violated, None), "{report:?}");
+}
+
+#[test]
+fn s3_who_heard_a_lower_priority_preempts_and_who_heard_the_higher_one_does_not() {
+    let taken = |heard: u8| {
+        let mut run = pair(5 * SECOND);
+        let last = 5 * SECOND + 100 * MS;
+        run.advert_to(last, 0, heard, &[1]);
+        let to = Priority::new(200).unwrap();
+        run.news(last + MS, 0, News::PriorityChanged { from: Priority::new(47).unwrap(), to });
+        run.takes_over(last + 2 * MS, 1);
+        run.advert(last + 2 * MS, 1);
+        run.judged(PropertyId::S3, 6 * SECOND)
+    };
+    assert_ne!(taken(47).verdict, Verdict::Violated, "{:?}", taken(47));
+    is(&taken(200), Verdict::Violated, "b took over");
+}
+
+/// b stands still while a resigns and comes back, and goes on this long before a is master again.
+fn resigned_during_a_pause(before: u64) -> Run {
+    let mut run = pair(10 * SECOND);
+    run.process(9 * SECOND, 1, ProcessChange::Paused);
+    run.stop(10 * SECOND, 0);
+    run.start(10 * SECOND, 0);
+    let again = 10 * SECOND + A_MASTER;
+    run.process(again - before, 1, ProcessChange::Resumed);
+    run.state(again - before, 1, StateKind::Backup, StateKind::Master);
+    run.advert(again - before, 1);
+    run.owns(again - before, 1, true);
+    run.takes_over(again, 0);
+    run.adverts(again, 30 * SECOND, 0);
+    let yields = again + 3 * DELAY + RELEASE + LATE;
+    run.advert(yields, 1);
+    run.yields(yields, 1);
+    run
+}
+
+#[test]
+fn s5_a_resignation_counts_from_when_one_that_stood_still_goes_on() {
+    let near = resigned_during_a_pause(SECOND / 2).judged(PropertyId::S5, 30 * SECOND);
+    is(&near, Verdict::NotProvided, "a had just resigned");
+    let far = resigned_during_a_pause(SECOND + DELAY + 2 * LATE + 1);
+    is(&far.judged(PropertyId::S5, 30 * SECOND), Verdict::Violated, "b went on beside it");
+}
+
+#[test]
+fn s9_a_router_in_fault_names_a_mismatch_within_the_bound_after_its_return() {
+    let bound = 2 * SECOND + DELAY + 2 * LATE;
+    let back = 20 * SECOND;
+    let heard = A_MASTER + 17 * SECOND + DELAY;
+    at_the_bound(PropertyId::S9, bound, |extra| {
+        let password = Some(Password::new(b"two").unwrap());
+        let mut run = pair(5 * SECOND).with(1, |config| config.password = password);
+        run.adverts(A_MASTER + 2 * SECOND, 40 * SECOND, 0);
+        run.state(5 * SECOND, 1, StateKind::Backup, StateKind::Fault);
+        run.reload(5 * SECOND + 1, 1);
+        run.state(back, 1, StateKind::Fault, StateKind::Backup);
+        run.mismatch(heard + bound + extra, 1, 0, Mismatch::AuthenticationType(0));
+        run.judged(PropertyId::S9, 40 * SECOND)
+    });
+}
+
+#[test]
+fn s9_what_no_longer_arrives_need_not_be_named_until_it_does() {
+    let bound = 2 * SECOND + DELAY + 2 * LATE;
+    let cut = |healed: bool| {
+        let password = Some(Password::new(b"two").unwrap());
+        let mut run = pair(5 * SECOND).with(1, |config| config.password = password);
+        run.reload(5 * SECOND, 1);
+        run.advert(A_MASTER + 2 * SECOND, 0);
+        run.cut(6 * SECOND, 0, 1);
+        run.adverts_to(A_MASTER + 3 * SECOND, 20 * SECOND, 0, &[]);
+        if healed {
+            run.heal(20 * SECOND, 0, 1);
+        }
+        let ears: &[usize] = if healed { &[1] } else { &[] };
+        run.adverts_to(A_MASTER + 17 * SECOND, 30 * SECOND, 0, ears);
+        run.judged(PropertyId::S9, 20 * SECOND + 2 * bound)
+    };
+    assert_eq!(cut(false).verdict, Verdict::NotExercised, "{:?}", cut(false));
+    is(&cut(true), Verdict::Violated, "nobody named 10.0.0.1");
+}
+
+/// a, whom b does not hear, raised its alarm; the way back is cut for so long.
+fn way_back_cut_for(silence: u64, alarm: Option<u64>) -> PropertyReport {
+    let mut run = Run::new(&[200, 100]);
+    run.start_all();
+    run.path(0, 0, 1, false);
+    run.takes_over(A_MASTER, 0);
+    run.adverts_to(A_MASTER, 40 * SECOND, 0, &[]);
+    run.takes_over(B_FIRST, 1);
+    run.adverts(B_FIRST, 10 * SECOND, 1);
+    let raised = || News::OneWay { peer: address(2), asserts: 3 };
+    run.news(B_FIRST + 2 * SECOND + DELAY, 0, raised());
+    run.path(10 * SECOND, 1, 0, false);
+    run.adverts_to(B_FIRST + 7 * SECOND, 10 * SECOND + silence, 1, &[]);
+    run.path(10 * SECOND + silence, 1, 0, true);
+    run.adverts(10 * SECOND + silence, 40 * SECOND, 1);
+    if let Some(at) = alarm {
+        run.news(10 * SECOND + silence + at, 0, raised());
+    }
+    run.judged(PropertyId::S10, 30 * SECOND)
+}
+
+#[test]
+fn s10_an_alarm_stands_for_four_intervals_of_silence_and_no_longer() {
+    let stands = 4 * SECOND + 2 * LATE;
+    assert_eq!(way_back_cut_for(stands, None).verdict, Verdict::Held);
+    is(&way_back_cut_for(stands + 1, None), Verdict::Violated, "a raised no alarm");
+    assert_eq!(way_back_cut_for(stands + 1, Some(3 * SECOND)).verdict, Verdict::Held);
+}
+
+#[test]
+fn s11_a_new_master_that_announced_while_the_loser_was_there_repairs_within_a_refresh() {
+    // Both became master long before the dual interval ends, and neither heard the other one.
+    let report = |repaired: u64| {
+        let mut run = Run::new(&[200, 100]);
+        run.start_all();
+        run.cut(0, 0, 1);
+        run.takes_over(A_MASTER, 0);
+        run.adverts_to(A_MASTER, 100 * SECOND, 0, &[]);
+        run.takes_over(B_FIRST, 1);
+        run.adverts_to(B_FIRST, 20 * SECOND, 1, &[]);
+        run.neighbour(B_FIRST, CLIENT, 1);
+        run.machine(20 * SECOND, 1, MachineChange::Off);
+        run.owns(20 * SECOND, 1, false);
+        run.neighbour(20 * SECOND + repaired, CLIENT, 0);
+        run.judged(PropertyId::S11, 95 * SECOND)
+    };
+    let bound = 60 * SECOND + DELAY + 2 * LATE;
+    at_the_bound(PropertyId::S11, bound, |extra| report(bound + extra));
+}
+
+#[test]
+fn l1_a_mismatch_that_ended_before_the_last_down_interval_explains_no_early_takeover() {
+    let crashed = |ended: u64| {
+        let password = Some(Password::new(b"two").unwrap());
+        let mut run = pair(10 * SECOND).with(1, |config| config.password = password);
+        run.reload(SECOND, 1);
+        let mut run = run.with(1, |config| config.password = None);
+        run.reload(ended, 1);
+        run.machine(10 * SECOND, 0, MachineChange::Off);
+        run.takes_over(11 * SECOND, 1);
+        run.advert(11 * SECOND, 1);
+        run.judged(PropertyId::L1, 11 * SECOND + 1)
+    };
+    let armed = 10 * SECOND - B_FIRST;
+    assert_ne!(crashed(armed).verdict, Verdict::Violated, "{:?}", crashed(armed));
+    is(&crashed(armed - 1), Verdict::Violated, "too early");
+}
+
+#[test]
+fn l4_refused_adverts_keep_a_router_in_fault_for_a_down_interval_and_no_longer() {
+    let refused = |waits: u64| {
+        let mut run = pair(5 * SECOND);
+        let error = vipd_engine::EffectError::Refused;
+        run.news(5 * SECOND, 0, News::SendRefused { error, in_a_row: 3 });
+        run.state(5 * SECOND, 0, StateKind::Master, StateKind::Fault);
+        run.owns(5 * SECOND, 0, false);
+        run.takes_over(5 * SECOND + B_FIRST, 1);
+        run.adverts(5 * SECOND + B_FIRST, 40 * SECOND, 1);
+        run.state(5 * SECOND + waits, 0, StateKind::Fault, StateKind::Backup);
+        let again = 5 * SECOND + waits + A_MASTER;
+        run.takes_over(again, 0);
+        run.adverts(again, 40 * SECOND, 0);
+        run.yields(again + DELAY, 1);
+        run.judged(PropertyId::L5, 39 * SECOND)
+    };
+    let most = A_MASTER + 2 * LATE;
+    assert_ne!(refused(most).verdict, Verdict::Violated, "{:?}", refused(most));
+    is(&refused(most + 1), Verdict::Violated, "changed its state");
+}
+
+#[test]
+fn l6_a_question_that_is_given_up_before_an_answer_could_be_there_proves_nothing() {
+    let asked = |waits: u64| {
+        let mut run = pair(40 * SECOND);
+        run.probe(20 * SECOND, Some(0));
+        run.probe_told(21 * SECOND, 21 * SECOND + waits, None);
+        run.judged(PropertyId::L6, 30 * SECOND)
+    };
+    assert_eq!(asked(ANSWERED - 1).verdict, Verdict::Held);
+    is(&asked(ANSWERED), Verdict::Violated, "client could not reach 10.0.0.100");
+}
+
+#[test]
+fn l6_a_host_that_was_cut_off_from_the_owner_has_until_the_next_refresh() {
+    let stale = |cut: bool, repaired: u64| {
+        let mut run = pair(99 * SECOND);
+        run.neighbour(15 * SECOND, CLIENT, 1);
+        if cut {
+            run.path(10 * SECOND, 0, CLIENT, false);
+            run.path(20 * SECOND, 0, CLIENT, true);
+        }
+        run.neighbour(20 * SECOND + repaired, CLIENT, 0);
+        run.judged(PropertyId::L6, 98 * SECOND)
+    };
+    let refresh = 60 * SECOND + DELAY + 2 * LATE;
+    is(&stale(true, refresh), Verdict::NotProvided, "client was cut off from the owner");
+    is(&stale(true, refresh + 1), Verdict::Violated, "the cache of client");
+    is(&stale(false, refresh), Verdict::Violated, "the cache of client");
 }

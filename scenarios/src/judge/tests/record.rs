@@ -27,6 +27,8 @@ pub const DELAY: u64 = 100_000;
 pub const RELEASE: u64 = 2 * MS;
 /// `L` of the setting.
 pub const LATE: u64 = MS;
+/// So long an answer may take: the address is resolved and the question answered.
+pub const ANSWERED: u64 = 4 * DELAY + 2 * LATE;
 pub const LAN: SegmentId = SegmentId(0);
 pub const CLIENT: usize = 9;
 
@@ -257,10 +259,16 @@ impl Run {
         self.see(at, host, Seen::Neighbour { segment: LAN, address: vip(), mac, points_to });
     }
 
+    /// A question that is answered at once, or given up after [`ANSWERED`].
     pub fn probe(&mut self, at: u64, answered_by: Option<usize>) {
+        let told = if answered_by.is_some() { at } else { at + ANSWERED };
+        self.probe_told(at, told, answered_by);
+    }
+
+    pub fn probe_told(&mut self, at: u64, told: u64, answered_by: Option<usize>) {
         let answered_by = answered_by.map(|host| HostId(host as u16));
         let sent = WorldTime(at);
-        self.see(at, CLIENT, Seen::Probe { address: vip(), sent, answered_by });
+        self.see(told, CLIENT, Seen::Probe { address: vip(), sent, answered_by });
     }
 
     /// The report on one property of a run that ends then.

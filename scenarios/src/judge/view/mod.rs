@@ -218,11 +218,25 @@ impl View {
         until: WorldTime,
     ) -> bool {
         let segment = self.routers[from.router].key.segment;
-        let (from_host, to_host) = (self.member(from).host, self.member(to).host);
-        let path = self.paths.get(&(segment, from_host, to_host));
-        let link = |host| self.host(host).links.get(&segment).map(|(_, changed)| *changed);
-        let changes = [path.map(|path| path.changed), link(from_host), link(to_host)];
+        let changes = self.path_changes(segment, self.member(from).host, self.member(to).host);
         changes.into_iter().flatten().any(|changed| since <= changed && changed <= until)
+    }
+
+    /// When the way from one host to another last changed: the path, and the links at its ends.
+    fn path_changes(&self, segment: SegmentId, from: HostId, to: HostId) -> [Option<WorldTime>; 3] {
+        let path = self.paths.get(&(segment, from, to));
+        let link = |host| self.host(host).links.get(&segment).map(|(_, changed)| *changed);
+        [path.map(|path| path.changed), link(from), link(to)]
+    }
+
+    /// When the way from one host to another last changed, if it ever did.
+    pub(super) fn path_changed(
+        &self,
+        segment: SegmentId,
+        from: HostId,
+        to: HostId,
+    ) -> Option<WorldTime> {
+        self.path_changes(segment, from, to).into_iter().flatten().max()
     }
 
     /// The same without regard to the machine of the sender, which may stand still by now.
@@ -246,9 +260,22 @@ impl View {
 
     /// Most adverts in a row that the path lost, in runs that reach into the time from `since`.
     pub(super) fn lost_since(&self, from: Place, to: Place, since: WorldTime) -> u32 {
+        self.losses(from, to)
+            .iter()
+            .filter(|(at, _)| *at >= since)
+            .map(|(_, run)| *run)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// All adverts that the path lost, in runs that reach into the time from `since`.
+    pub(super) fn all_lost_since(&self, from: Place, to: Place, since: WorldTime) -> u32 {
+        self.losses(from, to).iter().filter(|(at, _)| *at >= since).map(|(_, run)| *run).sum()
+    }
+
+    fn losses(&self, from: Place, to: Place) -> &[(WorldTime, u32)] {
         let pair = Pair { router: from.router, receiver: to.member, sender: from.member };
-        let losses = self.routers[from.router].losses.get(&pair).map_or(&[][..], |list| list);
-        losses.iter().filter(|(at, _)| *at >= since).map(|(_, run)| *run).max().unwrap_or(0)
+        self.routers[from.router].losses.get(&pair).map_or(&[], |list| list)
     }
 
     /// Whether frames that are no adverts may be lost too: a step said so, or an advert was lost

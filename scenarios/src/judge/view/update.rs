@@ -270,8 +270,13 @@ impl View {
         let now = self.now;
         // It hears of the removal late, acts late, and its clock has a rate of its own.
         let slack = self.late() * 2 + self.tolerance() + self.up(QUIET).saturating_sub(QUIET);
-        let host = &self.hosts[usize::from(self.member(place).host.0)];
-        if from == StateKind::Fault && host.removed.is_quiet_again(now, slack) {
+        let host = self.host(self.member(place).host);
+        let quiet = host.removed.is_quiet_again(now, slack);
+        let tried_again = host.refused_at.is_some_and(|at| {
+            let waits = self.up(self.member(place).configured_down_interval()) + slack;
+            now.since(at) <= waits + host.removed.stood_still(at)
+        });
+        if from == StateKind::Fault && (quiet || tried_again) {
             self.disturbed_at = now;
         }
         let member = self.member_mut(place);
@@ -497,6 +502,7 @@ impl Host {
         self.running_since = now;
         if let Some((since, None)) = self.stalled {
             self.stalled = Some((since, Some(now)));
+            self.removed.add_stall(since, now);
         }
     }
 }
