@@ -6,7 +6,7 @@ use pnet_packet::ip::{IpNextHeaderProtocol, IpNextHeaderProtocols};
 use pnet_packet::util;
 
 use crate::decode::{Datagram, datagram};
-use crate::encode::{IpHeader, ip_frame};
+use crate::encode::{ETHERNET_LEN, IpHeader, ip_frame};
 use crate::packet::{Endpoints, Ethernet};
 
 /// Octets of a header without options.
@@ -105,6 +105,9 @@ impl Tcp<'_> {
 /// Reads a frame that carries a segment whose checksum is right. `None`: it is something else.
 #[must_use]
 pub fn decode(frame: &[u8]) -> Option<(Ethernet, Tcp<'_>)> {
+    if !may_be_tcp(frame) {
+        return None;
+    }
     let (ethernet, datagram) = datagram(frame).ok()?;
     let Datagram { endpoints, protocol, message, .. } = datagram;
     if protocol != IpNextHeaderProtocols::Tcp || sum(endpoints, protocol, message) != 0 {
@@ -122,6 +125,17 @@ pub fn decode(frame: &[u8]) -> Option<(Ethernet, Tcp<'_>)> {
         data,
     };
     Some((ethernet, tcp))
+}
+
+/// Whether the protocol field of the IP header says so, before anything of it is checked: most
+/// frames are something else.
+fn may_be_tcp(frame: &[u8]) -> bool {
+    let protocol_at = match frame.get(12..ETHERNET_LEN) {
+        Some([0x08, 0x00]) => 9,
+        Some([0x86, 0xdd]) => 6,
+        _ => return false,
+    };
+    frame.get(ETHERNET_LEN + protocol_at) == Some(&IpNextHeaderProtocols::Tcp.0)
 }
 
 /// Does what a kernel left to its network card: of TCP and UDP it puts the sum of the pseudo-header
