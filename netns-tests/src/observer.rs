@@ -6,7 +6,8 @@
 //!
 //! Of vipd and keepalived this is the second source beside netlink, and [`Observer::ask`] names
 //! what the two do not agree on. FRR's addresses never leave their interface, and those of a vipd
-//! with `dead_man` stay while nobody can reach them: there it is the only one, and asked more often.
+//! with `dead_man` stay while nobody can reach them: there it is the only one, and it asks more
+//! often.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
