@@ -1,7 +1,7 @@
 //! Gates: an address behind one can be reached only while somebody renews its lease, which a
 //! process that stands still or was killed does not (`dead_man`).
 //!
-//! A gate is a table of nftables, [`rules`], written by the program `nft` like [`crate::filter`].
+//! A gate is a table of nftables, [`rules`], written by the program `nft` like `filter`.
 //! What keeps it open is renewed by a thread of this process, [`lease`] and [`codec`]: by a child
 //! it could be renewed after our end. A thread and not the loop, because the kernel makes one
 //! change of its packet filters at a time, and somebody else's may take long.

@@ -4,13 +4,13 @@
 
 mod inputs;
 
-use inputs::{CONFIGS, Heard, Op, World, op};
+use inputs::{CONFIGS, Heard, Op, World, lease_since, map_commands, op};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use vipd_engine::{
-    CommandId, EffectError, Event, InstanceId, KernelCommand, LinkState, News, Output, StateKind,
-    Timestamp, TrackerValue,
+    CommandId, EffectError, InstanceId, KernelCommand, LinkState, Output, StateKind, Timestamp,
+    TrackerValue,
 };
 
 const MILLISECOND: u64 = 1_000_000;
@@ -18,16 +18,7 @@ const SECOND: u64 = 1000 * MILLISECOND;
 
 /// The log since it was last taken, times counted from `origin`.
 fn take(world: &mut World, origin: Timestamp) -> Vec<(Duration, Output)> {
-    let shifted = |output| match output {
-        Output::Kernel { id, command } => {
-            Output::Kernel { id, command: lease_from(command, origin) }
-        }
-        Output::Notify(Event { instance, news: News::CommandFailed { command, error } }) => {
-            let news = News::CommandFailed { command: lease_from(command, origin), error };
-            Output::Notify(Event { instance, news })
-        }
-        other => other,
-    };
+    let shifted = |output| map_commands(output, |command| lease_from(command, origin));
     world.log.drain(..).map(|(at, output)| (at - origin, shifted(output))).collect()
 }
 
@@ -35,10 +26,8 @@ fn take(world: &mut World, origin: Timestamp) -> Vec<(Duration, Output)> {
 /// that of the command's id.
 fn lease_from(command: KernelCommand, origin: Timestamp) -> KernelCommand {
     let instance = InstanceId(0);
-    match command {
-        KernelCommand::RenewLease { until, .. } => {
-            KernelCommand::RenewLease { instance, until: Timestamp::ZERO + (until - origin) }
-        }
+    match lease_since(command, origin) {
+        KernelCommand::RenewLease { until, .. } => KernelCommand::RenewLease { instance, until },
         KernelCommand::SetGate { places, .. } => KernelCommand::SetGate { instance, places },
         KernelCommand::RemoveGate { .. } => KernelCommand::RemoveGate { instance },
         other => other,

@@ -561,8 +561,7 @@ impl Instance {
         matches!(self.state, State::Backup(_) | State::Master(_))
     }
 
-    /// Whether it holds its group back by a fault. One that only waits for its trackers does not:
-    /// the others wait for it, or go on if they run.
+    /// Whether it holds its group back by a fault. One that only waits for its trackers does not.
     pub(crate) const fn is_faulty(&self) -> bool {
         match (&self.state, &self.own_fault) {
             (_, None) | (State::Initialize { .. }, Some(Fault::TrackerPending(_))) => false,

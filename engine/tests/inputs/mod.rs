@@ -23,10 +23,11 @@ use vipd_engine::health::{AttemptId, CheckId, Failure, Outcome};
 use vipd_engine::ipvs::Answer;
 use vipd_engine::rules::ChecksumForm;
 use vipd_engine::{
-    Advert, CommandId, Config, Deadline, EffectError, Engine, Family, FibChange, GroupName,
-    Ifindex, Input, InstanceConfig, InstanceId, InstanceName, InterfaceName, Interval, Link,
-    LinkState, LocalAddress, MacAddress, News, Order, Output, Outputs, Password, Priority, Profile,
-    Received, Rules, Timestamp, TrackerName, TrackerValue, Version, Vrid,
+    Advert, CommandId, Config, Deadline, EffectError, Engine, Event, Family, FibChange, GroupName,
+    Ifindex, Input, InstanceConfig, InstanceId, InstanceName, InterfaceName, Interval,
+    KernelCommand, Link, LinkState, LocalAddress, MacAddress, News, Order, Output, Outputs,
+    Password, Priority, Profile, Received, Rules, Timestamp, TrackerName, TrackerValue, Version,
+    Vrid,
 };
 
 /// One thing that happens.
@@ -538,6 +539,28 @@ pub fn is_of_director(output: &Output) -> bool {
         Output::Notify(event) => matches!(event.news, News::Director(_)),
         Output::Probe(_) | Output::Ipvs(_) => true,
         Output::Send { .. } | Output::Kernel { .. } => false,
+    }
+}
+
+/// The same with each command of it changed so.
+pub fn map_commands(output: Output, change: impl Fn(KernelCommand) -> KernelCommand) -> Output {
+    match output {
+        Output::Kernel { id, command } => Output::Kernel { id, command: change(command) },
+        Output::Notify(Event { instance, news: News::CommandFailed { command, error } }) => {
+            let news = News::CommandFailed { command: change(command), error };
+            Output::Notify(Event { instance, news })
+        }
+        other => other,
+    }
+}
+
+/// The end of a lease counted from `origin`.
+pub fn lease_since(command: KernelCommand, origin: Timestamp) -> KernelCommand {
+    match command {
+        KernelCommand::RenewLease { instance, until } => {
+            KernelCommand::RenewLease { instance, until: Timestamp::ZERO + (until - origin) }
+        }
+        other => other,
     }
 }
 

@@ -12,7 +12,8 @@ const TIMES: usize = 5;
 const WITHIN: Duration = Duration::from_secs(10);
 pub(super) const QUIET: Duration = Duration::from_secs(30);
 
-/// The removals on one host, oldest first, and when it stood still; as many as a scenario has steps.
+/// The removals on one host, oldest first, and when it stood still; as many as a scenario has
+/// steps.
 #[derive(Debug, Default)]
 pub(super) struct Removed {
     removals: Vec<(IpAddr, WorldTime)>,
