@@ -2,8 +2,8 @@
 //! the same times, and the judge finds the real run as expected too.
 //!
 //! Several are played at a time, and what does not agree once more alone (`batch.rs`). What is
-//! compared is in [`crate::marks`]. What needs another kernel than this machine's is compared inside
-//! of user-mode Linux meanwhile (`uml/agree.rs`).
+//! compared is in [`crate::marks`]. What needs another kernel than this machine's is compared
+//! inside of user-mode Linux meanwhile (`uml/agree.rs`).
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
