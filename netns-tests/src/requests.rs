@@ -1,9 +1,13 @@
 //! A host that asks a virtual server for pages, through its real kernel: each request is a
 //! connection of its own. It has a thread of its own, so that its times are not those of the wires.
+//!
+//! A request has the port that it has in the simulation. Linux by itself takes a port again after a
+//! moment, while IPVS knows the connection that had it for minutes more: if its real server is gone
+//! since, what comes from there is dropped (`net.ipv4.vs.expire_nodest_conn` is 0).
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::thread;
@@ -12,10 +16,11 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrStorage, connect, getsockopt, socket, sockopt,
+    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, getsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeSpec;
 use vipd_scenarios::scenario::Requests;
+use vipd_sim::requests::local_port;
 
 use crate::namespaces::Namespace;
 
@@ -52,7 +57,7 @@ impl User {
             thread::spawn(move || {
                 let Ok(at) = begun.recv() else { return };
                 let (next, open) = (at + requests.every, VecDeque::new());
-                Asking { requests, next, open, told, begun }.run();
+                Asking { requests, next, number: 0, open, told, begun }.run();
             });
         })?;
         Ok(Self { begin, ended })
@@ -84,8 +89,9 @@ impl User {
 
 struct Asking {
     requests: Requests,
-    /// When the next request begins.
+    /// When the next request begins, and its number.
     next: Instant,
+    number: u64,
     /// In the order in which they began. One that ended waits for those before it.
     open: VecDeque<Request>,
     told: Sender<Ended>,
@@ -127,7 +133,9 @@ impl Asking {
         let sent = Instant::now();
         // Late by more than one is not made up for.
         self.next = if patient { sent + every } else { (self.next + every).max(sent) };
-        let state = match begin(SocketAddr::new(address, port)) {
+        let from = local_port(self.number);
+        self.number += 1;
+        let state = match begin(from, SocketAddr::new(address, port)) {
             Ok(socket) => State::Connecting(socket),
             Err(_) => State::Ended(Instant::now(), None),
         };
@@ -203,10 +211,14 @@ impl Request {
     }
 }
 
-fn begin(to: SocketAddr) -> io::Result<OwnedFd> {
-    let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+fn begin(port: u16, to: SocketAddr) -> io::Result<OwnedFd> {
+    let (family, any): (_, IpAddr) = match to {
+        SocketAddr::V4(_) => (AddressFamily::Inet, Ipv4Addr::UNSPECIFIED.into()),
+        SocketAddr::V6(_) => (AddressFamily::Inet6, Ipv6Addr::UNSPECIFIED.into()),
+    };
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(family, SockType::Stream, flags, None)?;
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(any, port)))?;
     match connect(socket.as_raw_fd(), &SockaddrStorage::from(to)) {
         Ok(()) | Err(Errno::EINPROGRESS) => Ok(socket),
         Err(error) => Err(error.into()),

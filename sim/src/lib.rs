@@ -30,7 +30,7 @@ pub mod random;
 pub mod real_server;
 pub mod rehearse;
 pub mod replay;
-mod requests;
+pub mod requests;
 pub mod run;
 mod serving;
 pub mod shrink;

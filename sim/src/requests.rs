@@ -17,7 +17,8 @@ use crate::host::{Host, HostPort, Outside};
 use crate::network::Due;
 
 const QUESTION: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
-/// Ephemeral ports (RFC 6335 section 6). One comes again when all others were used.
+/// Ephemeral ports (RFC 6335 section 6). One comes again when all others were used, and so no request
+/// is taken for an earlier one by who still remembers that, as IPVS does.
 const FIRST_PORT: u16 = 49152;
 const PORTS: u64 = 16384;
 /// A lost SYN is sent again after this, a lost question after that, each time doubled.
@@ -296,6 +297,8 @@ impl Host {
     }
 }
 
-const fn local_port(number: u64) -> u16 {
+/// The port from which a client sends its request of this number.
+#[must_use]
+pub const fn local_port(number: u64) -> u16 {
     FIRST_PORT + (number % PORTS) as u16
 }
