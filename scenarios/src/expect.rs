@@ -356,7 +356,8 @@ impl Witness {
                 let longest = self.clients.measure(expect, outer, end);
                 let longest = longest.ok_or_else(|| "nothing was asked".to_string());
                 longest.map_or_else(Some, |gap| {
-                    (gap > *at_most).then(|| format!("a gap of {} s", Seconds(gap)))
+                    let late = gap > at_most.saturating_add(tolerance);
+                    late.then(|| format!("a gap of {} s", Seconds(gap)))
                 })
             }
             Expect::Outage { at_most, .. } => {
