@@ -16,6 +16,8 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 use vipd_engine::{CommandId, EffectError};
 
+use crate::tables::{INET, Table};
+
 /// Where an answer goes.
 pub trait Answer: Fn(CommandId, Result<(), EffectError>) + Send + 'static {}
 impl<F: Fn(CommandId, Result<(), EffectError>) + Send + 'static> Answer for F {}
@@ -25,6 +27,9 @@ struct Change {
     address: IpAddr,
     drop: bool,
 }
+
+/// The name of our table.
+const NAME: &str = "vipd";
 
 /// Changes that one run of `nft` writes. Hundreds of instances that become master together would
 /// otherwise wait for as many runs, and their addresses with them.
@@ -36,13 +41,17 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Starts it. Must be called inside a runtime.
-    pub fn start(answer: impl Answer) -> Self {
+    /// Starts it, in front of these tables. Must be called inside a runtime.
+    pub fn start(present: &[Table], answer: impl Answer) -> Self {
         let (changes, mut due) = mpsc::unbounded_channel();
+        let is_left = present.iter().any(|table| table.family == INET && table.name == NAME);
         tokio::spawn(async move {
             let mut dropped = BTreeSet::new();
-            // Without nft nobody can have left anything, and who needs it is told later.
-            let _ = nft(&ruleset(&dropped)).await;
+            if is_left {
+                info!("filter: left by an earlier process, removed");
+                // What is wrong was told.
+                let _ = write(&dropped).await;
+            }
             let mut waiting = Vec::new();
             while due.recv_many(&mut waiting, AT_ONCE).await > 0 {
                 let mut wanted = dropped.clone();

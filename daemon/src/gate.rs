@@ -21,7 +21,6 @@ use std::thread;
 use std::time::Duration;
 
 use rtnetlink::sys::protocols::NETLINK_NETFILTER;
-use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
@@ -31,6 +30,7 @@ use crate::clock;
 use crate::filter::nft;
 use crate::ipvs::socket::Socket;
 use crate::process::{self, Urgency};
+use crate::tables::{NETDEV, Table};
 use lease::{Failure, Leases};
 use rules::Places;
 
@@ -92,10 +92,12 @@ pub struct Gates {
 }
 
 impl Gates {
-    /// Leases are as urgent as adverts. What an earlier process left goes at once if no instance of
-    /// the configuration `has_gates`. Must be called inside a runtime.
-    pub fn start(has_gates: bool, urgency: Urgency, answer: Answer) -> Self {
+    /// Leases are as urgent as adverts. What an earlier process left of these tables goes at once if
+    /// no instance of the configuration `has_gates`. Must be called inside a runtime.
+    pub fn start(present: &[Table], has_gates: bool, urgency: Urgency, answer: Answer) -> Self {
         let (orders, mut due) = mpsc::unbounded_channel();
+        let is_ours = |one: &&Table| one.family == NETDEV && one.name.starts_with(rules::PREFIX);
+        let left: Vec<_> = present.iter().filter(is_ours).map(|table| table.name.clone()).collect();
         let mut written = Written { tables: BTreeMap::new(), answer: Arc::clone(&answer) };
         tokio::spawn(async move {
             let left_for = if has_gates { LEFT_FOR } else { Duration::ZERO };
@@ -104,7 +106,7 @@ impl Gates {
                 written.obey(order).await;
                 next = due.try_recv().ok();
             }
-            written.remove_what_is_left().await;
+            written.remove_what_is_left(left).await;
             while let Some(order) = due.recv().await {
                 written.obey(order).await;
             }
@@ -234,18 +236,12 @@ impl Written {
         }
     }
 
-    /// Removes what an earlier process wrote. Without nft it cannot have written anything.
-    async fn remove_what_is_left(&self) {
-        let mut command = Command::new("nft");
-        let output = command.args(["list", "tables", "netdev"]).kill_on_drop(true).output().await;
-        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-        let text = text.unwrap_or_default();
-        let names = text.lines().filter_map(|line| line.split_whitespace().last());
-        let ours = names.filter(|name| name.starts_with(rules::PREFIX));
-        for table in ours.filter(|name| !self.tables.contains_key(*name)) {
+    /// Removes what an earlier process wrote.
+    async fn remove_what_is_left(&self, left: Vec<String>) {
+        for table in left.into_iter().filter(|name| !self.tables.contains_key(name)) {
             info!("gate {table}: left by an earlier process, removed");
             // What is wrong was told.
-            let _ = write(&rules::removal(table)).await;
+            let _ = write(&rules::removal(&table)).await;
         }
     }
 }

@@ -35,5 +35,6 @@ pub mod startup;
 pub mod status;
 mod sysctl;
 pub mod systemd;
+mod tables;
 pub mod trackers;
 mod wire;

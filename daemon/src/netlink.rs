@@ -31,7 +31,7 @@ use rtnetlink::sys::{AsyncSocket, SocketAddr};
 use rtnetlink::{Handle, IpVersion, MulticastGroup};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 use vipd_engine::{
     CommandId, Config, EffectError, Family, Ifindex, InstanceId, InterfaceName, KernelCommand,
     Link, LinkState,
@@ -42,6 +42,7 @@ use crate::gate::Gates;
 use crate::gate::rules::Places;
 use crate::process::Urgency;
 use crate::seam::{Kernel, Told};
+use crate::tables;
 use commands::Message;
 use table::{Dump, Table};
 use together::{Change, Outcome, Together};
@@ -103,9 +104,14 @@ impl Netlink {
         let (handle, unasked) = (ask()?, listen(table.protocols())?);
         let (finish, finished) = mpsc::unbounded_channel();
         let has_gates = config.instances().iter().any(|one| one.dead_man.is_some());
+        // A kernel that cannot tell has none that could be left.
+        let left = tables::present().unwrap_or_else(|error| {
+            debug!("no tables of nftables can be read: {error}");
+            Vec::new()
+        });
         let mut netlink = Self {
-            filter: Filter::start(answer(finish.clone())),
-            gates: Gates::start(has_gates, urgency, Arc::new(answer(finish.clone()))),
+            filter: Filter::start(&left, answer(finish.clone())),
+            gates: Gates::start(&left, has_gates, urgency, Arc::new(answer(finish.clone()))),
             handle,
             together: Together::new()?,
             before_addresses: Arc::default(),

@@ -33,6 +33,8 @@ pub enum Malformed {
     Value(&'static str),
 }
 
+impl std::error::Error for Malformed {}
+
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
