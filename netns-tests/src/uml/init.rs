@@ -25,8 +25,24 @@ pub const RESULTS: &str = "/run/viplab";
 const EMPTY: [&str; 2] = ["/var/log", "/dev/shm"];
 const OVERLAID: [&str; 1] = ["/tmp"];
 
-/// Modules that no kernel loads when they are first needed.
-const LOADED: [&str; 1] = ["ip_vs"];
+/// Modules that no kernel loads when they are first needed, and the schedulers of IPVS: loading one
+/// then takes half a second, in which its virtual server is not there.
+const LOADED: [&str; 14] = [
+    "ip_vs",
+    "ip_vs_dh",
+    "ip_vs_fo",
+    "ip_vs_lblc",
+    "ip_vs_lblcr",
+    "ip_vs_lc",
+    "ip_vs_mh",
+    "ip_vs_nq",
+    "ip_vs_ovf",
+    "ip_vs_rr",
+    "ip_vs_sed",
+    "ip_vs_sh",
+    "ip_vs_wlc",
+    "ip_vs_wrr",
+];
 
 /// modprobe with a folder for modules that is not in `/lib`, where nothing can be written.
 const MODPROBE: &str = "/run/modprobe";
