@@ -171,6 +171,17 @@ fn multicast_is_heard_in_both_families_and_the_higher_priority_is_the_only_maste
 }
 
 #[test]
+fn a_master_speaks_from_its_own_address_and_not_from_a_virtual_one_that_fits_better() {
+    let Some(network) = network(&[&["2001:db8::1/64", "fe80::1/64"], &[]]) else { return };
+    let host = &network.hosts[0];
+    let text = instance("fe80::9\n 2001:db8::109", "version 3\n advert_int 0.1");
+    let _vipd = host.start(&host.file(&text));
+    network.capture.announcement(0, 0, "2001:db8::109");
+    let route = host.ip(&["-6", "route", "get", "2001:db8::108"]);
+    assert!(route.contains("src 2001:db8::1 "), "{route}");
+}
+
+#[test]
 fn groups_are_joined_anew_on_an_interface_that_was_made_anew() {
     let Some(network) = network(&[&[OWN], &["192.0.2.2/24"]]) else { return };
     let hosts = &network.hosts;

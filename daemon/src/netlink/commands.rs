@@ -10,7 +10,7 @@ use rtnetlink::packet_core::{
 };
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{
-    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage,
+    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, CacheInfo,
 };
 use rtnetlink::packet_route::link::{LinkMessage, MacVlanMode};
 use rtnetlink::packet_route::route::RouteMessage;
@@ -28,6 +28,15 @@ use crate::sysctl;
 
 /// What is asked, as a whole.
 pub type Message = NetlinkMessage<RouteNetlinkMessage>;
+
+/// Deprecated (RFC 4862 section 5.5.4) for good: the kernel would speak from a `/128` rather than from
+/// the interface's own address, which fits less (RFC 6724 section 5, rules 3 and 8), and a real server
+/// that has the virtual address on `lo` would answer a health check to itself.
+fn no_source() -> CacheInfo {
+    let mut info = CacheInfo::default();
+    (info.ifa_preferred, info.ifa_valid) = (0, u32::MAX);
+    info
+}
 
 /// One thing to ask the kernel for, in order.
 pub enum Step {
@@ -234,6 +243,9 @@ fn address_message(index: Ifindex, virtual_address: &VirtualAddress) -> AddressM
             // It must be usable at once: the election already says that nobody else has it.
             message.header.flags = AddressHeaderFlags::Nodad;
             message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+            if prefix_len == u128::BITS as u8 {
+                message.attributes.push(AddressAttribute::CacheInfo(no_source()));
+            }
             message
         }
     };
@@ -285,4 +297,26 @@ fn set_virtual_mac(
 /// 00-00-5E-00-01-xx and -02-xx (RFC 9568 section 7.3).
 fn is_virtual(mac: MacAddress) -> bool {
     mac.0.starts_with(&[0, 0, 0x5e, 0, 1]) || mac.0.starts_with(&[0, 0, 0x5e, 0, 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lifetimes(address: &str, prefix_len: u8) -> Option<(u32, u32)> {
+        let plain = VirtualAddress::new(address.parse().expect("an address"));
+        let message = address_message(Ifindex(2), &VirtualAddress { prefix_len, ..plain });
+        message.attributes.iter().find_map(|attribute| match attribute {
+            AddressAttribute::CacheInfo(info) => Some((info.ifa_preferred, info.ifa_valid)),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn nobody_speaks_from_a_128_by_himself_and_it_lasts_for_good() {
+        assert_eq!(lifetimes("2001:db8::100", 128), Some((0, u32::MAX)));
+        assert_eq!(lifetimes("fe80::100", 128), Some((0, u32::MAX)));
+        assert_eq!(lifetimes("2001:db8::100", 64), None);
+        assert_eq!(lifetimes("192.0.2.100", 32), None);
+    }
 }
