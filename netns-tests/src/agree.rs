@@ -41,7 +41,7 @@ pub struct Request {
     pub files: Vec<PathBuf>,
     /// How each is played; its file is not looked at.
     pub how: One,
-    /// How many are played at a time.
+    /// How many are played at a time on this machine's kernel.
     pub jobs: NonZeroUsize,
     /// Whose kernel.
     pub kernel: Kernel,
@@ -52,6 +52,8 @@ pub struct Request {
 /// What came of a scenario.
 struct Row {
     name: String,
+    /// It is played inside of user-mode Linux.
+    inside: bool,
     came: Tries<Came>,
 }
 
@@ -136,7 +138,7 @@ pub fn agree(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io:
     } else {
         out.write_all(text(&rows, &tally).as_bytes())?;
     }
-    for Row { name, came } in &rows {
+    for Row { name, came, .. } in &rows {
         if let Came::Unusable(reason) = &came.last {
             writeln!(err, "error: {name}: {reason}")?;
         }
@@ -184,7 +186,7 @@ fn prepare(
     let Some(Read { scenario, configurations, .. }) = read else {
         let name = file.display().to_string();
         let came = Tries::one(Came::Unusable("not readable, see above".into()));
-        return Ok((Row { name, came }, Stage::Nowhere));
+        return Ok((Row { name, inside: false, came }, Stage::Nowhere));
     };
     let name = scenario.name.clone();
     let is_uml = request.kernel.is_uml(&scenario.needs);
@@ -194,10 +196,11 @@ fn prepare(
         reasons.extend(kernel::lacking(&scenario.needs));
     }
     if !reasons.is_empty() {
-        return Ok((Row { name, came: Tries::one(Came::Skipped(reasons)) }, Stage::Nowhere));
+        let came = Tries::one(Came::Skipped(reasons));
+        return Ok((Row { name, inside: false, came }, Stage::Nowhere));
     }
     // What an interrupted command has not played stays this.
-    let row = Row { name, came: Tries::one(Came::interrupted()) };
+    let row = Row { name, inside: is_uml, came: Tries::one(Came::interrupted()) };
     if is_uml {
         let takes = Duration::from_nanos(scenario.until.0) + request.tolerance_inside;
         return Ok((row, Stage::Inside(Carried { place, file: file.to_path_buf(), takes })));
@@ -243,12 +246,11 @@ fn alone_inside(
 }
 
 fn errand(request: &Request, carried: &[Carried], json: bool) -> Result<Errand, String> {
-    let (tolerance, jobs) = (request.tolerance_inside, request.jobs);
-    let how = One { json, tolerance, ..request.how.clone() };
+    let how = One { json, tolerance: request.tolerance_inside, ..request.how.clone() };
     let files = carried.iter().map(|one| one.file.clone()).collect();
     let takes = carried.iter().map(|one| one.takes).sum();
     let viplab = env::current_exe().map_err(|error| format!("cannot find viplab: {error}"))?;
-    Ok(Errand { files, how, jobs, takes, viplab })
+    Ok(Errand { files, how, takes, viplab })
 }
 
 /// What came of a scenario inside.
@@ -329,7 +331,9 @@ struct Tally {
     disagree: usize,
     skipped: usize,
     unusable: usize,
+    /// On this machine's kernel, and inside of user-mode Linux.
     largest: Option<Duration>,
+    largest_inside: Option<Duration>,
 }
 
 impl Tally {
@@ -342,7 +346,9 @@ impl Tally {
                 Came::Compared(compared) => {
                     let agrees = compared.found.is_empty();
                     *if agrees { &mut tally.agree } else { &mut tally.disagree } += 1;
-                    tally.largest = tally.largest.max(compared.largest);
+                    let largest =
+                        if row.inside { &mut tally.largest_inside } else { &mut tally.largest };
+                    *largest = (*largest).max(compared.largest);
                 }
             }
         }
@@ -359,14 +365,14 @@ fn text(rows: &[Row], tally: &Tally) -> String {
             let _ = writeln!(text, "{}", compared.details);
         }
     }
-    for Row { name, came } in rows {
+    for Row { name, came, .. } in rows {
         for told in came.first.iter().flat_map(Came::complaints) {
             let _ = writeln!(text, "{name}, first try: {told}");
         }
     }
     let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0).max("scenario".len());
     let _ = writeln!(text, "{:width$}  compared  largest difference  verdict", "scenario");
-    for Row { name, came } in rows {
+    for Row { name, came, .. } in rows {
         let (compared, largest) = match &came.last {
             Came::Compared(compared) => (
                 compared.compared.to_string(),
@@ -379,15 +385,18 @@ fn text(rows: &[Row], tally: &Tally) -> String {
         let words = came.last.words();
         let _ = writeln!(text, "{name:width$}  {compared:>8}  {largest:>18}  {words}{again}");
     }
-    let Tally { agree, disagree, skipped, unusable, largest } = tally;
+    let Tally { agree, disagree, skipped, unusable, largest, largest_inside } = tally;
     let _ = write!(text, "{agree} agree, {disagree} disagree, {skipped} skipped");
     if *unusable > 0 {
         let _ = write!(text, ", {unusable} unusable");
     }
-    let _ = match largest {
-        Some(largest) => writeln!(text, "; largest difference {} s", Seconds(*largest)),
-        None => writeln!(text),
-    };
+    let places = [(largest, ""), (largest_inside, " inside of user-mode Linux")];
+    for (largest, place) in places {
+        if let Some(largest) = largest {
+            let _ = write!(text, "; largest difference{place} {} s", Seconds(*largest));
+        }
+    }
+    text.push('\n');
     text
 }
 
@@ -482,6 +491,7 @@ fn object(rows: &[Row], tally: &Tally, wall: Duration) -> Value {
         "skipped": tally.skipped,
         "unusable": tally.unusable,
         "largest_difference_seconds": seconds(tally.largest),
+        "largest_difference_inside_seconds": seconds(tally.largest_inside),
         "wall_seconds": wall.as_secs_f64(),
     })
 }

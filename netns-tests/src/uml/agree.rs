@@ -2,7 +2,6 @@
 //! boot for all of them, by this program itself.
 
 use std::io;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,12 +13,11 @@ use super::{Finished, Inside, MEMORY, init};
 use crate::run::Request as One;
 use crate::world::hurry;
 
-/// What is to be compared inside.
+/// What is to be compared inside, one at a time: there is one processor.
 pub(crate) struct Errand {
     pub(crate) files: Vec<PathBuf>,
     /// How each is played, with the tolerance of in there.
     pub(crate) how: One,
-    pub(crate) jobs: NonZeroUsize,
     /// How long all of it takes at most, once and one at a time.
     pub(crate) takes: Duration,
     pub(crate) viplab: PathBuf,
@@ -73,8 +71,7 @@ impl Errand {
 
     fn words(&self) -> Result<Vec<String>, String> {
         let mut words = vec![text(&self.viplab)?];
-        words.extend(["agree", "--kernel", "host", "--jobs"].map(str::to_string));
-        words.push(self.jobs.to_string());
+        words.extend(["agree", "--kernel", "host", "--jobs", "1"].map(str::to_string));
         for file in &self.files {
             words.push(text(file)?);
         }
@@ -123,11 +120,10 @@ mod tests {
             stop: || false,
         };
         let files = vec!["a.toml".into(), "b.toml".into()];
-        let jobs = NonZeroUsize::new(4).expect("not none");
-        let errand = Errand { files, how, jobs, takes: Duration::ZERO, viplab: "viplab".into() };
+        let errand = Errand { files, how, takes: Duration::ZERO, viplab: "viplab".into() };
         assert_eq!(
             errand.words().expect("words").join(" "),
-            "viplab agree --kernel host --jobs 4 a.toml b.toml --tolerance 300ms --json"
+            "viplab agree --kernel host --jobs 1 a.toml b.toml --tolerance 300ms --json"
         );
     }
 }
