@@ -352,24 +352,30 @@ impl Host {
     }
 }
 
+/// What a kernel is told of its neighbours (ip-sysctl): for how long it believes what they confirmed,
+/// and for how long, in seconds, what they only said.
+const BELIEFS: [(&str, &str); 2] =
+    [("base_reachable_time_ms", "3600000"), ("delay_first_probe_time", "3600")];
+
 /// A router that speaks to its peers by unicast goes on while they are cut off, as long as its
 /// kernel knows their MACs: for a minute or not at all, as it happens, unless it is told to believe
-/// what it knows (ip-sysctl, `base_reachable_time_ms`). Simulated hosts do.
+/// what it knows. Simulated hosts do.
 fn keep_neighbours(namespace: &Namespace, plan: &Plan) -> Result<(), String> {
-    let keys = plan.interfaces.iter().flat_map(|interface| {
-        ["ipv4", "ipv6"].map(|family| {
-            format!("/proc/sys/net/{family}/neigh/{}/base_reachable_time_ms", interface.name)
-        })
-    });
-    let keys: Vec<_> = keys.collect();
-    let written = namespace.within(|| {
-        keys.iter().try_for_each(|key| match fs::write(key, "3600000") {
-            // A kernel without IPv6 has no neighbours there.
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        })
-    })?;
-    written.map_err(|error| format!("base_reachable_time_ms: {error}"))
+    for interface in &plan.interfaces {
+        for family in ["ipv4", "ipv6"] {
+            for (name, value) in BELIEFS {
+                let key = format!("/proc/sys/net/{family}/neigh/{}/{name}", interface.name);
+                match namespace.within(|| fs::write(&key, value))? {
+                    // A kernel without IPv6 has no neighbours there.
+                    Err(error) if error.kind() != ErrorKind::NotFound => {
+                        return Err(format!("{key}: {error}"));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A duplicate is looked for by nobody: the address is there at once.
