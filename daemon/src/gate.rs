@@ -92,8 +92,8 @@ pub struct Gates {
 }
 
 impl Gates {
-    /// Leases are as urgent as adverts. What an earlier process left of these tables goes at once if
-    /// no instance of the configuration `has_gates`. Must be called inside a runtime.
+    /// Leases are as urgent as adverts. What an earlier process left of these tables goes at once
+    /// if no instance of the configuration `has_gates`. Must be called inside a runtime.
     pub fn start(present: &[Table], has_gates: bool, urgency: Urgency, answer: Answer) -> Self {
         let (orders, mut due) = mpsc::unbounded_channel();
         let is_ours = |one: &&Table| one.family == NETDEV && one.name.starts_with(rules::PREFIX);

@@ -352,8 +352,8 @@ impl Host {
     }
 }
 
-/// What a kernel is told of its neighbours (ip-sysctl): for how long it believes what they confirmed,
-/// and for how long, in seconds, what they only said.
+/// What a kernel is told of its neighbours (ip-sysctl): for how long it believes what they
+/// confirmed, and for how long, in seconds, what they only said.
 const BELIEFS: [(&str, &str); 2] =
     [("base_reachable_time_ms", "3600000"), ("delay_first_probe_time", "3600")];
 

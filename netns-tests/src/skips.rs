@@ -14,8 +14,8 @@ pub const SKIPS: [(&str, &str); 6] = [
 ];
 
 /// Of a server that hangs nothing is heard in the simulation.
-const HANGS: &str = "a real kernel acknowledges the question that its server does not answer, and so \
-                     nobody asks again through the other director";
+const HANGS: &str = "a real kernel acknowledges the question that its server does not answer, and \
+                     so nobody asks again through the other director";
 
 /// Why the scenario cannot be compared, if it cannot.
 #[must_use]

@@ -17,8 +17,8 @@ use crate::host::{Host, HostPort, Outside};
 use crate::network::Due;
 
 const QUESTION: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
-/// Ephemeral ports (RFC 6335 section 6). One comes again when all others were used, and so no request
-/// is taken for an earlier one by who still remembers that, as IPVS does.
+/// Ephemeral ports (RFC 6335 section 6). One comes again when all others were used, and so no
+/// request is taken for an earlier one by who still remembers that, as IPVS does.
 const FIRST_PORT: u16 = 49152;
 const PORTS: u64 = 16384;
 /// A lost SYN is sent again after this, a lost question after that, each time doubled.

@@ -29,9 +29,9 @@ use crate::sysctl;
 /// What is asked, as a whole.
 pub type Message = NetlinkMessage<RouteNetlinkMessage>;
 
-/// Deprecated (RFC 4862 section 5.5.4) for good: the kernel would speak from a `/128` rather than from
-/// the interface's own address, which fits less (RFC 6724 section 5, rules 3 and 8), and a real server
-/// that has the virtual address on `lo` would answer a health check to itself.
+/// Deprecated (RFC 4862 section 5.5.4) for good: the kernel would speak from a `/128` rather than
+/// from the interface's own address, which fits less (RFC 6724 section 5, rules 3 and 8), and a
+/// real server that has the virtual address on `lo` would answer a health check to itself.
 fn no_source() -> CacheInfo {
     let mut info = CacheInfo::default();
     (info.ifa_preferred, info.ifa_valid) = (0, u32::MAX);

@@ -19,7 +19,8 @@ use crate::world::{TOLERANCE, hurry};
 /// Booting, starting nodes and ending take no longer than this beside the scenario's own time.
 pub(super) const BESIDE: Duration = Duration::from_secs(120);
 
-/// What it may be late by unless it is said: mostly how long processes take there that start at once.
+/// What it may be late by unless it is said: mostly how long processes take there that start at
+/// once.
 pub const TOLERANCE_INSIDE: Duration = Duration::from_millis(1500);
 
 /// A file that is asked for: it is made inside, in the folder of the results, and copied out.
