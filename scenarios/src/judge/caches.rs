@@ -167,13 +167,11 @@ fn repeats_for_rival(view: &View, place: Place) -> bool {
         && config.announcements.lower_priority_delay > view.most_delay(place.router)
 }
 
-/// Whether several members are master, or own the same address, anywhere on the segment.
+/// Whether several members are master, or several hosts own the same address, anywhere on the
+/// segment: one that has it in another virtual router is an owner like any other.
 pub(super) fn is_dual(view: &View, router: usize) -> bool {
     let masters = view.places(router).filter(|place| view.member(*place).master.is_some());
-    let owners = |address: &_| {
-        let owns = |place: &Place| view.owns(*place, *address).is_some();
-        view.places(router).filter(owns).count()
-    };
+    let owners = |address: &_| view.owners.get(address).map_or(0, BTreeMap::len);
     let mut addresses = view.routers[router].members.iter().flat_map(|member| &member.addresses);
     masters.count() > 1 || addresses.any(|address| owners(address) > 1)
 }

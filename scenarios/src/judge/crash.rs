@@ -15,6 +15,8 @@ use crate::record::{MachineChange, ProcessChange, Seen, WorldTime};
 struct Crash {
     master: Place,
     at: WorldTime,
+    /// Its last advert was not before this: an interval earlier, and as much as it stood still.
+    silent_from: WorldTime,
     heirs: Vec<Place>,
 }
 
@@ -24,7 +26,9 @@ impl Crash {
     fn of(view: &View, change: &Change) -> Vec<Self> {
         let crashed = |master| {
             let heirs = heirs(view, master)?;
-            Some(Self { master, at: change.at, heirs })
+            let host = view.host(view.member(master).host);
+            let silent_from = host.last_advert(change.at, view.pace(master), view.late());
+            Some(Self { master, at: change.at, silent_from, heirs })
         };
         let stalls = matches!(
             change.what,
@@ -84,10 +88,9 @@ impl Takeover {
             + view.tolerance()
     }
 
-    /// The last advert left less than one interval before the crash.
+    /// The timer of the heir begins with the last advert, and that was not lost.
     fn earliest(view: &View, crash: &Crash, heir: Place) -> Duration {
-        let lost = view.lost_since(crash.master, heir, crash.at_minus(view, heir));
-        let before = (view.pace(crash.master) + view.late()) * (lost + 1);
+        let before = since(crash.at, crash.silent_from);
         (view.down(view.member(heir).down_interval_floor()) + view.least_delay(heir.router))
             .saturating_sub(before + view.tolerance())
     }

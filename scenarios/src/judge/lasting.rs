@@ -119,14 +119,15 @@ fn excuse(view: &View, master: Place, taker: Place, last: WorldTime) -> Option<S
     }
     // An older resignation that arrives after the first advert of the new master restarts the skew.
     let skew = view.up(view.member(taker).skew()) + view.most_delay(taker.router) + view.late() * 2;
-    let resigned = |place: &Place| {
-        view.member(*place).resigned_at.is_some_and(|at| since(view.now, at) <= skew)
+    let heard_within = |place: Place, period: Duration| {
+        let resigned = view.member(place).resigned_at;
+        resigned.is_some_and(|at| since(view.now, view.heard_at(taker, at)) <= period)
     };
-    if let Some(place) = view.places(taker.router).find(resigned) {
+    if let Some(place) = view.places(taker.router).find(|place| heard_within(*place, skew)) {
         return Some(format!("{} had resigned shortly before", view.name(place)));
     }
     let period = view.up(view.member(master).advertised * 3);
-    if view.member(master).resigned_at.is_some_and(|at| since(view.now, at) <= period) {
+    if heard_within(master, period) {
         return Some(format!("{from} had just resigned"));
     }
     view.unusual(&both, last.earlier(down)).or_else(|| view.refused(&both, last))

@@ -2,7 +2,7 @@
 //! K*A_lo + 2D. Where the winner does not hear the loser, there is at most one takeover and no
 //! lasting effect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vipd_engine::News;
 
@@ -21,8 +21,11 @@ pub(super) struct OneWay {
     deaf_losers: BTreeMap<(Place, Place), Deaf>,
     /// By winner and loser: the winner is deaf.
     deaf_winners: BTreeMap<(Place, Place), Window>,
-    /// By winner and loser: the alarm of this term of the winner, and when it was last called for.
+    /// By winner and loser: the alarm of this term of the winner, and until when the loser was
+    /// heard.
     alarms: BTreeMap<(Place, Place), WorldTime>,
+    /// By winner and loser: the loser is master, deaf or not, and the way from it is open.
+    heard: BTreeSet<(Place, Place)>,
 }
 
 #[derive(Debug)]
@@ -46,6 +49,7 @@ impl OneWay {
             deaf_losers: BTreeMap::new(),
             deaf_winners: BTreeMap::new(),
             alarms: BTreeMap::new(),
+            heard: BTreeSet::new(),
         }
     }
 
@@ -55,6 +59,7 @@ impl OneWay {
         let up = running && view.reaches(loser, winner);
         let both = view.member(winner).master.is_some() && view.member(loser).master.is_some();
         let key = (winner, loser);
+        self.note_heard(key, up && view.member(loser).master.is_some(), change.at);
         if up && !down && both {
             if !self.deaf_losers.contains_key(&key) {
                 let alarmed = self.alarm_stands(view, key, change.at);
@@ -94,6 +99,14 @@ impl OneWay {
         }
     }
 
+    /// The winner hears the loser from now on, or no longer.
+    fn note_heard(&mut self, key: (Place, Place), heard: bool, now: WorldTime) {
+        let until_now = if heard { !self.heard.insert(key) } else { self.heard.remove(&key) };
+        if until_now && let Some(at) = self.alarms.get_mut(&key) {
+            *at = now;
+        }
+    }
+
     /// An alarm is given once as long as the winner goes on hearing the loser. A loser that is
     /// silent for more than four of its intervals is news again.
     fn alarm_stands(&mut self, view: &View, key: (Place, Place), now: WorldTime) -> bool {
@@ -110,10 +123,9 @@ impl OneWay {
     }
 
     fn end_deaf(&mut self, view: &View, key: (Place, Place), now: WorldTime) {
-        let Some(deaf) = self.deaf_losers.remove(&key) else { return };
-        if deaf.alarmed {
-            self.alarms.entry(key).and_modify(|at| *at = now);
-        } else {
+        if let Some(deaf) = self.deaf_losers.remove(&key)
+            && !deaf.alarmed
+        {
             self.close_deaf(view, key, &deaf, now);
         }
     }
@@ -130,6 +142,7 @@ impl OneWay {
 
     /// The other one is the higher by now: what is open between them is over.
     fn outranked(&mut self, view: &View, key: (Place, Place), now: WorldTime) {
+        self.note_heard(key, false, now);
         self.end_deaf(view, key, now);
         if let Some(window) = self.deaf_winners.remove(&key) {
             self.close_window(view, key, &window, now);

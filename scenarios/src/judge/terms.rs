@@ -192,7 +192,7 @@ impl View {
 impl View {
     /// When a router made something of what was sent to it at this time: one that stood still
     /// found it waiting when it went on.
-    fn heard_at(&self, place: Place, sent: WorldTime) -> WorldTime {
+    pub(super) fn heard_at(&self, place: Place, sent: WorldTime) -> WorldTime {
         match self.host(self.member(place).host).stalled {
             Some((began, Some(ended))) if began <= sent => sent.max(ended),
             Some(_) | None => sent,

@@ -25,6 +25,7 @@ impl Listener {
         for place in before.into_iter().filter(|place| !now.contains(place)) {
             self.sender(place).present = false;
             if self.end_mastership(place) {
+                self.sender(place).removed_at = Some(at);
                 self.push(at, host, What::MasterEnds(place, Ending::Stopped));
             }
             self.push(at, host, What::Left(place));

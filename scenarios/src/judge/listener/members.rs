@@ -42,6 +42,8 @@ pub(super) struct Sender {
     pub(super) frozen: bool,
     /// Neither paused nor frozen, nor refused a send, since then; `None` while it is.
     pub(super) free_since: Option<WorldTime>,
+    /// When a reload took the instance away from a master: its last word comes after that.
+    pub(super) removed_at: Option<WorldTime>,
     /// An advert that the engine's column does not explain yet.
     pub(super) unexplained: Option<WorldTime>,
 }
@@ -95,6 +97,7 @@ impl Router {
             paused: false,
             frozen: false,
             free_since: Some(WorldTime(0)),
+            removed_at: None,
             unexplained: None,
         });
         self.ears.push(Vec::new());

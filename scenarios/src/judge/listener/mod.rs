@@ -200,7 +200,10 @@ impl Listener {
         self.check_explained(place, at, false);
         let host = self.sender(place).host;
         if advert.priority == 0 {
-            if self.end_mastership(place) {
+            // A new configuration is told before what the engine says as it takes it.
+            let removed = self.sender(place).removed_at.take();
+            let removed = removed.is_some_and(|removed| at <= plus(removed, self.slack));
+            if self.end_mastership(place) || removed {
                 self.push(at, host, What::MasterEnds(place, Ending::Resigned));
             }
             return;

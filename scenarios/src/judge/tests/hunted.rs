@@ -263,3 +263,176 @@ fn l6_a_host_that_was_cut_off_from_the_owner_has_until_the_next_refresh() {
     is(&stale(true, refresh + 1), Verdict::Violated, "the cache of client");
     is(&stale(false, refresh), Verdict::Violated, "the cache of client");
 }
+
+/// b stands still while a resigns and comes back, hears both when it goes on at 14 s, and takes
+/// over so long after that although it hears a each second.
+fn followed_a_resignation_that_waited(after: u64) -> PropertyReport {
+    let mut run = pair(10 * SECOND);
+    let back = 14 * SECOND;
+    run.process(9 * SECOND, 1, ProcessChange::Paused);
+    run.stop(10 * SECOND, 0);
+    run.start(10 * SECOND, 0);
+    let again = 10 * SECOND + A_MASTER;
+    run.takes_over(again, 0);
+    run.process(back, 1, ProcessChange::Resumed);
+    run.adverts(again, back + after, 0);
+    run.takes_over(back + after, 1);
+    run.advert(back + after, 1);
+    run.judged(PropertyId::S3, back + after + 1)
+}
+
+#[test]
+fn s3_a_resignation_counts_from_when_one_that_stood_still_goes_on() {
+    let explained = 3 * SECOND;
+    is(&followed_a_resignation_that_waited(explained), Verdict::NotProvided, "a had just resigned");
+    is(&followed_a_resignation_that_waited(explained + 1), Verdict::Violated, "b took over");
+}
+
+/// a and b, which do not hear each other, are both master, and c hears both. b resigns because its
+/// new file has another VRID, and c takes over so long after that.
+fn followed_one_of_two(after: u64) -> PropertyReport {
+    let resigns = 20 * SECOND;
+    let mut run = Run::new(&[200, 150, 100]);
+    run.start_all();
+    run.cut(0, 0, 1);
+    run.takes_over(A_MASTER, 0);
+    run.adverts_to(A_MASTER, resigns + after, 0, &[2]);
+    let b_master = 3 * SECOND + skew(150);
+    run.takes_over(b_master, 1);
+    run.adverts_to(b_master, resigns, 1, &[2]);
+    let mut run = run.with(1, |config| config.vrid = Vrid::new(7).unwrap());
+    run.reload(resigns, 1);
+    let mut run = run.with(1, |config| config.vrid = Vrid::new(51).unwrap());
+    run.advert_to(resigns, 1, 0, &[2]);
+    run.takes_over(resigns + after, 2);
+    run.advert(resigns + after, 2);
+    run.judged(PropertyId::S3, resigns + after + 1)
+}
+
+#[test]
+fn s3_a_router_that_a_reload_takes_away_resigns_like_any_other() {
+    let explained = skew(100) + DELAY + 2 * LATE;
+    is(&followed_one_of_two(explained), Verdict::NotProvided, "b had resigned shortly before");
+    is(&followed_one_of_two(explained + 1), Verdict::Violated, "c took over");
+}
+
+#[test]
+fn l2_a_master_that_a_reload_takes_away_is_followed_like_any_other() {
+    let bound = skew(100) + DELAY + 2 * LATE;
+    let resigns = 10 * SECOND;
+    at_the_bound(PropertyId::L2, bound, |extra| {
+        let mut run = pair(resigns).with(0, |config| config.vrid = Vrid::new(7).unwrap());
+        run.reload(resigns, 0);
+        let mut run = run.with(0, |config| config.vrid = Vrid::new(51).unwrap());
+        run.advert_to(resigns, 0, 0, &[1]);
+        run.owns(resigns, 0, false);
+        run.takes_over(resigns + bound + extra, 1);
+        run.advert(resigns + bound + extra, 1);
+        run.judged(PropertyId::L2, resigns + bound + extra + 1)
+    });
+}
+
+/// a raised its alarm; b yields to it at 8.2 s, is cut off again, and so long after its last advert
+/// it is master once more.
+fn cut_off_again(after: u64, alarm: Option<u64>) -> PropertyReport {
+    let mut run = Run::new(&[200, 100]);
+    run.start_all();
+    run.path(0, 0, 1, false);
+    run.takes_over(A_MASTER, 0);
+    run.adverts_to(A_MASTER, 8 * SECOND, 0, &[]);
+    run.takes_over(B_FIRST, 1);
+    run.adverts(B_FIRST, 8 * SECOND, 1);
+    let raised = || News::OneWay { peer: address(2), asserts: 3 };
+    run.news(B_FIRST + 2 * SECOND + DELAY, 0, raised());
+    run.path(7 * SECOND + 900 * MS, 0, 1, true);
+    let told = A_MASTER + 5 * SECOND;
+    run.advert_to(told, 0, 200, &[1]);
+    let yields = told + DELAY;
+    run.advert(yields, 1);
+    run.yields(yields, 1);
+    run.path(9 * SECOND, 0, 1, false);
+    run.adverts_to(told + SECOND, 60 * SECOND, 0, &[]);
+    let again = yields + after;
+    run.takes_over(again, 1);
+    run.adverts(again, 60 * SECOND, 1);
+    if let Some(at) = alarm {
+        run.news(again + at, 0, raised());
+    }
+    run.judged(PropertyId::S10, 50 * SECOND)
+}
+
+#[test]
+fn s10_the_silence_that_ends_an_alarm_counts_from_the_last_advert_of_the_loser() {
+    let stands = 4 * SECOND + 2 * LATE;
+    assert_eq!(cut_off_again(stands, None).verdict, Verdict::Held);
+    is(&cut_off_again(stands + 1, None), Verdict::Violated, "a raised no alarm");
+    assert_eq!(cut_off_again(stands + 1, Some(3 * SECOND)).verdict, Verdict::Held);
+}
+
+/// a has the address in virtual router 7, which c left, and b in 51. c owns it for a second, b
+/// until it stops at 20 s; the client's cache points to b.
+fn address_of_two_routers(b_stops: bool, repaired: u64) -> PropertyReport {
+    let seven = |config: &mut vipd_engine::InstanceConfig| config.vrid = Vrid::new(7).unwrap();
+    let mut run = Run::new(&[200, 150, 100]).with(0, seven).with(2, seven);
+    run.start_all();
+    run.takes_over(A_MASTER, 0);
+    run.adverts(A_MASTER, 95 * SECOND, 0);
+    let stops = if b_stops { 20 * SECOND } else { 95 * SECOND };
+    run.takes_over(5 * SECOND, 1);
+    run.adverts(5 * SECOND, stops, 1);
+    run.neighbour(5 * SECOND, CLIENT, 1);
+    let mut run = run.with(2, |config| config.vrid = Vrid::new(51).unwrap());
+    run.reload(10 * SECOND, 2);
+    run.owns(12 * SECOND, 2, true);
+    run.owns(13 * SECOND, 2, false);
+    if b_stops {
+        run.stop(stops, 1);
+    }
+    run.neighbour(20 * SECOND + repaired, CLIENT, 0);
+    run.judged(PropertyId::S11, 90 * SECOND)
+}
+
+#[test]
+fn s11_whoever_has_the_address_in_another_virtual_router_is_an_owner_too() {
+    let report = address_of_two_routers(false, 69 * SECOND);
+    assert_eq!(report.verdict, Verdict::NotExercised, "{report:?}");
+    let bound = 60 * SECOND + DELAY + 2 * LATE;
+    at_the_bound(PropertyId::S11, bound, |extra| address_of_two_routers(true, bound + extra));
+}
+
+/// a stands still from 9.7 s on, and is killed at 10.5 s; b takes over so long after that.
+fn killed_after_a_stall(stall: impl Fn(&mut Run), after: u64) -> PropertyReport {
+    let killed = 10 * SECOND + 500 * MS;
+    let mut run = pair(9 * SECOND + 700 * MS);
+    stall(&mut run);
+    run.process(killed, 0, ProcessChange::Killed);
+    run.takes_over(killed + after, 1);
+    run.advert(killed + after, 1);
+    run.judged(PropertyId::L1, killed + after + 1)
+}
+
+#[test]
+fn l1_the_lower_bound_counts_from_the_last_advert_of_a_master_that_stood_still() {
+    let from = 9 * SECOND + 700 * MS;
+    let back = 10 * SECOND + 200 * MS;
+    let frozen = |clock: bool| {
+        move |run: &mut Run| {
+            run.machine(from, 0, MachineChange::Frozen { clock });
+            run.machine(back, 0, MachineChange::Thawed);
+        }
+    };
+    let paused = |run: &mut Run| run.process(from, 0, ProcessChange::Paused);
+    let earliest = 3 * SECOND + skew(100) + DELAY - SECOND - LATE;
+    let at = |after: u64, stall: &dyn Fn(&mut Run)| killed_after_a_stall(stall, after);
+    // Its clock stood still for half a second; it went on, and what was due left at once; it never
+    // went on.
+    let cases: [(&dyn Fn(&mut Run), u64); 3] = [
+        (&frozen(true), earliest - 500 * MS),
+        (&frozen(false), earliest),
+        (&paused, earliest - 800 * MS),
+    ];
+    for (stall, earliest) in cases {
+        assert_ne!(at(earliest, stall).verdict, Verdict::Violated, "{:?}", at(earliest, stall));
+        is(&at(earliest - 1, stall), Verdict::Violated, "too early");
+    }
+}

@@ -5,6 +5,7 @@
 //! [`super::terms`].
 
 mod removed;
+mod stalls;
 mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use vipd_engine::{InstanceConfig, Order, StateKind};
 use super::change::{Change, Ending, Pair, Place, What};
 use crate::record::{HostId, RouterKey, SegmentId, Setting, WorldTime};
 use removed::Removed;
+use stalls::Stalls;
 
 /// Longest history of lost adverts that is kept for one path.
 const LOSSES_KEPT: usize = 16;
@@ -59,6 +61,10 @@ pub(super) struct Host {
     pub running_since: WorldTime,
     /// When it was last paused or frozen, and when that ended (`None`: not yet).
     pub stalled: Option<(WorldTime, Option<WorldTime>)>,
+    /// Its clock stood still meanwhile.
+    clock_stood: bool,
+    /// Each time that it stood still and went on.
+    stalls: Stalls,
     /// Links that changed: whether they are up, and since when.
     links: BTreeMap<SegmentId, (bool, WorldTime)>,
     /// The last time that the kernel refused a command or an advert.
@@ -126,6 +132,16 @@ impl Host {
     /// The process lives, is not stopped or paused, and its machine goes on.
     pub(super) fn is_running(&self) -> bool {
         self.on && !self.frozen && self.process == Process::Running
+    }
+
+    /// The earliest that a master here that advertises each `period`, at most `late`, can have sent
+    /// its last advert before `now`.
+    pub(super) fn last_advert(&self, now: WorldTime, period: Duration, late: Duration) -> WorldTime {
+        let until = match self.stalled {
+            Some((began, None)) => began,
+            Some((_, Some(_))) | None => now,
+        };
+        self.stalls.last_advert(until, period, late)
     }
 }
 

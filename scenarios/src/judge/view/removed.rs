@@ -6,45 +6,32 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::stalls::Stalls;
 use crate::record::WorldTime;
 
 const TIMES: usize = 5;
 const WITHIN: Duration = Duration::from_secs(10);
 pub(super) const QUIET: Duration = Duration::from_secs(30);
 
-/// The removals on one host, oldest first, and when it stood still; as many as a scenario has
-/// steps.
+/// The removals on one host, oldest first; as many as a scenario has steps.
 #[derive(Debug, Default)]
-pub(super) struct Removed {
-    removals: Vec<(IpAddr, WorldTime)>,
-    stalls: Vec<(WorldTime, WorldTime)>,
-}
+pub(super) struct Removed(Vec<(IpAddr, WorldTime)>);
 
 impl Removed {
     pub(super) fn add(&mut self, address: IpAddr, at: WorldTime) {
-        self.removals.push((address, at));
-    }
-
-    /// Its process or its machine went on.
-    pub(super) fn add_stall(&mut self, began: WorldTime, ended: WorldTime) {
-        self.stalls.push((began, ended));
-    }
-
-    /// How long it stood still after this time: so much later does it hear of a removal, or is the
-    /// time over that it counts itself.
-    pub(super) fn stood_still(&self, since: WorldTime) -> Duration {
-        self.stalls.iter().map(|(began, ended)| ended.since(since.max(*began))).sum()
+        self.0.push((address, at));
     }
 
     /// Whether a router that leaves FAULT now does so because an address is quiet again. Its clock
-    /// and its handlers may differ from the world's by `slack`.
-    pub(super) fn is_quiet_again(&self, now: WorldTime, slack: Duration) -> bool {
-        self.removals.iter().any(|(address, last)| {
-            let same = self.removals.iter().filter(|(other, at)| other == address && at <= last);
-            let within = |at: &WorldTime| WITHIN + slack + self.stood_still(*at);
+    /// and its handlers may differ from the world's by `slack`, and it is later by as long as it
+    /// stood still.
+    pub(super) fn is_quiet_again(&self, now: WorldTime, slack: Duration, stalls: &Stalls) -> bool {
+        self.0.iter().any(|(address, last)| {
+            let same = self.0.iter().filter(|(other, at)| other == address && at <= last);
+            let within = |at: &WorldTime| WITHIN + slack + stalls.stood_still(*at);
             let counted = same.filter(|(_, at)| last.since(*at) <= within(at)).count();
             let quiet = now.since(*last);
-            let latest = QUIET + slack + self.stood_still(*last);
+            let latest = QUIET + slack + stalls.stood_still(*last);
             counted >= TIMES && QUIET <= quiet + slack && quiet <= latest
         })
     }
@@ -62,7 +49,7 @@ mod tests {
         for (last, at) in removals {
             removed.add([10, 0, 0, *last].into(), WorldTime(*at));
         }
-        removed.is_quiet_again(WorldTime(now), SLACK)
+        removed.is_quiet_again(WorldTime(now), SLACK, &Stalls::default())
     }
 
     #[test]
@@ -71,12 +58,14 @@ mod tests {
         for _ in 0..5 {
             removed.add([10, 0, 0, 1].into(), WorldTime(5 * SECOND));
         }
-        removed.add_stall(WorldTime(SECOND), WorldTime(2 * SECOND));
-        removed.add_stall(WorldTime(4 * SECOND), WorldTime(8 * SECOND));
+        let mut stalls = Stalls::default();
+        stalls.add(WorldTime(SECOND), WorldTime(2 * SECOND), true);
+        stalls.add(WorldTime(4 * SECOND), WorldTime(8 * SECOND), false);
         let latest = 35 * SECOND + 3 * SECOND + 1_000_000;
-        assert!(removed.is_quiet_again(WorldTime(35 * SECOND), SLACK));
-        assert!(removed.is_quiet_again(WorldTime(latest), SLACK));
-        assert!(!removed.is_quiet_again(WorldTime(latest + 1), SLACK));
+        let is_quiet_again = |at| removed.is_quiet_again(WorldTime(at), SLACK, &stalls);
+        assert!(is_quiet_again(35 * SECOND));
+        assert!(is_quiet_again(latest));
+        assert!(!is_quiet_again(latest + 1));
     }
 
     #[test]

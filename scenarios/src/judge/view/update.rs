@@ -271,10 +271,10 @@ impl View {
         // It hears of the removal late, acts late, and its clock has a rate of its own.
         let slack = self.late() * 2 + self.tolerance() + self.up(QUIET).saturating_sub(QUIET);
         let host = self.host(self.member(place).host);
-        let quiet = host.removed.is_quiet_again(now, slack);
+        let quiet = host.removed.is_quiet_again(now, slack, &host.stalls);
         let tried_again = host.refused_at.is_some_and(|at| {
             let waits = self.up(self.member(place).configured_down_interval()) + slack;
-            now.since(at) <= waits + host.removed.stood_still(at)
+            now.since(at) <= waits + host.stalls.stood_still(at)
         });
         if from == StateKind::Fault && (quiet || tried_again) {
             self.disturbed_at = now;
@@ -463,9 +463,10 @@ impl View {
                     owners.remove(&id);
                 }
             }
-            MachineChange::Frozen { .. } => {
+            MachineChange::Frozen { clock } => {
                 host.frozen = true;
                 host.stall(now);
+                host.clock_stood |= clock;
             }
             MachineChange::Thawed => {
                 host.frozen = false;
@@ -488,11 +489,10 @@ impl View {
 
 impl Host {
     fn stall(&mut self, now: WorldTime) {
-        let began = match self.stalled {
-            Some((began, None)) => began,
-            Some((_, Some(_))) | None => now,
-        };
-        self.stalled = Some((began, None));
+        if !matches!(self.stalled, Some((_, None))) {
+            self.stalled = Some((now, None));
+            self.clock_stood = false;
+        }
     }
 
     fn go_on(&mut self, now: WorldTime) {
@@ -502,7 +502,7 @@ impl Host {
         self.running_since = now;
         if let Some((since, None)) = self.stalled {
             self.stalled = Some((since, Some(now)));
-            self.removed.add_stall(since, now);
+            self.stalls.add(since, now, self.clock_stood);
         }
     }
 }
