@@ -4,6 +4,7 @@
 mod caches;
 mod crash;
 mod dead_man;
+mod exceptions;
 mod hunted;
 mod liveness;
 mod pool;

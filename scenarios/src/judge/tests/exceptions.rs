@@ -1,0 +1,184 @@
+//! What leaves the conditions of a property explains no more than it says: each exception at its
+//! edge, and beyond it the violation that it does not excuse. Those that random schedules brought
+//! up are in `hunted`.
+
+use vipd_engine::StateKind;
+
+use super::record::*;
+use super::safety::{A_MASTER, B_MASTER, HEALED, cut_and_heal, pair, split};
+use crate::judge::{PropertyId, PropertyReport, Verdict};
+use crate::record::{MachineChange, Seen, SeenAdvert};
+
+/// A_hi + D + 2L.
+const W: u64 = SECOND + DELAY + 2 * LATE;
+/// When a cache is right again at the latest if nobody repeats an announcement.
+const REFRESH: u64 = 60 * SECOND + DELAY + 2 * LATE;
+const NOBODY: &str = "somebody who runs no engine";
+
+/// Somebody puts an advert on the segment that arrives at b at this time.
+fn forge(run: &mut Run, at: u64) {
+    let advert = SeenAdvert { sender: None, ..run.make(0, 0) };
+    run.see(at, 1, Seen::AdvertDelivered(advert));
+}
+
+#[test]
+fn s1_and_s2_a_forged_resignation_explains_for_an_interval_d_and_two_handlers() {
+    let judged = |id: PropertyId, before: u64| {
+        let mut run = cut_and_heal(W + 1, W + RELEASE + 1, true);
+        forge(&mut run, HEALED - before);
+        run.judged(id, 30 * SECOND)
+    };
+    for id in [PropertyId::S1, PropertyId::S2] {
+        is(&judged(id, W), Verdict::NotProvided, NOBODY);
+        is(&judged(id, W + 1), Verdict::Violated, "a and b");
+    }
+}
+
+/// b goes on this long before a, which resigned while b stood still, is master again; it yields so
+/// long after that.
+fn overlap_after_a_stall(before: u64, overlap: u64) -> PropertyReport {
+    let mut run = Run::new(&[200, 100]);
+    pair(&mut run, 10 * SECOND);
+    run.machine(9 * SECOND, 1, MachineChange::Frozen { clock: false });
+    run.stop(10 * SECOND, 0);
+    run.start(10 * SECOND, 0);
+    let again = 10 * SECOND + A_MASTER;
+    run.machine(again - before, 1, MachineChange::Thawed);
+    run.takes_over(again - before, 1);
+    run.adverts(again - before, again + overlap, 1);
+    run.takes_over(again, 0);
+    run.adverts(again, 30 * SECOND, 0);
+    run.advert(again + overlap, 1);
+    run.yields(again + overlap, 1);
+    run.judged(PropertyId::S1, 30 * SECOND)
+}
+
+#[test]
+fn s1_a_resignation_that_waited_widens_w_by_an_interval_for_as_long_as_it_counts() {
+    at_the_bound(PropertyId::S1, W + SECOND, |extra| {
+        overlap_after_a_stall(W, W + SECOND + extra)
+    });
+    at_the_bound(PropertyId::S1, W, |extra| overlap_after_a_stall(W + 1, W + extra));
+}
+
+#[test]
+fn s4_a_best_backup_that_had_started_earlier_must_win() {
+    // c, at 50, waits 38.046875 ms; so long before the crash b's timer began, or later.
+    let before = 105 * MS - 38_046_875;
+    let judged = |started: u64| {
+        let mut run = Run::new(&[200, 150, 50]).version_3(10 * MS);
+        run.start(0, 0);
+        run.start(started, 1);
+        run.start(0, 2);
+        run.takes_over(40 * MS, 0);
+        run.adverts(40 * MS, 105 * MS, 0);
+        run.machine(105 * MS, 0, MachineChange::Off);
+        run.takes_over(134 * MS, 2);
+        run.advert(134 * MS, 2);
+        run.takes_over(135 * MS, 1);
+        run.adverts(135 * MS, 400 * MS, 1);
+        run.advert(136 * MS, 2);
+        run.yields(136 * MS, 2);
+        run.judged(PropertyId::S4, 400 * MS)
+    };
+    is(&judged(before + 1), Verdict::NotProvided, "b had started shortly before");
+    is(&judged(before), Verdict::Violated, "c became master although b is far better");
+}
+
+#[test]
+fn s5_a_resignation_explains_for_an_interval_d_and_two_handlers() {
+    let judged = |after: u64| {
+        let mut run = Run::new(&[200, 100]);
+        pair(&mut run, 10 * SECOND);
+        run.stop(10 * SECOND, 0);
+        run.takes_over(10 * SECOND + 100 * MS, 1);
+        let again = 10 * SECOND + after;
+        run.adverts(10 * SECOND + 100 * MS, again + 100 * MS, 1);
+        run.start(10 * SECOND + 200 * MS, 0);
+        run.takes_over(again, 0);
+        run.adverts(again, 30 * SECOND, 0);
+        run.advert(again + 100 * MS, 1);
+        run.yields(again + 100 * MS, 1);
+        run.judged(PropertyId::S5, 30 * SECOND)
+    };
+    is(&judged(W), Verdict::NotProvided, "a had just resigned");
+    is(&judged(W + 1), Verdict::Violated, "b went on beside it");
+}
+
+/// a with this priority and its heir, b, are both master; b does not hear a.
+fn deaf_loser(priority: i64) -> PropertyReport {
+    let mut run = Run::new(&[priority, 100]);
+    run.start_all();
+    run.path(0, 0, 1, false);
+    run.takes_over(A_MASTER, 0);
+    run.adverts_to(A_MASTER, 20 * SECOND, 0, &[]);
+    run.takes_over(B_MASTER, 1);
+    run.adverts(B_MASTER, 20 * SECOND, 1);
+    run.judged(PropertyId::S10, 20 * SECOND)
+}
+
+#[test]
+fn s10_an_owner_that_discards_counts_nobody_and_whoever_is_no_owner_does() {
+    is(&deaf_loser(255), Verdict::NotProvided, "a discards adverts as owner");
+    is(&deaf_loser(254), Verdict::Violated, "a raised no alarm");
+}
+
+/// After a cut heals, a, with this priority, hears b; the client's cache is right so much later.
+fn repaired_by(priority: i64, repaired: u64) -> PropertyReport {
+    let mut run = Run::new(&[priority, 100]);
+    split(&mut run, MS, 2 * MS, true);
+    run.neighbour(B_MASTER, CLIENT, 1);
+    run.neighbour(HEALED + 2 * MS + repaired, CLIENT, 0);
+    run.judged(PropertyId::S11, 90 * SECOND)
+}
+
+#[test]
+fn s11_an_owner_that_discards_has_until_its_refresh_and_whoever_is_no_owner_has_not() {
+    at_the_bound(PropertyId::S11, REFRESH, |extra| repaired_by(255, REFRESH + extra));
+    is(&repaired_by(254, REFRESH), Verdict::Violated, "a, the survivor");
+}
+
+#[test]
+fn s12_an_address_that_was_on_its_way_as_the_state_ended_goes_within_2r() {
+    at_the_bound(PropertyId::S12, 2 * RELEASE, |extra| {
+        let mut run = Run::new(&[200, 100]);
+        pair(&mut run, 30 * SECOND);
+        let at = 20 * SECOND;
+        run.state(at, 1, StateKind::Backup, StateKind::Master);
+        run.advert(at, 1);
+        run.state(at + MS, 1, StateKind::Master, StateKind::Backup);
+        run.owns(at + MS + RELEASE, 1, true);
+        run.owns(at + MS + 2 * RELEASE + extra, 1, false);
+        run.judged(PropertyId::S12, 30 * SECOND)
+    });
+}
+
+#[test]
+fn l1_a_cut_that_was_over_before_the_last_down_interval_explains_no_early_takeover() {
+    let crashed = |healed: u64| {
+        let mut run = Run::new(&[200, 100]);
+        pair(&mut run, 10 * SECOND);
+        run.path(healed - 50 * MS, 0, 1, false);
+        run.path(healed, 0, 1, true);
+        run.machine(10 * SECOND, 0, MachineChange::Off);
+        run.takes_over(11 * SECOND, 1);
+        run.advert(11 * SECOND, 1);
+        run.judged(PropertyId::L1, 11 * SECOND + 1)
+    };
+    let armed = 10 * SECOND - B_MASTER;
+    assert_ne!(crashed(armed).verdict, Verdict::Violated, "{:?}", crashed(armed));
+    is(&crashed(armed - 1), Verdict::Violated, "too early");
+}
+
+#[test]
+fn l6_a_dual_interval_that_nobody_noticed_leaves_a_cache_until_the_next_refresh() {
+    let stale = |until: u64| {
+        let mut run = cut_and_heal(MS, 2 * MS, false);
+        run.neighbour(B_MASTER, CLIENT, 1);
+        // The last that was seen of the dual interval is b's last advert.
+        run.neighbour(HEALED + MS + until, CLIENT, 0);
+        run.judged(PropertyId::L6, 95 * SECOND)
+    };
+    is(&stale(REFRESH), Verdict::NotProvided, "S11 lets a cache be stale");
+    is(&stale(REFRESH + 1), Verdict::Violated, "the cache of client");
+}
