@@ -55,9 +55,7 @@ fn overlap_after_a_stall(before: u64, overlap: u64) -> PropertyReport {
 
 #[test]
 fn s1_a_resignation_that_waited_widens_w_by_an_interval_for_as_long_as_it_counts() {
-    at_the_bound(PropertyId::S1, W + SECOND, |extra| {
-        overlap_after_a_stall(W, W + SECOND + extra)
-    });
+    at_the_bound(PropertyId::S1, W + SECOND, |extra| overlap_after_a_stall(W, W + SECOND + extra));
     at_the_bound(PropertyId::S1, W, |extra| overlap_after_a_stall(W + 1, W + extra));
 }
 

@@ -136,7 +136,12 @@ impl Host {
 
     /// The earliest that a master here that advertises each `period`, at most `late`, can have sent
     /// its last advert before `now`.
-    pub(super) fn last_advert(&self, now: WorldTime, period: Duration, late: Duration) -> WorldTime {
+    pub(super) fn last_advert(
+        &self,
+        now: WorldTime,
+        period: Duration,
+        late: Duration,
+    ) -> WorldTime {
         let until = match self.stalled {
             Some((began, None)) => began,
             Some((_, Some(_))) | None => now,
