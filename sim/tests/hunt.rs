@@ -68,12 +68,12 @@ fn unexplained(name: &str, seeds: &str, length: &str) {
 
 #[test]
 fn random_faults_violate_nothing_on_the_pair_of_the_seed() {
-    unexplained("ipvs/pair.toml", "150", "3m");
+    unexplained("ipvs/pair.toml", "6000", "3m");
 }
 
 #[test]
 fn random_faults_violate_nothing_on_a_triple() {
-    unexplained("cut/one-of-three-isolated.toml", "60", "3m");
+    unexplained("cut/one-of-three-isolated.toml", "4000", "3m");
 }
 
 #[test]
