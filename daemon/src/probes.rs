@@ -1,12 +1,14 @@
 //! The driver of the checks: performs what the engine's director asks of them, and tells how each
 //! attempt ended. When a check is made, and what its outcome means, is the engine's.
 //!
-//! All attempts run on one thread of their own, a task each: neither a handshake of TLS nor a body
-//! that never ends delays an advert. It begins with the first attempt; what waits on the way to it
-//! and back is bounded. `attempt` is one attempt over the network, `socket` what it goes through,
-//! `tls` its certificates; `scripts` is one of a script, `plans` what is prepared once per check.
+//! All attempts run on one thread of their own: neither a handshake of TLS nor a body that never
+//! ends delays an advert. It begins with the first attempt; what waits on the way to it and back is
+//! bounded. `connections` are the attempts that only want a connection. Each other one is a task:
+//! `attempt` is one over the network, `tls` its certificates, `scripts` is one of a script, `plans`
+//! what is prepared once per check. `socket` is what both go through.
 
 mod attempt;
+mod connections;
 mod plans;
 mod scripts;
 mod settings;
@@ -30,10 +32,13 @@ pub use settings::Settings;
 use crate::process;
 use crate::scripts::Scripts;
 use attempt::Attempt;
+use connections::Connections;
 use plans::Plans;
 
 /// Orders that wait for the thread, at most: whatever runs may end at once, and as many begin.
 pub const WAITING_ORDERS: usize = 2 * MOST_CONNECTIONS;
+/// Orders that are obeyed together, at most.
+const OBEYED_TOGETHER: usize = 64;
 /// Outcomes that are told together, at most.
 const TOLD_TOGETHER: usize = 64;
 /// So many times outcomes wait to be heard: the thread waits with the next one.
@@ -123,12 +128,17 @@ impl Probes {
         }
         let (orders, due) = mpsc::channel(WAITING_ORDERS);
         let runtime = Builder::new_current_thread().enable_all().build()?;
+        let connections = {
+            let _inside = runtime.enter();
+            Connections::new()?
+        };
         let prober = Prober {
             scripts: self.scripts.clone(),
             settings: self.settings.clone(),
             plans: Plans::default(),
             configs: tls::Configs::default(),
             random: RandomState::new(),
+            connections,
             tasks: JoinSet::new(),
             running: HashMap::new(),
         };
@@ -150,24 +160,26 @@ struct Prober {
     configs: tls::Configs,
     /// Makes ids of DNS queries that nobody can guess.
     random: RandomState,
+    connections: Connections,
     tasks: JoinSet<Told>,
+    /// The tasks.
     running: HashMap<AttemptId, AbortHandle>,
 }
 
 impl Prober {
     async fn serve(mut self, mut due: mpsc::Receiver<Probe>, outcomes: mpsc::Sender<Vec<Told>>) {
+        let mut orders = Vec::with_capacity(OBEYED_TOGETHER);
         loop {
-            tokio::select! {
-                probe = due.recv() => match probe {
-                    Some(probe) => self.perform(probe),
-                    None => return,
+            let told = tokio::select! {
+                count = due.recv_many(&mut orders, OBEYED_TOGETHER) => match count {
+                    0 => return,
+                    _ => self.obey(orders.drain(..)),
                 },
-                Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => {
-                    let told = self.told(ended);
-                    if !told.is_empty() && outcomes.send(told).await.is_err() {
-                        return;
-                    }
-                }
+                told = self.connections.next() => told,
+                Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => self.told(ended),
+            };
+            if !told.is_empty() && outcomes.send(told).await.is_err() {
+                return;
             }
         }
     }
@@ -186,17 +198,26 @@ impl Prober {
         told
     }
 
-    fn perform(&mut self, probe: Probe) {
-        let Probe { id, command } = probe;
-        match command {
-            ProbeCommand::Cancel => {
-                self.running.remove(&id).inspect(AbortHandle::abort);
-            }
-            ProbeCommand::Start { check, url } => {
-                let task = self.start(id, check, url);
-                self.running.insert(id, task);
+    /// Says how those ended that have already.
+    fn obey(&mut self, orders: impl Iterator<Item = Probe>) -> Vec<Told> {
+        let mut connections: Vec<(AttemptId, Arc<Check>)> = Vec::new();
+        for Probe { id, command } in orders {
+            match command {
+                ProbeCommand::Cancel if self.connections.cancel(id) => {}
+                ProbeCommand::Cancel => {
+                    connections.retain(|(of, _)| *of != id);
+                    self.running.remove(&id).inspect(AbortHandle::abort);
+                }
+                ProbeCommand::Start { check, .. } if check.kind == CheckKind::Tcp => {
+                    connections.push((id, check));
+                }
+                ProbeCommand::Start { check, url } => {
+                    let task = self.start(id, check, url);
+                    self.running.insert(id, task);
+                }
             }
         }
+        self.connections.begin(connections)
     }
 
     fn start(&mut self, id: AttemptId, check: Arc<Check>, url: u32) -> AbortHandle {

@@ -71,18 +71,35 @@ pub fn our_fault(error: &io::Error) -> LocalError {
 /// [`Trouble`].
 pub async fn stream(check: &Check) -> Result<TcpStream, Trouble> {
     let ours = |error| Trouble::ours(&error);
-    let socket = bound(check, Type::STREAM, Protocol::TCP).map_err(ours)?;
+    let stream = TcpStream::from_std(connecting(check)?.into()).map_err(ours)?;
+    stream.writable().await.map_err(ours)?;
+    made(stream.take_error())?;
+    Ok(stream)
+}
+
+/// A socket whose connection is under way. It has succeeded or failed once it is writable.
+///
+/// # Errors
+/// [`Trouble`].
+pub fn connecting(check: &Check) -> Result<Socket, Trouble> {
+    let socket = bound(check, Type::STREAM, Protocol::TCP);
+    let socket = socket.map_err(|error| Trouble::ours(&error))?;
     match socket.connect(&SocketAddr::new(check.address, check.port).into()) {
         Err(error) if error.raw_os_error() != Some(Errno::EINPROGRESS as i32) => {
-            return Err(Trouble::of(&error));
+            Err(Trouble::of(&error))
         }
-        Ok(()) | Err(_) => {}
+        Ok(()) | Err(_) => Ok(socket),
     }
-    let stream = TcpStream::from_std(socket.into()).map_err(ours)?;
-    stream.writable().await.map_err(ours)?;
-    match stream.take_error().map_err(ours)? {
+}
+
+/// What it means for a connection that its socket has this error (`SO_ERROR`), or none.
+///
+/// # Errors
+/// [`Trouble`].
+pub fn made(error: io::Result<Option<io::Error>>) -> Result<(), Trouble> {
+    match error.map_err(|error| Trouble::ours(&error))? {
         Some(error) => Err(Trouble::of(&error)),
-        None => Ok(stream),
+        None => Ok(()),
     }
 }
 
