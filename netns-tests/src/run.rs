@@ -192,7 +192,8 @@ fn beside() -> Option<PathBuf> {
 }
 
 /// Where a program is.
-pub(crate) fn found(program: &str) -> Option<PathBuf> {
+#[must_use]
+pub fn found(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
     folders.map(|folder| folder.join(program)).find(|path| path.is_file())

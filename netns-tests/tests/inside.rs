@@ -91,8 +91,9 @@ fn nothing_outside_is_written_to() {
 }
 
 fn the_kernel_has_what_the_laboratory_needs() {
-    // Whatever it lacks is named.
+    // Whatever it lacks is named, and what it is known to lack if it has that.
     let script = "
+        nft add table netdev x 2>/dev/null && echo 'netdev: gates of dead_man work in it'
         ip -br link show lo | grep -q LOOPBACK,UP || echo lo
         test -e /proc/net/ip_vs || echo ip_vs
         for kind in dummy veth macvlan nlmon bridge; do

@@ -3,25 +3,18 @@
 //! They need root, iproute2, keepalived and FRR; those with vipd need it built. What is missing is
 //! a skip in plain sight, and a failure under `CI=true`.
 
-use std::collections::BTreeMap;
+mod playing;
+
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
 use std::time::Duration;
 
-use vipd_config::diagnostics::Colour;
+use playing::{lacks, play, play_all, skip};
 use vipd_netns_tests::agree::{Request as AgreeRequest, agree};
 use vipd_netns_tests::kernel::Kernel;
 use vipd_netns_tests::node::Kind;
-use vipd_netns_tests::run::{Request, run};
-use vipd_scenarios::report::files::Files;
+use vipd_netns_tests::run::Request;
 use vipd_sim::run::Ended;
-
-/// Many run on the same processors.
-const TOLERANCE: Duration = Duration::from_millis(100);
-/// Processes that all start at once would wait for each other.
-const APART: Duration = Duration::from_millis(300);
 
 /// A scenario, and what runs on its hosts that run VRRP.
 struct Case {
@@ -54,46 +47,8 @@ const CASES: [Case; 11] = [
     pair("operator/hold", AB, VIPD),
 ];
 
-fn scenario(name: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
-    root.join("scenarios").join(format!("{name}.toml"))
-}
-
 fn request(name: &str, nodes: &[(&str, Kind)]) -> Request {
-    let nodes = nodes.iter().map(|(host, kind)| ((*host).to_string(), *kind));
-    Request {
-        file: scenario(name),
-        nodes: nodes.collect::<BTreeMap<_, _>>(),
-        vipd: None,
-        json: false,
-        capture: None,
-        files: Files::default(),
-        tolerance: TOLERANCE,
-        until: None,
-        colour: Colour::Never,
-        stop: || false,
-    }
-}
-
-/// How it ended, and what was printed.
-fn play(request: &Request) -> (Ended, String) {
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let ended = run(request, &mut out, &mut err).expect("memory takes everything");
-    out.extend(err);
-    (ended, String::from_utf8(out).expect("text"))
-}
-
-/// Says in plain sight that something cannot be tried here. In CI that is a failure.
-fn skip(reason: &str) {
-    println!("skipped: {reason}");
-    let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
-    assert!(!in_ci, "a skip is no pass in CI: {reason}");
-}
-
-/// What this machine lacks for this request.
-fn lacks(request: &Request) -> Option<String> {
-    let (ended, text) = play(&Request { until: Some(Duration::from_nanos(1)), ..request.clone() });
-    (ended == Ended::Unusable).then_some(text)
+    playing::request(playing::scenarios().join(format!("{name}.toml")), nodes)
 }
 
 fn namespaces() -> String {
@@ -111,20 +66,10 @@ fn scenarios_pass_with_each_implementation_on_each_side() {
             None => playable.push(request),
         }
     }
-    let wrong = thread::scope(|scope| {
-        let play = |(place, request)| {
-            scope.spawn(move || {
-                thread::sleep(APART * place);
-                (request, play(request))
-            })
-        };
-        let threads: Vec<_> = (0..).zip(&playable).map(play).collect();
-        let ended = threads.into_iter().map(|thread| thread.join().expect("no panic"));
-        ended.filter(|(_, (ended, _))| *ended != Ended::Passed).collect::<Vec<_>>()
-    });
+    let played = playable.iter().zip(play_all(&playable));
     // They wait for each other's processors and for the kernel's one lock of links. What passes
     // alone was late and not wrong; what fails alone too is a failure.
-    for (request, (_, beside)) in wrong {
+    for (request, (_, beside)) in played.filter(|(_, (ended, _))| *ended != Ended::Passed) {
         println!("{:?} failed beside the others and is played alone:\n{beside}", request.nodes);
         let (ended, alone) = play(request);
         assert_eq!(ended, Ended::Passed, "{:?}\n{alone}", request.nodes);
