@@ -81,13 +81,13 @@ fn name(path: &Path) -> String {
 #[test]
 fn an_archive_has_each_folder_once_and_before_what_is_in_it() {
     let mut archive = Archive::default();
-    archive.file(Path::new("/a/b/one"), b"12345");
+    archive.file(Path::new("/a/b/one"), b"words");
     archive.program(Path::new("/a/two"), b"");
     let octets = archive.finish();
     let text = String::from_utf8(octets).expect("it is ASCII");
     let entries: Vec<_> = text.split("070701").skip(1).collect();
     let names: Vec<_> = entries.iter().map(|entry| &entry[104..entry.len()]).collect();
-    let padded = ["a\0", "a/b\0\0\0", "a/b/one\0\0\012345\0\0\0", "a/two\0", "TRAILER!!!\0\0\0\0"];
+    let padded = ["a\0", "a/b\0\0\0", "a/b/one\0\0\0words\0\0\0", "a/two\0", "TRAILER!!!\0\0\0\0"];
     let expected = padded.map(|entry| entry.trim_end_matches('\0'));
     assert_eq!(names.iter().map(|name| name.trim_end_matches('\0')).collect::<Vec<_>>(), expected);
     // Each begins at a multiple of four, and a file's length is in its seventh field.
