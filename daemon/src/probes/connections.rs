@@ -290,7 +290,7 @@ mod tests {
         let refused = check(closed.local_addr().expect("an address").port(), LONG);
         drop(closed);
         std::thread::spawn(move || listener.incoming().for_each(drop));
-        let of = |number: u64| if number % 3 == 0 { &refused } else { &good };
+        let of = |number: u64| if number.is_multiple_of(3) { &refused } else { &good };
         for begin in [0, 60, 120] {
             let numbers = begin..begin + 60;
             let attempts = numbers.clone().map(|number| (id(number), Arc::clone(of(number))));

@@ -413,6 +413,7 @@ fn killed_after_a_stall(stall: impl Fn(&mut Run), after: u64) -> PropertyReport 
 
 #[test]
 fn l1_the_lower_bound_counts_from_the_last_advert_of_a_master_that_stood_still() {
+    type Stall<'a> = &'a dyn Fn(&mut Run);
     let from = 9 * SECOND + 700 * MS;
     let back = 10 * SECOND + 200 * MS;
     let frozen = |clock: bool| {
@@ -423,10 +424,10 @@ fn l1_the_lower_bound_counts_from_the_last_advert_of_a_master_that_stood_still()
     };
     let paused = |run: &mut Run| run.process(from, 0, ProcessChange::Paused);
     let earliest = 3 * SECOND + skew(100) + DELAY - SECOND - LATE;
-    let at = |after: u64, stall: &dyn Fn(&mut Run)| killed_after_a_stall(stall, after);
+    let at = |after: u64, stall: Stall<'_>| killed_after_a_stall(stall, after);
     // Its clock stood still for half a second; it went on, and what was due left at once; it never
     // went on.
-    let cases: [(&dyn Fn(&mut Run), u64); 3] = [
+    let cases: [(Stall<'_>, u64); 3] = [
         (&frozen(true), earliest - 500 * MS),
         (&frozen(false), earliest),
         (&paused, earliest - 800 * MS),
