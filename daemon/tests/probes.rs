@@ -6,6 +6,7 @@ mod checked;
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, UdpSocket};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -308,12 +309,17 @@ async fn an_attempt_comes_from_where_the_check_says_and_again_from_there() {
 #[tokio::test]
 async fn an_attempt_that_is_dropped_closes_and_tells_nothing() {
     let mut checks = Checks::new();
-    let (port, came) = server(|mut stream| {
-        let _ = request(&mut stream);
+    let (asks, asked) = channel();
+    let (port, came) = server(move |mut stream| {
+        if !request(&mut stream).is_empty() {
+            asks.send(()).expect("a test that waits");
+        }
         stream.read(&mut [0]).map_err(|error| error.kind())
     });
     let hangs = Arc::new(http(page(None), port));
     let dropped = checks.start(0, &hangs, 0);
+    // The other one is over at once.
+    assert_eq!(asked.recv_timeout(LONG), Ok(()));
     let other = checks.start(1, &Arc::new(check(CheckKind::Tcp, port)), 0);
     assert_eq!(checks.next().await, (other, Outcome::GOOD));
     checks.cancel(dropped);
