@@ -18,7 +18,7 @@ mod tls;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::{io, thread};
+use std::{io, mem, thread};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -39,7 +39,7 @@ use plans::Plans;
 pub const WAITING_ORDERS: usize = 2 * MOST_CONNECTIONS;
 /// Orders that are obeyed together, at most.
 const OBEYED_TOGETHER: usize = 64;
-/// Outcomes that are told together, at most.
+/// Outcomes that are heard of together, at most, and are told before more is obeyed.
 const TOLD_TOGETHER: usize = 64;
 /// So many times outcomes wait to be heard: the thread waits with the next one.
 pub const WAITING_OUTCOMES: usize = 16;
@@ -168,24 +168,26 @@ struct Prober {
 
 impl Prober {
     async fn serve(mut self, mut due: mpsc::Receiver<Probe>, outcomes: mpsc::Sender<Vec<Told>>) {
-        let mut orders = Vec::with_capacity(OBEYED_TOGETHER);
+        let (mut orders, mut told) = (Vec::with_capacity(OBEYED_TOGETHER), Vec::new());
         loop {
-            let told = tokio::select! {
+            told.extend(tokio::select! {
                 count = due.recv_many(&mut orders, OBEYED_TOGETHER) => match count {
                     0 => return,
                     _ => self.obey(orders.drain(..)),
                 },
                 told = self.connections.next() => told,
                 Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => self.told(ended),
-            };
-            if !told.is_empty() && outcomes.send(told).await.is_err() {
+            });
+            // To wake the loop costs more than to tell it of another one, and what begins together
+            // mostly ends together.
+            let is_due = due.is_empty() || told.len() >= TOLD_TOGETHER;
+            if is_due && !told.is_empty() && outcomes.send(mem::take(&mut told)).await.is_err() {
                 return;
             }
         }
     }
 
-    /// What is told of one that has ended, and of those that have ended by now: to wake the loop
-    /// costs more than to tell it of another one.
+    /// What is told of one that has ended, and of those that have ended by now.
     fn told(&mut self, ended: Result<Told, JoinError>) -> Vec<Told> {
         let (mut told, mut ended) = (Vec::new(), Some(ended));
         while let Some(one) = ended {
