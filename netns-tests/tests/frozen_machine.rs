@@ -2,7 +2,7 @@
 //! new one: with `dead_man` it owns nothing before it is elected again, without it (vipd or
 //! keepalived) it answers for the address at once. Whose the address is shows by ARP alone.
 //!
-//! It takes root, QEMU, a kernel (`./test` has both brought), iproute2, nftables, keepalived, and
+//! It takes root, QEMU, a kernel (`./test --all` brings both), iproute2, nftables, keepalived, and
 //! vipd built. What is missing is a skip in plain sight, and a failure under `CI=true`.
 //! `FREEZES=10` freezes each so often.
 

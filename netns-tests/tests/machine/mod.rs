@@ -2,7 +2,8 @@
 //! without it. Its card is a TAP, and its disk an archive in memory, made of programs of this
 //! machine. It obeys lines of shell on its console.
 //!
-//! The kernel is Debian's, unpacked by `./test` into `target/kernel`; otherwise this machine's.
+//! The kernel is Debian's, unpacked by `./test --all` into `target/kernel`; otherwise this
+//! machine's.
 
 pub mod archive;
 
@@ -99,7 +100,7 @@ impl Parts {
         let kernel = roots.iter().find_map(|root| kernel(root));
         let (kernel, modules) = kernel.ok_or(
             "there is no kernel in target/kernel/boot or /boot that has its modules beside it \
-             (./test unpacks one, of the Debian package linux-image-cloud-amd64)",
+             (./test --all unpacks one, of the Debian package linux-image-cloud-amd64)",
         )?;
         Ok(Self { qemu, kernel, modules, programs })
     }
