@@ -48,6 +48,8 @@ fn plain(mut object: Value) -> Value {
     object
 }
 
+/// Ten thousand seeds in all, which take two minutes of two processors: `./test` has a step of its
+/// own for these two tests, beside what waits for real time.
 fn unexplained(name: &str, seeds: &str, length: &str) {
     let tally = object(name, &["--seeds", seeds, "--for", length]);
     let properties = tally["properties"].as_object().expect("properties");
