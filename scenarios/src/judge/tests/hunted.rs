@@ -437,3 +437,25 @@ fn l1_the_lower_bound_counts_from_the_last_advert_of_a_master_that_stood_still()
         is(&at(earliest - 1, stall), Verdict::Violated, "too early");
     }
 }
+
+#[test]
+fn l1_a_resignation_counts_from_when_one_that_stood_still_goes_on() {
+    let back = 14 * SECOND;
+    let crashed = |after: u64| {
+        let mut run = pair(10 * SECOND);
+        run.process(9 * SECOND, 1, ProcessChange::Paused);
+        run.stop(10 * SECOND, 0);
+        run.start(10 * SECOND, 0);
+        let again = 10 * SECOND + A_MASTER;
+        run.takes_over(again, 0);
+        run.process(back, 1, ProcessChange::Resumed);
+        run.adverts(again, back + after, 0);
+        run.machine(back + after, 0, MachineChange::Off);
+        run.takes_over(back + after + SECOND, 1);
+        run.advert(back + after + SECOND, 1);
+        run.judged(PropertyId::L1, back + after + SECOND + 1)
+    };
+    let explained = 2 * SECOND;
+    assert_ne!(crashed(explained).verdict, Verdict::Violated, "{:?}", crashed(explained));
+    is(&crashed(explained + 1), Verdict::Violated, "too early");
+}
