@@ -82,7 +82,7 @@ fn is_living_master(view: &View, place: Place) -> bool {
     let member = view.member(place);
     let silent = matches!(member.ended, Some((_, Ending::Silent)));
     let claims = matches!(member.state, None | Some(vipd_engine::StateKind::Master));
-    view.lives(place) && (member.master.is_some() || (silent && claims))
+    view.lives(place) && member.present && (member.master.is_some() || (silent && claims))
 }
 
 /// The taker has not handled an advert of this mastership yet and could not have: two of nearly
@@ -118,16 +118,12 @@ fn excuse(view: &View, master: Place, taker: Place, last: WorldTime) -> Option<S
         return Some(format!("{lost} adverts of {from} in a row were lost on the way to {to}"));
     }
     // An older resignation that arrives after the first advert of the new master restarts the skew.
-    let skew = view.up(view.member(taker).skew()) + view.most_delay(taker.router) + view.late() * 2;
-    let heard_within = |place: Place, period: Duration| {
-        let resigned = view.member(place).resigned_at;
-        resigned.is_some_and(|at| since(view.now, view.heard_at(taker, at)) <= period)
-    };
-    if let Some(place) = view.places(taker.router).find(|place| heard_within(*place, skew)) {
+    if let Some(place) = view.just_resigned(taker) {
         return Some(format!("{} had resigned shortly before", view.name(place)));
     }
     let period = view.up(view.member(master).advertised * 3);
-    if heard_within(master, period) {
+    let resigned = view.member(master).resigned_at.map(|at| view.heard_at(taker, at));
+    if resigned.is_some_and(|at| since(view.now, at) <= period) {
         return Some(format!("{from} had just resigned"));
     }
     view.unusual(&both, last.earlier(down)).or_else(|| view.refused(&both, last))

@@ -199,6 +199,17 @@ impl View {
         }
     }
 
+    /// Who resigned so shortly before that `taker` may take over for that alone: a priority-0 advert
+    /// restarts its timer with Skew, whoever sent it (RFC 9568 section 6.4.2).
+    pub(super) fn just_resigned(&self, taker: Place) -> Option<Place> {
+        let skew = self.up(self.member(taker).skew());
+        let period = skew + self.most_delay(taker.router) + self.late() * 2;
+        self.places(taker.router).find(|place| {
+            let resigned = self.member(*place).resigned_at;
+            resigned.is_some_and(|at| since(self.now, self.heard_at(taker, at)) <= period)
+        })
+    }
+
     /// Whether `low` heard a resignation of `high` less than A + D + 2L before: it answers the next
     /// advert of `high` and obeys the one after it.
     pub(super) fn had_resigned(&self, high: Place, low: Place, at: WorldTime) -> bool {

@@ -459,3 +459,47 @@ fn l1_a_resignation_counts_from_when_one_that_stood_still_goes_on() {
     assert_ne!(crashed(explained).verdict, Verdict::Violated, "{:?}", crashed(explained));
     is(&crashed(explained + 1), Verdict::Violated, "too early");
 }
+
+#[test]
+fn l1_a_resignation_of_another_router_explains_an_early_takeover_for_skew_d_and_two_handlers() {
+    let crashed = |after: u64| {
+        let at = 20 * SECOND;
+        let mut run = Run::new(&[200, 150, 100]);
+        run.start_all();
+        run.cut(0, 0, 1);
+        run.takes_over(A_MASTER, 0);
+        run.adverts_to(A_MASTER, at, 0, &[2]);
+        run.takes_over(3 * SECOND + skew(150), 1);
+        run.adverts_to(3 * SECOND + skew(150), at, 1, &[2]);
+        run.stop(at, 1);
+        run.machine(at, 0, MachineChange::Off);
+        run.takes_over(at + after, 2);
+        run.advert(at + after, 2);
+        run.judged(PropertyId::L1, at + after + 1)
+    };
+    let explained = skew(100) + DELAY + 2 * LATE;
+    assert_ne!(crashed(explained).verdict, Verdict::Violated, "{:?}", crashed(explained));
+    is(&crashed(explained + 1), Verdict::Violated, "too early");
+}
+
+#[test]
+fn s3_a_router_that_has_left_the_virtual_router_is_no_master_that_lives() {
+    let mut run = Run::new(&[200, 150, 100]);
+    run.start_all();
+    run.takes_over(3 * SECOND + skew(150), 1);
+    run.adverts(3 * SECOND + skew(150), 5 * SECOND, 1);
+    run.takes_over(5 * SECOND, 0);
+    run.adverts(5 * SECOND, 10 * SECOND, 0);
+    run.advert(5 * SECOND + DELAY, 1);
+    run.yields(5 * SECOND + DELAY, 1);
+    let mut run = run.with(1, |config| config.vrid = Vrid::new(7).unwrap());
+    run.reload(7 * SECOND, 1);
+    run.process(8 * SECOND, 1, ProcessChange::Killed);
+    run.start(8 * SECOND, 1);
+    run.path(10 * SECOND, 0, 2, false);
+    run.adverts_to(10 * SECOND, 20 * SECOND, 0, &[1]);
+    run.takes_over(14 * SECOND, 2);
+    run.advert(14 * SECOND, 2);
+    let report = run.judged(PropertyId::S3, 14 * SECOND + 1);
+    is(&report, Verdict::NotProvided, "c was cut off from a");
+}
