@@ -29,6 +29,7 @@ use vipd_sim::world::Simulation;
 use crate::batch::{Tries, play_all, side_by_side};
 use crate::kernel::Kernel;
 use crate::marks::{Marks, Pair, disagreements, largest_difference, pair};
+use crate::observer::SILENCE;
 use crate::run::{Request as One, programs};
 use crate::uml::agree::{Errand, Told};
 use crate::world::Lab;
@@ -304,6 +305,7 @@ fn compare(how: &One, one: &Playable, lab: &mut Lab) -> Compared {
     } else {
         runner::run_unless(scenario, lab, until, Some(&mut real), &how.stop)
     };
+    real.date_back(&lab.silences, SILENCE);
     let page = wanted.then(|| {
         let (seed, outcomes) = (Some(scenario.seed), (&foreseen, &outcome));
         html(&[

@@ -9,6 +9,9 @@ use std::time::Duration;
 use vipd_engine::event::Seconds;
 use vipd_scenarios::record::{HostId, Observation, Recorder, Seen, WorldTime};
 
+/// How the end of an ownership begins.
+const NO_LONGER: &str = "no longer owns";
+
 /// Something that the outside shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
@@ -24,11 +27,24 @@ pub struct Mark {
 #[derive(Clone, Debug, Default)]
 pub struct Marks(pub Vec<Mark>);
 
+impl Marks {
+    /// Ends of ownership that showed by silence at these times began with it, so much earlier.
+    pub fn date_back(&mut self, silences: &[(WorldTime, HostId)], by: Duration) {
+        for mark in &mut self.0 {
+            let shown = silences.contains(&(mark.at, mark.host));
+            if shown && mark.what.starts_with(NO_LONGER) {
+                mark.at = mark.at.earlier(by);
+            }
+        }
+        self.0.sort_by_key(|mark| mark.at);
+    }
+}
+
 impl Recorder for Marks {
     fn observe(&mut self, observation: &Observation) {
         let what = match &observation.seen {
             Seen::Owns { address, owns: true, .. } => format!("owns {address}"),
-            Seen::Owns { address, owns: false, .. } => format!("no longer owns {address}"),
+            Seen::Owns { address, owns: false, .. } => format!("{NO_LONGER} {address}"),
             Seen::AdvertSent(advert) if advert.priority == 0 => {
                 format!("resigns vrid {}", advert.router.vrid)
             }
@@ -154,6 +170,19 @@ mod tests {
         assert_eq!(found(&simulated, &late(10)), Vec::<String>::new());
         assert_eq!(found(&simulated, &late(11)).len(), 3);
         assert_eq!(found(&late(11), &simulated)[0], "owns is 0.000000011 s apart");
+    }
+
+    #[test]
+    fn an_end_that_shows_by_silence_is_dated_back_and_nothing_else_is() {
+        let mut marks = marks(&[
+            (SECOND, 0, "no longer owns x"),
+            (SECOND, 0, "owns y"),
+            (SECOND, 1, "no longer owns x"),
+            (2 * SECOND, 0, "no longer owns x"),
+        ]);
+        marks.date_back(&[(WorldTime(SECOND), HostId(0))], Duration::from_nanos(50));
+        let times: Vec<_> = marks.0.iter().map(|mark| (mark.at.0, mark.host.0)).collect();
+        assert_eq!(times, [(SECOND - 50, 0), (SECOND, 0), (SECOND, 1), (2 * SECOND, 0)]);
     }
 
     #[test]

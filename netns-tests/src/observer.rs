@@ -25,7 +25,7 @@ const ALONE: Duration = Duration::from_millis(10);
 /// Without an answer for this long, and to as many questions as [`PATIENCE`], nobody answers any
 /// more. A kernel answers in microseconds, but gives a broadcast to its macvlans from a work queue
 /// that may stand still for longer.
-const SILENCE: Duration = Duration::from_millis(50);
+pub(crate) const SILENCE: Duration = Duration::from_millis(50);
 /// Questions in a row.
 const PATIENCE: u32 = 3;
 /// The end of an ownership shows as late as this where nothing but the wire tells of it.

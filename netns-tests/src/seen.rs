@@ -106,7 +106,10 @@ impl Lab {
     fn on_found(&mut self, id: HostId, found: Found, record: &mut dyn Recorder) {
         let (place, now) = (usize::from(id.0), self.net.now);
         match found {
-            Found::Silent => self.tell_owned(id, record),
+            Found::Silent => {
+                self.silences.push((now, id));
+                self.tell_owned(id, record);
+            }
             // Of FRR the kernel says nothing that could differ.
             Found::Differs { .. } if self.hosts[place].is_frr() => {}
             // It is out of reach without a lease.

@@ -63,6 +63,8 @@ pub struct Lab {
     late: Vec<String>,
     /// What kernels and observers on the wire did not agree on.
     pub(crate) differences: Vec<String>,
+    /// Where the end of an ownership showed by nobody's answer, and when that was enough.
+    pub(crate) silences: Vec<(WorldTime, HostId)>,
     /// The other ends of all cables.
     pub(crate) wires: Namespace,
     /// Hosts whose process starts with the run.
@@ -139,6 +141,7 @@ impl Lab {
             trouble: Vec::new(),
             late: Vec::new(),
             differences: Vec::new(),
+            silences: Vec::new(),
             wires,
             setting,
             tolerance,
