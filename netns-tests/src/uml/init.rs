@@ -25,9 +25,10 @@ pub const RESULTS: &str = "/run/viplab";
 const EMPTY: [&str; 2] = ["/var/log", "/dev/shm"];
 const OVERLAID: [&str; 1] = ["/tmp"];
 
-/// Modules that no kernel loads when they are first needed, and the schedulers of IPVS: loading one
-/// then takes half a second, in which its virtual server is not there.
-const LOADED: [&str; 14] = [
+/// Modules that no kernel loads when they are first needed; and others, since loading them then
+/// takes a second, in which a director is not there: the schedulers of IPVS, and nftables, of which
+/// vipd asks at its start.
+const LOADED: [&str; 16] = [
     "ip_vs",
     "ip_vs_dh",
     "ip_vs_fo",
@@ -42,6 +43,8 @@ const LOADED: [&str; 14] = [
     "ip_vs_sh",
     "ip_vs_wlc",
     "ip_vs_wrr",
+    "nf_tables",
+    "nfnetlink",
 ];
 
 /// modprobe with a folder for modules that is not in `/lib`, where nothing can be written.

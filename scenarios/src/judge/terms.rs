@@ -199,8 +199,8 @@ impl View {
         }
     }
 
-    /// Who resigned so shortly before that `taker` may take over for that alone: a priority-0 advert
-    /// restarts its timer with Skew, whoever sent it (RFC 9568 section 6.4.2).
+    /// Who resigned so shortly before that `taker` may take over for that alone: a priority-0
+    /// advert restarts its timer with Skew, whoever sent it (RFC 9568 section 6.4.2).
     pub(super) fn just_resigned(&self, taker: Place) -> Option<Place> {
         let skew = self.up(self.member(taker).skew());
         let period = skew + self.most_delay(taker.router) + self.late() * 2;
