@@ -6,13 +6,13 @@ use std::io;
 use nix::errno::Errno;
 use rtnetlink::sys::protocols::NETLINK_NETFILTER;
 
-use crate::ipvs::client::Datagrams;
+use crate::gate::codec::NFTABLES;
+use crate::ipvs::client::{Datagrams, LONGEST_DATAGRAM};
 use crate::ipvs::socket::Socket;
 use crate::wire::{DONE, DUMP, ERROR, Messages, REQUEST, Writer, text_of};
 
-/// `NFNL_SUBSYS_NFTABLES << 8` with `NFT_MSG_NEWTABLE`, as which tables are told, and
-/// `NFT_MSG_GETTABLE`.
-const TABLE: u16 = 10 << 8;
+/// `NFT_MSG_NEWTABLE`, as which tables are told, and `NFT_MSG_GETTABLE`.
+const TABLE: u16 = NFTABLES << 8;
 const TABLES: u16 = TABLE | 1;
 /// `NFPROTO_UNSPEC`: tables of every family.
 const EVERY_FAMILY: [u8; 4] = [0; 4];
@@ -21,8 +21,6 @@ const NAME: u16 = 1;
 
 /// The number of the only question.
 const QUESTION: u32 = 1;
-/// The kernel makes no datagram of a dump longer than half of this.
-const LONGEST_DATAGRAM: usize = 65_536;
 
 /// A table of nftables.
 #[derive(Clone, Debug, PartialEq, Eq)]

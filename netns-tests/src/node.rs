@@ -120,12 +120,6 @@ pub(crate) struct Node {
     pub(crate) stopping: bool,
 }
 
-/// A program is read from the disk as it is first run, inside of user-mode Linux for a second: so
-/// it is read before.
-fn read_whole(program: &Path) -> io::Result<()> {
-    io::copy(&mut File::open(program)?, &mut io::sink()).map(drop)
-}
-
 impl Node {
     /// A process that does not run yet, with this file in place. The arguments are those that
     /// the program gets besides where its files are.
@@ -138,7 +132,6 @@ impl Node {
         arguments: Vec<String>,
     ) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
-        read_whole(&program)?;
         let (host, namespace) = (host.to_string(), namespace.clone());
         let (child, ready, word, stopping) = (None, None, None, false);
         let mut node = Self {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use crate::ipvs::Malformed;
+use crate::tables;
 use crate::wire::{ACK, ERROR, Messages, REQUEST, Writer};
 
 /// The name of the set in the table of each gate.
@@ -18,17 +19,18 @@ const PROTOCOLS: [u16; 3] = [0x0806, 0x0800, 0x86dd];
 /// Numbers that one transaction uses: two messages around those that say what to do.
 pub const NUMBERS: u32 = 5;
 
-/// `NFNL_MSG_BATCH_BEGIN` and `_END`; `NFNL_SUBSYS_NFTABLES`, for the transaction and in a kind.
+/// `NFNL_MSG_BATCH_BEGIN` and `_END`.
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
-const NFTABLES: u16 = 10;
+/// `NFNL_SUBSYS_NFTABLES`, for the transaction and in a kind.
+pub const NFTABLES: u16 = 10;
 /// `NFT_MSG_NEWSETELEM` and `NFT_MSG_DELSETELEM`.
 const NEW_ELEMENTS: u16 = NFTABLES << 8 | 12;
 const DELETE_ELEMENTS: u16 = NFTABLES << 8 | 14;
 /// `NLM_F_CREATE`.
 const CREATE: u16 = 0x400;
 /// `NFPROTO_NETDEV` and `NFNETLINK_V0`, no resource.
-const NETDEV: [u8; 4] = [5, 0, 0, 0];
+const NETDEV: [u8; 4] = [tables::NETDEV, 0, 0, 0];
 
 /// `NFTA_SET_ELEM_LIST_TABLE`, `_SET` and `_ELEMENTS`.
 const TABLE: u16 = 1;

@@ -21,7 +21,7 @@ use crate::wire::{DONE, DUMP_INTERRUPTED, ERROR, Message, Messages, Writer};
 const AT_ONCE: usize = 64;
 
 /// The kernel makes no datagram of a dump longer than half of this.
-const LONGEST_DATAGRAM: usize = 65_536;
+pub const LONGEST_DATAGRAM: usize = 65_536;
 
 /// How often something is asked whose answer others disturb.
 const ATTEMPTS: usize = 5;

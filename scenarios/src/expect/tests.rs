@@ -139,6 +139,20 @@ fn an_outage_reaches_from_the_first_request_that_fails_to_the_first_that_does_no
 }
 
 #[test]
+fn limits_of_a_client_are_widened_by_the_tolerance_and_by_no_more() {
+    let asked = [(1, 0, Some(A)), (2, 5, None), (3, 5, None), (5, 0, Some(B)), (6, 0, Some(B))];
+    let late =
+        |expect, tolerance| judge_late(asks(&asked), expect, (SECOND, 5 * SECOND), tolerance);
+    let (host, at_most) = (HostId(2), Duration::from_nanos(3 * SECOND - 10));
+    let outage = || Expect::Outage { host, at_most };
+    assert_eq!(late(outage(), 10), None);
+    assert_eq!(late(outage(), 9), Some("an outage of 3 s".to_string()));
+    let gap = || Expect::ClientGap { host, at_most: at_most + Duration::from_secs(1) };
+    assert_eq!(late(gap(), 10), None);
+    assert_eq!(late(gap(), 9), Some("a gap of 4 s".to_string()));
+}
+
+#[test]
 fn a_gap_between_requests_reaches_from_answer_to_answer() {
     let gap = |at_most| {
         // The one that began first is answered last.

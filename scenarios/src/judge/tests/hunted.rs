@@ -144,17 +144,26 @@ fn s9_what_no_longer_arrives_need_not_be_named_until_it_does() {
     is(&cut(true), Verdict::Violated, "nobody named 10.0.0.1");
 }
 
-/// a, whom b does not hear, raised its alarm; the way back is cut for so long.
-fn way_back_cut_for(silence: u64, alarm: Option<u64>) -> PropertyReport {
+fn raised() -> News {
+    News::OneWay { peer: address(2), asserts: 3 }
+}
+
+/// a, whom b does not hear, raised its alarm; they advertise until these times.
+fn alarmed(a_until: u64, b_until: u64) -> Run {
     let mut run = Run::new(&[200, 100]);
     run.start_all();
     run.path(0, 0, 1, false);
     run.takes_over(A_MASTER, 0);
-    run.adverts_to(A_MASTER, 40 * SECOND, 0, &[]);
+    run.adverts_to(A_MASTER, a_until, 0, &[]);
     run.takes_over(B_FIRST, 1);
-    run.adverts(B_FIRST, 10 * SECOND, 1);
-    let raised = || News::OneWay { peer: address(2), asserts: 3 };
+    run.adverts(B_FIRST, b_until, 1);
     run.news(B_FIRST + 2 * SECOND + DELAY, 0, raised());
+    run
+}
+
+/// a raised its alarm; the way back is cut for so long.
+fn way_back_cut_for(silence: u64, alarm: Option<u64>) -> PropertyReport {
+    let mut run = alarmed(40 * SECOND, 10 * SECOND);
     run.path(10 * SECOND, 1, 0, false);
     run.adverts_to(B_FIRST + 7 * SECOND, 10 * SECOND + silence, 1, &[]);
     run.path(10 * SECOND + silence, 1, 0, true);
@@ -335,15 +344,7 @@ fn l2_a_master_that_a_reload_takes_away_is_followed_like_any_other() {
 /// a raised its alarm; b yields to it at 8.2 s, is cut off again, and so long after its last advert
 /// it is master once more.
 fn cut_off_again(after: u64, alarm: Option<u64>) -> PropertyReport {
-    let mut run = Run::new(&[200, 100]);
-    run.start_all();
-    run.path(0, 0, 1, false);
-    run.takes_over(A_MASTER, 0);
-    run.adverts_to(A_MASTER, 8 * SECOND, 0, &[]);
-    run.takes_over(B_FIRST, 1);
-    run.adverts(B_FIRST, 8 * SECOND, 1);
-    let raised = || News::OneWay { peer: address(2), asserts: 3 };
-    run.news(B_FIRST + 2 * SECOND + DELAY, 0, raised());
+    let mut run = alarmed(8 * SECOND, 8 * SECOND);
     run.path(7 * SECOND + 900 * MS, 0, 1, true);
     let told = A_MASTER + 5 * SECOND;
     run.advert_to(told, 0, 200, &[1]);
