@@ -43,17 +43,24 @@ impl Process {
         self.child.id()
     }
 
-    /// The process that it started with this word among its arguments.
+    /// The process that it started with this word among its arguments. One that has just begun has
+    /// none yet.
     pub fn child(&self, word: &str) -> Pid {
         let id = self.child.id();
-        let listed = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
-        let listed = listed.expect("it runs");
-        let has_word = |pid: &&str| {
-            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            line.split(|octet| *octet == 0).any(|one| one == word.as_bytes())
-        };
-        let found = listed.split_whitespace().find(has_word).expect("it runs");
-        Pid::from_raw(found.parse().expect("a process id"))
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let listed = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+            let listed = listed.expect("it runs");
+            let has_word = |pid: &&str| {
+                let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                line.split(|octet| *octet == 0).any(|one| one == word.as_bytes())
+            };
+            if let Some(found) = listed.split_whitespace().find(has_word) {
+                return Pid::from_raw(found.parse().expect("a process id"));
+            }
+            assert!(Instant::now() < deadline, "it runs nothing with the word {word}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Sends a signal and answers when.
