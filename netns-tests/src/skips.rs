@@ -4,18 +4,12 @@
 //! those that lack a step it may not be more than a quarter of all: a test holds both.
 
 /// Scenarios by name, each with its reason.
-pub const SKIPS: [(&str, &str); 6] = [
+pub const SKIPS: [(&str, &str); 4] = [
     ("election/equal-priorities", "two equals start together: a tie may end either way"),
-    ("ipvs/no-sync", HANGS),
-    ("ipvs/sync", HANGS),
     ("mismatch/unlisted-peer", "adverts to an address that nobody has do not reach a real wire"),
     ("preempt/delay", "the delay ends with an advert: a tie may end either way"),
     ("quiet/pair", "a day would take a day here"),
 ];
-
-/// Of a server that hangs nothing is heard in the simulation.
-const HANGS: &str = "a real kernel acknowledges the question that its server does not answer, and \
-                     so nobody asks again through the other director";
 
 /// Why the scenario cannot be compared, if it cannot.
 #[must_use]

@@ -364,6 +364,7 @@ impl Lab {
                 | Due::Checked { .. }
                 | Due::Request { .. }
                 | Due::RequestTimer { .. }
+                | Due::Drip { .. }
                 | Due::Lease { .. }
                 | Due::Sync { .. } => {}
             }

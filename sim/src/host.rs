@@ -14,6 +14,7 @@ use vipd_scenarios::record::{HostId, LossReason, MachineChange, Recorder, Seen, 
 use crate::balancing::{Balancing, Servers};
 use crate::client::Client;
 use crate::clock::Clock;
+use crate::dripping::Drips;
 use crate::kernel::{Change, Kernel};
 use crate::network::{Due, Network, PortId};
 use crate::packets::Slot;
@@ -55,6 +56,8 @@ pub(crate) struct Host {
     /// Its kernel sends on what is for somebody else, once it knows to which MAC.
     pub(crate) forwards: bool,
     pub(crate) waiting: Vec<Waiting>,
+    /// Pages that it serves an octet at a time.
+    pub(crate) drips: Drips,
     pub(crate) trackers: BTreeMap<TrackerName, TrackerValue>,
     pub(crate) late: Duration,
     pub(crate) lateness: Random,
@@ -92,6 +95,7 @@ impl Host {
             user: None,
             forwards: false,
             waiting: Vec::new(),
+            drips: Drips::default(),
             trackers: BTreeMap::new(),
             late: Duration::ZERO,
             lateness,
@@ -122,6 +126,7 @@ impl Host {
             Due::Probe { .. } => self.on_probe(out),
             Due::Request { .. } => self.on_request(out),
             Due::RequestTimer { number, filing, .. } => self.on_request_timer(number, filing, out),
+            Due::Drip { number, .. } => self.on_drip(number, out),
             Due::Arrival { port, packet } => self.arrive(port, packet, out),
             Due::Injection { .. } | Due::Sync { .. } => {}
         }
@@ -185,6 +190,7 @@ impl Host {
         }
         self.forget_requests(out);
         self.waiting.clear();
+        self.drips.forget();
     }
 
     pub(crate) fn power_on(&mut self, out: &mut Outside<'_>) {

@@ -13,6 +13,7 @@ pub mod capture;
 mod client;
 pub mod clock;
 pub mod configurations;
+mod dripping;
 pub mod faults;
 mod host;
 pub mod hunt;

@@ -86,6 +86,13 @@ pub enum Due {
         /// Counts the timers of that request.
         filing: u32,
     },
+    /// A real server says the next octet of a page that drips.
+    Drip {
+        /// Who.
+        host: HostId,
+        /// Counts the pages of that host that drip.
+        number: u64,
+    },
     /// Somebody who is no host sends an advert.
     Injection {
         /// Place in the list of injections.

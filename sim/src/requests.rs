@@ -17,22 +17,24 @@ use crate::host::{Host, HostPort, Outside};
 use crate::network::Due;
 
 const QUESTION: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
+const WANTED: &[u8] = b"HTTP/1.0 200 ";
 /// Ephemeral ports (RFC 6335 section 6). One comes again when all others were used, and so no
 /// request is taken for an earlier one by who still remembers that, as IPVS does.
 const FIRST_PORT: u16 = 49152;
 const PORTS: u64 = 16384;
 /// A lost SYN is sent again after this, a lost question after that, each time doubled.
-const AGAIN_SYN: Duration = Duration::from_secs(1);
+pub(crate) const AGAIN_SYN: Duration = Duration::from_secs(1);
 const AGAIN_QUESTION: Duration = Duration::from_millis(200);
 /// A neighbour is asked for its MAC each second, three times; then it cannot be reached (arp(7),
 /// `retrans_time_ms` and `mcast_solicit`).
 const AGAIN_ARP: Duration = Duration::from_secs(1);
 const MOST_ARP: u32 = 3;
 /// How often (tcp(7), `tcp_syn_retries` and `tcp_retries2`).
-const MOST_SYNS: u32 = 6;
+pub(crate) const MOST_SYNS: u32 = 6;
 const MOST_QUESTIONS: u32 = 15;
 /// Sequence numbers: the SYN has 0.
 const QUESTION_AT: u32 = 1;
+const PAGE_AT: u32 = 1;
 
 /// A client and its open requests.
 pub(crate) struct User {
@@ -52,6 +54,8 @@ struct Request {
     /// Timers that were filed for it, and how often its last segment was sent again.
     filings: u32,
     again: u32,
+    /// What came of its page.
+    page: Vec<u8>,
     ended: Option<(WorldTime, Option<HostId>)>,
 }
 
@@ -61,6 +65,8 @@ enum Progress {
     Unresolved,
     Connecting,
     Asking,
+    /// Its question is acknowledged: it waits for its page.
+    Hearing,
 }
 
 impl User {
@@ -93,7 +99,7 @@ impl User {
     ) -> Tcp<'_> {
         let sequence = match flags {
             Flags { syn: true, .. } => 0,
-            Flags { fin: true, .. } => QUESTION_AT + QUESTION.len() as u32,
+            _ if data.is_empty() => QUESTION_AT + QUESTION.len() as u32,
             _ => QUESTION_AT,
         };
         let ports = (local_port(number), self.requests.port);
@@ -106,7 +112,7 @@ impl Request {
     const fn patience(&self) -> Option<Duration> {
         let (first, most) = match self.progress {
             Progress::Unresolved if self.again < MOST_ARP => return Some(AGAIN_ARP),
-            Progress::Unresolved => return None,
+            Progress::Unresolved | Progress::Hearing => return None,
             Progress::Connecting => (AGAIN_SYN, MOST_SYNS),
             Progress::Asking => (AGAIN_QUESTION, MOST_QUESTIONS),
         };
@@ -129,8 +135,8 @@ impl Host {
         let number = user.begun;
         user.begun += 1;
         let progress = Progress::Unresolved;
-        let (sent, filings, again, ended) = (now, 0, 0, None);
-        user.open.push_back(Request { number, sent, progress, filings, again, ended });
+        let (sent, filings, again, page, ended) = (now, 0, 0, Vec::new(), None);
+        user.open.push_back(Request { number, sent, progress, filings, again, page, ended });
         self.try_request(number, out);
         let Some(user) = &mut self.user else { return };
         if !user.requests.patient {
@@ -169,8 +175,9 @@ impl Host {
             }
             (Progress::Asking, _) => {
                 let ack = Flags { ack: true, ..Flags::default() };
-                self.send_segment(number, ack, 1, QUESTION, out);
+                self.send_segment(number, ack, PAGE_AT, QUESTION, out);
             }
+            (Progress::Hearing, _) => {}
         }
     }
 
@@ -223,9 +230,10 @@ impl Host {
         let found = user.live().find(|request| local_port(request.number) == tcp.ports.1);
         let Some((number, progress)) = found.map(|request| (request.number, request.progress))
         else {
+            self.deny(port, tcp, out);
             return true;
         };
-        let Flags { syn, fin, rst, .. } = tcp.flags;
+        let Flags { syn, rst, .. } = tcp.flags;
         match progress {
             _ if rst => self.end_request(number, None, out),
             Progress::Connecting if syn => {
@@ -234,16 +242,65 @@ impl Host {
                 }
                 self.try_request(number, out);
             }
-            Progress::Asking if fin => {
-                let is_page = tcp.data.starts_with(b"HTTP/1.0 200 ");
-                let ack = Flags { fin: true, ack: true, ..Flags::default() };
-                let heard = tcp.sequence.wrapping_add(tcp.length());
-                self.send_segment(number, ack, heard, b"", out);
-                self.end_request(number, sender.filter(|_| is_page), out);
+            Progress::Asking | Progress::Hearing if !syn => {
+                self.hear_page(number, tcp, sender, out);
             }
-            Progress::Unresolved | Progress::Connecting | Progress::Asking => {}
+            _ => {}
         }
         true
+    }
+
+    /// Hears a part of a page, or all of it, or that its question has arrived.
+    fn hear_page(
+        &mut self,
+        number: u64,
+        tcp: &Tcp<'_>,
+        sender: Option<HostId>,
+        out: &mut Outside<'_>,
+    ) {
+        let Some(user) = &mut self.user else { return };
+        let patient = user.requests.patient;
+        let Some(request) = user.request(number) else { return };
+        if request.progress == Progress::Asking {
+            request.progress = Progress::Hearing;
+            // The question is not sent again. That patience with a request is over still counts.
+            request.filings += u32::from(patient);
+        }
+        if tcp.length() == 0 {
+            return;
+        }
+        let next = PAGE_AT + request.page.len() as u32;
+        // What it has already came again; what lies behind a gap comes again.
+        let known = next.checked_sub(tcp.sequence).map(|known| known as usize);
+        let new = known.and_then(|known| tcp.data.get(known..));
+        request.page.extend_from_slice(new.unwrap_or_default());
+        let heard = PAGE_AT + request.page.len() as u32;
+        let ends = tcp.flags.fin && new.is_some();
+        let is_page = request.page.starts_with(WANTED);
+        let flags = Flags { fin: ends, ack: true, ..Flags::default() };
+        self.send_segment(number, flags, heard + u32::from(ends), b"", out);
+        if ends {
+            self.end_request(number, sender.filter(|_| is_page), out);
+        }
+    }
+
+    /// There is no such connection any more (RFC 9293 section 3.5.2).
+    fn deny(&self, port: HostPort, tcp: &Tcp<'_>, out: &mut Outside<'_>) {
+        if tcp.flags.rst || tcp.length() == 0 {
+            return;
+        }
+        let own = self.kernel.interface(port.index).map(|own| own.mac);
+        let neighbour = self.kernel.neighbour(port.index, tcp.endpoints.src());
+        let Some((src, dst)) = own.zip(neighbour) else { return };
+        let denial = Tcp {
+            endpoints: tcp.endpoints.reversed(),
+            ports: (tcp.ports.1, tcp.ports.0),
+            flags: Flags { rst: true, ..Flags::default() },
+            sequence: tcp.acknowledged,
+            acknowledged: 0,
+            data: b"",
+        };
+        self.transmit(port, out, |bytes| denial.emit(Ethernet { src, dst }, bytes));
     }
 
     fn send_segment(

@@ -1,8 +1,9 @@
 //! What hosts do with segments of TCP: a director sends them on to a real server by its table, a
 //! real server answers with a page, a client hears that.
 //!
-//! A director sends on by direct routing alone: with NAT or a tunnel nothing arrives. A real server
-//! keeps no connection: what it answers follows from the segment. Where the table has no
+//! A director sends on by direct routing alone: with NAT or a tunnel nothing arrives. What a real
+//! server answers follows from the segment: it keeps a connection only while a page drips on it
+//! ([`crate::dripping`]). Where the table has no
 //! destination Linux sends ICMP port unreachable; a reset stands for that here. A host that
 //! forwards says nothing of what it could not send on, and leaves the hop limit as it is.
 
@@ -128,7 +129,7 @@ impl Host {
         });
     }
 
-    fn serve(&self, port: HostPort, tcp: &Tcp<'_>, conduct: Conduct, out: &mut Outside<'_>) {
+    fn serve(&mut self, port: HostPort, tcp: &Tcp<'_>, conduct: Conduct, out: &mut Outside<'_>) {
         let Flags { syn, fin, rst, .. } = tcp.flags;
         let ack = Flags { ack: true, ..Flags::default() };
         let end = Flags { fin: true, ..ack };
@@ -137,14 +138,17 @@ impl Host {
         let (flags, data) = match conduct {
             Conduct::Silent | Conduct::Unreachable => return,
             Conduct::Refuses if !rst => return self.reset(port, tcp, out),
-            _ if rst => return,
+            _ if self.drips.hear(tcp) || rst => return,
             _ if syn => (Flags { syn: true, ..ack }, &b""[..]),
             _ if fin => (ack, &b""[..]),
             Conduct::Answers if asked => page(PAGE),
             Conduct::Lies if asked => page(FAULT),
             Conduct::Closes if asked => page(b""),
             Conduct::Resets if asked => return self.reset(port, tcp, out),
-            // A page that comes an octet at a time is late in any case.
+            Conduct::Drips { every } if asked => {
+                self.begin_drip(port, tcp, every, out);
+                (ack, &b""[..])
+            }
             _ => return,
         };
         self.reply(port, tcp, flags, data, out);

@@ -148,6 +148,7 @@ impl Simulation {
             | Due::Lease { host }
             | Due::Request { host }
             | Due::RequestTimer { host, .. }
+            | Due::Drip { host, .. }
             | Due::Probe { host } => Some(host),
         };
         match (host, due) {

@@ -123,3 +123,31 @@ fn a_patient_client_waits_for_its_tcp_and_then_for_its_answer() {
     // Then it goes on at once.
     assert_eq!(from(&asked, held.0 + 1)[0].0, held.0 + held.1);
 }
+
+#[test]
+fn a_page_that_drips_is_whole_with_its_last_octet_whatever_was_lost_meanwhile() {
+    let drips = |every: &str, meanwhile: &str| {
+        let step = |web| {
+            format!(
+                "[[step]]\nat = \"5s\"\nserver = \"{web}\"\ndoes = \"drips\"\nevery = \"{every}\"\n"
+            )
+        };
+        let asked = play("port = 80", &[&step("web1"), &step("web2"), meanwhile].concat());
+        from(&asked, 5 * SECOND + 1)[0]
+    };
+    let cut = |way: &str| {
+        format!(
+            "[[step]]\nat = \"5.2s\"\ncut = \"{way}\"\n[[step]]\nat = \"5.3s\"\nheal = \"{way}\"\n"
+        )
+    };
+    // 38 octets, behind a page's two round trips.
+    let whole = (5_100 * MILLI, 380 * MILLI + 6 * MILLI / 10, Some(WEB2));
+    assert_eq!(drips("10ms", ""), whole);
+    assert_eq!(drips("10ms", &cut("web2 <-> client")), whole, "octets are lost");
+    assert_eq!(drips("10ms", &cut("director-1 <-> client")), whole, "acknowledgements are lost");
+    // Patience ends after 500 ms.
+    assert_eq!(drips("13.2ms", ""), (5_100 * MILLI, 500 * MILLI, None));
+    // The program ends: the next octet is a reset.
+    let ends = "[[step]]\nat = \"5.3s\"\nserver = \"web2\"\ndoes = \"refuses\"\n";
+    assert_eq!(drips("10ms", ends), (5_100 * MILLI, 200 * MILLI + 6 * MILLI / 10, None));
+}
