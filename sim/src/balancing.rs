@@ -3,13 +3,16 @@
 //!
 //! An attempt takes the path to the host that has the address: there and back, one delay each,
 //! without jitter and chance loss. Nothing comes back through a cut, from a host without power or
-//! from one that is frozen. An address that no host of the scenario has always answers.
+//! from one that is frozen; a SYN that nobody hears is sent again. An address that no host of the
+//! scenario has always answers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use vipd_engine::Timestamp;
+use vipd_engine::config::health::Check;
 use vipd_engine::health::{AttemptId, Outcome, Probe, ProbeCommand};
 use vipd_engine::ipvs::{Answer, Batch, Failure, IpvsCommand, Request};
 use vipd_scenarios::record::{HostId, Seen, WorldTime};
@@ -22,6 +25,7 @@ use crate::link::Cut;
 use crate::network::{Due, Network, PortId};
 use crate::process::Told;
 use crate::real_server::{Asked, ModelServer};
+use crate::requests::{AGAIN_SYN, MOST_SYNS};
 use crate::topology::{self, Serving, addresses};
 
 /// There and back on a quiet LAN, to whoever is not in the scenario.
@@ -139,16 +143,21 @@ pub(crate) struct Balancing {
     seed: u64,
     /// What the kernel was asked for, when it does it, and whether somebody waits for the answer.
     requests: VecDeque<(WorldTime, bool, Request)>,
-    /// Attempts whose end is known, by the number that they are due under.
+    /// Attempts whose end is known, or whose SYN is sent again, by the number that they are due
+    /// under.
     attempts: BTreeMap<u64, Attempt>,
     last: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Attempt {
     id: AttemptId,
-    address: IpAddr,
-    outcome: Outcome,
+    check: Arc<Check>,
+    url: u32,
+    /// How often its SYN was sent again.
+    again: u32,
+    /// `None`: nobody has heard of it.
+    outcome: Option<Outcome>,
 }
 
 impl Balancing {
@@ -161,7 +170,7 @@ impl Balancing {
 impl Host {
     /// The engine orders something of an attempt.
     pub(crate) fn perform_probe(&mut self, probe: Probe, out: &mut Outside<'_>) {
-        let (id, now) = (probe.id, out.net.now);
+        let id = probe.id;
         let (check, url) = match probe.command {
             ProbeCommand::Start { check, url } => (check, url),
             ProbeCommand::Cancel => {
@@ -169,23 +178,38 @@ impl Host {
                 return;
             }
         };
-        let (server, round_trip) = out.servers.ask(out.net, self, check.address);
-        let asked = Asked { check: &check, url, number: id.number, round_trip };
-        let Some(reaction) = server.react(now, asked) else { return };
-        let (address, outcome) = (check.address, reaction.outcome);
-        self.balancing.last += 1;
-        let number = self.balancing.last;
-        self.balancing.attempts.insert(number, Attempt { id, address, outcome });
-        out.net.queue.push(now.later(reaction.after), Due::Checked { host: self.id, number });
+        self.attempt(Attempt { id, check, url, again: 0, outcome: None }, out);
     }
 
-    /// An attempt ends, unless its server fell silent meanwhile.
+    /// Makes an attempt, as one that nobody has heard of until now.
+    fn attempt(&mut self, mut attempt: Attempt, out: &mut Outside<'_>) {
+        let Attempt { id, ref check, url, again, .. } = attempt;
+        let (server, round_trip) = out.servers.ask(out.net, self, check.address);
+        let asked = Asked { check, url, number: id.number, round_trip };
+        let after = match server.react(out.net.now, asked) {
+            Some(reaction) => {
+                attempt.outcome = Some(reaction.outcome);
+                reaction.after
+            }
+            None if server.hears_no_syn(check) => {
+                attempt.again += 1;
+                AGAIN_SYN.saturating_mul(1 << again.min(MOST_SYNS))
+            }
+            None => return,
+        };
+        self.balancing.last += 1;
+        let number = self.balancing.last;
+        self.balancing.attempts.insert(number, attempt);
+        out.net.queue.push(out.net.now.later(after), Due::Checked { host: self.id, number });
+    }
+
+    /// An attempt ends, unless its server fell silent meanwhile; or its SYN is sent again.
     pub(crate) fn on_checked(&mut self, number: u64, out: &mut Outside<'_>) {
         let Some(attempt) = self.balancing.attempts.remove(&number) else { return };
-        let Attempt { id, address, outcome } = attempt;
-        let (server, _) = out.servers.ask(out.net, self, address);
+        let Some(outcome) = attempt.outcome else { return self.attempt(attempt, out) };
+        let (server, _) = out.servers.ask(out.net, self, attempt.check.address);
         if server.conduct != Conduct::Silent {
-            self.tell(Told::Probe { id, outcome });
+            self.tell(Told::Probe { id: attempt.id, outcome });
             self.drain(out);
         }
     }

@@ -74,6 +74,13 @@ impl ModelServer {
         at(self.conduct, now.since(self.since))
     }
 
+    /// Whether an attempt gets nothing because nobody hears that a connection is to begin.
+    #[must_use]
+    pub fn hears_no_syn(&self, check: &Check) -> bool {
+        self.conduct == Conduct::Silent
+            && Plan::new(check).is_ok_and(|plan| plan.transport() == Transport::Stream)
+    }
+
     /// What an attempt that starts now gets. `None`: nothing ends it but its time limit.
     #[must_use]
     pub fn react(&self, now: WorldTime, asked: Asked<'_>) -> Option<Reaction> {

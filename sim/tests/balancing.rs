@@ -150,3 +150,17 @@ fn an_answer_on_its_way_is_lost_with_its_server() {
     let off = step("12.0001s", "power_off = \"web\"");
     assert_eq!(table(&played(&off)), [(0, Some(5)), (19 * SECOND, None)]);
 }
+
+#[test]
+fn a_check_whose_first_syn_was_lost_is_good_when_the_second_arrives_within_its_limit() {
+    // Out at 12 s + 3 s + 1 s + 3 s, and asked again at 24 s and 30 s.
+    let back = |up: &str| {
+        let link = |at, what| step(at, &format!("{what} = \"web\"\ninterface = \"eth0\""));
+        let table = table(&played(&(link("10s", "link_down") + &link(up, "link_up"))));
+        assert_eq!(table[..2], [(0, Some(5)), (19 * SECOND, None)]);
+        table[2..].to_vec()
+    };
+    assert_eq!(back("24.5s"), [(25 * SECOND + TRIP, Some(5))]);
+    // The third SYN leaves 3 s after the first one, and that is the limit.
+    assert_eq!(back("25.5s"), [(30 * SECOND + TRIP, Some(5))]);
+}
