@@ -89,7 +89,6 @@ pub fn search(
         layer: Layer::default(),
         here: Front::default(),
         next: Front::default(),
-        begun: Visited::default(),
         trail: Vec::new(),
         octets: Vec::new(),
         ways: Vec::new(),
@@ -154,8 +153,6 @@ struct Search {
     layer: Layer,
     here: Front,
     next: Front,
-    /// From where it went straight on.
-    begun: Visited,
     trail: Vec<Step>,
     /// Room for one state.
     octets: Vec<u8>,
@@ -167,10 +164,12 @@ struct Search {
 impl Search {
     fn begin(&mut self) -> Option<Ended> {
         let mut world = self.space.beginning();
-        if let Some(violation) = self.go_straight(&mut world) {
+        if let Err(violation) = self.go_straight(&mut world) {
             return Some(Ended::Violated(violation, ROOT, 0));
         }
-        self.meet(&world, ROOT, 0, 0);
+        if self.is_new(&world) {
+            self.keep(&world, ROOT, 0, 0);
+        }
         None
     }
 
@@ -214,50 +213,52 @@ impl Search {
         for (choice, step) in moves.iter().enumerate() {
             let mut after = world.clone();
             self.layer.steps += 1;
-            let violation = self.space.apply(&mut after, *step);
-            if violation.is_none() && self.went_straight(&after) {
-                continue;
-            }
-            let violation = violation.or_else(|| self.go_straight(&mut after));
-            if let Some(violation) = violation {
+            if let Some(violation) = self.space.apply(&mut after, *step) {
                 return Some(Ended::Violated(violation, record.place, choice as u16));
             }
-            self.meet(&after, record.place, choice as u16, depth + 1);
+            if !self.is_new(&after) {
+                continue;
+            }
+            match self.go_straight(&mut after) {
+                Ok(0) => {}
+                Ok(_) if !self.is_new(&after) => continue,
+                Ok(_) => {}
+                Err(violation) => {
+                    return Some(Ended::Violated(violation, record.place, choice as u16));
+                }
+            }
+            self.keep(&after, record.place, choice as u16, depth + 1);
         }
         None
     }
 
-    /// Whether it has gone on from this state before.
-    fn went_straight(&mut self, world: &World) -> bool {
-        if !self.space.goes_straight(world) {
-            return false;
-        }
-        self.octets.clear();
-        world.pack(&self.space.plan, &mut self.octets);
-        !self.begun.meet(xxh3_128(&self.octets), world.clocks.calm)
-    }
-
-    /// Goes on while there is one way alone, once there are no faults left.
-    fn go_straight(&mut self, world: &mut World) -> Option<Violation> {
-        for _ in 0..STRAIGHT {
-            let step = self.space.only_way(world, &mut self.ways)?;
+    /// Goes on while there is one way alone, once there are no faults left. Says how many steps
+    /// that were.
+    fn go_straight(&mut self, world: &mut World) -> Result<usize, Violation> {
+        for steps in 0..STRAIGHT {
+            let Some(step) = self.space.only_way(world, &mut self.ways) else { return Ok(steps) };
             self.layer.steps += 1;
             if let Some(violation) = self.space.apply(world, step) {
-                return Some(violation);
+                return Err(violation);
             }
         }
-        None
+        Ok(STRAIGHT)
     }
 
-    /// Notes a state, to be looked at unless it was met before.
-    fn meet(&mut self, world: &World, from: u32, choice: u16, depth: usize) {
+    /// Notes a state. Whether it is to be looked at: neither it was met before, nor did a straight
+    /// way lead over it.
+    fn is_new(&mut self, world: &World) -> bool {
         self.octets.clear();
         world.pack(&self.space.plan, &mut self.octets);
         let is_next = world.faults != self.layer.faults;
         let front = if is_next { &mut self.next } else { &mut self.here };
-        if !front.visited.meet(xxh3_128(&self.octets), world.clocks.calm) {
-            return;
-        }
+        front.visited.meet(xxh3_128(&self.octets), world.clocks.calm)
+    }
+
+    /// Keeps the state that was noted last, to be looked at.
+    fn keep(&mut self, world: &World, from: u32, choice: u16, depth: usize) {
+        let is_next = world.faults != self.layer.faults;
+        let front = if is_next { &mut self.next } else { &mut self.here };
         let place = self.trail.len() as u32;
         assert!(place != ROOT, "the trail has no room for more states");
         self.trail.push(Step { from, choice });
@@ -307,8 +308,7 @@ impl Search {
         let fronts = [&self.here, &self.next];
         let fronts = fronts.map(|front| front.visited.octets() + front.octets);
         let trail = self.trail.capacity() * size_of::<Step>();
-        let known = fronts.iter().sum::<usize>() + self.begun.octets();
-        let now = known + trail + states * NODE + machines * MACHINE;
+        let now = fronts.iter().sum::<usize>() + trail + states * NODE + machines * MACHINE;
         self.peak = self.peak.max(now);
     }
 }
