@@ -1,8 +1,11 @@
 //! From octets to a [`Packet`], or to the one [`FrameFault`]. Any octets are safe to pass.
 //!
 //! The VRRP message itself is not read here; ARP, ND and echo are read in `neighbour` and `echo`.
+//!
+//! What each layer reads is inlined into the one around it: a simulated frame costs little else
+//! than handing that over from layer to layer.
 
-use pnet_packet::ethernet::{EtherType, EtherTypes, EthernetPacket};
+use pnet_packet::ethernet::{EtherType, EtherTypes};
 use pnet_packet::ip::{IpNextHeaderProtocol, IpNextHeaderProtocols};
 use pnet_packet::ipv4::{Ipv4Flags, Ipv4Packet};
 use pnet_packet::ipv6::Ipv6Packet;
@@ -10,7 +13,7 @@ use pnet_packet::util;
 use vipd_engine::MacAddress;
 use vipd_engine::vrrp::advert::IP_PROTOCOL;
 
-use crate::encode::{ETHERNET_LEN, IPV4_LEN, IPV6_LEN};
+use crate::encode::{IPV4_LEN, IPV6_LEN};
 use crate::packet::{Endpoints, Ethernet, Packet, Payload, Vrrp};
 use crate::{FrameFault, icmp, neighbour};
 
@@ -40,6 +43,7 @@ pub fn decode(frame: &[u8]) -> Result<Packet<'_>, FrameFault> {
 ///
 /// # Errors
 /// As [`decode`], from the IP header inwards.
+#[inline]
 pub fn decode_ipv4(packet: &[u8]) -> Result<Payload<'_>, FrameFault> {
     let datagram = ipv4(packet)?;
     match datagram.protocol {
@@ -70,15 +74,18 @@ pub(crate) fn datagram(frame: &[u8]) -> Result<(Ethernet, Datagram<'_>), FrameFa
     }
 }
 
+#[inline(always)]
 fn split(frame: &[u8]) -> Result<(Ethernet, EtherType, &[u8]), FrameFault> {
-    let header = EthernetPacket::new(frame).ok_or(FrameFault::TruncatedEthernet)?;
-    let ethernet = Ethernet {
-        src: MacAddress(header.get_source().octets()),
-        dst: MacAddress(header.get_destination().octets()),
-    };
-    Ok((ethernet, header.get_ethertype(), &frame[ETHERNET_LEN..]))
+    let parts = frame.split_first_chunk().and_then(|(dst, rest)| {
+        let (src, rest) = rest.split_first_chunk()?;
+        let (kind, rest) = rest.split_first_chunk()?;
+        let ethernet = Ethernet { src: MacAddress(*src), dst: MacAddress(*dst) };
+        Some((ethernet, EtherType(u16::from_be_bytes(*kind)), rest))
+    });
+    parts.ok_or(FrameFault::TruncatedEthernet)
 }
 
+#[inline(always)]
 fn ipv4(packet: &[u8]) -> Result<Datagram<'_>, FrameFault> {
     let header = Ipv4Packet::new(packet).ok_or(FrameFault::TruncatedIpHeader)?;
     if header.get_version() != 4 {

@@ -3,9 +3,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use pnet_packet::ethernet::{EtherType, EtherTypes, MutableEthernetPacket};
+use pnet_packet::ethernet::{EtherType, EtherTypes};
 use pnet_packet::ip::IpNextHeaderProtocol;
-use pnet_packet::ipv4::{self, MutableIpv4Packet};
 use pnet_packet::ipv6::MutableIpv6Packet;
 use vipd_engine::vrrp::advert::IP_PROTOCOL;
 use vipd_engine::{AdvertFrame, Announcement, Frame, MacAddress};
@@ -66,14 +65,14 @@ pub fn encode(frame: &Frame, dst: MacAddress, identification: u16, out: &mut Vec
 /// Appends a frame with any message in an IP packet to `out`: a VRRP message that no engine would
 /// send. Of a message beyond 65,515 octets the IP header states what it can.
 pub fn encode_raw(ethernet: Ethernet, ip: &IpHeader, message: &[u8], out: &mut Vec<u8>) {
-    ip_frame(ethernet, ip, out, |out| out.extend_from_slice(message));
+    ip_frame(&ethernet, ip, out, |out| out.extend_from_slice(message));
 }
 
 fn advert(frame: &AdvertFrame, dst: MacAddress, identification: u16, out: &mut Vec<u8>) {
     let Some(endpoints) = Endpoints::new(frame.src, frame.dst) else { return };
     let ethernet = Ethernet::toward(frame.mac, frame.dst, dst);
     let ip = IpHeader::vrrp(endpoints, frame.ttl, identification);
-    ip_frame(ethernet, &ip, out, |out| frame.emit(out));
+    ip_frame(&ethernet, &ip, out, |out| frame.emit(out));
 }
 
 /// The address decides between ARP and ND, as it does in a kernel.
@@ -108,20 +107,16 @@ fn announce(announcement: Announcement, out: &mut Vec<u8>) {
 }
 
 /// Appends an Ethernet header.
-pub(crate) fn ethernet_header(ethernet: Ethernet, kind: EtherType, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend_from_slice(&[0; ETHERNET_LEN]);
-    if let Some(mut header) = MutableEthernetPacket::new(&mut out[start..]) {
-        header.set_source(ethernet.src.0.into());
-        header.set_destination(ethernet.dst.0.into());
-        header.set_ethertype(kind);
-    }
+pub(crate) fn ethernet_header(ethernet: &Ethernet, kind: EtherType, out: &mut Vec<u8>) {
+    out.extend_from_slice(&ethernet.dst.0);
+    out.extend_from_slice(&ethernet.src.0);
+    out.extend_from_slice(&kind.0.to_be_bytes());
 }
 
 /// Appends an Ethernet header, an IP header and what `emit` appends. The IP length and the IPv4
 /// header checksum fit what was appended.
 pub(crate) fn ip_frame(
-    ethernet: Ethernet,
+    ethernet: &Ethernet,
     ip: &IpHeader,
     out: &mut Vec<u8>,
     emit: impl FnOnce(&mut Vec<u8>),
@@ -143,21 +138,22 @@ pub(crate) fn ip_frame(
     }
 }
 
+/// In words, as the checksum counts: a processor stalls that reads words right after they were
+/// written octet by octet.
 fn fill_ipv4(ip: &IpHeader, src: Ipv4Addr, dst: Ipv4Addr, packet: &mut [u8]) {
+    const VERSION_AND_LENGTH: u8 = 4 << 4 | (IPV4_LEN / 4) as u8;
+    const CHECKSUM_AT: usize = 5;
     let total_length = u16::try_from(packet.len()).unwrap_or(u16::MAX);
-    if let Some(mut header) = MutableIpv4Packet::new(packet) {
-        header.set_version(4);
-        header.set_header_length((IPV4_LEN / 4) as u8);
-        header.set_dscp(ip.traffic_class >> 2);
-        header.set_ecn(ip.traffic_class & 3);
-        header.set_total_length(total_length);
-        header.set_identification(ip.identification);
-        header.set_ttl(ip.ttl);
-        header.set_next_level_protocol(IpNextHeaderProtocol(ip.protocol));
-        header.set_source(src);
-        header.set_destination(dst);
-        let sum = ipv4::checksum(&header.to_immutable());
-        header.set_checksum(sum);
+    let halves = |address: Ipv4Addr| [(address.to_bits() >> 16) as u16, address.to_bits() as u16];
+    let ([s0, s1], [d0, d1]) = (halves(src), halves(dst));
+    let first = u16::from_be_bytes([VERSION_AND_LENGTH, ip.traffic_class]);
+    let fifth = u16::from_be_bytes([ip.ttl, ip.protocol]);
+    let mut words = [first, total_length, ip.identification, 0, fifth, 0, s0, s1, d0, d1];
+    let sum: u32 = words.iter().map(|word| u32::from(*word)).sum();
+    let sum = (sum & 0xffff) + (sum >> 16);
+    words[CHECKSUM_AT] = !((sum & 0xffff) + (sum >> 16)) as u16;
+    for (place, word) in packet.chunks_exact_mut(2).zip(words) {
+        place.copy_from_slice(&word.to_be_bytes());
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) fn fill_checksum(endpoints: Endpoints, message: &mut [u8]) {
 }
 
 /// Reads the message of an IP packet whose protocol is the ICMP of its family.
+#[inline(always)]
 pub(crate) fn parse(
     endpoints: Endpoints,
     ttl: u8,

@@ -30,7 +30,7 @@ const HOP_LIMIT: u8 = 255;
 
 /// Appends an ARP packet of any kind.
 pub fn arp(ethernet: Ethernet, arp: &Arp, out: &mut Vec<u8>) {
-    ethernet_header(ethernet, EtherTypes::Arp, out);
+    ethernet_header(&ethernet, EtherTypes::Arp, out);
     let start = out.len();
     out.extend_from_slice(&[0; ARP_LEN]);
     if let Some(mut packet) = MutableArpPacket::new(&mut out[start..]) {
@@ -163,7 +163,7 @@ fn icmpv6_frame(
         traffic_class: 0,
         identification: 0,
     };
-    ip_frame(ethernet, &ip, out, |out| {
+    ip_frame(&ethernet, &ip, out, |out| {
         let start = out.len();
         emit(out);
         icmp::fill_checksum(ip.endpoints, &mut out[start..]);

@@ -79,7 +79,7 @@ impl Tcp<'_> {
             traffic_class: 0,
             identification: 0,
         };
-        ip_frame(ethernet, &ip, out, |out| {
+        ip_frame(&ethernet, &ip, out, |out| {
             let start = out.len();
             out.extend_from_slice(&self.ports.0.to_be_bytes());
             out.extend_from_slice(&self.ports.1.to_be_bytes());

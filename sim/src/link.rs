@@ -102,6 +102,7 @@ impl Path {
     }
 
     /// Decides what becomes of a frame that enters the path now.
+    #[inline]
     pub fn carry(&mut self, now: WorldTime, frame: Shape) -> Transit {
         let stopped = match self.cut {
             Cut::Nothing => false,
@@ -123,6 +124,7 @@ impl Path {
         Transit::Arrives(first, twice.then(|| self.arrival(now, frame)))
     }
 
+    #[inline]
     fn arrival(&mut self, now: WorldTime, frame: Shape) -> Arrival {
         let jitter = Duration::from_nanos(self.random.up_to(self.conditions.jitter));
         let mut at = now.later(self.conditions.delay + jitter);

@@ -13,7 +13,7 @@ use vipd_scenarios::record::{
 use vipd_scenarios::scenario::Paths;
 
 use crate::capture::Capture;
-use crate::link::{Cut, Path, Shape, Transit};
+use crate::link::{Arrival, Cut, Path, Shape, Transit};
 use crate::packets::{Packets, Slot};
 use crate::queue::Queue;
 use crate::trace::Trace;
@@ -188,7 +188,7 @@ impl Network {
                     }
                 }
                 Transit::Arrives(first, second) => {
-                    for arrival in [Some(first), second].into_iter().flatten() {
+                    let mut file = |arrival: Arrival| {
                         let packet = match arrival.flipped_bit {
                             Some(bit) => packets.corrupt(packet, bit),
                             None => {
@@ -197,6 +197,10 @@ impl Network {
                             }
                         };
                         queue.push(arrival.at, Due::Arrival { port: *to, packet });
+                    };
+                    file(first);
+                    if let Some(second) = second {
+                        file(second);
                     }
                 }
             }

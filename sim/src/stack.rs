@@ -65,12 +65,13 @@ impl Host {
             }
             return;
         }
-        let frame = vipd_frames::decode(bytes).ok().filter(|frame| {
+        let decoded = vipd_frames::decode(bytes);
+        let frame = decoded.as_ref().ok().filter(|frame| {
             let dst = frame.ethernet.dst;
             dst.0[0] & 1 == 1 || self.kernel.takes(port.index, dst)
         });
         if let Some(advert) = advert {
-            let intact = !corrupted || frame.as_ref().is_some_and(|frame| is_still(advert, frame));
+            let intact = !corrupted || frame.is_some_and(|frame| is_still(advert, frame));
             let addressed = frame.is_some() || corrupted;
             if addressed && intact {
                 self.see(Seen::AdvertDelivered(advert), out);
@@ -88,7 +89,7 @@ impl Host {
             return;
         }
         out.net.trace.frame(out.net.now, self.id, bytes);
-        self.on_frame(port, &frame, sender, out);
+        self.on_frame(port, frame, sender, out);
     }
 
     fn on_frame(
@@ -98,17 +99,17 @@ impl Host {
         sender: Option<HostId>,
         out: &mut Outside<'_>,
     ) {
-        match frame.payload {
+        match &frame.payload {
             Payload::Vrrp(_) => {}
-            Payload::Arp(arp) => self.on_arp(port, &arp, sender, out),
+            Payload::Arp(arp) => self.on_arp(port, arp, sender, out),
             Payload::NeighbourSolicitation(asked) => {
-                self.on_solicitation(port, frame.ethernet, &asked, out);
+                self.on_solicitation(port, frame.ethernet, asked, out);
             }
-            Payload::NeighbourAdvert(advert) => self.on_neighbour(port, &advert, sender, out),
+            Payload::NeighbourAdvert(advert) => self.on_neighbour(port, advert, sender, out),
             Payload::EchoRequest(request) => {
-                self.on_echo_request(port, frame.ethernet, &request, out);
+                self.on_echo_request(port, frame.ethernet, request, out);
             }
-            Payload::EchoReply(reply) => self.on_echo_reply(&reply, sender, out),
+            Payload::EchoReply(reply) => self.on_echo_reply(reply, sender, out),
         }
     }
 
