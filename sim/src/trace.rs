@@ -18,12 +18,14 @@ const GATHER: usize = 4096;
 #[derive(Clone)]
 pub struct Trace {
     hash: Xxh3,
-    gathered: Vec<u8>,
+    gathered: Box<[u8; GATHER]>,
+    /// So many of them are there.
+    len: usize,
 }
 
 impl Default for Trace {
     fn default() -> Self {
-        Self { hash: Xxh3::new(), gathered: Vec::with_capacity(GATHER + 256) }
+        Self { hash: Xxh3::new(), gathered: Box::new([0; GATHER]), len: 0 }
     }
 }
 
@@ -118,8 +120,16 @@ impl Trace {
     #[must_use]
     pub fn digest(&self) -> u128 {
         let mut hash = self.hash.clone();
-        hash.update(&self.gathered);
+        hash.update(&self.gathered[..self.len]);
         hash.digest128()
+    }
+
+    /// There is no room for these.
+    #[cold]
+    fn hash_all(&mut self, octets: &[u8]) {
+        self.hash.update(&self.gathered[..self.len]);
+        self.hash.update(octets);
+        self.len = 0;
     }
 
     fn address(&mut self, address: IpAddr) {
@@ -160,11 +170,15 @@ impl Trace {
 
 /// Takes derived `Hash`es as octets: every number in its full width, little-endian.
 impl Hasher for Trace {
+    #[inline]
     fn write(&mut self, octets: &[u8]) {
-        self.gathered.extend_from_slice(octets);
-        if self.gathered.len() >= GATHER {
-            self.hash.update(&self.gathered);
-            self.gathered.clear();
+        let end = self.len + octets.len();
+        match self.gathered.get_mut(self.len..end) {
+            Some(room) => {
+                room.copy_from_slice(octets);
+                self.len = end;
+            }
+            None => self.hash_all(octets),
         }
     }
 
