@@ -59,13 +59,9 @@ impl Engine {
 
     /// Does what is due of it: one portion.
     pub(crate) fn tick_director(&mut self, now: Timestamp, out: &mut Outputs) {
-        if self.director_deadline().is_some_and(|at| at <= now) {
+        if self.director_due.is_some_and(|at| at <= now) {
             self.direct(now, out, |director, out| director.tick(now, out));
         }
-    }
-
-    pub(crate) fn director_deadline(&self) -> Option<Timestamp> {
-        self.director.as_ref()?.deadline()
     }
 
     /// The address came to an interface or left one: it may still be on another one.
@@ -115,6 +111,7 @@ impl Engine {
         let Some(director) = &mut self.director else { return };
         let mut told = Vec::new();
         act(director, &mut told);
+        self.director_due = director.deadline();
         let mut concerns_instances = false;
         for output in told {
             out.push(match output {

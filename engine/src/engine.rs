@@ -57,6 +57,8 @@ pub struct Engine {
     pub(crate) limits: Limits,
     /// From the first configuration on that has anything for it.
     pub(crate) director: Option<Box<Director>>,
+    /// When the director is due: a book, for each call asks several times.
+    pub(crate) director_due: Option<Timestamp>,
     /// The instance whose state the synchronisation of connections follows: a book.
     pub(crate) followed: Option<InstanceId>,
     pub(crate) groups: Vec<Group>,
@@ -136,7 +138,7 @@ impl Engine {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Deadline> {
         let instance = InstanceId::DIRECTOR;
-        let director = self.director_deadline().map(|at| Deadline { at, instance });
+        let director = self.director_due.map(|at| Deadline { at, instance });
         self.next_timer().into_iter().chain(director).min_by_key(|deadline| deadline.at)
     }
 
@@ -180,6 +182,7 @@ impl Engine {
         }
         if let Some(director) = &self.director {
             director.check_invariants();
+            assert_eq!(self.director_due, director.deadline(), "the director is not filed");
         }
         let broken = self.broken_invariant();
         assert!(broken.is_none(), "{}", broken.unwrap_or_default());

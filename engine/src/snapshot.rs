@@ -144,6 +144,7 @@ impl TryFrom<Snapshot> for Engine {
         }
         let director = read.director.map(Director::try_from).transpose();
         let director = director.map_err(SnapshotError::Director)?.map(Box::new);
+        let director_due = director.as_deref().and_then(Director::deadline);
         let mut schedule = Schedule::default();
         schedule.file(InstanceId::STATIC, read.statics.deadline());
         let mut leases = Schedule::default();
@@ -162,6 +163,7 @@ impl TryFrom<Snapshot> for Engine {
             statics: read.statics,
             limits: read.limits,
             director,
+            director_due,
             groups,
             group_of,
             routing,
