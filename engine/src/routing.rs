@@ -27,8 +27,7 @@ type ByVrid = Box<[Vec<InstanceId>; 256]>;
 /// The indexes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Routing {
-    /// By interface index; IPv4 first, then IPv6.
-    tables: BTreeMap<Ifindex, [ByVrid; 2]>,
+    tables: BTreeMap<(Ifindex, Family), ByVrid>,
     by_address: BTreeMap<IpAddr, Vec<InstanceId>>,
     by_macvlan: BTreeMap<InterfaceName, Vec<InstanceId>>,
     by_fib: BTreeMap<FibPlace, Vec<InstanceId>>,
@@ -81,9 +80,8 @@ impl Routing {
             if let Some((index, _)) = observed.by_name(&settings.interface)
                 && listens(instance)
             {
-                let tables = self.tables.entry(index).or_insert_with(|| [empty(), empty()]);
-                let family = family_index(settings.family);
-                tables[family][usize::from(settings.vrid.get())].push(instance.id);
+                let table = self.tables.entry((index, settings.family)).or_insert_with(empty);
+                table[usize::from(settings.vrid.get())].push(instance.id);
             }
         }
         for instance in config.instances() {
@@ -125,9 +123,7 @@ impl Routing {
     }
 
     fn with_vrid(&self, interface: Ifindex, family: Family, vrid: u8) -> &[InstanceId] {
-        self.tables
-            .get(&interface)
-            .map_or(&[], |tables| &tables[family_index(family)][usize::from(vrid)])
+        self.tables.get(&(interface, family)).map_or(&[], |table| &table[usize::from(vrid)])
     }
 }
 
@@ -140,13 +136,6 @@ fn push_once(ids: &mut Vec<InstanceId>, id: InstanceId) {
 
 fn empty() -> ByVrid {
     Box::new([const { Vec::new() }; 256])
-}
-
-const fn family_index(family: Family) -> usize {
-    match family {
-        Family::Ipv4 => 0,
-        Family::Ipv6 => 1,
-    }
 }
 
 impl Engine {
