@@ -93,17 +93,17 @@ impl State {
             Self::Backup(backup) => {
                 let down = backup.master_down_at.map(|at| (at, "Master_Down_Timer"));
                 let hold = backup.hold.deadline().map(|at| (at, "preempt delay"));
-                [down, hold].into_iter().flatten().min()
+                match (down, hold) {
+                    (Some(down), Some(hold)) => Some(down.min(hold)),
+                    (down, hold) => down.or(hold),
+                }
             }
             Self::Master(master) => {
                 let advert = (master.advert_at, "Adver_Timer");
                 let announce = master.announcing.deadline().map(|at| (at, "announcement"));
                 let lease = master.lease.as_ref().map(|lease| (lease.until, "end of the lease"));
-                let others = [announce, lease].into_iter().flatten();
-                Some(
-                    others
-                        .fold(advert, |first, other| if other.0 < first.0 { other } else { first }),
-                )
+                let first = announce.filter(|announce| announce.0 < advert.0).unwrap_or(advert);
+                Some(lease.filter(|lease| lease.0 < first.0).unwrap_or(first))
             }
             Self::Fault { retry_at } => retry_at.map(|at| (at, "end of the fault")),
         }
