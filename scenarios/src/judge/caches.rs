@@ -194,7 +194,7 @@ impl Property for Caches {
             }
             return;
         }
-        for router in view.touched(change) {
+        for &router in &view.touched {
             self.follow(view, router, change.at);
         }
         if let What::Seen(Seen::Neighbour { segment, address, .. }) = &change.what {

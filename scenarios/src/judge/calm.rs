@@ -4,7 +4,9 @@
 //! next one. In it every component that has an eligible node must come to exactly one master, the
 //! best-ranked one if it preempts, and then nothing changes any more.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use super::change::{Change, Ending, Place, What};
@@ -30,15 +32,15 @@ struct Stretch {
     liveness: Duration,
     excuse: Option<String>,
     /// Since when it is not settled, and why.
-    unsettled: Option<(WorldTime, String)>,
+    unsettled: Option<(WorldTime, Cow<'static, str>)>,
     /// Until when it was not settled, and why.
-    was_unsettled: Option<(WorldTime, String)>,
-    /// The last change of a state in it.
-    changed: Option<(WorldTime, String)>,
+    was_unsettled: Option<(WorldTime, Cow<'static, str>)>,
+    /// The last change of a state in it, and whose.
+    changed: Option<(WorldTime, Place)>,
     /// A change of this very moment, at which a fault may still turn up.
-    changes: Option<(WorldTime, String)>,
+    changes: Option<(WorldTime, Place)>,
     /// A mastership fell silent: when, and until when a fault explains that.
-    silent: Option<(WorldTime, WorldTime, String)>,
+    silent: Option<(WorldTime, WorldTime, Place)>,
     /// A component with an eligible node was seen.
     counts: bool,
 }
@@ -51,16 +53,14 @@ impl Stretch {
         {
             self.was_unsettled = Some((now, why));
         }
-        if self.changes.as_ref().is_some_and(|(at, _)| *at < now) {
+        if self.changes.is_some_and(|(at, _)| at < now) {
             self.changed = self.changes.take();
         }
         match self.silent.take() {
             Some((_, due, _)) if fault && now <= due => {}
-            Some((silent, due, why)) if now <= due => self.silent = Some((silent, due, why)),
-            Some((silent, _, why))
-                if self.changed.as_ref().is_none_or(|(last, _)| *last < silent) =>
-            {
-                self.changed = Some((silent, why));
+            Some((silent, due, place)) if now <= due => self.silent = Some((silent, due, place)),
+            Some((silent, _, place)) if self.changed.is_none_or(|(last, _)| last < silent) => {
+                self.changed = Some((silent, place));
             }
             Some(_) | None => {}
         }
@@ -78,14 +78,14 @@ impl Calm {
         }
     }
 
-    fn close(&mut self, mut stretch: Stretch, end: WorldTime, fault: bool) {
+    fn close(&mut self, view: &View, mut stretch: Stretch, end: WorldTime, fault: bool) {
         stretch.pass(end, fault);
         let length = since(end, stretch.began);
         if !stretch.counts {
             return;
         }
         let (value, why) = match &stretch.was_unsettled {
-            Some((until, why)) => (since(*until, stretch.began), why.as_str()),
+            Some((until, why)) => (since(*until, stretch.began), &**why),
             None => (Duration::ZERO, ""),
         };
         let excuse = || stretch.excuse.clone();
@@ -95,23 +95,23 @@ impl Calm {
         }
         if length >= stretch.liveness {
             self.settled.at_most(value, stretch.liveness, excuse, what);
-            let (value, why) = match &stretch.changed {
-                Some((at, why)) => (since(*at, stretch.began), why.as_str()),
-                None => (Duration::ZERO, ""),
+            let value = stretch.changed.map_or(Duration::ZERO, |(at, _)| since(at, stretch.began));
+            let what = || {
+                let name = stretch.changed.map_or("nobody", |(_, place)| view.name(place));
+                format!("{name} changed its state {value:?} after the last fault")
             };
-            let what = || format!("{why} {value:?} after the last fault");
             self.no_livelock.at_most(value, stretch.liveness, excuse, what);
         }
     }
 
     fn begin(view: &View, router: usize) -> Stretch {
-        let running: Vec<_> = view.places(router).filter(|place| view.is_running(*place)).collect();
+        let running = &view.routers[router].connections.running;
         let (settling, liveness) = (view.settling(router), view.liveness(router));
         Stretch {
             began: view.now,
             settling,
             liveness,
-            excuse: conditions(view, router, &running),
+            excuse: conditions(view, router, running),
             unsettled: None,
             was_unsettled: None,
             changed: None,
@@ -139,40 +139,38 @@ fn conditions(view: &View, router: usize, running: &[Place]) -> Option<String> {
 
 /// From when on a virtual router is not settled, if it stays like this, and why; `Ok(false)` if
 /// there is nobody to settle.
-fn settled(view: &View, router: usize) -> Result<bool, (WorldTime, String)> {
+fn settled(view: &View, router: usize) -> Result<bool, (WorldTime, Cow<'static, str>)> {
     let mut counts = false;
-    for component in view.components(router) {
+    for component in &view.routers[router].connections.components {
         let eligible = || component.iter().copied().filter(|place| view.is_eligible(*place));
-        let masters: Vec<_> = (component.iter().copied())
-            .filter(|place| view.member(*place).master.is_some())
-            .collect();
+        let masters =
+            || component.iter().copied().filter(|place| view.member(*place).master.is_some());
         if eligible().next().is_none() {
             continue;
         }
         counts = true;
-        let names = |places: &[Place]| {
-            let names: Vec<_> = places.iter().map(|place| view.name(*place)).collect();
-            names.join(" and ")
-        };
-        match masters.as_slice() {
-            [] => {
+        let mut two = masters();
+        match (two.next(), two.next()) {
+            (None, _) => {
                 // Whoever fell silent is missed when its next advert is due.
                 let due = component.iter().filter_map(|place| view.next_advert_due(*place)).max();
-                return Err((due.unwrap_or(view.now), "nobody was master".to_owned()));
+                return Err((due.unwrap_or(view.now), "nobody was master".into()));
             }
-            [master] => {
+            (Some(master), None) => {
                 let outranked = eligible().find(|place| {
                     let member = view.member(*place);
-                    member.preempts() && member.priority > view.member(*master).priority
+                    member.preempts() && member.priority > view.member(master).priority
                 });
                 if let Some(better) = outranked {
-                    let (master, better) = (view.name(*master), view.name(better));
+                    let (master, better) = (view.name(master), view.name(better));
                     let text = format!("{master} was master although {better} is better");
-                    return Err((view.now, text));
+                    return Err((view.now, text.into()));
                 }
             }
-            several => {
-                return Err((view.now, format!("{} were master together", names(several))));
+            (Some(_), Some(_)) => {
+                let names: Vec<_> = masters().map(|place| view.name(place)).collect();
+                let text = format!("{} were master together", names.join(" and "));
+                return Err((view.now, text.into()));
             }
         }
     }
@@ -181,13 +179,20 @@ fn settled(view: &View, router: usize) -> Result<bool, (WorldTime, String)> {
 
 impl Property for Calm {
     fn after(&mut self, view: &View, change: &Change) {
-        for router in view.touched(change) {
+        for &router in &view.touched {
             let disturbed = view.calm_since(router) == change.at;
-            if disturbed || !self.stretches.contains_key(&router) {
-                if let Some(stretch) = self.stretches.remove(&router) {
-                    self.close(stretch, change.at, true);
+            let before = match self.stretches.entry(router) {
+                Entry::Occupied(mut entry) if disturbed => {
+                    Some(entry.insert(Self::begin(view, router)))
                 }
-                self.stretches.insert(router, Self::begin(view, router));
+                Entry::Occupied(_) => None,
+                Entry::Vacant(entry) => {
+                    entry.insert(Self::begin(view, router));
+                    None
+                }
+            };
+            if let Some(before) = before {
+                self.close(view, before, change.at, true);
             }
             let Some(stretch) = self.stretches.get_mut(&router) else { continue };
             stretch.pass(change.at, false);
@@ -203,21 +208,20 @@ impl Property for Calm {
             | What::State { place, .. } = change.what
                 && change.at > stretch.began
             {
-                let why = format!("{} changed its state", view.name(place));
                 if let What::MasterEnds(_, Ending::Silent) = change.what
                     && let Some(due) = view.next_advert_due(place)
                 {
-                    stretch.silent = Some((change.at, due, why));
+                    stretch.silent = Some((change.at, due, place));
                 } else {
-                    stretch.changes = Some((change.at, why));
+                    stretch.changes = Some((change.at, place));
                 }
             }
         }
     }
 
-    fn finish(&mut self, _view: &View, end: WorldTime) -> Vec<PropertyReport> {
+    fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
         for (_, stretch) in std::mem::take(&mut self.stretches) {
-            self.close(stretch, end, false);
+            self.close(view, stretch, end, false);
         }
         vec![self.one_master.report(), self.settled.report(), self.no_livelock.report()]
     }

@@ -62,7 +62,7 @@ impl Property for Masters {
                 self.close(view, pair, began, change.at);
             }
         }
-        for router in view.touched(change) {
+        for &router in &view.touched {
             for pair in pairs(view, router).map(|(a, b)| view.ranked(a, b)) {
                 let (a, b) = pair;
                 let both = view.member(a).master.is_some() && view.member(b).master.is_some();
@@ -147,8 +147,8 @@ impl Owners {
     ) {
         let begins = |place| view.owns(place, address) == Some(change.at);
         let present = view.member(a).present && view.member(b).present;
-        let elsewhere = [a, b].iter().any(|place| view.has_elsewhere(*place, address));
-        let begins = (begins(a) || begins(b)) && !elsewhere;
+        let elsewhere = || [a, b].iter().any(|place| view.has_elsewhere(*place, address));
+        let begins = (begins(a) || begins(b)) && !elsewhere();
         if present && begins && view.hear_each_other(a, b) {
             let bound = view.coexistence(a, b, change.at) + view.setting.release;
             self.score.at_most(Duration::ZERO, bound, || None, String::new);
@@ -172,7 +172,7 @@ impl Property for Owners {
                 self.close(view, key, began, change.at);
             }
         }
-        for router in view.touched(change) {
+        for &router in &view.touched {
             for (a, b) in pairs(view, router).map(|(a, b)| view.ranked(a, b)) {
                 for address in &view.member(a).addresses {
                     self.possible(view, change, (a, b, *address));
@@ -294,7 +294,7 @@ impl Property for Preemptions {
         if let What::MasterStarts { place, resumed: false, .. } = change.what {
             self.open(view, place, change.at);
         }
-        if view.touched(change).is_empty() {
+        if view.touched.is_empty() {
             return;
         }
         for mut preemption in std::mem::take(&mut self.open) {

@@ -71,16 +71,16 @@ fn better(view: &View, a: Place, b: Place) -> Place {
 
 /// The components that have several masters.
 fn split(view: &View, router: usize) -> Vec<Vec<Place>> {
-    let masters = |component: &Vec<Place>| {
+    let masters = |component: &[Place]| {
         component.iter().filter(|place| view.member(**place).master.is_some()).count()
     };
-    let components = view.components(router).into_iter();
-    components.filter(|component| masters(component) > 1).collect()
+    let components = view.routers[router].connections.components.iter();
+    components.filter(|component| masters(component) > 1).cloned().collect()
 }
 
 impl Property for Heal {
     fn after(&mut self, view: &View, change: &Change) {
-        for router in view.touched(change) {
+        for &router in &view.touched {
             let components = split(view, router);
             let is_split = !components.is_empty();
             let split = Split { began: change.at, components };

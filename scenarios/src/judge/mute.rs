@@ -3,7 +3,7 @@
 //! Who is a backup is read from the engine's own column, as long as its process runs: a host whose
 //! process is dead or paused is S2's business.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use vipd_engine::StateKind;
@@ -21,14 +21,15 @@ pub(super) struct Mute {
     score: Score,
     /// A backup owns this: since when it must not, and since when that was seen.
     owning: BTreeMap<(Place, (SegmentId, IpAddr)), (WorldTime, WorldTime)>,
-    watched: BTreeSet<Place>,
+    /// Somebody had to be mute.
+    watched: bool,
 }
 
 impl Mute {
     pub(super) const fn new() -> Self {
         let missing = "no host was a backup while it ran";
         let score = Score::new(PropertyId::S12, missing);
-        Self { score, owning: BTreeMap::new(), watched: BTreeSet::new() }
+        Self { score, owning: BTreeMap::new(), watched: false }
     }
 
     fn spoke(&mut self, view: &View, place: Place, address: IpAddr, did: &str) {
@@ -72,12 +73,10 @@ fn backup_since(view: &View, place: Place) -> Option<WorldTime> {
 
 impl Property for Mute {
     fn after(&mut self, view: &View, change: &Change) {
-        for router in view.touched(change) {
+        for &router in &view.touched {
             for place in view.places(router) {
                 let mute = backup_since(view, place);
-                if mute.is_some() {
-                    self.watched.insert(place);
-                }
+                self.watched |= mute.is_some();
                 for address in &view.member(place).addresses {
                     let key = (place, *address);
                     if let (Some(from), Some(_)) = (mute, view.owns(place, *address)) {
@@ -113,7 +112,7 @@ impl Property for Mute {
             let did = format!("owned {}", address.1);
             self.judge(view, place, (from, end), from < seen, &did);
         }
-        if !self.watched.is_empty() {
+        if self.watched {
             let bound = view.setting.release + view.tolerance();
             self.score.at_most(std::time::Duration::ZERO, bound, || None, String::new);
         }

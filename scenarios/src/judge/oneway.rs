@@ -246,7 +246,7 @@ impl Property for OneWay {
         if let What::MasterEnds(place, _) = change.what {
             self.alarms.retain(|(winner, _), _| *winner != place);
         }
-        for router in view.touched(change) {
+        for &router in &view.touched {
             for a in view.places(router) {
                 for b in view.places(router).filter(|b| *b != a) {
                     if view.outranks(a, b) {

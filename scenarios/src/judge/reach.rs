@@ -4,6 +4,7 @@
 //! Seen by the probes of clients and by the neighbour caches of all hosts.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -52,12 +53,12 @@ impl Reachable {
     }
 
     fn begin(view: &View, router: usize) -> Stretch {
-        let places = || view.places(router).filter(|place| view.is_running(*place));
-        let delay = places().map(|place| announcement_delay(view, place)).max().unwrap_or_default();
+        let running = &view.routers[router].connections.running;
+        let delays = running.iter().map(|place| announcement_delay(view, *place));
+        let delay = delays.max().unwrap_or_default();
         let bound =
             view.liveness(router) + view.up(delay) + view.most_delay(router) + view.setting.release;
-        let running: Vec<_> = places().collect();
-        let excuse = view.unusual(&running, view.now).or_else(|| view.irregular(router));
+        let excuse = view.unusual(running, view.now).or_else(|| view.irregular(router));
         Stretch {
             began: view.now,
             bound,
@@ -68,6 +69,44 @@ impl Reachable {
             cached: false,
             dual: None,
             cut_off: None,
+        }
+    }
+
+    fn follow(&mut self, view: &View, router: usize, now: WorldTime) {
+        let before = match self.stretches.entry(router) {
+            Entry::Occupied(mut entry) if view.calm_since(router) == now => {
+                let mut next = Self::begin(view, router);
+                next.dual = entry.get().dual;
+                Some(entry.insert(next))
+            }
+            Entry::Occupied(_) => None,
+            Entry::Vacant(entry) => {
+                entry.insert(Self::begin(view, router));
+                None
+            }
+        };
+        if let Some(before) = before {
+            self.close(view, router, before, now);
+        }
+        let Some(stretch) = self.stretches.get_mut(&router) else { return };
+        if is_dual(view, router) {
+            stretch.dual = Some((now, refresh(view, router)));
+        }
+        if let Some(why) = stretch.stale.take() {
+            stretch.unreachable = stretch.unreachable.take().max(Some((now, why)));
+        }
+        let addresses = view.routers[router].members.iter().flat_map(|member| &member.addresses);
+        for address in addresses {
+            let Some(owner) = only_owner(view, router, *address) else { continue };
+            for (cache, entry) in caches(view, owner, *address) {
+                stretch.cached = true;
+                if entry != Some(view.member(owner).host) {
+                    let name = view.host_name(cache);
+                    let why = format!("the cache of {name} pointed elsewhere for {}", address.1);
+                    stretch.stale = Some(why);
+                    stretch.cut_off = cut_off(view, owner, *address, cache);
+                }
+            }
         }
     }
 
@@ -89,7 +128,7 @@ impl Reachable {
         let shared = || {
             let addresses =
                 view.routers[router].members.iter().flat_map(|member| &member.addresses);
-            let mut shared = addresses.filter(|address| view.routers_of(**address).len() > 1);
+            let mut shared = addresses.filter(|address| view.routers_of(**address).count() > 1);
             shared.next().map(|(_, address)| format!("two virtual routers have {address}"))
         };
         let stale = || {
@@ -123,7 +162,7 @@ impl Reachable {
     ) {
         for router in 0..view.routers.len() {
             let segment = view.routers[router].key.segment;
-            let ours = view.routers_of((segment, address)).contains(&router);
+            let ours = view.routers[router].has((segment, address));
             let Some(stretch) = self.stretches.get_mut(&router).filter(|_| ours) else { continue };
             let masters = view.places(router).filter(|place| {
                 let host = view.member(*place).host;
@@ -207,41 +246,13 @@ pub(super) fn caches(
 
 impl Property for Reachable {
     fn after(&mut self, view: &View, change: &Change) {
-        let mut routers = view.touched(change);
         if let What::Seen(Seen::Neighbour { segment, address, .. }) = &change.what {
-            routers = view.routers_of((*segment, *address));
+            for router in view.routers_of((*segment, *address)) {
+                self.follow(view, router, change.at);
+            }
         }
-        for router in routers {
-            if view.calm_since(router) == change.at || !self.stretches.contains_key(&router) {
-                let mut next = Self::begin(view, router);
-                if let Some(stretch) = self.stretches.remove(&router) {
-                    next.dual = stretch.dual;
-                    self.close(view, router, stretch, change.at);
-                }
-                self.stretches.insert(router, next);
-            }
-            let Some(stretch) = self.stretches.get_mut(&router) else { continue };
-            if is_dual(view, router) {
-                stretch.dual = Some((change.at, refresh(view, router)));
-            }
-            if let Some(why) = stretch.stale.take() {
-                stretch.unreachable = stretch.unreachable.take().max(Some((change.at, why)));
-            }
-            let addresses =
-                view.routers[router].members.iter().flat_map(|member| &member.addresses);
-            for address in addresses {
-                let Some(owner) = only_owner(view, router, *address) else { continue };
-                for (cache, entry) in caches(view, owner, *address) {
-                    stretch.cached = true;
-                    if entry != Some(view.member(owner).host) {
-                        let name = view.host_name(cache);
-                        let why =
-                            format!("the cache of {name} pointed elsewhere for {}", address.1);
-                        stretch.stale = Some(why);
-                        stretch.cut_off = cut_off(view, owner, *address, cache);
-                    }
-                }
-            }
+        for &router in &view.touched {
+            self.follow(view, router, change.at);
         }
         if let What::Seen(Seen::Probe { address, sent, answered_by }) = &change.what {
             self.probe(view, change.host, *address, (*sent, change.at, *answered_by));

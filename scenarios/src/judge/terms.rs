@@ -13,7 +13,7 @@ use vipd_engine::{StateKind, Version};
 
 use super::change::{Change, Ending, Place, What};
 use super::mismatch;
-use super::view::{Member, Process, View};
+use super::view::{Connections, Member, Process, View};
 use crate::record::WorldTime;
 
 const GIGA: u128 = 1_000_000_000;
@@ -236,8 +236,9 @@ impl View {
     }
 
     /// The members that one running member is connected to, itself included, by whoever hears whom.
-    pub(super) fn component(&self, of: Place) -> Vec<Place> {
-        let mut found = vec![of];
+    fn component(&self, of: Place) -> Vec<Place> {
+        let mut found = Vec::with_capacity(self.routers[of.router].members.len());
+        found.push(of);
         let mut next = 0;
         while let Some(place) = found.get(next).copied() {
             next += 1;
@@ -251,15 +252,20 @@ impl View {
         found
     }
 
-    /// The components of the running members.
-    pub(super) fn components(&self, router: usize) -> Vec<Vec<Place>> {
+    /// Who runs and who hears whom now. The state of a router has what this last was.
+    pub(super) fn connections(&self, router: usize) -> Connections {
+        let running: Vec<_> = self.places(router).filter(|place| self.is_running(*place)).collect();
         let mut components: Vec<Vec<Place>> = Vec::new();
-        for place in self.places(router).filter(|place| self.is_running(*place)) {
-            if !components.iter().any(|component| component.contains(&place)) {
-                components.push(self.component(place));
+        for place in &running {
+            if !components.iter().any(|component| component.contains(place)) {
+                components.push(self.component(*place));
             }
         }
-        components
+        let deaf = components.iter().find_map(|component| {
+            let mut pairs = component.iter().flat_map(|a| component.iter().map(move |b| (*a, *b)));
+            pairs.find(|(a, b)| !self.reaches(*a, *b))
+        });
+        Connections { running, components, deaf }
     }
 }
 
@@ -336,19 +342,9 @@ impl View {
 
     /// A cut that is one-way or partial among the running members.
     pub(super) fn irregular(&self, router: usize) -> Option<String> {
-        for component in self.components(router) {
-            for a in &component {
-                for b in &component {
-                    if !self.reaches(*a, *b) {
-                        let (from, to) = (self.name(*a), self.name(*b));
-                        return Some(format!(
-                            "a one-way or partial cut: {to} does not hear {from}"
-                        ));
-                    }
-                }
-            }
-        }
-        None
+        let (from, to) = self.routers[router].connections.deaf?;
+        let (from, to) = (self.name(from), self.name(to));
+        Some(format!("a one-way or partial cut: {to} does not hear {from}"))
     }
 
     /// The routers that understand each other from this change on.

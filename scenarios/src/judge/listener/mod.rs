@@ -148,10 +148,10 @@ impl Listener {
     }
 
     fn places(&self) -> impl Iterator<Item = Place> {
-        let members = |router: usize| {
+        let members = move |router: usize| {
             (0..self.routers[router].members.len()).map(move |member| Place { router, member })
         };
-        (0..self.routers.len()).flat_map(members).collect::<Vec<_>>().into_iter()
+        (0..self.routers.len()).flat_map(members)
     }
 
     fn places_of(&self, host: HostId) -> Vec<Place> {
@@ -390,9 +390,10 @@ impl Listener {
     }
 
     fn silence_all(&mut self, now: WorldTime) {
-        let places: Vec<_> = self.places().collect();
-        for place in places {
-            self.silence_one(place, now);
+        for router in 0..self.routers.len() {
+            for member in 0..self.routers[router].members.len() {
+                self.silence_one(Place { router, member }, now);
+            }
         }
     }
 
@@ -438,9 +439,11 @@ impl Listener {
 
     /// After a change at this host its next adverts, and those that it hears, are news again.
     fn freshen(&mut self, host: HostId) {
-        for place in self.places_of(host) {
-            self.freshen_sender(place);
-            self.freshen_receiver(place);
+        for router in 0..self.routers.len() {
+            if let Some(member) = self.routers[router].member(host) {
+                self.freshen_sender(Place { router, member });
+                self.freshen_receiver(Place { router, member });
+            }
         }
     }
 

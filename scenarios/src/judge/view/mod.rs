@@ -4,6 +4,7 @@
 //! How a change moves it is in `update`; it decides nothing. The arithmetic on it is in
 //! [`super::terms`].
 
+mod places;
 mod removed;
 mod stalls;
 mod update;
@@ -18,6 +19,7 @@ use vipd_engine::{InstanceConfig, Order, StateKind};
 
 use super::change::{Change, Ending, Pair, Place, What};
 use crate::record::{HostId, RouterKey, SegmentId, Setting, WorldTime};
+use places::Places;
 use removed::Removed;
 use stalls::Stalls;
 
@@ -34,9 +36,12 @@ pub(super) struct View {
     pub owners: BTreeMap<(SegmentId, IpAddr), BTreeMap<HostId, WorldTime>>,
     /// What each neighbour cache says.
     pub neighbours: BTreeMap<(SegmentId, IpAddr), BTreeMap<HostId, Option<HostId>>>,
+    /// The virtual routers whose masters, owners or connections may differ after the last change.
+    pub touched: Vec<usize>,
     /// The last fault or step anywhere.
     disturbed_at: WorldTime,
-    paths: BTreeMap<(SegmentId, HostId, HostId), Path>,
+    /// Those that were told of, see [`View::path_place`].
+    paths: Places<Path>,
     holds: BTreeSet<(WorldTime, Place)>,
     /// A handler is later than the setting allows.
     pub too_late: Option<HostId>,
@@ -65,8 +70,8 @@ pub(super) struct Host {
     clock_stood: bool,
     /// Each time that it stood still and went on.
     stalls: Stalls,
-    /// Links that changed: whether they are up, and since when.
-    links: BTreeMap<SegmentId, (bool, WorldTime)>,
+    /// Links that changed, by segment: whether they are up, and since when.
+    links: Places<(bool, WorldTime)>,
     /// The last time that the kernel refused a command or an advert.
     pub refused_at: Option<WorldTime>,
     removed: Removed,
@@ -94,6 +99,18 @@ pub(super) struct Router {
     /// The last time that a reload ended a mismatch between running members, and which one.
     pub odds_ended: Option<(WorldTime, String)>,
     losses: BTreeMap<Pair, Vec<(WorldTime, u32)>>,
+    pub connections: Connections,
+}
+
+/// Who of a virtual router runs, and who hears whom.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    /// The running members.
+    pub running: Vec<Place>,
+    /// Those that are connected, each set by itself.
+    pub components: Vec<Vec<Place>>,
+    /// The first two of one component of whom the second does not hear the first.
+    pub deaf: Option<(Place, Place)>,
 }
 
 /// A virtual router on one host.
@@ -129,6 +146,10 @@ pub(super) struct Member {
 }
 
 impl Host {
+    fn link(&self, segment: SegmentId) -> Option<&(bool, WorldTime)> {
+        self.links.get(usize::from(segment.0))
+    }
+
     /// The process lives, is not stopped or paused, and its machine goes on.
     pub(super) fn is_running(&self) -> bool {
         self.on && !self.frozen && self.process == Process::Running
@@ -150,6 +171,13 @@ impl Host {
     }
 }
 
+impl Router {
+    /// Whether a member has this address.
+    pub(super) fn has(&self, address: (SegmentId, IpAddr)) -> bool {
+        self.members.iter().any(|member| member.addresses.contains(&address))
+    }
+}
+
 impl View {
     pub(super) fn new(setting: Setting) -> Self {
         let on = || Host { on: true, ..Host::default() };
@@ -160,8 +188,9 @@ impl View {
             routers: Vec::new(),
             owners: BTreeMap::new(),
             neighbours: BTreeMap::new(),
+            touched: Vec::new(),
             disturbed_at: WorldTime(0),
-            paths: BTreeMap::new(),
+            paths: Places::default(),
             holds: BTreeSet::new(),
             too_late: None,
             lossy: false,
@@ -224,7 +253,7 @@ impl View {
         to: HostId,
         unicast: bool,
     ) -> bool {
-        let path = self.paths.get(&(segment, from, to));
+        let path = self.path(segment, from, to);
         path.is_none_or(|path| if unicast { path.unicast } else { path.multicast })
             && self.is_linked(segment, from)
             && self.is_linked(segment, to)
@@ -245,8 +274,8 @@ impl View {
 
     /// When the way from one host to another last changed: the path, and the links at its ends.
     fn path_changes(&self, segment: SegmentId, from: HostId, to: HostId) -> [Option<WorldTime>; 3] {
-        let path = self.paths.get(&(segment, from, to));
-        let link = |host| self.host(host).links.get(&segment).map(|(_, changed)| *changed);
+        let path = self.path(segment, from, to);
+        let link = |host| self.host(host).link(segment).map(|(_, changed)| *changed);
         [path.map(|path| path.changed), link(from), link(to)]
     }
 
@@ -265,7 +294,7 @@ impl View {
         let (sender, receiver) = (self.member(from), self.member(to));
         let segment = self.routers[from.router].key.segment;
         let unicast = matches!(sender.config.transport, Transport::Unicast { .. });
-        let path = self.paths.get(&(segment, sender.host, receiver.host));
+        let path = self.path(segment, sender.host, receiver.host);
         path.is_none_or(|path| if unicast { path.unicast } else { path.multicast })
             && self.is_linked(segment, receiver.host)
     }
@@ -276,7 +305,17 @@ impl View {
 
     fn is_linked(&self, segment: SegmentId, host: HostId) -> bool {
         let host = self.host(host);
-        host.on && !host.frozen && host.links.get(&segment).is_none_or(|(up, _)| *up)
+        host.on && !host.frozen && host.link(segment).is_none_or(|(up, _)| *up)
+    }
+
+    fn path(&self, segment: SegmentId, from: HostId, to: HostId) -> Option<&Path> {
+        self.paths.get(self.path_place(segment, from, to))
+    }
+
+    /// Where the path of a host to another one on a segment stands among all of them.
+    fn path_place(&self, segment: SegmentId, from: HostId, to: HostId) -> usize {
+        let ends = usize::from(segment.0) * self.hosts.len() + usize::from(from.0);
+        ends * self.hosts.len() + usize::from(to.0)
     }
 
     /// Most adverts in a row that the path lost, in runs that reach into the time from `since`.
@@ -345,10 +384,7 @@ impl View {
     }
 
     /// The virtual routers that have this address.
-    pub(super) fn routers_of(&self, address: (SegmentId, IpAddr)) -> Vec<usize> {
-        let has = |router: &Router| {
-            router.members.iter().any(|member| member.addresses.contains(&address))
-        };
-        (0..self.routers.len()).filter(|router| has(&self.routers[*router])).collect()
+    pub(super) fn routers_of(&self, address: (SegmentId, IpAddr)) -> impl Iterator<Item = usize> {
+        (0..self.routers.len()).filter(move |router| self.routers[*router].has(address))
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use vipd_engine::{Family, InstanceConfig, KernelCommand, News, Order, StateKind};
 
 use super::removed::QUIET;
-use super::{Host, LOSSES_KEPT, Member, Path, Process, Router, View};
+use super::{Connections, Host, LOSSES_KEPT, Member, Path, Process, Router, View};
 use crate::judge::change::{Change, Ending, Pair, Place, What};
 use crate::judge::terms::plus;
 use crate::record::{HostId, MachineChange, ProcessChange, RouterKey, Seen, SegmentId, WorldTime};
@@ -16,8 +16,10 @@ use crate::scenario::Step;
 
 /// What a change touches.
 impl View {
-    /// The virtual routers whose masters, owners or connections may differ after this change.
-    pub(in crate::judge) fn touched(&self, change: &Change) -> Vec<usize> {
+    /// Notes the virtual routers whose masters, owners or connections may differ after this change.
+    fn touch(&mut self, change: &Change) {
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.clear();
         match &change.what {
             What::Joined { place, .. }
             | What::Left(place)
@@ -28,24 +30,26 @@ impl View {
             | What::State { place, .. }
             | What::News(place, _)
             | What::LastAdvert(place, _)
-            | What::HoldEnds(place) => vec![place.router],
-            What::Heard { pair, .. } | What::Lost { pair, .. } => vec![pair.router],
+            | What::HoldEnds(place) => touched.push(place.router),
+            What::Heard { pair, .. } | What::Lost { pair, .. } => touched.push(pair.router),
             What::Disagreement { .. }
             | What::HeardInMaster(_)
             | What::Gap { .. }
             | What::Overtaken(_)
-            | What::Foreign { .. } => Vec::new(),
+            | What::Foreign { .. } => {}
             What::Injected(advert, _) => {
                 let same = |router: &usize| self.routers[*router].key == advert.router;
-                (0..self.routers.len()).filter(same).collect()
+                touched.extend((0..self.routers.len()).filter(same));
             }
             What::Seen(seen) => match seen {
-                Seen::Owns { segment, address, .. } => self.routers_of((*segment, *address)),
+                Seen::Owns { segment, address, .. } => {
+                    touched.extend(self.routers_of((*segment, *address)));
+                }
                 Seen::Process(_)
                 | Seen::Machine(_)
                 | Seen::Link { .. }
                 | Seen::Path { .. }
-                | Seen::Step(_) => (0..self.routers.len()).collect(),
+                | Seen::Step(_) => touched.extend(0..self.routers.len()),
                 Seen::AdvertSent(_)
                 | Seen::AdvertDelivered(_)
                 | Seen::AdvertLost(..)
@@ -59,8 +63,27 @@ impl View {
                 | Seen::Probe { .. }
                 | Seen::Request { .. }
                 | Seen::Engine(_)
-                | Seen::Dropped(_) => Vec::new(),
+                | Seen::Dropped(_) => {}
             },
+        }
+        self.touched = touched;
+    }
+
+    /// Who hears whom is worked out once, when it may have changed: several properties ask for it.
+    fn connect(&mut self, change: &Change) {
+        let connects = matches!(
+            change.what,
+            What::Joined { .. }
+                | What::Left(_)
+                | What::Seen(
+                    Seen::Process(_) | Seen::Machine(_) | Seen::Link { .. } | Seen::Path { .. }
+                )
+        );
+        if connects {
+            for place in 0..self.touched.len() {
+                let router = self.touched[place];
+                self.routers[router].connections = self.connections(router);
+            }
         }
     }
 }
@@ -140,6 +163,8 @@ impl View {
             | What::Foreign { .. } => {}
             What::Seen(seen) => self.seen(host, seen),
         }
+        self.touch(change);
+        self.connect(change);
     }
 
     fn member_mut(&mut self, place: Place) -> &mut Member {
@@ -369,12 +394,13 @@ impl View {
             Seen::Machine(change) => self.machine(host, *change),
             Seen::Link { segment, up } => {
                 self.disturbed_at = now;
-                self.hosts[usize::from(host.0)].links.insert(*segment, (*up, now));
+                self.hosts[usize::from(host.0)].links.put(usize::from(segment.0), (*up, now));
             }
             Seen::Path { segment, to, multicast, unicast } => {
                 self.disturbed_at = now;
                 let path = Path { multicast: *multicast, unicast: *unicast, changed: now };
-                self.paths.insert((*segment, host, *to), path);
+                let place = self.path_place(*segment, host, *to);
+                self.paths.put(place, path);
             }
             Seen::Step(step) => {
                 self.disturbed_at = now;
@@ -517,6 +543,7 @@ impl Router {
             injected_at: None,
             odds_ended: None,
             losses: BTreeMap::new(),
+            connections: Connections { running: Vec::new(), components: Vec::new(), deaf: None },
         }
     }
 }
