@@ -106,13 +106,24 @@ impl Property for Pool {
         }
         self.note(view, change);
         let Self { score, conducts, directors } = self;
+        if let What::Seen(Seen::Destination { .. }) = change.what {
+            // What must be is as before.
+            let director = directors.get_mut(&change.host).filter(|director| director.running);
+            if let Some(director) = director {
+                director.compare(view, score);
+            }
+            return;
+        }
+        // A real server answers whatever becomes of a process beside it.
+        let may_differ = !matches!(change.what, What::Seen(Seen::Process(_)));
         for (host, director) in directors {
             let running = view.host(*host).is_running();
-            if running != director.running {
+            let turns = running != director.running;
+            if turns {
                 director.running = running;
                 director.begin(view.now);
             }
-            if running {
+            if running && (turns || may_differ) {
                 director.look(view, *host, conducts, score);
             }
         }
@@ -132,19 +143,19 @@ impl Property for Pool {
 }
 
 /// Whether it may change what checks find, what is expected of them, or a table.
-const fn concerns(what: &What) -> bool {
-    matches!(
-        what,
+fn concerns(what: &What) -> bool {
+    match what {
+        What::Seen(Seen::Step(step)) => matches!(step.step, Step::Server { .. }),
         What::Seen(
-            Seen::Step(_)
-                | Seen::Configured(_)
-                | Seen::Destination { .. }
-                | Seen::Process(_)
-                | Seen::Machine(_)
-                | Seen::Link { .. }
-                | Seen::Path { .. }
-        )
-    )
+            Seen::Configured(_)
+            | Seen::Destination { .. }
+            | Seen::Process(_)
+            | Seen::Machine(_)
+            | Seen::Link { .. }
+            | Seen::Path { .. },
+        ) => true,
+        _ => false,
+    }
 }
 
 impl Director {
@@ -180,6 +191,16 @@ impl Director {
     fn server(&self, (first, second): (usize, usize)) -> (&VirtualServer, &RealServer) {
         let virtual_server = self.virtual_server(first);
         (virtual_server, &virtual_server.real_servers[second])
+    }
+
+    /// Compares what must be, which is as before, with what is.
+    fn compare(&mut self, view: &View, score: &mut Score) {
+        let config = Arc::clone(&self.config);
+        for (first, virtual_server) in config.director().virtual_servers.iter().enumerate() {
+            for second in 0..virtual_server.real_servers.len() {
+                self.settle(view, (first, second), score);
+            }
+        }
     }
 
     /// Compares what must be with what is.
