@@ -30,11 +30,11 @@ mod view;
 use std::fmt;
 use std::time::Duration;
 
-use change::Change;
+use change::{Change, What};
 use listener::Listener;
 use view::View;
 
-use crate::record::{Observation, Recorder, Setting, WorldTime};
+use crate::record::{Observation, Recorder, Seen, Setting, WorldTime};
 
 /// Hears a run and judges every property of the catalogue.
 ///
@@ -42,7 +42,19 @@ use crate::record::{Observation, Recorder, Setting, WorldTime};
 pub struct Judge {
     listener: Listener,
     view: View,
-    properties: Vec<Box<dyn Property>>,
+    bench: Bench,
+}
+
+/// All properties, by what they have to hear.
+struct Bench {
+    /// What they wait for ends with time, whatever happens.
+    timely: Vec<Box<dyn Property>>,
+    reachable: reach::Reachable,
+    caches: caches::Caches,
+    mute: mute::Mute,
+    pool: pool::Pool,
+    /// They look at virtual routers alone.
+    others: Vec<Box<dyn Property>>,
 }
 
 /// A property, or a few that look at the same thing.
@@ -58,29 +70,7 @@ impl Judge {
     /// A judge who knows what is known before the run.
     #[must_use]
     pub fn new(setting: Setting) -> Self {
-        Self {
-            listener: Listener::new(&setting),
-            view: View::new(setting),
-            properties: vec![
-                Box::new(dual::Masters::new()),
-                Box::new(dual::Owners::new()),
-                Box::new(lasting::Lasting::new()),
-                Box::new(crash::BestFollows::new()),
-                Box::new(dual::Preemptions::new()),
-                Box::new(heal::Heal::new()),
-                Box::new(calm::Calm::new()),
-                Box::new(dead_man::DeadMan::new()),
-                Box::new(named::Named::new()),
-                Box::new(oneway::OneWay::new()),
-                Box::new(caches::Caches::new()),
-                Box::new(mute::Mute::new()),
-                Box::new(crash::Takeover::new()),
-                Box::new(stop::Resignation::new()),
-                Box::new(comeback::Comeback::new()),
-                Box::new(reach::Reachable::new()),
-                Box::new(pool::Pool::new()),
-            ],
-        }
+        Self { listener: Listener::new(&setting), view: View::new(setting), bench: Bench::new() }
     }
 
     /// The verdicts at the end of the run, one for each of [`PropertyId::ALL`] in that order.
@@ -89,11 +79,11 @@ impl Judge {
         self.listener.end(end);
         self.release();
         while let Some(hold) = self.view.next_hold(end) {
-            self.tell(&hold);
+            self.bench.hear(&mut self.view, &self.listener, &hold);
         }
         self.view.now = end;
         let mut reports = Vec::new();
-        for property in &mut self.properties {
+        for property in self.bench.all() {
             reports.extend(property.finish(&self.view, end));
         }
         reports.sort_by_key(|report| report.id);
@@ -101,19 +91,72 @@ impl Judge {
     }
 
     fn release(&mut self) {
-        while let Some(change) = self.listener.next() {
-            while let Some(hold) = self.view.next_hold(change.at) {
-                self.tell(&hold);
+        let Self { listener, view, bench } = self;
+        while let Some(change) = listener.settled() {
+            while let Some(hold) = view.next_hold(change.at) {
+                bench.hear(view, listener, &hold);
             }
-            self.tell(&change);
+            bench.hear(view, listener, change);
+            listener.drop_settled();
+        }
+    }
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self {
+            timely: vec![
+                Box::new(crash::BestFollows::new()),
+                Box::new(stop::Resignation::new()),
+                Box::new(comeback::Comeback::new()),
+            ],
+            reachable: reach::Reachable::new(),
+            caches: caches::Caches::new(),
+            mute: mute::Mute::new(),
+            pool: pool::Pool::new(),
+            others: vec![
+                Box::new(dual::Masters::new()),
+                Box::new(dual::Owners::new()),
+                Box::new(lasting::Lasting::new()),
+                Box::new(dual::Preemptions::new()),
+                Box::new(heal::Heal::new()),
+                Box::new(calm::Calm::new()),
+                Box::new(dead_man::DeadMan::new()),
+                Box::new(named::Named::new()),
+                Box::new(oneway::OneWay::new()),
+                Box::new(crash::Takeover::new()),
+            ],
         }
     }
 
-    fn tell(&mut self, change: &Change) {
-        self.view.apply(change, |router| self.listener.key(router));
-        for property in &mut self.properties {
-            property.after(&self.view, change);
+    fn all(&mut self) -> impl Iterator<Item = &mut (dyn Property + 'static)> {
+        let named: [&mut (dyn Property + 'static); 4] =
+            [&mut self.reachable, &mut self.caches, &mut self.mute, &mut self.pool];
+        let boxed = self.timely.iter_mut().chain(&mut self.others);
+        boxed.map(|property| &mut **property).chain(named)
+    }
+
+    fn hear(&mut self, view: &mut View, listener: &Listener, change: &Change) {
+        view.apply(change, |router| listener.key(router));
+        let What::Seen(seen) = &change.what else { return self.tell_all(view, change) };
+        // Nothing is as frequent as what users see, and it touches no virtual router.
+        match seen {
+            Seen::Probe { .. } => self.reachable.after(view, change),
+            Seen::Neighbour { .. } => {
+                self.reachable.after(view, change);
+                self.caches.after(view, change);
+            }
+            Seen::Announced { .. } | Seen::Answered { .. } => self.mute.after(view, change),
+            Seen::Configured(_) | Seen::Destination { .. } => self.pool.after(view, change),
+            _ => return self.tell_all(view, change),
         }
+        for property in &mut self.timely {
+            property.after(view, change);
+        }
+    }
+
+    fn tell_all(&mut self, view: &View, change: &Change) {
+        self.all().for_each(|property| property.after(view, change));
     }
 }
 

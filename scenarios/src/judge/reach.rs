@@ -164,7 +164,7 @@ impl Reachable {
             let segment = view.routers[router].key.segment;
             let ours = view.routers[router].has((segment, address));
             let Some(stretch) = self.stretches.get_mut(&router).filter(|_| ours) else { continue };
-            let masters = view.places(router).filter(|place| {
+            let mut masters = view.places(router).filter(|place| {
                 let host = view.member(*place).host;
                 view.member(*place).master.is_some()
                     && view.passes(segment, client, host, false)
@@ -172,9 +172,9 @@ impl Reachable {
             });
             // A question is given up when the next one is asked. Before the address is resolved and
             // the answer is back that says nothing.
-            let in_time = view.most_delay(router) * 4 + view.late() * 2 + view.tolerance();
-            let too_early = answered_by.is_none() && since(heard, sent) < in_time;
-            if sent < stretch.began || too_early || masters.count() == 0 {
+            let in_time = || view.most_delay(router) * 4 + view.late() * 2 + view.tolerance();
+            let too_early = answered_by.is_none() && since(heard, sent) < in_time();
+            if sent < stretch.began || too_early || masters.next().is_none() {
                 continue;
             }
             stretch.asked_at = Some(sent);

@@ -73,7 +73,7 @@ impl Listener {
         }
     }
 
-    /// Takes one observation in. True if [`Self::next`] may have something.
+    /// Takes one observation in. True if [`Self::settled`] may have something.
     pub(super) fn hear(&mut self, observation: &Observation) -> bool {
         let (at, host) = (observation.at, observation.host);
         match &observation.seen {
@@ -114,13 +114,15 @@ impl Listener {
         true
     }
 
-    /// The next settled change.
-    pub(super) fn next(&mut self) -> Option<Change> {
+    /// The first change that waits, if nothing earlier can turn up any more.
+    pub(super) fn settled(&self) -> Option<&Change> {
         let first = self.queue.front()?;
-        match self.brake {
-            Some(brake) if first.at > brake.last => None,
-            Some(_) | None => self.queue.pop_front(),
-        }
+        self.brake.is_none_or(|brake| first.at <= brake.last).then_some(first)
+    }
+
+    /// It was told.
+    pub(super) fn drop_settled(&mut self) {
+        self.queue.pop_front();
     }
 
     /// The run is over: whoever was heard within twice its interval is master to the end.
