@@ -11,13 +11,15 @@ use vipd_scenarios::record::WorldTime;
 /// Things due, keyed (time, sequence).
 #[derive(Clone, Debug)]
 pub struct Queue<T> {
+    /// What comes before all of the heap: mostly what was filed last, a frame on its way.
+    next: Option<Filed<T>>,
     heap: BinaryHeap<Filed<T>>,
     sequence: u64,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new(), sequence: 0 }
+        Self { next: None, heap: BinaryHeap::new(), sequence: 0 }
     }
 }
 
@@ -26,34 +28,43 @@ impl<T> Queue<T> {
     pub fn push(&mut self, at: WorldTime, item: T) {
         let key = u128::from(at.0) << 64 | u128::from(self.sequence);
         self.sequence += 1;
-        self.heap.push(Filed { key, item });
+        let filed = Filed { key, item };
+        if self.first_key().is_some_and(|first| first < key) {
+            self.heap.push(filed);
+        } else if let Some(later) = self.next.replace(filed) {
+            self.heap.push(later);
+        }
     }
 
     /// Takes the next thing that is due at `until` or earlier.
     pub fn pop_until(&mut self, until: WorldTime) -> Option<(WorldTime, T)> {
-        let next = self.heap.peek()?;
-        if next.at() > until {
+        if self.first()? > until {
             return None;
         }
-        self.heap.pop().map(|filed| (filed.at(), filed.item))
+        let filed = self.next.take().or_else(|| self.heap.pop())?;
+        Some((at(filed.key), filed.item))
     }
 
     /// When the next thing is due.
     #[must_use]
     pub fn first(&self) -> Option<WorldTime> {
-        self.heap.peek().map(Filed::at)
+        self.first_key().map(at)
     }
 
     /// How many things are filed.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.heap.len()
+        self.heap.len() + usize::from(self.next.is_some())
     }
 
     /// Whether nothing is filed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+        self.first_key().is_none()
+    }
+
+    fn first_key(&self) -> Option<u128> {
+        self.next.as_ref().or_else(|| self.heap.peek()).map(|filed| filed.key)
     }
 }
 
@@ -64,10 +75,8 @@ struct Filed<T> {
     item: T,
 }
 
-impl<T> Filed<T> {
-    const fn at(&self) -> WorldTime {
-        WorldTime((self.key >> 64) as u64)
-    }
+const fn at(key: u128) -> WorldTime {
+    WorldTime((key >> 64) as u64)
 }
 
 impl<T> PartialEq for Filed<T> {
@@ -107,5 +116,28 @@ mod tests {
         assert_eq!(order, [(1, 'a'), (2, 'b'), (5, 'c'), (5, 'd')]);
         assert_eq!(queue.len(), 1, "what is due later stays");
         assert_eq!(queue.first(), Some(WorldTime(9)));
+    }
+
+    #[test]
+    fn what_is_filed_between_comes_in_order_too() {
+        let mut queue = Queue::default();
+        let mut order = Vec::new();
+        queue.push(WorldTime(100), 0);
+        for round in 1..50_u64 {
+            // Before what is next, after it, and at the same time.
+            for (number, ahead) in [(0, 7), (1, 3), (2, 40), (3, 3)] {
+                queue.push(WorldTime(round * 10 + ahead), round * 4 + number);
+            }
+            let filed = queue.len();
+            order.extend(queue.pop_until(WorldTime(round * 10 + 5)));
+            order.extend(queue.pop_until(WorldTime(round * 10 + 5)));
+            assert_eq!(queue.len(), filed - 2, "two of each round are due");
+        }
+        while let Some(next) = queue.pop_until(WorldTime(u64::MAX)) {
+            order.push(next);
+        }
+        assert!(queue.is_empty());
+        assert_eq!(order.len(), 1 + 49 * 4);
+        assert!(order.is_sorted(), "by time, then by number: {order:?}");
     }
 }
