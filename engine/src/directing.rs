@@ -109,11 +109,11 @@ impl Engine {
         act: impl FnOnce(&mut Director, &mut Vec<DirectorOutput>),
     ) {
         let Some(director) = &mut self.director else { return };
-        let mut told = Vec::new();
+        let mut told = core::mem::take(&mut self.told);
         act(director, &mut told);
         self.director_due = director.deadline();
         let mut concerns_instances = false;
-        for output in told {
+        for output in told.drain(..) {
             out.push(match output {
                 DirectorOutput::Probe(probe) => Output::Probe(probe),
                 DirectorOutput::Batch(batch) => Output::Ipvs(Request::Batch(batch)),
@@ -125,6 +125,7 @@ impl Engine {
                 }
             });
         }
+        self.told = told;
         if concerns_instances {
             for id in self.ids() {
                 self.with(id, now, out, Instance::evaluate);

@@ -46,6 +46,8 @@ pub struct Director {
     ipvs: Ipvs,
     /// What the table is told when health has taken its part of it.
     next: Option<Next>,
+    /// What health says in a call; empty between calls.
+    told: Vec<health::Output>,
 }
 
 /// What health takes now and the table takes next.
@@ -309,14 +311,15 @@ impl Director {
         act: impl FnOnce(&mut Health, &mut Vec<health::Output>),
         out: &mut Vec<DirectorOutput>,
     ) {
-        let mut told = Vec::new();
+        let mut told = core::mem::take(&mut self.told);
         act(&mut self.health, &mut told);
-        for output in told {
+        for output in told.drain(..) {
             match output {
                 health::Output::Probe(probe) => out.push(DirectorOutput::Probe(probe)),
                 health::Output::News(news) => self.hear_health(now, news, out),
             }
         }
+        self.told = told;
     }
 
     /// First why, then what is done about it.

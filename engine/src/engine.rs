@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::config::{Config, GroupConfig, InstanceConfig, Tracked};
-use crate::director::Director;
+use crate::director::{Director, DirectorOutput};
 use crate::event::{StateKind, Why};
 use crate::health::Limits;
 use crate::input::{FibChange, Input, Link, LocalAddress, Order};
@@ -59,6 +59,8 @@ pub struct Engine {
     pub(crate) director: Option<Box<Director>>,
     /// When the director is due: a book, for each call asks several times.
     pub(crate) director_due: Option<Timestamp>,
+    /// What the director says in a call; empty between calls.
+    pub(crate) told: Vec<DirectorOutput>,
     /// The instance whose state the synchronisation of connections follows: a book.
     pub(crate) followed: Option<InstanceId>,
     pub(crate) groups: Vec<Group>,

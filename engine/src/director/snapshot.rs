@@ -45,7 +45,7 @@ impl Director {
     /// What it knows now. It costs as much as a copy.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let Self { health, ipvs, next } = self;
+        let Self { health, ipvs, next, .. } = self;
         Snapshot { health: health.snapshot(), ipvs: ipvs.snapshot(), next: next.clone() }
     }
 }
@@ -56,7 +56,7 @@ impl TryFrom<Snapshot> for Director {
     fn try_from(Snapshot { health, ipvs, next }: Snapshot) -> Result<Self, SnapshotError> {
         let health = Health::try_from(health).map_err(SnapshotError::Health)?;
         let ipvs = Ipvs::try_from(ipvs).map_err(SnapshotError::Ipvs)?;
-        let director = Self { health, ipvs, next };
+        let director = Self { health, ipvs, next, ..Self::default() };
         director.agree().map_err(SnapshotError::Apart)?;
         Ok(director)
     }
