@@ -2,8 +2,8 @@
 //!
 //! The VRRP message itself is not read here; ARP, ND and echo are read in `neighbour` and `echo`.
 //!
-//! What each layer reads is inlined into the one around it: a simulated frame costs little else
-//! than handing that over from layer to layer.
+//! What each layer reads is inlined into the one around it, so that nothing is handed over by
+//! memory: a processor stalls that copies what was written piece by piece a moment before.
 
 use pnet_packet::ethernet::{EtherType, EtherTypes};
 use pnet_packet::ip::{IpNextHeaderProtocol, IpNextHeaderProtocols};
