@@ -27,6 +27,8 @@ pub use check::{CheckRule, ConfigError, ConfigPath, ConfigRule, ServerRule};
 pub use director::{DirectorConfig, VirtualServer};
 pub use fib::{FibConfig, FibEntry};
 
+/// The shortest and the longest hold-down of `one_way_yield`.
+pub const HOLD_DOWN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(86_400)];
 /// The IPv4 group of VRRP (RFC 3768 section 5.2.2).
 pub const MULTICAST_GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 /// The IPv6 group of VRRP (RFC 5798 section 5.1.2.2).
@@ -251,6 +253,10 @@ pub struct InstanceConfig {
     pub rules: Rules,
     /// Asserted adverts to the same deaf rival before the one-way alarm (property S10).
     pub one_way_alarm: u8,
+    /// At that alarm it yields, and preempts nobody for so long (`one_way_yield`); `None`: it stays
+    /// Master beside the rival.
+    #[serde(default)]
+    pub one_way_yield: Option<Duration>,
     /// Each lower master that it hears as Master is told (`notify_master_rx_lower_pri`).
     pub tells_lower_priority: bool,
     /// The addresses can be reached no longer than this after the last advert that the kernel
@@ -290,6 +296,7 @@ impl InstanceConfig {
             virtual_mac: None,
             rules: Rules::default(),
             one_way_alarm: 3,
+            one_way_yield: None,
             tells_lower_priority: false,
             dead_man: None,
         }

@@ -409,7 +409,7 @@ impl Engine {
         let mut orders = BTreeMap::new();
         for id in known.into_values() {
             if let Some(Some(gone)) = self.instances.get(id.0 as usize) {
-                orders.insert(gone.config.name.clone(), gone.standing);
+                orders.insert(gone.config.name.clone(), gone.standing.ordered());
             }
             self.with(id, now, out, |instance, ctx| instance.stop(ctx, Why::Removed));
         }

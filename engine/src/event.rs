@@ -156,6 +156,13 @@ pub enum Why {
     Group(GroupName),
     /// Its last advert that the kernel accepted is older than its lease (`dead_man`).
     LeaseOver,
+    /// A lower master does not hear it, and it yields to that one (`one_way_yield`).
+    OneWay {
+        /// The router that does not hear it.
+        peer: IpAddr,
+        /// For so long it preempts nobody.
+        hold_down: Duration,
+    },
     /// Something it needs is missing.
     Fault(Fault),
     /// Everything it needs is there again.
@@ -188,6 +195,10 @@ impl fmt::Display for Why {
             }
             Self::Group(name) => write!(f, "sync group {name}"),
             Self::LeaseOver => f.write_str("its own last advert is older than its lease"),
+            Self::OneWay { peer, hold_down } => {
+                let hold_down = Seconds(*hold_down);
+                write!(f, "yields to {peer}, which does not hear us, held down for {hold_down} s")
+            }
             Self::Fault(fault) => fault.fmt(f),
             Self::Recovered => f.write_str("recovered"),
             Self::Shutdown => f.write_str("stopped"),
@@ -415,8 +426,11 @@ pub enum News {
     },
     /// An operator ordered something else than what is in force.
     Ordered(Order),
-    /// It was told to yield and is needed again: it becomes Master and is as before.
+    /// It yields or is held down, and is needed: it becomes Master and is as before.
     YieldOver,
+    /// The hold-down after it yielded to a rival that does not hear it (`one_way_yield`) is over:
+    /// it preempts as before.
+    HoldDownOver,
     /// The state of a sync group that it is in, which is that of all members, or Fault if one of
     /// them is in it. Told once, of the first member, after what the members did.
     GroupState {
@@ -463,6 +477,7 @@ impl News {
             Self::SendRefused { .. } => "send-refused",
             Self::Ordered(_) => "ordered",
             Self::YieldOver => "yield-over",
+            Self::HoldDownOver => "hold-down-over",
             Self::GroupState { .. } => "group-state",
             Self::LowerPriority { .. } => "lower-priority",
             Self::Director(news) => news.name(),
@@ -526,6 +541,7 @@ impl fmt::Display for News {
             }
             Self::Ordered(order) => write!(f, "an operator ordered {}", order.word()),
             Self::YieldOver => f.write_str("needed again: it yields no longer"),
+            Self::HoldDownOver => f.write_str("the hold-down is over"),
             Self::GroupState { group, from, to } => {
                 write!(f, "sync group {group}: {from} -> {to}")
             }

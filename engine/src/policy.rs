@@ -115,7 +115,13 @@ impl Group {
                 member.join_masters(ctx, why());
             }
             if self.members(instances).any(follows) {
+                // One that a rival does not hear leaves of its own accord: each resigns for itself,
+                // as by an order.
+                let resigns = self.members(instances).any(Instance::is_held_down);
                 for member in self.members_mut(instances) {
+                    if resigns {
+                        member.resign(ctx);
+                    }
                     member.yield_with_group(ctx, why());
                 }
             }

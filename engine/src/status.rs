@@ -143,7 +143,7 @@ impl<'a> InstanceStatus<'a> {
         self.instance.own_fault()
     }
 
-    /// What an operator ordered of it.
+    /// What an operator ordered of it, or that it is held down.
     #[must_use]
     pub const fn standing(&self) -> Standing {
         self.instance.standing

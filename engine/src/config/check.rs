@@ -14,8 +14,8 @@ pub use director::{CheckRule, ServerRule};
 
 use super::fib::RouteKind;
 use super::{
-    FibConfig, FibEntry, GroupConfig, InstanceConfig, MAX_ADDRESSES_V4, MAX_ADDRESSES_V6,
-    MAX_PEERS, StaticConfig, Transport, VirtualAddress,
+    FibConfig, FibEntry, GroupConfig, HOLD_DOWN, InstanceConfig, MAX_ADDRESSES_V4,
+    MAX_ADDRESSES_V6, MAX_PEERS, StaticConfig, Transport, VirtualAddress,
 };
 use crate::event::Seconds;
 use crate::names::{Family, GroupName, InstanceName, Version};
@@ -81,6 +81,12 @@ pub enum ConfigRule {
     DeadManNeedsTime,
     /// The addresses of an owner (priority 255) are real ones, and stay.
     DeadManOfOwner,
+    /// A hold-down that is not within [`HOLD_DOWN`].
+    HoldDownOutOfRange,
+    /// It yields at an alarm that is off.
+    OneWayYieldNeedsAlarm,
+    /// An owner (priority 255) is to be master whoever else is.
+    OneWayYieldOfOwner,
     /// A group member that no instance is called.
     UnknownMember(InstanceName),
     /// An instance in two groups; carries the other one's name.
@@ -150,6 +156,16 @@ impl fmt::Display for ConfigRule {
             }
             Self::DeadManOfOwner => {
                 f.write_str("an owner (priority 255) keeps its addresses, so it can have no lease")
+            }
+            Self::HoldDownOutOfRange => {
+                let [least, most] = HOLD_DOWN.map(Seconds);
+                write!(f, "the hold-down must be {least} to {most} s")
+            }
+            Self::OneWayYieldNeedsAlarm => {
+                f.write_str("it yields at the one-way alarm, and that is off (`one_way_alarm 0`)")
+            }
+            Self::OneWayYieldOfOwner => {
+                f.write_str("an owner (priority 255) is master of its addresses and does not yield")
             }
             Self::NoDownTimer => f.write_str("the down timer needs at least one advert"),
             Self::UnknownMember(name) => write!(f, "no instance is called {name}"),
@@ -259,6 +275,19 @@ fn dead_man(instance: &InstanceConfig) -> Option<ConfigRule> {
     (!fits).then_some(ConfigRule::DeadManOutOfRange(least, most))
 }
 
+fn one_way_yield(instance: &InstanceConfig) -> Option<ConfigRule> {
+    let hold_down = instance.one_way_yield?;
+    let [least, most] = HOLD_DOWN;
+    if instance.priority.is_owner() {
+        Some(ConfigRule::OneWayYieldOfOwner)
+    } else if instance.one_way_alarm == 0 {
+        Some(ConfigRule::OneWayYieldNeedsAlarm)
+    } else {
+        let fits = least <= hold_down && hold_down <= most;
+        (!fits).then_some(ConfigRule::HoldDownOutOfRange)
+    }
+}
+
 /// The rules of one block.
 struct Check<'a> {
     block: (&'static str, String),
@@ -286,6 +315,9 @@ impl Check<'_> {
         }
         if let Some(rule) = dead_man(instance) {
             self.broken("dead_man", None, rule);
+        }
+        if let Some(rule) = one_way_yield(instance) {
+            self.broken("one_way_yield", None, rule);
         }
     }
 

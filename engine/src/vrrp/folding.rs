@@ -22,13 +22,17 @@ impl Instance {
     /// The same without what decides only which news are told.
     pub(crate) fn fold_election(&self, now: Timestamp, hasher: &mut impl Hasher) {
         self.config.name.hash(hasher);
-        (self.priority, self.stopping, self.sends_refused, self.standing).hash(hasher);
+        (self.priority, self.stopping, self.sends_refused).hash(hasher);
+        self.standing.fold(now, hasher);
         (&self.own_fault, &self.group_fault).hash(hasher);
         self.state.fold_election(now, hasher);
         self.resignations.fold(now, hasher);
         self.sending.fold(now, hasher);
         if let (State::Master(_), Some(lasts)) = (&self.state, self.config.dead_man) {
             self.sending.fold_lease(now, lasts, hasher);
+        }
+        if let (State::Master(master), Some(_)) = (&self.state, self.config.one_way_yield) {
+            master.rivals.fold_rivals(now, hasher);
         }
         self.vanishing.fold(now, hasher);
         let first = self.holdings.first_waiting().unwrap_or(0);

@@ -1,6 +1,7 @@
 //! What an instance does with a received advert: count it, name what differs, act on the election.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::event::{News, Why};
 use crate::input::Received;
@@ -12,6 +13,7 @@ use crate::vrrp::election::{self, InBackup, InMaster};
 use crate::vrrp::instance::{Context, Instance};
 use crate::vrrp::last_event::LastEvent;
 use crate::vrrp::named::Cause;
+use crate::vrrp::operator::Standing;
 use crate::vrrp::state::{Heard, Hold, State};
 use crate::vrrp::timers;
 
@@ -72,6 +74,7 @@ impl Instance {
 
     /// RFC 9568 section 6.4.2.
     fn hear_in_backup(&mut self, ctx: &mut Context<'_>, heard: Accepted) {
+        self.end_hold_down(ctx);
         match election::in_backup(self.priority, self.preempts(), heard.priority) {
             InBackup::Resigned => self.on_resigned_in_backup(ctx, heard),
             InBackup::Follow => {
@@ -202,6 +205,11 @@ impl Instance {
         if self.config.rules.yield_advert {
             self.send_adverts(ctx, self.priority.get());
         }
+        self.leave_it_to(ctx, heard, why);
+    }
+
+    /// Goes to Backup behind the master that was heard.
+    fn leave_it_to(&mut self, ctx: &mut Context<'_>, heard: Accepted, why: Why) {
         let interval = self.interval_in_force(heard.interval);
         self.enter_backup(ctx, why, interval);
         if let State::Backup(backup) = &mut self.state {
@@ -210,20 +218,36 @@ impl Instance {
     }
 
     fn on_lower_in_master(&mut self, ctx: &mut Context<'_>, heard: Accepted) {
+        let (peer, alarm) = (heard.source, self.config.one_way_alarm);
         let State::Master(master) = &mut self.state else { return };
-        let asserts = master.rivals.heard(ctx.now, heard.source, heard.interval.duration());
+        let asserts = master.rivals.heard(ctx.now, peer, heard.interval.duration());
+        let is_deaf = asserts == Some(alarm);
+        let hold_down = self.config.one_way_yield.filter(|_| is_deaf);
         if self.config.tells_lower_priority && asserts.is_some() {
-            let (peer, priority) = (heard.source, heard.priority);
-            self.notify(ctx, News::LowerPriority { peer, priority });
+            self.notify(ctx, News::LowerPriority { peer, priority: heard.priority });
         }
         match self.config.rules.lower_priority {
-            LowerPriorityRule::Assert => self.assert(ctx),
-            LowerPriorityRule::Silent => {}
+            // To assert itself and resign at once would make a rival that hears again yield to
+            // nobody.
+            LowerPriorityRule::Assert if hold_down.is_none() => self.assert(ctx),
+            LowerPriorityRule::Assert | LowerPriorityRule::Silent => {}
         }
-        let alarm = self.config.one_way_alarm;
-        if let Some(asserts) = asserts.filter(|asserts| *asserts == alarm) {
-            self.notify(ctx, News::OneWay { peer: heard.source, asserts });
+        if is_deaf {
+            self.notify(ctx, News::OneWay { peer, asserts: alarm });
         }
+        if let Some(hold_down) = hold_down {
+            self.yield_to_deaf(ctx, heard, hold_down);
+        }
+    }
+
+    /// Two masters are worth less than one: we leave it to the one that does not hear us and stays
+    /// whatever happens. Whoever hears us is told.
+    ///
+    /// DEVIATION: no RFC has a Master that yields to a lower priority (`one_way_yield`).
+    fn yield_to_deaf(&mut self, ctx: &mut Context<'_>, heard: Accepted, hold_down: Duration) {
+        self.resign(ctx);
+        self.standing = Standing::HeldDown { until: ctx.now + hold_down };
+        self.leave_it_to(ctx, heard, Why::OneWay { peer: heard.source, hold_down });
     }
 
     /// Advertises at once and announces the addresses again, within the budget of asserted adverts.

@@ -318,6 +318,7 @@ impl Instance {
     /// Resigns if Master, gives everything back, and stays in Initialize.
     pub(crate) fn stop(&mut self, ctx: &mut Context<'_>, why: Why) {
         self.stopping = true;
+        self.standing = self.standing.ordered();
         self.resign(ctx);
         self.resignations.clear();
         self.change_state(ctx, State::Initialize { start_at: None }, why);
@@ -401,6 +402,7 @@ impl Instance {
         if self.holdings.deadline().is_some_and(|at| at <= ctx.now) {
             self.reconcile(ctx);
         }
+        self.end_hold_down(ctx);
         self.end_hold(ctx);
         match &mut self.state {
             State::Initialize { start_at: Some(at) } if *at <= ctx.now => {
@@ -592,9 +594,7 @@ impl Instance {
     /// The earliest time at which something is to be done, and what.
     pub(crate) fn deadline(&self) -> Option<(Timestamp, &'static str)> {
         let holdings = self.holdings.deadline().map(|at| (at, "kernel command"));
-        match (self.state.deadline(), holdings) {
-            (Some(state), Some(holdings)) if holdings.0 < state.0 => Some(holdings),
-            (state, holdings) => state.or(holdings),
-        }
+        let hold_down = self.standing.held_down_until().map(|at| (at, "hold-down"));
+        [self.state.deadline(), holdings, hold_down].into_iter().flatten().min_by_key(|one| one.0)
     }
 }

@@ -68,7 +68,7 @@ impl LastEvent {
             Why::HigherPriority { .. } | Why::GreaterAddress(_) => Some(Self::HigherPriorityBackup),
             Why::Shutdown | Why::Removed => Some(Self::Shutdown),
             Why::Group(_) | Why::Fault(_) | Why::Recovered | Why::Ordered(_) => None,
-            Why::LeaseOver => None,
+            Why::LeaseOver | Why::OneWay { .. } => None,
         }
     }
 

@@ -1,7 +1,9 @@
 //! A new configuration for an instance that goes on: the same identity, changed in place.
 //!
 //! State and timers are kept. No advert is missed and none is sent for the reload's sake. What was
-//! named is forgotten: whoever reloads wants to know what still does not fit.
+//! named is forgotten: whoever reloads wants to know what still does not fit. Rivals are counted
+//! anew where another alarm is configured, or another answer to it: what was only told may decide
+//! now.
 
 use alloc::sync::Arc;
 
@@ -21,6 +23,8 @@ impl Instance {
         let same_timing = old.version == new.version
             && old.interval == new.interval
             && old.down_timer_adverts == new.down_timer_adverts;
+        let same_alarm =
+            old.one_way_alarm == new.one_way_alarm && old.one_way_yield == new.one_way_yield;
         let armed_for = self.master_down_interval(new.interval);
         match &mut self.state {
             // A timer of other length begins anew: never earlier than a master could be heard.
@@ -32,12 +36,16 @@ impl Instance {
             State::Master(master) => {
                 master.advert_at = master.advert_at.min(ctx.now + new.interval.duration());
                 master.announcing.reconfigure(ctx.now, &new.announcements);
+                if !same_alarm {
+                    master.rivals.forget();
+                }
                 master.lease = new.dead_man.map(|lasts| {
                     master.lease.take().unwrap_or_else(|| Lease::new(ctx.now + lasts))
                 });
             }
             State::Initialize { .. } | State::Backup(_) | State::Fault { .. } => {}
         }
+        self.reconfigure_hold_down(ctx);
         self.reconcile(ctx);
     }
 }

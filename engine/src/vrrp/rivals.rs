@@ -1,7 +1,7 @@
 //! Lower masters that a Master goes on hearing (property S10), and how often it asserts itself.
 //!
 //! A rival that hears us yields at our first asserted advert. One that does not is deaf to us, by
-//! a one-way cut or a mismatch, and nothing but an alarm can mend that.
+//! a one-way cut or a mismatch. That is told, and with `one_way_yield` we yield to it.
 
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
@@ -72,6 +72,11 @@ impl Rivals {
         are.map(|rival| rival.peer)
     }
 
+    /// They are counted anew. What was sent in this interval was sent.
+    pub(crate) fn forget(&mut self) {
+        self.rivals.clear();
+    }
+
     /// Whether one more asserted advert may be sent in this interval.
     pub(crate) fn may_assert(&mut self, now: Timestamp, interval: Duration) -> bool {
         if now >= self.window_until {
@@ -87,7 +92,7 @@ impl Rivals {
         self.rivals.len() <= MAX_RIVALS && self.in_window <= MAX_ASSERTS_PER_INTERVAL
     }
 
-    /// Folds who is heard how often, which is told and changes nothing.
+    /// Folds who is heard how often. It is told, and decides nothing without `one_way_yield`.
     pub(crate) fn fold_rivals(&self, now: Timestamp, hasher: &mut impl Hasher) {
         for rival in self.rivals.iter().filter(|rival| now <= rival.until) {
             (rival.peer, rival.asserts, rival.counts_from - now, rival.until - now).hash(hasher);

@@ -27,10 +27,16 @@ impl Instance {
             (waits || !self.wants_master(), "waits for a group it is not in"),
             (self.has_its_lease(), "is master with another lease than is configured"),
             (!masters || self.standing == Standing::Free, "is master against an order"),
+            (self.may_be_held_down(), "is held down without a hold-down"),
             (tries_again || self.vanishing.fault().is_none(), "never tries an address again"),
             (owner == self.priority.is_owner(), "has an owner's priority that trackers changed"),
         ];
         rules.into_iter().find(|(holds, _)| !holds).map(|(_, what)| what)
+    }
+
+    fn may_be_held_down(&self) -> bool {
+        let is_configured = self.config.one_way_yield.is_some() && !self.stopping;
+        is_configured || !self.is_held_down()
     }
 
     fn has_its_lease(&self) -> bool {

@@ -182,15 +182,20 @@ pub fn config(which: u8) -> Arc<Config> {
         ..instance("VI_3", 53, 120, Family::Ipv6)
     };
     let dead_man = Some(Duration::from_millis(1500));
+    let yields = InstanceConfig {
+        one_way_alarm: 2,
+        one_way_yield: Some(Duration::from_secs(5)),
+        ..one.clone()
+    };
     let members = ["VI_1", "VI_2"].map(InstanceName::new).to_vec();
     let name = GroupName::new("VG");
     let group = GroupConfig { name, members, tracks: vec![track("a", 0)], tracking_weight: true };
     let (instances, groups, delay) = match which % CONFIGS {
         0 => {
             let fib = vec![fib(0), fib(1), fib(2)];
-            (vec![InstanceConfig { fib, ..one }, delayed], vec![], 0)
+            (vec![InstanceConfig { fib, ..yields }, delayed], vec![], 0)
         }
-        1 => (vec![InstanceConfig { dead_man, ..one }, delayed], vec![group], 0),
+        1 => (vec![InstanceConfig { dead_man, ..yields }, delayed], vec![group], 0),
         2 => {
             let mut more =
                 InstanceConfig { preempt: false, rules: Rules::of(Profile::Rfc3768), ..one };
