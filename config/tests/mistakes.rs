@@ -418,6 +418,25 @@ fn with_checks_only_virtual_routers_are_read_and_left_to_somebody_else() {
 }
 
 #[test]
+fn a_yield_that_makes_no_sense_is_an_error_that_says_why() {
+    for (lines, told) in [
+        ("    one_way_yield 0.5\n", "the hold-down must be 1 to 86400 s"),
+        ("    one_way_yield 86400.1\n", "the hold-down must be 1 to 86400 s"),
+        ("    one_way_alarm 0\n    one_way_yield 60\n", "that is off (`one_way_alarm 0`)"),
+        ("    priority 255\n    one_way_yield 60\n", "an owner (priority 255) is master of its"),
+        ("    one_way_yield\n", "one_way_yield"),
+        ("    one_way_yield soon\n", "is not a time in seconds"),
+    ] {
+        let report = refused(&instance(lines));
+        assert!(report.contains(told), "{report}");
+        assert!(report.contains("one_way_yield"), "the line is shown: {report}");
+    }
+    let loaded = read(&instance("    nopreempt\n    one_way_yield 1.5\n"), Profile::DropIn);
+    let hold_down = loaded.expect("used").config.instances()[0].one_way_yield;
+    assert_eq!(hold_down, Some(std::time::Duration::from_millis(1500)));
+}
+
+#[test]
 fn a_lease_outside_of_its_range_is_an_error_that_prints_the_range() {
     for (lines, told) in [
         (

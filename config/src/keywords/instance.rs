@@ -146,6 +146,10 @@ pub(super) const VRRP_INSTANCE: &[Keyword] = &[
         json!(i.config.one_way_alarm)
     })
     .since(Since::Never),
+    acted("one_way_yield", "1..86400", "none", instance::one_way_yield, |i| {
+        i.config.one_way_yield.map_or(Value::Null, seconds)
+    })
+    .since(Since::Never),
     notified("notify", notify::any, |i| notify::show(i.notify.any.as_ref())),
     acted("notify_priority_changes", "[BOOL]", "off", notify::priority_changes, |i| {
         json!(i.notify.priority_changes.unwrap_or(false))

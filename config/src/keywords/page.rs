@@ -37,6 +37,11 @@ addresses can be reached, whatever becomes of vipd (property S8 in `split-brain.
 15 ms, in version 2 (N - 1) A + 1/256 s - 15 ms; another value is an error that prints this range.
 keepalived skips the line and goes on, but its `-t` exits with 5 then.
 
+`one_way_yield` is opt-in (property S10 in `split-brain.md`): at the alarm that a lower master does
+not hear this one (`one_way_alarm`), this one yields to it, and for so many seconds preempts nobody;
+fractions count. It takes over as ever when it hears no master. An owner, and one whose alarm is
+off, cannot have it. keepalived treats the line as that of `dead_man`.
+
 What a check does not say is what its real server says, and what that does not say is what the
 virtual server says. A port of a real server is for its checks in any case; packets are sent to it
 by `NAT` only, and never behind a mark. A `regex` is one of the Rust crate `regex`, with the options

@@ -164,6 +164,9 @@ fn other(error: &ConfigError, draft: &Draft) -> Option<(Span, &'static str)> {
         | ConfigRule::DeadManOutOfRange(..)
         | ConfigRule::DeadManNeedsTime
         | ConfigRule::DeadManOfOwner
+        | ConfigRule::HoldDownOutOfRange
+        | ConfigRule::OneWayYieldNeedsAlarm
+        | ConfigRule::OneWayYieldOfOwner
         | ConfigRule::UnknownMember(_)
         | ConfigRule::FirstAddressNotLinkLocal(_)
         | ConfigRule::RouteFamilyDiffers(_)
@@ -193,6 +196,8 @@ fn help(rule: &ConfigRule, draft: &Draft) -> Option<String> {
         ConfigRule::IntervalDoesNotFit(Version::V2) => "`version 3` carries fractions of a second",
         ConfigRule::DeadManNeedsTime => "remove `dead_man`, or write a longer `advert_int`",
         ConfigRule::DeadManOfOwner => "remove `dead_man`, or write a lower `priority`",
+        ConfigRule::OneWayYieldNeedsAlarm => "remove one of the two lines",
+        ConfigRule::OneWayYieldOfOwner => "remove `one_way_yield`, or write a lower `priority`",
         ConfigRule::PeerIsSelf(_) => "list the other routers only",
         ConfigRule::NoPeer => "list the other routers, or remove the block to use multicast",
         ConfigRule::FirstAddressNotLinkLocal(_) => "put an address of fe80::/10 first",
@@ -208,6 +213,7 @@ fn help(rule: &ConfigRule, draft: &Draft) -> Option<String> {
         | ConfigRule::NotAGroup(_)
         | ConfigRule::NoDownTimer
         | ConfigRule::DeadManOutOfRange(..)
+        | ConfigRule::HoldDownOutOfRange
         | ConfigRule::TooManyPeers(_)
         | ConfigRule::InTwoGroups(_)
         | ConfigRule::RouteFamilyDiffers(_)

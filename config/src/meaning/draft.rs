@@ -356,6 +356,7 @@ pub(crate) struct InstanceDraft {
     pub unicast_ttl: Option<u8>,
     pub old_unicast_checksum: bool,
     pub one_way_alarm: Option<u8>,
+    pub one_way_yield: Option<Duration>,
     pub tracks: Vec<TrackDraft>,
     pub preempt: Option<bool>,
     pub preempt_delay: Option<Duration>,

@@ -199,6 +199,11 @@ pub(crate) fn one_way_alarm(draft: &mut Draft, line: &mut Line<'_>) {
     draft.instance().one_way_alarm = line.integer_in(0..=255).map(|times| times as u8);
 }
 
+/// Its range is a rule of the engine.
+pub(crate) fn one_way_yield(draft: &mut Draft, line: &mut Line<'_>) {
+    draft.instance().one_way_yield = line.seconds().map(|(time, _)| time);
+}
+
 pub(crate) fn use_vmac(draft: &mut Draft, line: &mut Line<'_>) {
     let name = if line.peek().is_some() { interface_name(line) } else { None };
     draft.instance().virtual_mac = Some(name);

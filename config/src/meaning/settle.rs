@@ -202,6 +202,7 @@ impl Settling<'_> {
             config.rules.accept = accept;
         }
         config.one_way_alarm = instance.one_way_alarm.unwrap_or(config.one_way_alarm);
+        config.one_way_yield = instance.one_way_yield;
         let notify = notify::of_instance(draft, instance);
         config.tells_lower_priority = globals.has_fifo() || notify.lower_priority.is_some();
         notes::open_unicast(&config, &self.placed.origins, self.found);
