@@ -34,7 +34,7 @@ impl Comeback {
 
     fn open(&mut self, view: &View, place: Place, startup_delay: Duration, now: WorldTime) {
         let member = view.member(place);
-        if !member.may_preempt() {
+        if !member.may_preempt(now) || member.held_down.is_some() {
             return;
         }
         let Some(master) = lower_master(view, place) else { return };

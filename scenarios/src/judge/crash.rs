@@ -58,8 +58,9 @@ pub(super) fn heirs(view: &View, master: Place) -> Option<Vec<Place>> {
     let others = || view.places(master.router).filter(|place| *place != master);
     let rival = others().any(|place| view.member(place).master.is_some());
     let starting = |place: Place| {
-        let startup_delay = view.member(place).held.is_some();
-        startup_delay && view.member(place).config.preempt_delay.is_zero()
+        let member = view.member(place);
+        let startup_delay = member.held.is_some() && member.held_down.is_none();
+        startup_delay && member.config.preempt_delay.is_zero()
     };
     let heard = |place: &Place| {
         view.is_eligible(*place) && !starting(*place) && view.leads_to(master, *place)
@@ -106,7 +107,7 @@ impl Takeover {
         let latest = Self::latest(view, taker);
         self.score.at_most(value, latest, excuse, || what("too late"));
         let (better, old) = (view.member(taker), view.member(crash.master));
-        let timer_ran_on = better.priority > old.priority && better.may_preempt();
+        let timer_ran_on = better.priority > old.priority && better.may_preempt(view.now);
         let period = view.up(old.advertised * 2);
         let resigned = old.resigned_at.map(|at| view.heard_at(taker, at));
         let resigned = resigned.is_some_and(|at| since(crash.at, at) <= period)

@@ -54,7 +54,8 @@ impl Lasting {
                 continue;
             }
             // It decides by what it heard, whatever the master's priority is by now.
-            if view.member(taker).priority > *priority && view.member(taker).may_preempt() {
+            let may_preempt = view.member(taker).may_preempt(view.now);
+            if view.member(taker).priority > *priority && may_preempt {
                 continue;
             }
             if has_no_chance(view, master, taker, *last) {

@@ -1,8 +1,9 @@
 //! S10: a one-way cut. Where the loser does not hear the winner, the winner says so within
-//! K*A_lo + 2D. Where the winner does not hear the loser, there is at most one takeover and no
-//! lasting effect.
+//! K*A_lo + 2D, and with `one_way_yield` is neither master nor owner R + L after that. Where the
+//! winner does not hear the loser, there is at most one takeover and no lasting effect.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use vipd_engine::News;
 
@@ -26,12 +27,16 @@ pub(super) struct OneWay {
     alarms: BTreeMap<(Place, Place), WorldTime>,
     /// By winner and loser: the loser is master, deaf or not, and the way from it is open.
     heard: BTreeSet<(Place, Place)>,
+    /// Winners that are to yield: when they raised their alarm.
+    yields: BTreeMap<Place, WorldTime>,
 }
 
 #[derive(Debug)]
 struct Deaf {
     began: WorldTime,
     alarmed: bool,
+    /// What the winner makes of it. A reload that changes that has it count anew.
+    rule: (u8, Option<Duration>),
 }
 
 #[derive(Debug)]
@@ -50,6 +55,7 @@ impl OneWay {
             deaf_winners: BTreeMap::new(),
             alarms: BTreeMap::new(),
             heard: BTreeSet::new(),
+            yields: BTreeMap::new(),
         }
     }
 
@@ -61,9 +67,15 @@ impl OneWay {
         let key = (winner, loser);
         self.note_heard(key, up && view.member(loser).master.is_some(), change.at);
         if up && !down && both {
-            if !self.deaf_losers.contains_key(&key) {
-                let alarmed = self.alarm_stands(view, key, change.at);
-                self.deaf_losers.insert(key, Deaf { began: change.at, alarmed });
+            let config = &view.member(winner).config;
+            let rule = (config.one_way_alarm, config.one_way_yield);
+            let before = self.deaf_losers.get(&key).map(|deaf| deaf.rule);
+            if before.is_some_and(|before| before != rule) {
+                self.end_deaf(view, key, change.at);
+            }
+            if before != Some(rule) {
+                let alarmed = before.is_none() && self.alarm_stands(view, key, change.at);
+                self.deaf_losers.insert(key, Deaf { began: change.at, alarmed, rule });
             }
         } else {
             self.end_deaf(view, key, change.at);
@@ -135,9 +147,43 @@ impl OneWay {
         if let Some(deaf) = self.deaf_losers.get_mut(&key)
             && !std::mem::replace(&mut deaf.alarmed, true)
         {
-            let deaf = Deaf { began: deaf.began, alarmed: true };
+            let deaf = Deaf { began: deaf.began, alarmed: true, rule: deaf.rule };
             self.close_deaf(view, key, &deaf, now);
         }
+    }
+
+    /// It is to yield at its alarm: until it is neither master nor owner.
+    fn note_yield(&mut self, view: &View, winner: Place, now: WorldTime) {
+        if view.member(winner).config.one_way_yield.is_some() && holds_on(view, winner) {
+            self.yields.entry(winner).or_insert(now);
+        }
+    }
+
+    fn follow_yield(&mut self, view: &View, winner: Place, now: WorldTime) {
+        let Some(alarm) = self.yields.get(&winner).copied() else { return };
+        // What a dead process leaves behind is not this property's.
+        let is_over = !holds_on(view, winner);
+        if is_over || !view.lives(winner) {
+            self.yields.remove(&winner);
+        }
+        if is_over {
+            self.close_yield(view, winner, alarm, now);
+        }
+    }
+
+    fn close_yield(&mut self, view: &View, winner: Place, alarm: WorldTime, now: WorldTime) {
+        let value = since(now, alarm);
+        let bound = view.setting.release + view.late() + view.tolerance();
+        let alone = [winner];
+        let excuse = || {
+            let unusual = view.too_late().or_else(|| view.stalled(&alone, alarm));
+            unusual.or_else(|| view.refused(&alone, alarm))
+        };
+        let what = || {
+            let winner = view.name(winner);
+            format!("{winner} did not yield to a rival that does not hear it for {value:?}")
+        };
+        self.score.at_most(value, bound, excuse, what);
     }
 
     /// The other one is the higher by now: what is open between them is over.
@@ -183,7 +229,7 @@ impl OneWay {
         now: WorldTime,
     ) {
         let value = since(now, deaf.began);
-        let alarm = view.member(winner).config.one_way_alarm;
+        let (alarm, _) = deaf.rule;
         // Each one that is lost is one that is not counted, in a row with others or not.
         let lost = view.all_lost_since(loser, winner, deaf.began);
         let bound = view.pace(loser) * (u32::from(alarm) + lost)
@@ -235,6 +281,13 @@ impl OneWay {
     }
 }
 
+/// It is master, or its data plane owns an address of this virtual router.
+fn holds_on(view: &View, place: Place) -> bool {
+    let member = view.member(place);
+    let owns = |address| view.owns(place, address).is_some() && !view.has_elsewhere(place, address);
+    member.master.is_some() || member.addresses.iter().any(|address| owns(*address))
+}
+
 impl Property for OneWay {
     fn after(&mut self, view: &View, change: &Change) {
         if let What::News(winner, News::OneWay { peer, .. }) = &change.what {
@@ -242,12 +295,14 @@ impl Property for OneWay {
             for loser in view.places(winner.router).filter(source) {
                 self.alarm(view, (*winner, loser), change.at);
             }
+            self.note_yield(view, *winner, change.at);
         }
         if let What::MasterEnds(place, _) = change.what {
             self.alarms.retain(|(winner, _), _| *winner != place);
         }
         for &router in &view.touched {
             for a in view.places(router) {
+                self.follow_yield(view, a, change.at);
                 for b in view.places(router).filter(|b| *b != a) {
                     if view.outranks(a, b) {
                         self.follow(view, change, a, b);
@@ -267,6 +322,9 @@ impl Property for OneWay {
         }
         for (key, window) in std::mem::take(&mut self.deaf_winners) {
             self.close_window(view, key, &window, end);
+        }
+        for (winner, alarm) in std::mem::take(&mut self.yields) {
+            self.close_yield(view, winner, alarm, end);
         }
         vec![self.score.report()]
     }

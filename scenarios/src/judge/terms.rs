@@ -86,13 +86,18 @@ impl Member {
     }
 
     /// Its settings let it take over from a lower master, and so does the operator.
-    pub(super) fn may_preempt(&self) -> bool {
+    fn is_set_to_preempt(&self) -> bool {
         self.ordered.is_none() && (self.config.preempt || self.is_owner())
+    }
+
+    /// The same, and its hold-down may be over.
+    pub(super) fn may_preempt(&self, now: WorldTime) -> bool {
+        self.is_set_to_preempt() && self.held_down.is_none_or(|least| least <= now)
     }
 
     /// It would take over from a lower master now.
     pub(super) fn preempts(&self) -> bool {
-        self.may_preempt() && (self.is_owner() || self.held.is_none())
+        self.is_set_to_preempt() && (self.is_owner() || self.held.is_none())
     }
 }
 

@@ -25,7 +25,7 @@ const KINDS: [(&str, bool); 9] = [
 
 /// Names of [`vipd_engine::News`] and, after `mismatch/`, of [`vipd_engine::Mismatch`]. A change of
 /// state is expected by `enters`.
-pub(super) const EVENTS: [&str; 52] = [
+pub(super) const EVENTS: [&str; 53] = [
     "mismatch/version",
     "mismatch/interval",
     "mismatch/authentication-type",
@@ -56,6 +56,7 @@ pub(super) const EVENTS: [&str; 52] = [
     "send-refused",
     "ordered",
     "yield-over",
+    "hold-down-over",
     "group-state",
     "lower-priority",
     "server-up",

@@ -260,7 +260,9 @@ fn pace(directors: &[Director], configurations: &Configurations) -> Pace {
         let announcements = &instance.announcements;
         let announced = announcements.delay.max(announcements.lower_priority_delay);
         let refreshed = announcements.refresh().unwrap_or_default().min(Duration::from_secs(60));
-        waits = waits.max(instance.preempt_delay + announced.max(refreshed));
+        // A judge who hears of a hold-down need not see its end.
+        let held_down = instance.one_way_yield.unwrap_or_default().min(Duration::from_secs(60));
+        waits = waits.max(instance.preempt_delay + held_down + announced.max(refreshed));
     }
     let startup = configurations.iter().map(|config| config.startup_delay()).max();
     let settle = (down + longest) * 3 + waits + startup.unwrap_or_default();

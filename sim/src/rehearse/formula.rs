@@ -51,6 +51,8 @@ pub struct Symbols {
     pub probe: Duration,
     /// The longest time between two announcements of a master; `None` if one never repeats them.
     pub refresh: Option<Duration>,
+    /// A master that is not heard yields (`one_way_yield`).
+    yields: bool,
     /// The longest `Master_Down_Interval` of the variants of the files.
     any_down: Duration,
     any_interval: Duration,
@@ -75,6 +77,7 @@ impl Symbols {
             refresh: routers()
                 .map(|router| router.config.announcements.refresh())
                 .try_fold(Duration::ZERO, |longest, one| Some(longest.max(one?))),
+            yields: routers().any(|router| router.config.one_way_yield.is_some()),
             any_down: ground.pace.down,
             any_interval: ground.pace.longest,
         }
@@ -91,6 +94,9 @@ impl Symbols {
             C::ProcessCrash | C::Pause => Some(self.after_a_crash(measure, true)),
             C::Cut | C::Isolation | C::PartialCut | C::Carrier => {
                 Some(self.in_a_cut(measure, false))
+            }
+            C::OneWayCut | C::MulticastLost if self.yields && measure == Measure::ClientGap => {
+                self.after_a_yield()
             }
             C::OneWayCut | C::MulticastLost => Some(self.in_a_cut(measure, true)),
             C::LateHandlers | C::Clock => Some(self.out_of_time(measure)),
@@ -141,6 +147,12 @@ impl Symbols {
             Measure::ClientGap => fixed("M + A + 3D + 2p", self.takeover() + asks),
             Measure::TwoMasters | Measure::TwoOwners => lasts("f + A + D", self.overlap()),
         }
+    }
+
+    /// The rival hears nothing of a master that yields, and announces at its next refresh only.
+    fn after_a_yield(&self) -> Option<Bound> {
+        let asks = self.overlap() + self.delay + self.probe * 2;
+        self.refresh.map(|refresh| lasts("f + G + A + 2D + 2p", refresh + asks))
     }
 
     fn out_of_time(&self, measure: Measure) -> Bound {

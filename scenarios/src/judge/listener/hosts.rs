@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vipd_engine::{Config, Event, InstanceConfig, News, StateKind};
+use vipd_engine::{Config, Event, InstanceConfig, News, StateKind, Why};
 
 use super::super::change::{Ending, Place, What};
 use super::Listener;
@@ -57,9 +57,12 @@ impl Listener {
 
     pub(super) fn engine(&mut self, at: WorldTime, host: HostId, event: &Event) {
         let Some(place) = self.names.get(&(host, event.instance.clone())).copied() else { return };
-        let News::State { from, to, .. } = &event.news else {
+        let News::State { from, to, why } = &event.news else {
             if let News::SendRefused { .. } = event.news {
                 self.sender(place).free_since = Some(at);
+            }
+            if let News::HoldDownOver | News::Ordered(_) = event.news {
+                self.sender(place).held_down = false;
             }
             self.push(at, host, What::News(place, event.news.clone()));
             return;
@@ -75,6 +78,8 @@ impl Listener {
         }
         sender.state = Some(*to);
         sender.state_since = at;
+        let in_fault = [*from, *to].contains(&StateKind::Fault);
+        sender.held_down = matches!(why, Why::OneWay { .. }) || (sender.held_down && in_fault);
         let own = sender.config.interval.duration();
         let begins = *to == StateKind::Backup && *from != StateKind::Master;
         if begins && std::mem::replace(&mut sender.in_force, own) != own {

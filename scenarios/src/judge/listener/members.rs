@@ -36,6 +36,8 @@ pub(super) struct Sender {
     pub(super) priority: u8,
     pub(super) advertised: Duration,
     pub(super) in_force: Duration,
+    /// It says that it yielded to a lower router that does not hear it, and follows lower ones.
+    pub(super) held_down: bool,
     pub(super) state: Option<StateKind>,
     pub(super) state_since: WorldTime,
     pub(super) paused: bool,
@@ -92,6 +94,7 @@ impl Router {
             priority: config.priority.get(),
             advertised: interval,
             in_force: interval,
+            held_down: false,
             state: None,
             state_since: WorldTime(0),
             paused: false,
@@ -120,7 +123,8 @@ impl Router {
         let receiver = &mut self.members[index];
         let config = &receiver.config;
         let own = if receiver.master { receiver.priority } else { config.priority.get() };
-        let patient = !config.preempt || !config.preempt_delay.is_zero();
+        let delays = !config.preempt_delay.is_zero();
+        let patient = !config.preempt || delays || receiver.held_down;
         let follows = if receiver.master {
             let greater = receiver.source.is_some_and(|source| advert.src > source);
             advert.priority > own || (advert.priority == own && greater)

@@ -112,6 +112,11 @@ impl Run {
         self
     }
 
+    /// The configuration of a router.
+    pub fn config(&self, host: usize) -> InstanceConfig {
+        self.configs[host].clone()
+    }
+
     pub fn see(&mut self, at: u64, host: usize, seen: Seen) {
         let host = HostId(host as u16);
         self.seen.push(Observation { at: WorldTime(at), host, seen });

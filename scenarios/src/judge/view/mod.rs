@@ -4,6 +4,7 @@
 //! How a change moves it is in `update`; it decides nothing. The arithmetic on it is in
 //! [`super::terms`].
 
+mod holds;
 mod places;
 mod removed;
 mod stalls;
@@ -93,7 +94,7 @@ pub(super) struct Router {
     pub key: RouterKey,
     pub members: Vec<Member>,
     disturbed_at: WorldTime,
-    /// The last time that a start-up or preempt delay ended.
+    /// The last time that a start-up or preempt delay ended, or a hold-down.
     hold_ended_at: WorldTime,
     pub injected_at: Option<WorldTime>,
     /// The last time that a reload ended a mismatch between running members, and which one.
@@ -138,8 +139,12 @@ pub(super) struct Member {
     pub advertised: Duration,
     /// What paces its Master_Down_Interval.
     pub in_force: Duration,
-    /// A start-up or preempt delay runs.
+    /// A start-up or preempt delay runs, or a hold-down: until then at most.
     pub held: Option<WorldTime>,
+    /// When it last told that a rival does not hear it.
+    alarmed_at: Option<WorldTime>,
+    /// It yielded to such a rival: until then at least it preempts nobody.
+    pub held_down: Option<WorldTime>,
     /// An operator keeps it from preempting, or from being master at all.
     pub ordered: Option<Order>,
     pub addresses: Vec<(SegmentId, IpAddr)>,

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use vipd_engine::{Family, InstanceConfig, KernelCommand, News, Order, StateKind};
 
 use super::removed::QUIET;
 use super::{Connections, Host, LOSSES_KEPT, Member, Path, Process, Router, View};
 use crate::judge::change::{Change, Ending, Pair, Place, What};
-use crate::judge::terms::plus;
 use crate::record::{HostId, MachineChange, ProcessChange, RouterKey, Seen, SegmentId, WorldTime};
 use crate::scenario::Step;
 
@@ -101,9 +99,10 @@ impl View {
                 self.routers[place.router].disturbed_at = at;
                 self.member_mut(*place).grouped = *grouped;
                 if starts.is_some() {
-                    self.member_mut(*place).held = None;
+                    self.release(*place);
                     self.member_mut(*place).ordered = None;
-                    self.holds.retain(|(_, held)| held != place);
+                } else {
+                    self.shorten_hold_down(*place);
                 }
                 if let Some(delay) = starts.filter(|delay| !delay.is_zero()) {
                     self.hold(*place, delay);
@@ -113,10 +112,15 @@ impl View {
                 self.routers[place.router].disturbed_at = at;
                 self.note_odds(place.router);
                 self.member_mut(*place).present = false;
+                self.release(*place);
             }
             What::State { place, from, to, .. } => self.engine_state(*place, *from, *to),
             What::News(place, news) => self.news(*place, news),
             What::MasterStarts { place, priority, source, interval, resumed, .. } => {
+                if self.member(*place).held_down.is_some() {
+                    // Whether it was needed is asked with `held_down`, which stays until it yields.
+                    self.holds.retain(|(_, held)| held != place);
+                }
                 let member = self.member_mut(*place);
                 member.master = Some(at);
                 member.resumed = *resumed;
@@ -152,9 +156,11 @@ impl View {
                     }
                 }
             }
+            // A clock that stands still ends nothing.
+            What::HoldEnds(_) if self.host(host).clock_stands() => {}
             What::HoldEnds(place) => {
                 self.routers[place.router].hold_ended_at = at;
-                self.member_mut(*place).held = None;
+                self.release(*place);
             }
             What::Disagreement { .. }
             | What::HeardInMaster(_)
@@ -167,7 +173,7 @@ impl View {
         self.connect(change);
     }
 
-    fn member_mut(&mut self, place: Place) -> &mut Member {
+    pub(super) fn member_mut(&mut self, place: Place) -> &mut Member {
         &mut self.routers[place.router].members[place.member]
     }
 
@@ -205,6 +211,8 @@ impl View {
                 advertised: interval,
                 in_force: interval,
                 held: None,
+                alarmed_at: None,
+                held_down: None,
                 ordered: None,
                 addresses,
             });
@@ -268,13 +276,6 @@ impl View {
         }
     }
 
-    fn hold(&mut self, place: Place, delay: Duration) {
-        let until = plus(self.now, self.up(delay) + self.setting.lateness);
-        self.member_mut(place).held = Some(until);
-        self.holds.retain(|(_, held)| *held != place);
-        self.holds.insert((until, place));
-    }
-
     /// The preempt delay begins at the first lower advert that is heard.
     fn first_heard(&mut self, pair: Pair, priority: u8) {
         let place = Place { router: pair.router, member: pair.receiver };
@@ -283,7 +284,7 @@ impl View {
         let waits = self.is_running(place)
             && member.master.is_none()
             && member.held.is_none()
-            && member.may_preempt()
+            && member.may_preempt(self.now)
             && !delay.is_zero()
             && priority < member.priority;
         if waits {
@@ -311,9 +312,15 @@ impl View {
         }
         // Each time as a backup has its own preempt delay.
         let begins = to == StateKind::Backup && !matches!(from, StateKind::Initialize);
-        if begins && !member.config.preempt_delay.is_zero() {
+        if begins && !member.config.preempt_delay.is_zero() && member.held_down.is_none() {
             member.held = None;
             self.holds.retain(|(_, held)| *held != place);
+        }
+        if from == StateKind::Master {
+            self.note_hold_down(place, to);
+        }
+        if to == StateKind::Backup {
+            self.hold_with_group(place);
         }
     }
 
@@ -336,10 +343,10 @@ impl View {
                 let delay = self.member(place).config.preempt_delay;
                 self.hold(place, delay);
             }
+            News::OneWay { .. } => self.member_mut(place).alarmed_at = Some(now),
             News::State { .. }
             | News::Mismatch { .. }
             | News::ForeignVrid { .. }
-            | News::OneWay { .. }
             | News::IntervalLearned { .. }
             | News::PreemptDelayOver
             | News::EqualPriority { .. }
@@ -351,6 +358,7 @@ impl View {
             | News::EntryLost { .. }
             | News::Ordered(_)
             | News::YieldOver
+            | News::HoldDownOver
             | News::GroupState { .. }
             | News::LowerPriority { .. }
             | News::Director(_) => {}
@@ -443,6 +451,10 @@ impl View {
         let grouped = own.iter().any(|member| named(member) && member.grouped);
         for member in own.iter_mut().filter(|member| named(member) || (grouped && member.grouped)) {
             member.ordered = (order != Order::Resume).then_some(order);
+            // An order takes the place of a hold-down.
+            if member.held_down.take().is_some() {
+                member.held = None;
+            }
         }
     }
 
@@ -495,8 +507,12 @@ impl View {
                 host.clock_stood |= clock;
             }
             MachineChange::Thawed => {
+                let stood = host.clock_stood.then_some(host.stalled).flatten();
                 host.frozen = false;
                 host.go_on(now);
+                if let Some((since, None)) = stood {
+                    self.hold_longer(id, now.since(since));
+                }
             }
         }
     }
@@ -506,7 +522,7 @@ impl View {
         for router in &mut self.routers {
             for member in router.members.iter_mut().filter(|member| member.host == id) {
                 member.state = None;
-                member.held = None;
+                (member.held, member.alarmed_at, member.held_down) = (None, None, None);
                 member.left_master_at = None;
             }
         }
