@@ -83,7 +83,7 @@ pub enum ConfigRule {
     DeadManOfOwner,
     /// A hold-down that is not within [`HOLD_DOWN`].
     HoldDownOutOfRange,
-    /// It yields at an alarm that is off.
+    /// It yields at an alarm that is off, or that the last advert of a router that yields raises.
     OneWayYieldNeedsAlarm,
     /// An owner (priority 255) is to be master whoever else is.
     OneWayYieldOfOwner,
@@ -111,6 +111,16 @@ pub enum ConfigRule {
     SameEntry,
     /// A rule of virtual servers.
     Server(ServerRule),
+}
+
+const YIELD_NEEDS_ALARM: &str = "it yields at the one-way alarm, which must be 2 or more: 0 is \
+                                 off, and 1 is raised by the last advert of a router that yields";
+const YIELD_OF_OWNER: &str =
+    "an owner (priority 255) is master of its addresses, and yields to none";
+
+fn hold_down_range(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let [least, most] = HOLD_DOWN.map(Seconds);
+    write!(f, "the hold-down must be {least} to {most} s")
 }
 
 impl fmt::Display for ConfigRule {
@@ -157,16 +167,9 @@ impl fmt::Display for ConfigRule {
             Self::DeadManOfOwner => {
                 f.write_str("an owner (priority 255) keeps its addresses, so it can have no lease")
             }
-            Self::HoldDownOutOfRange => {
-                let [least, most] = HOLD_DOWN.map(Seconds);
-                write!(f, "the hold-down must be {least} to {most} s")
-            }
-            Self::OneWayYieldNeedsAlarm => {
-                f.write_str("it yields at the one-way alarm, and that is off (`one_way_alarm 0`)")
-            }
-            Self::OneWayYieldOfOwner => {
-                f.write_str("an owner (priority 255) is master of its addresses and does not yield")
-            }
+            Self::HoldDownOutOfRange => hold_down_range(f),
+            Self::OneWayYieldNeedsAlarm => f.write_str(YIELD_NEEDS_ALARM),
+            Self::OneWayYieldOfOwner => f.write_str(YIELD_OF_OWNER),
             Self::NoDownTimer => f.write_str("the down timer needs at least one advert"),
             Self::UnknownMember(name) => write!(f, "no instance is called {name}"),
             Self::InTwoGroups(other) => write!(f, "already a member of {other}"),
@@ -280,7 +283,7 @@ fn one_way_yield(instance: &InstanceConfig) -> Option<ConfigRule> {
     let [least, most] = HOLD_DOWN;
     if instance.priority.is_owner() {
         Some(ConfigRule::OneWayYieldOfOwner)
-    } else if instance.one_way_alarm == 0 {
+    } else if instance.one_way_alarm < 2 {
         Some(ConfigRule::OneWayYieldNeedsAlarm)
     } else {
         let fits = least <= hold_down && hold_down <= most;
