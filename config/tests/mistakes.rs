@@ -422,7 +422,14 @@ fn a_yield_that_makes_no_sense_is_an_error_that_says_why() {
     for (lines, told) in [
         ("    one_way_yield 0.5\n", "the hold-down must be 1 to 86400 s"),
         ("    one_way_yield 86400.1\n", "the hold-down must be 1 to 86400 s"),
-        ("    one_way_alarm 0\n    one_way_yield 60\n", "that is off (`one_way_alarm 0`)"),
+        (
+            "    one_way_alarm 0\n    one_way_yield 60\n",
+            "the one-way alarm, which must be 2 or more",
+        ),
+        (
+            "    one_way_alarm 1\n    one_way_yield 60\n",
+            "the one-way alarm, which must be 2 or more",
+        ),
         ("    priority 255\n    one_way_yield 60\n", "an owner (priority 255) is master of its"),
         ("    one_way_yield\n", "one_way_yield"),
         ("    one_way_yield soon\n", "is not a time in seconds"),

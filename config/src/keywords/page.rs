@@ -39,8 +39,8 @@ keepalived skips the line and goes on, but its `-t` exits with 5 then.
 
 `one_way_yield` is opt-in (property S10 in `split-brain.md`): at the alarm that a lower master does
 not hear this one (`one_way_alarm`), this one yields to it, and for so many seconds preempts nobody;
-fractions count. It takes over as ever when it hears no master. An owner, and one whose alarm is
-off, cannot have it. keepalived treats the line as that of `dead_man`.
+fractions count. It takes over as ever when it hears no master. An owner, and one whose alarm is 0
+or 1, cannot have it. keepalived treats the line as that of `dead_man`.
 
 What a check does not say is what its real server says, and what that does not say is what the
 virtual server says. A port of a real server is for its checks in any case; packets are sent to it

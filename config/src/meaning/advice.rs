@@ -196,7 +196,7 @@ fn help(rule: &ConfigRule, draft: &Draft) -> Option<String> {
         ConfigRule::IntervalDoesNotFit(Version::V2) => "`version 3` carries fractions of a second",
         ConfigRule::DeadManNeedsTime => "remove `dead_man`, or write a longer `advert_int`",
         ConfigRule::DeadManOfOwner => "remove `dead_man`, or write a lower `priority`",
-        ConfigRule::OneWayYieldNeedsAlarm => "remove one of the two lines",
+        ConfigRule::OneWayYieldNeedsAlarm => "remove `one_way_alarm`: it is 3 then",
         ConfigRule::OneWayYieldOfOwner => "remove `one_way_yield`, or write a lower `priority`",
         ConfigRule::PeerIsSelf(_) => "list the other routers only",
         ConfigRule::NoPeer => "list the other routers, or remove the block to use multicast",
