@@ -113,7 +113,12 @@ impl Property for Resignation {
             if let What::MasterStarts { place, .. } = change.what
                 && place.router == stop.master.router
             {
-                self.taken(view, &stop, place);
+                // One that resigned and is master again is so because nobody followed it.
+                if place == stop.master {
+                    self.over(view, &stop, change.at);
+                } else {
+                    self.taken(view, &stop, place);
+                }
             } else if view.disturbed_at(stop.master.router) > stop.at && !lost_resign {
                 self.over(view, &stop, change.at);
             } else {

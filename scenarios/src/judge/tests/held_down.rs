@@ -255,6 +255,63 @@ fn s7_the_sync_group_of_a_router_that_is_held_down_waits_for_it_and_nobody_else_
     is(&beside_another(false, taken), Verdict::Violated, "c was master although a is better");
 }
 
+/// Both were master on their sides of a cut; it heals, two adverts of a are lost, and a yields so
+/// long after that.
+fn healed_and_yielded(after: u64) -> PropertyReport {
+    let hold_down = Some(Duration::from_nanos(HOLD_DOWN));
+    let mut run = pair().with(0, |config| config.one_way_yield = hold_down);
+    run.start_all();
+    run.cut(0, 0, 1);
+    run.takes_over(A_MASTER, 0);
+    run.adverts_to(A_MASTER, HEALED, 0, &[]);
+    run.takes_over(B_MASTER, 1);
+    run.adverts_to(B_MASTER, HEALED, 1, &[]);
+    run.heal(HEALED, 0, 1);
+    run.lost(A_MASTER + 5 * SECOND, 0, 200);
+    run.lost(A_MASTER + 6 * SECOND, 0, 200);
+    run.adverts(B_MASTER + 5 * SECOND, END, 1);
+    let yields = HEALED + after;
+    run.news(yields, 0, News::OneWay { peer: address(2), asserts: 3 });
+    run.advert_to(yields, 0, 0, &[]);
+    run.yields(yields, 0);
+    run.judged(PropertyId::S6, END)
+}
+
+#[test]
+fn s6_counts_the_adverts_of_the_winner_that_were_lost_also_if_it_is_the_one_that_yields() {
+    let bound = 3 * SECOND + DELAY + 2 * LATE;
+    at_the_bound(PropertyId::S6, bound, |extra| healed_and_yielded(bound + extra));
+}
+
+/// a yields, b does not follow, and a is master again; its resignation was lost on the way or not.
+fn nobody_followed(lost: bool) -> PropertyReport {
+    let hold_down = Some(Duration::from_nanos(HOLD_DOWN));
+    let mut run = pair().with(0, |config| config.one_way_yield = hold_down);
+    run.start_all();
+    run.takes_over(A_MASTER, 0);
+    run.adverts(A_MASTER, ALARM, 0);
+    alarm(&mut run);
+    if lost {
+        run.lost(ALARM, 0, 0);
+    } else {
+        run.advert_to(ALARM, 0, 0, &[1]);
+    }
+    run.yields(ALARM, 0);
+    run.takes_over(ALARM + A_MASTER, 0);
+    run.adverts(ALARM + A_MASTER, END, 0);
+    run.judged(PropertyId::L2, END)
+}
+
+#[test]
+fn l2_one_that_resigned_and_is_master_again_was_not_followed_by_those_who_heard_it() {
+    is(
+        &nobody_followed(true),
+        Verdict::NotProvided,
+        "the priority-0 advert was lost on the way to b",
+    );
+    is(&nobody_followed(false), Verdict::Violated, "nobody followed a");
+}
+
 /// b crashes at this time, and a takes over so early that b's last adverts cannot have counted.
 fn taken_early(crash: u64, after: u64) -> PropertyReport {
     let mut run = yielded();
