@@ -67,6 +67,7 @@ pub fn log(event: &Event) {
         | News::EqualPriority { .. }
         | News::Ordered(_)
         | News::YieldOver
+        | News::HoldDownOver
         | News::GroupState { .. } => info!("{event}"),
         News::Director(news) => log_director(event, news),
     }

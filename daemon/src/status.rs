@@ -69,6 +69,7 @@ fn instance(status: InstanceStatus<'_>, now: Timestamp) -> Value {
         status.deadline().map(|(at, what)| json!({ "what": what, "in_ns": nanos(at.since(now)) }));
     let addresses: Vec<_> = status.addresses().map(ToString::to_string).collect();
     let deaf: Vec<_> = status.deaf_rivals(now).collect();
+    let held_down = status.standing().held_down_until();
     let [routes, rules] = by_kind(status.fib());
     json!({
         "name": config.name.as_str(),
@@ -78,6 +79,7 @@ fn instance(status: InstanceStatus<'_>, now: Timestamp) -> Value {
         "for_ns": nanos(now.since(status.since())),
         "why": status.why().to_string(),
         "order": status.standing().word(),
+        "held_down_ns": held_down.map(|until| nanos(until.since(now))),
         "fault": status.fault().map(ToString::to_string),
         "priority": status.priority().get(),
         "configured_priority": config.priority.get(),
@@ -183,6 +185,11 @@ fn describe(instance: &Value, text: &mut String) {
         Some("yield") => line(text, "  yields by order of an operator, until it is needed"),
         Some(_) => line(text, "  held by order of an operator, until `vipd resume`"),
         None => {}
+    }
+    let held_down = &instance["held_down_ns"];
+    if !held_down.is_null() {
+        let words = "held down, a rival does not hear it: preempts nobody for";
+        line(text, &format!("  {words} {}, until it is needed", seconds(held_down)));
     }
     if let Some(fault) = instance["fault"].as_str() {
         line(text, &format!("  needs: {fault}"));

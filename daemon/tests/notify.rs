@@ -181,6 +181,27 @@ fn a_master_that_hears_a_lower_one_runs_its_script_each_time() {
 }
 
 #[test]
+fn a_master_that_is_not_heard_yields_by_a_keyword_and_comes_back_by_an_order() {
+    let Some(network) = network(&[&[OWN], &["192.0.2.2/24"]]) else { return };
+    let (first, second) = (&network.hosts[0], &network.hosts[1]);
+    let more = "priority 200\n one_way_alarm 2\n one_way_yield 3600";
+    let better = first.start(&first.file(&instance(1, more)));
+    better.wait_for("VI_1: backup -> master");
+    let rules = "table inet t { chain in { type filter hook input priority 0; \
+                 meta l4proto 112 drop; }; }";
+    second.output(&["nft", rules]);
+    let lower = second.start(&second.file(&instance(1, "priority 50")));
+    lower.wait_for("VI_1: backup -> master");
+    better.wait_for("VI_1: master -> backup: yields to 192.0.2.2, which does not hear us");
+    let said = first.vipd(&["status"]);
+    let said = String::from_utf8_lossy(&said.stdout);
+    assert!(said.contains("held down, a rival does not hear it: preempts nobody for"), "{said}");
+    second.output(&["nft", "delete table inet t"]);
+    assert_eq!(first.vipd(&["resume", "VI_1"]).status.code(), Some(0));
+    lower.wait_for("VI_1: master -> backup: 192.0.2.1 has priority 200");
+}
+
+#[test]
 fn a_master_that_a_lower_one_does_not_hear_says_so_to_its_script_its_pipe_and_its_status() {
     let Some(network) = network(&[&[OWN], &["192.0.2.2/24"]]) else { return };
     let (first, second) = (&network.hosts[0], &network.hosts[1]);

@@ -61,14 +61,15 @@ fn master() -> (Engine, Timestamp) {
 }
 
 /// A master with priority 200 that has heard this many adverts of 192.0.2.2, whose priority is 50,
-/// one a second: it does not hear the master.
-fn not_heard(adverts: u64) -> (Engine, Timestamp) {
+/// one a second: it does not hear the master, which yields for so long or not at all.
+fn not_heard(adverts: u64, hold_down: Option<Duration>) -> (Engine, Timestamp) {
     let vrid = Vrid::new(7).expect("in range");
     let mut instance = InstanceConfig::new("VI_1", Family::Ipv4, "eth0", vrid);
     instance.priority = Priority::new(200).expect("in range");
     let [own, peer, address, group] = ["192.0.2.1", "192.0.2.2", "192.0.2.9", "224.0.0.18"]
         .map(|one| one.parse().expect("an address"));
     instance.addresses = vec![VirtualAddress::new(address)];
+    instance.one_way_yield = hold_down;
     let config = Config::new(vec![instance], Vec::new(), Duration::ZERO).expect("it is valid");
     let (mut engine, mut out) = (Engine::new(), Outputs::new());
     let interface = Ifindex(2);
@@ -115,7 +116,7 @@ fn not_heard(adverts: u64) -> (Engine, Timestamp) {
 #[test]
 fn a_master_says_who_does_not_hear_it() {
     for (adverts, deaf) in [(2, false), (3, true)] {
-        let (engine, now) = not_heard(adverts);
+        let (engine, now) = not_heard(adverts, None);
         let urgency = Urgency::default();
         let report = report(&engine, now, Lateness::default(), 0, None, &urgency, &Value::Null);
         let instance = &report["instances"][0];
@@ -124,6 +125,25 @@ fn a_master_says_who_does_not_hear_it() {
         assert_eq!(instance["does_not_hear_us"], expected);
         let words = "  two masters: 192.0.2.2 has less priority and does not hear us";
         assert_eq!(text(&report).lines().any(|line| line == words), deaf);
+    }
+}
+
+#[test]
+fn a_master_that_yielded_to_one_that_does_not_hear_it_says_why_and_until_when() {
+    let urgency = Urgency::default();
+    let (engine, now) = not_heard(5, Some(Duration::from_secs(60)));
+    let report = report(&engine, now, Lateness::default(), 0, None, &urgency, &Value::Null);
+    let instance = &report["instances"][0];
+    assert_eq!(instance["state"], "backup");
+    assert!(instance["order"].is_null());
+    // It yielded at the third advert.
+    assert_eq!(instance["held_down_ns"], 58_000_000_000_u64);
+    let text = text(&report);
+    for words in [
+        "  for 2.000 s: yields to 192.0.2.2, which does not hear us, held down for 60 s",
+        "  held down, a rival does not hear it: preempts nobody for 58.000 s, until it is needed",
+    ] {
+        assert!(text.lines().any(|line| line == words), "{text}");
     }
 }
 

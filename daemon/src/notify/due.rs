@@ -106,7 +106,8 @@ impl Book {
             | News::CommandFailed { .. }
             | News::SendRefused { .. }
             | News::Ordered(_)
-            | News::YieldOver => None,
+            | News::YieldOver
+            | News::HoldDownOver => None,
         }
     }
 
