@@ -15,12 +15,11 @@ use vipd_scenarios::scenario::Conduct;
 
 use crate::host::{Host, HostPort, Outside};
 use crate::network::Due;
+use crate::requests::PAGE_AT;
 use crate::serving::PAGE;
 
 /// How often a server says the same to somebody who does not acknowledge it.
-pub(crate) const MOST_UNHEARD: u32 = 15;
-/// Sequence number of the first octet: the SYN has 0.
-const PAGE_AT: u32 = 1;
+const MOST_UNHEARD: u32 = 15;
 
 /// Pages under way.
 #[derive(Debug, Default)]

@@ -34,7 +34,7 @@ pub(crate) const MOST_SYNS: u32 = 6;
 const MOST_QUESTIONS: u32 = 15;
 /// Sequence numbers: the SYN has 0.
 const QUESTION_AT: u32 = 1;
-const PAGE_AT: u32 = 1;
+pub(crate) const PAGE_AT: u32 = 1;
 
 /// A client and its open requests.
 pub(crate) struct User {

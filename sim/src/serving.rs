@@ -3,9 +3,9 @@
 //!
 //! A director sends on by direct routing alone: with NAT or a tunnel nothing arrives. What a real
 //! server answers follows from the segment: it keeps a connection only while a page drips on it
-//! ([`crate::dripping`]). Where the table has no
-//! destination Linux sends ICMP port unreachable; a reset stands for that here. A host that
-//! forwards says nothing of what it could not send on, and leaves the hop limit as it is.
+//! ([`crate::dripping`]). Where the table has no destination Linux sends ICMP port unreachable; a
+//! reset stands for that here. A host that forwards says nothing of what it could not send on, and
+//! leaves the hop limit as it is.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
