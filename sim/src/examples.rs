@@ -124,6 +124,8 @@ Examples:
       A wording that is false, and the shortest run that shows it.
   vipsim prove --nodes 2 --faults 5 --strict --property L2
       What the rules of the RFC alone do not hold.
+  vipsim prove --nodes 5 --faults 2 --delays 1
+      Five nodes, if every advert takes one quantum.
   vipsim prove --nodes 3 --faults 4 --memory 8G --json | jq .complete
       The same for programs.
 

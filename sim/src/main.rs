@@ -26,7 +26,7 @@ use vipd_scenarios::language::parse_duration;
 use vipd_scenarios::report::files::Files;
 use vipd_sim::faults::FaultClass;
 use vipd_sim::hunt::{self, Shard, merge};
-use vipd_sim::prove::plan::{Claim, Lattice, MAX_FAULTS, MAX_NODES, Plan};
+use vipd_sim::prove::plan::{Claim, Delays, Lattice, MAX_FAULTS, MAX_NODES, Plan};
 use vipd_sim::prove::{self, parse_octets};
 use vipd_sim::rehearse;
 use vipd_sim::replay;
@@ -232,6 +232,9 @@ struct ProveArguments {
     /// How many quanta an interval has, 8 or 16: how fine time is.
     #[arg(long, value_name = "Q", default_value = "8", value_parser = Lattice::from_quanta)]
     quanta: Lattice,
+    /// How many quanta an advert takes: `0,1`, none or one, or `1`, never less (far fewer states).
+    #[arg(long, value_name = "QUANTA", default_value = "0,1", value_parser = Delays::from_quanta)]
+    delays: Delays,
     /// What is to hold: S1, S7, L2 or some-two-masters; repeat it for several [default: S1, S7, L2]
     #[arg(long, value_name = "ID", value_parser = Claim::from_name)]
     property: Vec<Claim>,
@@ -267,6 +270,7 @@ impl ProveArguments {
             nodes: usize::from(self.nodes),
             faults: self.faults,
             lattice: self.quanta,
+            delays: self.delays,
             claims,
             strict: self.strict,
             nopreempt: self.nopreempt,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use vipd_sim::prove::counterexample::Counterexample;
-use vipd_sim::prove::plan::{Claim, Lattice, Plan};
+use vipd_sim::prove::plan::{Claim, Delays, Lattice, Plan};
 use vipd_sim::prove::search::{Cut, Found, search};
 use vipd_sim::prove::world::{Fault, Message, Move, Phase, Space};
 
@@ -13,8 +13,8 @@ const MEMORY: usize = 2 << 30;
 
 fn plan(nodes: usize, faults: u8, claims: &[Claim]) -> Plan {
     let claims = claims.to_vec();
-    let lattice = Lattice::Eighths;
-    Plan { nodes, faults, lattice, claims, strict: false, nopreempt: false, reduce: true }
+    let (lattice, delays) = (Lattice::Eighths, Delays::ZeroOrOne);
+    Plan { nodes, faults, lattice, delays, claims, strict: false, nopreempt: false, reduce: true }
 }
 
 fn find(plan: Plan) -> Found {
@@ -60,6 +60,25 @@ fn two_nodes_with_five_faults_keep_every_property_also_on_the_finer_lattice() {
 fn three_nodes_with_one_fault_keep_every_property() {
     let found = find(plan(3, 1, &Claim::DEFAULT));
     assert!(found.is_complete(), "{:?}", found.counterexample);
+}
+
+#[test]
+fn more_nodes_or_more_faults_keep_every_property_too_if_no_advert_is_quick() {
+    let slow = |nodes, faults| Plan { delays: Delays::One, ..plan(nodes, faults, &Claim::DEFAULT) };
+    for (nodes, faults) in [(5, 1), (4, 2), (3, 3)] {
+        let found = find(slow(nodes, faults));
+        assert!(found.is_complete(), "{nodes} nodes: {:?}", found.counterexample);
+    }
+}
+
+#[test]
+fn adverts_that_all_take_as_long_reach_fewer_states_and_refute_what_is_false_all_the_same() {
+    let slow = |claim| Plan { delays: Delays::One, ..plan(2, 1, &[claim]) };
+    let found = find(Plan { strict: true, ..slow(Claim::L2) });
+    assert_eq!(refuted(&found), Some(Claim::L2));
+    let quick = find(Plan { strict: true, ..plan(2, 1, &[Claim::L2]) });
+    assert!(found.states() < quick.states());
+    assert_eq!(refuted(&find(slow(Claim::L2))), None);
 }
 
 #[test]
@@ -173,13 +192,16 @@ fn a_search_that_is_told_to_stop_or_has_no_memory_says_so_and_what_it_found() {
 fn a_counterexample_is_a_scenario_on_which_vipsim_fails() {
     let place = folder("prove");
     let search = ["prove", "--nodes", "2", "--faults", "1", "--strict", "--property", "L2"];
-    let found = vipsim(&place, &[&search[..], &["--out", "found.toml"]].concat());
-    assert_eq!(found.status.code(), Some(1), "{}", text(&found.stderr));
-    let shown = text(&found.stdout);
-    assert!(shown.contains("L2                refuted"), "{shown}");
-    assert!(shown.contains("complete: no (counterexample)"), "{shown}");
-    let played = vipsim(&place, &["run", "found.toml"]);
-    assert_eq!(played.status.code(), Some(1), "{}", text(&played.stdout));
+    for delays in ["0,1", "1"] {
+        let found =
+            vipsim(&place, &[&search[..], &["--out", "found.toml", "--delays", delays]].concat());
+        assert_eq!(found.status.code(), Some(1), "{}", text(&found.stderr));
+        let shown = text(&found.stdout);
+        assert!(shown.contains("L2                refuted"), "{shown}");
+        assert!(shown.contains("complete: no (counterexample)"), "{shown}");
+        let played = vipsim(&place, &["run", "found.toml"]);
+        assert_eq!(played.status.code(), Some(1), "{}", text(&played.stdout));
+    }
 }
 
 #[test]
@@ -201,10 +223,11 @@ fn complete_is_printed_with_its_lattice() {
 fn what_cannot_be_searched_or_written_is_said_before_the_search() {
     let place = folder("prove-unusable");
     std::fs::write(place.join("mine.conf"), "vrrp_instance VI_1 {}\n").expect("a file");
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 6] = [
         (&["prove", "--nodes", "1"], "2..=5"),
         (&["prove", "--property", "S8"], "some-two-masters"),
         (&["prove", "--memory", "12X"], "K, M and G"),
+        (&["prove", "--delays", "2"], "there are 0,1 and 1"),
         (&["prove", "--out", "found.txt"], ".toml"),
         (&["prove", "--out", "mine.toml"], "name another file"),
     ];

@@ -40,6 +40,7 @@ pub struct Counterexample {
 }
 
 /// Something that happens at a time.
+#[derive(Default)]
 struct Happening {
     /// In quanta.
     at: u32,
@@ -49,6 +50,9 @@ struct Happening {
     step: Option<String>,
     /// The happening that armed the timer which fires here.
     armed_by: Option<usize>,
+    /// The one that armed a timer which is due in this instant and does not fire, for this came
+    /// first.
+    forestalls: Option<usize>,
 }
 
 /// An advert: on which path, which happening sent it, and which one is its arrival, if it arrives.
@@ -127,15 +131,39 @@ impl<'a> History<'a> {
         for step in path {
             let before = world.clone();
             space.apply(&mut world, *step);
+            let armed = history.forestalled(&space, &before, &world, step);
             history.take(&space, &before, &world, step);
+            if armed.is_some() {
+                history.happenings.last_mut().expect("it was noted").forestalls = armed;
+            }
         }
         let is_master = |node: &usize| space.role(&world, *node) == Role::Master;
         history.masters = (0..plan.nodes).filter(is_master).collect();
         history
     }
 
+    /// What armed the timer that was due and, by this step, does not fire any more.
+    fn forestalled(
+        &self,
+        space: &Space,
+        before: &World,
+        after: &World,
+        step: &Move,
+    ) -> Option<usize> {
+        let node = match *step {
+            Move::Deliver(message) => message.to,
+            Move::Fault(0, Fault::Crash(node) | Fault::Stop(node)) => node,
+            Move::Fault(..) | Move::Fire(_) | Move::Hold(_) | Move::Settle | Move::Wait(_) => {
+                return None;
+            }
+        };
+        let node = usize::from(node);
+        let ceases = space.is_due(before, node) && !space.is_due(after, node);
+        ceases.then_some(self.armed[node])
+    }
+
     fn note(&mut self, step: Option<String>) -> usize {
-        self.happenings.push(Happening { at: self.now, offset: 0, step, armed_by: None });
+        self.happenings.push(Happening { at: self.now, step, ..Happening::default() });
         self.happenings.len() - 1
     }
 
@@ -226,13 +254,13 @@ impl<'a> History<'a> {
     }
 
     /// Gives each happening the smallest offset that keeps the order of each instant. A timer fires
-    /// as late as it was armed. Where no offsets do (two nodes whose timers were armed and fire in
-    /// opposite orders), the run shows it.
+    /// as late as it was armed, or would have, had nothing forestalled it. Where no offsets do (two
+    /// nodes whose timers were armed and fire in opposite orders), the run shows it.
     fn put_in_order(&mut self) {
         for _ in 0..self.happenings.len() {
             let mut moved = false;
             for place in self.plan.nodes..self.happenings.len() {
-                let Happening { at, armed_by, mut offset, .. } = self.happenings[place];
+                let Happening { at, armed_by, forestalls, mut offset, .. } = self.happenings[place];
                 let previous = &self.happenings[place - 1];
                 if previous.at == at {
                     offset = offset.max(previous.offset + 1);
@@ -244,6 +272,11 @@ impl<'a> History<'a> {
                 }
                 moved |= self.happenings[place].offset < offset;
                 self.happenings[place].offset = offset;
+                if let Some(armed) = forestalls {
+                    moved |= self.happenings[armed].offset <= offset;
+                    let later = self.happenings[armed].offset.max(offset + 1);
+                    self.happenings[armed].offset = later;
+                }
             }
             if !moved {
                 break;

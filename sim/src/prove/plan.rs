@@ -127,6 +127,39 @@ impl Lattice {
     }
 }
 
+/// How long an advert may take, in quanta.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delays {
+    /// None or one, each advert for itself: they overtake each other and meet what is sent.
+    #[default]
+    ZeroOrOne,
+    /// One: what is sent in one instant arrives in the next.
+    One,
+}
+
+impl Delays {
+    /// Each of them, in quanta.
+    #[must_use]
+    pub const fn quanta(self) -> &'static [u8] {
+        match self {
+            Self::ZeroOrOne => &[0, DELAY],
+            Self::One => &[DELAY],
+        }
+    }
+
+    /// The delays with these quanta.
+    ///
+    /// # Errors
+    /// Those that there are.
+    pub fn from_quanta(text: &str) -> Result<Self, String> {
+        match text {
+            "0,1" => Ok(Self::ZeroOrOne),
+            "1" => Ok(Self::One),
+            _ => Err("are no delays in quanta; there are 0,1 and 1".to_owned()),
+        }
+    }
+}
+
 /// A search.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -136,6 +169,8 @@ pub struct Plan {
     pub faults: u8,
     /// How fine time is.
     pub lattice: Lattice,
+    /// How long an advert may take.
+    pub delays: Delays,
     /// What is to hold.
     pub claims: Vec<Claim>,
     /// The nodes follow the RFC's switches (`strict_mode`): no departure from it is in force.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use vipd_scenarios::language::duration_text;
 
 use crate::prove::counterexample::Counterexample;
-use crate::prove::plan::{Claim, DELAY, INTERVAL, Plan};
+use crate::prove::plan::{Claim, DELAY, Delays, INTERVAL, Plan};
 use crate::prove::search::{Cut, Found};
 
 /// A search that is over.
@@ -65,7 +65,11 @@ impl Report<'_> {
             "lattice: A = {interval}, quantum A/{quanta} = {quantum}, priorities {}",
             priorities.join(", ")
         );
-        let _ = writeln!(text, "  each advert takes 0 or 1 quantum (D = {quantum}); {ORDER}");
+        let delays = match plan.delays {
+            Delays::ZeroOrOne => "0 or 1 quantum",
+            Delays::One => "1 quantum, never less",
+        };
+        let _ = writeln!(text, "  each advert takes {delays} (D = {quantum}); {ORDER}");
         let _ = writeln!(text, "  faults fall {INSTANTS}");
         let _ =
             writeln!(text, "  all nodes start together, every link is whole; nothing is ever late");
@@ -119,6 +123,7 @@ impl Report<'_> {
     pub fn json(self) -> Value {
         let Self { plan, found, .. } = self;
         let nanos = |duration: Duration| duration.as_nanos() as u64;
+        let delays = plan.delays.quanta().iter().map(|quanta| nanos(plan.time((*quanta).into())));
         let layers = found.layers.iter().map(
             |layer| json!({ "faults": layer.faults, "states": layer.states, "steps": layer.steps }),
         );
@@ -135,7 +140,7 @@ impl Report<'_> {
             "lattice": {
                 "interval_ns": nanos(INTERVAL),
                 "quantum_ns": nanos(plan.lattice.quantum()),
-                "delays_ns": [0, nanos(plan.time(DELAY.into()))],
+                "delays_ns": delays.collect::<Vec<_>>(),
                 "priorities": self.priorities(),
                 "faults": FAULTS,
                 "fault_instants": INSTANTS,

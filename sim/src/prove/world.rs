@@ -2,11 +2,12 @@
 //! which it can go on.
 //!
 //! Time is counted in quanta. An advert arrives in the instant in which it is sent or one quantum
-//! later, in any order with everything else of that instant: that is free. Faults are counted.
+//! later ([`Delays`]), in any order with everything else of that instant: that is free. Faults are
+//! counted.
 
 use crate::prove::claims::{Clocks, Violation};
 use crate::prove::node::{Edge, Event, NodeId, Nodes, Role};
-use crate::prove::plan::{Claim, MAX_NODES, Plan};
+use crate::prove::plan::{Claim, Delays, MAX_NODES, Plan};
 
 /// When an advert on its way arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -377,7 +378,7 @@ impl Space {
         let before = self.role(world, node);
         let edge = self.nodes.after(world.nodes[node], event);
         world.nodes[node] = edge.to;
-        send(world, node, self.plan.nodes, edge);
+        send(world, node, &self.plan, edge);
         let took_over = before != Role::Master && self.role(world, node) == Role::Master;
         if took_over { self.taken_over(world, node) } else { None }
     }
@@ -394,7 +395,7 @@ impl Space {
                 self.resigning(world, node);
                 let edge = self.nodes.after(world.nodes[node], Event::Power);
                 world.nodes[node] = edge.to;
-                send(world, node, self.plan.nodes, edge);
+                send(world, node, &self.plan, edge);
             }
             Fault::Start(node) => {
                 let node = usize::from(node);
@@ -412,7 +413,9 @@ impl Space {
         others.fold(0, |all, other| all | bit(node, other) | bit(other, node))
     }
 
-    fn is_due(&self, world: &World, node: usize) -> bool {
+    /// Whether the timer of a node fires in this instant.
+    #[must_use]
+    pub fn is_due(&self, world: &World, node: usize) -> bool {
         self.nodes.due(world.nodes[node]) == Some(0)
     }
 
@@ -435,12 +438,16 @@ fn deliveries(world: &World, which: impl Fn(&Message) -> bool, out: &mut Vec<Mov
 
 /// Puts what a node sends on its way to every node that it reaches. Who does not run may do so by
 /// the time it arrives.
-fn send(world: &mut World, from: usize, count: usize, edge: Edge) {
+fn send(world: &mut World, from: usize, plan: &Plan, edge: Edge) {
+    let phase = match plan.delays {
+        Delays::ZeroOrOne => Phase::Fresh,
+        Delays::One => Phase::Held,
+    };
     for (resigns, times) in [(false, edge.adverts), (true, edge.resignations)] {
-        for to in (0..count).filter(|to| *to != from) {
+        for to in (0..plan.nodes).filter(|to| *to != from) {
             if !world.is_cut(from, to) {
                 let (to, from) = (to as u8, from as u8);
-                let message = Message { to, phase: Phase::Fresh, from, resigns };
+                let message = Message { to, phase, from, resigns };
                 world.flight.extend((0..times).map(|_| message));
             }
         }
