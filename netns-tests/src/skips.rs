@@ -4,18 +4,12 @@
 //! those that lack a step it may not be more than a quarter of all: a test holds both.
 
 /// Scenarios by name, each with its reason.
-pub const SKIPS: [(&str, &str); 6] = [
+pub const SKIPS: [(&str, &str); 4] = [
     ("election/equal-priorities", "two equals start together: a tie may end either way"),
-    ("ipvs/no-sync", SLOW_START),
-    ("ipvs/sync", SLOW_START),
     ("mismatch/unlisted-peer", "adverts to an address that nobody has do not reach a real wire"),
     ("preempt/delay", "the delay ends with an advert: a tie may end either way"),
     ("quiet/pair", "a day would take a day here"),
 ];
-
-/// Their order agrees, and their times by 2 s.
-const SLOW_START: &str = "inside of user-mode Linux two directors that start at once, each with \
-                          its synchronisation, are master 1.7 to 1.9 s late";
 
 /// Why the scenario cannot be compared, if it cannot.
 #[must_use]
