@@ -164,7 +164,7 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
     /// A driver whose engine knows nothing yet.
     pub fn over(socket: S, clock: C, kernel: K, servers: D) -> Self {
         Self {
-            engine: Engine::new(),
+            engine: Engine::with_limits(servers.limits()),
             outputs: Outputs::new(),
             leaving: Vec::new(),
             commands: Vec::new(),

@@ -2,7 +2,7 @@
 //! ([`crate::probes`]) and of the table ([`crate::ipvs`]). Each begins with what it is asked for
 //! first.
 
-use vipd_engine::health::Probe;
+use vipd_engine::health::{Limits, Probe};
 use vipd_engine::ipvs::Request;
 
 use crate::ipvs::Worker;
@@ -26,6 +26,10 @@ impl Executors {
 impl Servers for Executors {
     fn are_directed(&self) -> bool {
         true
+    }
+
+    fn limits(&self) -> Limits {
+        self.probes.limits()
     }
 
     fn probe(&mut self, probe: Probe) {

@@ -25,7 +25,9 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tracing::{error, warn};
 use vipd_engine::config::health::{Check, CheckKind};
-use vipd_engine::health::{AttemptId, LocalError, MOST_CONNECTIONS, Outcome, Probe, ProbeCommand};
+use vipd_engine::health::{
+    AttemptId, Limits, LocalError, MOST_CONNECTIONS, Outcome, Probe, ProbeCommand,
+};
 
 pub use settings::Settings;
 
@@ -45,6 +47,7 @@ const TOLD_TOGETHER: usize = 64;
 pub const WAITING_OUTCOMES: usize = 16;
 /// Descriptors of the rest of the process.
 const OTHER_DESCRIPTORS: u64 = 1024;
+const WANTED_DESCRIPTORS: u64 = MOST_CONNECTIONS as u64 + OTHER_DESCRIPTORS;
 
 /// The loop's end of the thread.
 pub struct Probes {
@@ -55,6 +58,8 @@ pub struct Probes {
     /// What is told before anything else: attempts that could not be handed over, and outcomes that
     /// came together.
     waiting: VecDeque<Told>,
+    /// Attempts over the network at a time.
+    connections: usize,
 }
 
 /// How an attempt ended.
@@ -66,7 +71,15 @@ impl Probes {
     #[must_use]
     pub fn new(scripts: Scripts, settings: Settings) -> Self {
         let outcomes = mpsc::channel(WAITING_OUTCOMES);
-        Self { scripts, settings, orders: None, outcomes, waiting: VecDeque::new() }
+        let connections = connections_within(process::allow_descriptors(WANTED_DESCRIPTORS));
+        Self { scripts, settings, orders: None, outcomes, waiting: VecDeque::new(), connections }
+    }
+
+    /// How much may be done at once: attempts leave descriptors for the rest of the process, or
+    /// servers that hang would keep it from taking others out of the table.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits { connections: self.connections, ..Limits::default() }
     }
 
     /// Begins or drops an attempt. It never waits: one that cannot begin is told as not made.
@@ -122,9 +135,12 @@ impl Probes {
 
     /// The thread ends with `self`, and whatever runs with it.
     fn start(&self) -> io::Result<mpsc::Sender<Probe>> {
-        let most = MOST_CONNECTIONS as u64 + OTHER_DESCRIPTORS;
-        if let Err(error) = process::allow_descriptors(most) {
-            warn!("fewer than {most} descriptors: some checks may not be made: {error}");
+        if self.connections < MOST_CONNECTIONS {
+            let most = self.connections;
+            warn!(
+                "{most} checks over the network at a time: a hard limit of {WANTED_DESCRIPTORS} \
+                   descriptors would allow {MOST_CONNECTIONS}"
+            );
         }
         let (orders, due) = mpsc::channel(WAITING_ORDERS);
         let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -279,5 +295,24 @@ impl Prober {
         let (id, _) = running.find(|(_, task)| task.id() == failed.id())?;
         error!("{id}: {failed}");
         Some((*id, Outcome::Local(LocalError::Unsupported)))
+    }
+}
+
+/// Attempts at a time where so many descriptors may be open: of few, a quarter is for the rest.
+fn connections_within(descriptors: u64) -> usize {
+    let left = descriptors - OTHER_DESCRIPTORS.min(descriptors / 4);
+    usize::try_from(left).map_or(MOST_CONNECTIONS, |left| left.clamp(1, MOST_CONNECTIONS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_leave_descriptors_for_the_rest_however_few_there_are() {
+        let cases = [(1 << 20, 4096), (5120, 4096), (4096, 3072), (1024, 768), (64, 48), (0, 1)];
+        for (descriptors, connections) in cases {
+            assert_eq!(connections_within(descriptors), connections, "{descriptors}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 use std::io;
 
 use caps::{CapSet, Capability};
+use nix::errno::Errno;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use tracing::{debug, warn};
@@ -86,16 +87,20 @@ pub fn be_as_urgent(urgency: Urgency) {
     }
 }
 
-/// So many descriptors may be open, or as many as the hard limit allows.
-///
-/// # Errors
-/// It allows fewer, or those of setrlimit(2).
-pub fn allow_descriptors(most: u64) -> io::Result<()> {
-    let (now, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    if now < most {
-        setrlimit(Resource::RLIMIT_NOFILE, most.min(hard), hard)?;
-    }
-    if hard < most { Err(io::Error::other(format!("the limit is {hard}"))) } else { Ok(()) }
+/// So many descriptors may be open, or as many as the hard limit allows. How many that are.
+pub fn allow_descriptors(most: u64) -> u64 {
+    let raise = || {
+        let (now, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        let wanted = now.max(most.min(hard));
+        if wanted > now {
+            setrlimit(Resource::RLIMIT_NOFILE, wanted, hard)?;
+        }
+        Ok(wanted)
+    };
+    raise().unwrap_or_else(|error: Errno| {
+        debug!("the limit of descriptors stays as it is: {error}");
+        getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(now, _)| now)
+    })
 }
 
 /// The limit counts every page that might be touched, so nothing is ever refused only without one,

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use vipd_engine::health::{AttemptId, Outcome, Probe};
+use vipd_engine::health::{AttemptId, Limits, Outcome, Probe};
 use vipd_engine::ipvs::{Answer, Request};
 use vipd_engine::{
     CommandId, Config, EffectError, FibChange, Frame, KernelCommand, Link, LocalAddress, Received,
@@ -84,6 +84,11 @@ pub trait Kernel {
 pub trait Servers {
     /// Whether it does. If not, the engine hears of no virtual server.
     fn are_directed(&self) -> bool;
+
+    /// How much may be done at once. It does not change.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
 
     /// Begins or drops an attempt. One that begins is answered by one [`Told::Probe`].
     fn probe(&mut self, probe: Probe);
