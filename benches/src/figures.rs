@@ -44,17 +44,18 @@ pub struct Figure {
     pub unit: Unit,
     /// Measured.
     pub vipd: i64,
-    /// Measured beside it.
-    pub keepalived: i64,
+    /// Measured beside it, unless it cannot do that.
+    pub keepalived: Option<i64>,
     /// What the first must reach.
     pub limit: Limit,
 }
 
 impl Figure {
-    /// `None` if keepalived's is zero.
+    /// `None` if keepalived's is zero, or not there.
     #[must_use]
     pub fn ratio(&self) -> Option<f64> {
-        (self.keepalived != 0).then(|| self.vipd as f64 / self.keepalived as f64)
+        let keepalived = self.keepalived.filter(|keepalived| *keepalived != 0)?;
+        Some(self.vipd as f64 / keepalived as f64)
     }
 
     /// Whether vipd reaches its limit; `None` where there is none.
@@ -98,7 +99,7 @@ pub fn of_crowds(found: &[Crowd; 2], how: &str) -> Vec<Figure> {
     let [vipd, keepalived] = found;
     let row = |what: &str, of: fn(&Crowd) -> Duration, limit| {
         let [vipd, keepalived] = [of(vipd), of(keepalived)].map(nanos);
-        let what = format!("{how}: {what}");
+        let (what, keepalived) = (format!("{how}: {what}"), Some(keepalived));
         Figure { what, unit: Unit::Nanoseconds, vipd, keepalived, limit }
     };
     let taken: [Told; 1] = [("worst", 1000, Limit::AtMost(50 * MILLISECOND))];
@@ -146,7 +147,7 @@ pub fn of_installing(found: &[Installed; 2]) -> Vec<Figure> {
 #[must_use]
 pub fn of_checks(found: &[Cost; 2]) -> Vec<Figure> {
     let row = |what: &str, of: fn(&Cost) -> i64, unit, limit| {
-        let [vipd, keepalived] = [of(&found[0]), of(&found[1])];
+        let (vipd, keepalived) = (of(&found[0]), Some(of(&found[1])));
         Figure { what: format!("10,000 TCP_CHECK: {what}"), unit, vipd, keepalived, limit }
     };
     let time = Unit::Nanoseconds;
@@ -157,20 +158,19 @@ pub fn of_checks(found: &[Cost; 2]) -> Vec<Figure> {
     ]
 }
 
-/// The rows about adverts beside all of that.
+/// The rows about adverts beside all of that, `where_` it was measured.
 #[must_use]
-pub fn of_adverts(found: &[Beside; 2]) -> Vec<Figure> {
-    let [vipd, keepalived] = found;
+pub fn of_adverts(vipd: &Beside, keepalived: Option<&Beside>, where_: &str) -> Vec<Figure> {
     let late: [Told; 3] = [
         ("median", 500, Limit::None),
         ("99.9 %", 999, Limit::AtMost(10 * MILLISECOND)),
         ("worst", 1000, Limit::None),
     ];
-    let adverts = [&vipd.adverts[..], &keepalived.adverts];
-    let mut rows = times("80,000 real servers, 10,000 checks: advert", adverts, late);
+    let adverts = keepalived.map(|keepalived| &keepalived.adverts[..]);
+    let mut rows = times_of(&format!("{where_}: advert"), &vipd.adverts, adverts, late);
     let row = |what: &str, of: fn(&Beside) -> i64, limit| {
-        let what = format!("80,000 real servers, 10,000 checks: {what}");
-        Figure { what, unit: Unit::Count, vipd: of(vipd), keepalived: of(keepalived), limit }
+        let what = format!("{where_}: {what}");
+        Figure { what, unit: Unit::Count, vipd: of(vipd), keepalived: keepalived.map(of), limit }
     };
     rows.push(row("adverts of the backup", |one| one.of_backup as i64, Limit::AtMost(0)));
     rows.push(row("answered per second", |one| one.per_second as i64, Limit::None));
@@ -179,17 +179,29 @@ pub fn of_adverts(found: &[Beside; 2]) -> Vec<Figure> {
 
 /// Distances from what is exact, too early or too late.
 fn times(what: &str, found: [&[i64]; 2], told: impl IntoIterator<Item = Told>) -> Vec<Figure> {
-    let row = |(name, permille, limit)| {
-        let [vipd, keepalived] = found.map(|values| rank(values, permille));
-        let what = format!("{what}, {name}");
-        Figure { what, unit: Unit::Nanoseconds, vipd, keepalived, limit }
+    let [vipd, keepalived] = found;
+    times_of(what, vipd, Some(keepalived), told)
+}
+
+fn times_of(
+    what: &str,
+    vipd: &[i64],
+    keepalived: Option<&[i64]>,
+    told: impl IntoIterator<Item = Told>,
+) -> Vec<Figure> {
+    let row = |(name, permille, limit)| Figure {
+        what: format!("{what}, {name}"),
+        unit: Unit::Nanoseconds,
+        vipd: rank(vipd, permille),
+        keepalived: keepalived.map(|keepalived| rank(keepalived, permille)),
+        limit,
     };
     told.into_iter().map(row).collect()
 }
 
 fn octets(what: &str, found: [u64; 2], limit: Limit) -> Figure {
     let [vipd, keepalived] = found.map(|octets| i64::try_from(octets).unwrap_or(i64::MAX));
-    let what = what.to_string();
+    let (what, keepalived) = (what.to_string(), Some(keepalived));
     Figure { what, unit: Unit::Octets, vipd, keepalived, limit }
 }
 
@@ -214,7 +226,8 @@ pub fn table(rows: &[Figure]) -> String {
     let mut text =
         format!("{:widest$}  {:>11}  {:>11}  {:>6}  {}\n", "", head[0], head[1], head[2], head[3]);
     for row in rows {
-        let [vipd, keepalived] = [row.vipd, row.keepalived].map(|value| shown(value, row.unit));
+        let vipd = shown(row.vipd, row.unit);
+        let keepalived = row.keepalived.map_or_else(|| "-".to_string(), |it| shown(it, row.unit));
         let ratio = row.ratio().map_or_else(|| "-".to_string(), |ratio| format!("{ratio:.2}"));
         let limit = match row.limit {
             Limit::AtMost(most) => format!("{} at most", shown(most, row.unit)),
@@ -295,7 +308,7 @@ mod tests {
     #[test]
     fn a_limit_is_vipds_alone_and_a_ratio_needs_a_keepalived() {
         let figure = |vipd, keepalived, limit| {
-            let what = "a thing".to_string();
+            let (what, keepalived) = ("a thing".to_string(), Some(keepalived));
             Figure { what, unit: Unit::Nanoseconds, vipd, keepalived, limit }
         };
         assert_eq!(figure(3, 100, Limit::AtMost(3)).is_met(), Some(true));
@@ -306,5 +319,7 @@ mod tests {
         let rows = [figure(4, 100, Limit::None), figure(4, 100, Limit::AtMost(3))];
         assert!(reached(&rows[..1]) && !reached(&rows));
         assert!(table(&rows).lines().last().expect("a line").ends_with(": NOT REACHED"));
+        let alone = Figure { keepalived: None, ..figure(3, 0, Limit::AtMost(3)) };
+        assert_eq!((alone.ratio(), alone.is_met()), (None, Some(true)));
     }
 }

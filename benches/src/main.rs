@@ -141,10 +141,25 @@ fn measure(arguments: &Arguments, daemons: &[Daemon; 2]) -> Result<Vec<Figure>, 
         let short = arguments.short.then(|| "--short".to_string());
         let words: Vec<_> = only.chain(more).chain(short).collect();
         rows.extend(inside::run(&words, INSIDE_WITHIN)?);
+        if wanted("adverts") {
+            eprintln!("vipd: adverts beside them on this kernel, where no table takes them");
+            let (_, _, watch) = watched(arguments.short);
+            let vipd = checking::beside(&daemons[0], watch)?;
+            rows.extend(figures::of_adverts(&vipd, None, "the same without IPVS, on this kernel"));
+        }
     } else {
         rows.extend(measure_directors(&of_ipvs, daemons, arguments.short)?);
     }
     Ok(rows)
+}
+
+/// How often, how long checks alone are watched, and how long adverts beside them: longer than the
+/// minute in which every service is read.
+const fn watched(short: bool) -> (usize, Duration, Duration) {
+    match short {
+        true => (3, Duration::from_secs(12), Duration::from_secs(20)),
+        false => (7, Duration::from_secs(30), Duration::from_secs(90)),
+    }
 }
 
 /// What needs a kernel with IPVS.
@@ -153,12 +168,7 @@ fn measure_directors(
     daemons: &[Daemon; 2],
     short: bool,
 ) -> Result<Vec<Figure>, String> {
-    // How often, how long checks alone are watched, and how long adverts beside them: longer than
-    // the minute in which every service is read.
-    let (runs, alone, beside) = match short {
-        true => (3, Duration::from_secs(12), Duration::from_secs(20)),
-        false => (7, Duration::from_secs(30), Duration::from_secs(90)),
-    };
+    let (runs, alone, beside) = watched(short);
     let mut rows = Vec::new();
     for part in parts {
         rows.extend(match *part {
@@ -170,10 +180,14 @@ fn measure_directors(
                 eprintln!("{daemon}: 10,000 checks");
                 checking::cost(daemon, alone)
             })?),
-            _ => figures::of_adverts(&each(daemons, |daemon| {
-                eprintln!("{daemon}: adverts beside 80,000 real servers and 10,000 checks");
-                checking::beside(daemon, beside)
-            })?),
+            _ => {
+                let [vipd, keepalived] = each(daemons, |daemon| {
+                    eprintln!("{daemon}: adverts beside 80,000 real servers and 10,000 checks");
+                    checking::beside(daemon, beside)
+                })?;
+                let where_ = "80,000 real servers, 10,000 checks";
+                figures::of_adverts(&vipd, Some(&keepalived), where_)
+            }
         });
     }
     Ok(rows)
