@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vipd_engine::{InstanceConfig, News, StateKind};
+use vipd_engine::{GroupName, InstanceConfig, News, StateKind};
 
 use crate::record::{HostId, Seen, SeenAdvert, WorldTime};
 use crate::scenario::Injection;
@@ -55,8 +55,8 @@ pub(super) enum What {
     Joined {
         place: Place,
         config: Arc<InstanceConfig>,
-        /// It is in a sync group.
-        grouped: bool,
+        /// The sync group that it is in.
+        group: Option<GroupName>,
         /// Its process starts now and nobody becomes master for this long; `None`: a reload.
         starts: Option<Duration>,
     },

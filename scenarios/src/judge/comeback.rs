@@ -59,7 +59,7 @@ impl Comeback {
                 .or_else(|| view.stalled(&[open.place], open.at))
                 .or_else(|| view.irregular(open.place.router))
                 .or_else(|| {
-                    let grouped = view.member(open.place).grouped;
+                    let grouped = view.member(open.place).is_grouped();
                     grouped.then(|| format!("{} follows its sync group", view.name(open.place)))
                 })
         };

@@ -147,7 +147,7 @@ fn excuse(view: &View, master: Place, heirs: &[Place], at: WorldTime) -> Option<
     let mut all = heirs.to_vec();
     all.push(master);
     view.unusual(&all, at).or_else(|| view.stalled(heirs, at)).or_else(|| {
-        let grouped = all.iter().find(|place| view.member(**place).grouped)?;
+        let grouped = all.iter().find(|place| view.member(**place).is_grouped())?;
         Some(format!("{} follows its sync group", view.name(*grouped)))
     })
 }

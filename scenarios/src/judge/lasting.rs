@@ -137,7 +137,7 @@ impl Property for Lasting {
         }
         // A member of a sync group follows its group, it does not elect.
         if let What::MasterStarts { place, heard, resumed: false, .. } = &change.what
-            && !view.member(*place).grouped
+            && !view.member(*place).is_grouped()
         {
             self.takeover(view, *place, heard);
         }

@@ -62,7 +62,7 @@ impl Resignation {
                 names(place)
             ));
         }
-        let grouped = heirs.iter().find(|place| view.member(**place).grouped);
+        let grouped = heirs.iter().find(|place| view.member(**place).is_grouped());
         view.unusual(&all, stop.at)
             .or_else(|| view.stalled(heirs, stop.at))
             .or_else(|| grouped.map(|place| format!("{} follows its sync group", names(place))))

@@ -17,10 +17,11 @@ impl Listener {
         for instance in config.instances() {
             let place = self.join(host, instance);
             now.push(place);
-            let grouped =
-                config.groups().iter().any(|group| group.members.contains(&instance.name));
+            let mut groups = config.groups().iter();
+            let group = groups.find(|group| group.members.contains(&instance.name));
+            let group = group.map(|group| group.name.clone());
             let config = Arc::clone(instance);
-            self.push(at, host, What::Joined { place, config, grouped, starts });
+            self.push(at, host, What::Joined { place, config, group, starts });
         }
         for place in before.into_iter().filter(|place| !now.contains(place)) {
             self.sender(place).present = false;

@@ -47,12 +47,12 @@ impl View {
     }
 
     /// The members of its sync group wait for one that is held down, and may be master as soon as
-    /// that one is needed. Which group it is the Record does not say.
+    /// that one is needed.
     pub(super) fn hold_with_group(&mut self, place: Place) {
-        let (host, grouped) = (self.member(place).host, self.member(place).grouped);
+        let one = self.member(place);
         let members = self.routers.iter().flat_map(|router| &router.members);
-        let down = members.filter(|one| one.host == host && one.grouped && one.held_down.is_some());
-        let until = down.filter_map(|one| one.held).max().filter(|_| grouped);
+        let down = members.filter(|other| other.moves_with(one) && other.held_down.is_some());
+        let until = down.filter_map(|one| one.held).max();
         if let Some(until) = until.filter(|until| self.member(place).held < Some(*until)) {
             self.hold_until(place, until);
         }

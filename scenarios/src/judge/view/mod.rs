@@ -4,6 +4,7 @@
 //! How a change moves it is in `update`; it decides nothing. The arithmetic on it is in
 //! [`super::terms`].
 
+mod groups;
 mod holds;
 mod places;
 mod removed;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vipd_engine::config::Transport;
-use vipd_engine::{InstanceConfig, Order, StateKind};
+use vipd_engine::{GroupName, InstanceConfig, Order, StateKind};
 
 use super::change::{Change, Ending, Pair, Place, What};
 use crate::record::{HostId, RouterKey, SegmentId, Setting, WorldTime};
@@ -120,7 +121,8 @@ pub(super) struct Member {
     pub host: HostId,
     pub config: Arc<InstanceConfig>,
     pub present: bool,
-    pub grouped: bool,
+    /// The sync group that it is in.
+    pub group: Option<GroupName>,
     pub source: Option<IpAddr>,
     /// Master by the wire, since then.
     pub master: Option<WorldTime>,

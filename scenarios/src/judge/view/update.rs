@@ -64,6 +64,15 @@ impl View {
                 | Seen::Dropped(_) => {}
             },
         }
+        // What disturbs one disturbs those that move with it.
+        for place in 0..touched.len() {
+            let router = touched[place];
+            if self.routers.get(router).is_some_and(|one| one.disturbed_at == change.at) {
+                touched.extend(self.moving_with(router).into_iter().skip(1));
+            }
+        }
+        touched.sort_unstable();
+        touched.dedup();
         self.touched = touched;
     }
 
@@ -93,11 +102,11 @@ impl View {
         let (at, host) = (change.at, change.host);
         self.now = at;
         match &change.what {
-            What::Joined { place, config, grouped, starts } => {
+            What::Joined { place, config, group, starts } => {
                 self.note_odds(place.router);
                 self.join(*place, host, config, key);
-                self.routers[place.router].disturbed_at = at;
-                self.member_mut(*place).grouped = *grouped;
+                self.member_mut(*place).group.clone_from(group);
+                self.disturb(place.router);
                 if starts.is_some() {
                     self.release(*place);
                     self.member_mut(*place).ordered = None;
@@ -109,7 +118,7 @@ impl View {
                 }
             }
             What::Left(place) => {
-                self.routers[place.router].disturbed_at = at;
+                self.disturb(place.router);
                 self.note_odds(place.router);
                 self.member_mut(*place).present = false;
                 self.release(*place);
@@ -149,10 +158,10 @@ impl View {
             What::Heard { pair, priority } => self.first_heard(*pair, *priority),
             What::Lost { pair, run, .. } => self.lose(*pair, *run),
             What::Injected(advert, _) => {
-                for router in &mut self.routers {
-                    if router.key == advert.router {
-                        router.injected_at = Some(at);
-                        router.disturbed_at = at;
+                for router in 0..self.routers.len() {
+                    if self.routers[router].key == advert.router {
+                        self.routers[router].injected_at = Some(at);
+                        self.disturb(router);
                     }
                 }
             }
@@ -198,7 +207,7 @@ impl View {
                 host,
                 config: Arc::clone(config),
                 present: true,
-                grouped: false,
+                group: None,
                 source,
                 master: None,
                 resumed: false,
@@ -336,7 +345,7 @@ impl View {
             News::CommandFailed { .. } | News::SendRefused { .. } => {
                 let host = self.member(place).host;
                 self.hosts[usize::from(host.0)].refused_at = Some(now);
-                self.routers[place.router].disturbed_at = now;
+                self.disturb(place.router);
             }
             // The engine says that the delay begins anew; L3 counts from the start all the same.
             News::PreemptDelayed { .. } => {
@@ -367,9 +376,8 @@ impl View {
 
     fn lose(&mut self, pair: Pair, run: u32) {
         let now = self.now;
-        let router = &mut self.routers[pair.router];
-        router.disturbed_at = now;
-        let losses = router.losses.entry(pair).or_default();
+        self.disturb(pair.router);
+        let losses = self.routers[pair.router].losses.entry(pair).or_default();
         if run > 1
             && let Some(last) = losses.last_mut()
         {
@@ -443,13 +451,14 @@ impl View {
         }
     }
 
-    /// The members of a sync group obey together. Which group it is the Record does not say.
+    /// The members of a sync group obey together.
     fn order(&mut self, host: HostId, instance: &str, order: Order) {
         let members = self.routers.iter_mut().flat_map(|router| &mut router.members);
         let mut own: Vec<_> = members.filter(|member| member.host == host).collect();
         let named = |member: &&mut Member| member.config.name.as_str() == instance;
-        let grouped = own.iter().any(|member| named(member) && member.grouped);
-        for member in own.iter_mut().filter(|member| named(member) || (grouped && member.grouped)) {
+        let group = own.iter().find(|member| named(member)).and_then(|one| one.group.clone());
+        let together = |member: &&mut Member| group.is_some() && member.group == group;
+        for member in own.iter_mut().filter(|member| named(member) || together(member)) {
             member.ordered = (order != Order::Resume).then_some(order);
             // An order takes the place of a hold-down.
             if member.held_down.take().is_some() {
