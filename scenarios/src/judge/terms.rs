@@ -153,9 +153,17 @@ impl View {
         self.up(self.member(place).advertised)
     }
 
-    /// `M_max`: the largest down interval in force among the running members.
+    /// Who decides when a virtual router settles: its running members and those of the ones that a
+    /// sync group joins to it, for a member waits until all of its group want to be master.
+    fn waited_for(&self, router: usize) -> Vec<Place> {
+        let routers = self.moving_with(router).into_iter();
+        let places = routers.flat_map(|router| self.places(router));
+        places.filter(|place| self.is_running(*place)).collect()
+    }
+
+    /// `M_max`: the largest down interval in force among them.
     pub(super) fn longest_down_interval(&self, router: usize) -> Duration {
-        let running = self.places(router).filter(|place| self.is_running(*place));
+        let running = self.waited_for(router).into_iter();
         running.map(|place| self.member(place).down_interval()).max().unwrap_or_default()
     }
 
@@ -169,7 +177,7 @@ impl View {
 
     /// From when on L4 to L6 are judged: M_max + A, with D and L as often as in `T`.
     pub(super) fn liveness(&self, router: usize) -> Duration {
-        let running = self.places(router).filter(|place| self.is_running(*place));
+        let running = self.waited_for(router).into_iter();
         let longest = running.map(|place| self.pace(place)).max().unwrap_or_default();
         self.settling(router) + longest
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vipd_engine::config::{Config, GroupConfig};
-use vipd_engine::{Event, GroupName, InstanceName, News, StateKind, Vrid, Why};
+use vipd_engine::{Event, GroupName, InstanceName, Interval, News, StateKind, Vrid, Why};
 
 use super::record::*;
 use crate::judge::{PropertyId, PropertyReport, Verdict};
@@ -14,23 +14,27 @@ use crate::record::{RouterKey, Seen, SeenAdvert};
 const A_MASTER: u64 = 3 * SECOND + skew(200);
 /// When a forged advert arrives at a that takes it for a better master.
 const FORGED: u64 = 10 * SECOND;
-/// T: b and c have the longest down interval.
-const SETTLING: u64 = 3 * SECOND + skew(100) + 2 * DELAY + 3 * LATE;
+/// T with intervals of one second: b and c have the longest down interval.
+const SETTLING: u64 = settling(1);
 const END: u64 = 40 * SECOND;
 
-fn every_second(from: u64, to: u64) -> impl Iterator<Item = u64> {
-    (from..to).step_by(SECOND as usize)
+/// T if this is the longest interval, in seconds.
+const fn settling(interval: u64) -> u64 {
+    3 * interval * SECOND + skew(100) + 2 * DELAY + 3 * LATE
 }
 
 /// a is master of VI_1, which b follows, and of VI_2, which c follows. It yields in both when
-/// somebody forges an advert of VI_1, c takes VI_2 over, and a takes both back so long after that.
-fn forged(groups: &[&[&str]], after: u64) -> PropertyReport {
+/// somebody forges an advert of VI_1, c takes VI_2 over, and a takes both back so long after that. VI_2 has an
+/// interval of so many seconds.
+fn forged(groups: &[&[&str]], interval: u64, after: u64) -> PropertyReport {
     let (backup, master) = (StateKind::Backup, StateKind::Master);
     let vrid = Vrid::new(52).unwrap();
-    let mut run = Run::new(&[200, 100, 100]).with(2, |config| config.vrid = vrid);
+    let slow = Interval::from_centiseconds(interval as i64 * 100).unwrap();
+    let mut run =
+        Run::new(&[200, 100, 100]).with(2, |config| (config.vrid, config.interval) = (vrid, slow));
     run.start_all();
     let mut second = run.config(0);
-    (second.name, second.vrid) = (InstanceName::new("VI_2"), vrid);
+    (second.name, second.vrid, second.interval) = (InstanceName::new("VI_2"), vrid, slow);
     let group = |(index, members): (usize, &&[&str])| GroupConfig {
         name: GroupName::new(if index == 0 { "VG_1" } else { "VG_2" }),
         members: members.iter().map(|name| InstanceName::new(*name)).collect(),
@@ -49,10 +53,16 @@ fn forged(groups: &[&[&str]], after: u64) -> PropertyReport {
         run.state(at, 0, from, to);
         run.see(at, 0, Seen::Engine(Event { instance: InstanceName::new("VI_2"), news }));
     }
-    for at in every_second(A_MASTER, FORGED).chain(every_second(taken, END)) {
+    let every = |seconds: u64| {
+        let step = (seconds * SECOND) as usize;
+        (A_MASTER..FORGED).step_by(step).chain((taken..END).step_by(step))
+    };
+    for at in every(1) {
         run.advert_to(at, 0, 200, &[1]);
-        let router = RouterKey { vrid: 52, ..key() };
-        let advert = SeenAdvert { router, ..run.make(0, 200) };
+    }
+    for at in every(interval) {
+        let (router, interval) = (RouterKey { vrid: 52, ..key() }, slow.duration());
+        let advert = SeenAdvert { router, interval, ..run.make(0, 200) };
         run.see(at, 0, Seen::AdvertSent(advert));
         run.see(at + DELAY, 2, Seen::AdvertDelivered(advert));
     }
@@ -68,9 +78,17 @@ fn forged(groups: &[&[&str]], after: u64) -> PropertyReport {
 #[test]
 fn s7_a_sync_group_settles_anew_after_a_fault_of_one_member_and_nobody_else_does() {
     let together: &[&[&str]] = &[&["VI_1", "VI_2"]];
-    at_the_bound(PropertyId::S7, SETTLING, |extra| forged(together, SETTLING + extra));
+    at_the_bound(PropertyId::S7, SETTLING, |extra| forged(together, 1, SETTLING + extra));
     for apart in [&[][..], &[&["VI_1"][..], &["VI_2"][..]][..]] {
-        let report = forged(apart, SETTLING);
+        let report = forged(apart, 1, SETTLING);
         is(&report, Verdict::Violated, "c was master although a is better");
     }
+}
+
+#[test]
+fn s7_a_member_of_a_sync_group_waits_for_the_one_with_the_longest_interval_and_nobody_else_does() {
+    let together: &[&[&str]] = &[&["VI_1", "VI_2"]];
+    let bound = settling(2);
+    at_the_bound(PropertyId::S7, bound, |extra| forged(together, 2, bound + extra));
+    is(&forged(&[&["VI_1"], &["VI_2"]], 2, bound), Verdict::Violated, "nobody was master");
 }

@@ -25,7 +25,7 @@ impl View {
 
     /// This virtual router and those that a sync group of any host joins to it, directly or by way
     /// of another one.
-    pub(super) fn moving_with(&self, router: usize) -> Vec<usize> {
+    pub(in crate::judge) fn moving_with(&self, router: usize) -> Vec<usize> {
         let mut found = vec![router];
         let mut next = 0;
         while let Some(one) = found.get(next).copied() {
