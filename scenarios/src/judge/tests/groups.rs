@@ -23,9 +23,9 @@ const fn settling(interval: u64) -> u64 {
     3 * interval * SECOND + skew(100) + 2 * DELAY + 3 * LATE
 }
 
-/// a is master of VI_1, which b follows, and of VI_2, which c follows. It yields in both when
-/// somebody forges an advert of VI_1, c takes VI_2 over, and a takes both back so long after that. VI_2 has an
-/// interval of so many seconds.
+/// a is master of VI_1, which b follows, and of VI_2, which c follows and whose interval is so many
+/// seconds. It yields in both when somebody forges an advert of VI_1, c takes VI_2 over, and a
+/// takes both back so long after that.
 fn forged(groups: &[&[&str]], interval: u64, after: u64) -> PropertyReport {
     let (backup, master) = (StateKind::Backup, StateKind::Master);
     let vrid = Vrid::new(52).unwrap();
@@ -37,7 +37,7 @@ fn forged(groups: &[&[&str]], interval: u64, after: u64) -> PropertyReport {
     (second.name, second.vrid, second.interval) = (InstanceName::new("VI_2"), vrid, slow);
     let group = |(index, members): (usize, &&[&str])| GroupConfig {
         name: GroupName::new(if index == 0 { "VG_1" } else { "VG_2" }),
-        members: members.iter().map(|name| InstanceName::new(*name)).collect(),
+        members: members.iter().map(|name| InstanceName::new(name)).collect(),
         tracks: vec![],
         tracking_weight: false,
     };
