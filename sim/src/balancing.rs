@@ -32,7 +32,13 @@ use crate::topology::{self, Serving, addresses};
 const ELSEWHERE: Duration = Duration::from_micros(200);
 
 /// The hosts as real servers.
-pub(crate) struct Servers(Vec<ServerHost>);
+pub(crate) struct Servers {
+    hosts: Vec<ServerHost>,
+    /// Whoever is not in the scenario.
+    elsewhere: ModelServer,
+    /// Whoever is not reached.
+    silent: ModelServer,
+}
 
 struct ServerHost {
     model: ModelServer,
@@ -65,14 +71,18 @@ impl Servers {
                 .collect(),
             open: Vec::new(),
         };
-        let mut servers = Self(hosts.iter().zip(&scenario.hosts).zip(serving).map(of).collect());
+        let mut servers = Self {
+            hosts: hosts.iter().zip(&scenario.hosts).zip(serving).map(of).collect(),
+            elsewhere: ModelServer::default(),
+            silent: ModelServer::new(WorldTime(0), Conduct::Silent),
+        };
         servers.refresh(hosts);
         servers
     }
 
     /// Only steps change what passes, so this is asked for behind each.
     pub(crate) fn refresh(&mut self, hosts: &[Host]) {
-        for (server, host) in self.0.iter_mut().zip(hosts) {
+        for (server, host) in self.hosts.iter_mut().zip(hosts) {
             let ports = host.ports.iter();
             let open = ports.filter(|port| host.is_running() && host.kernel.passes(port.index));
             server.open = open.map(|port| port.id).collect();
@@ -80,7 +90,7 @@ impl Servers {
     }
 
     pub(crate) fn set(&mut self, now: WorldTime, host: HostId, conduct: Conduct) {
-        if let Some(server) = self.0.get_mut(usize::from(host.0)) {
+        if let Some(server) = self.hosts.get_mut(usize::from(host.0)) {
             server.model = ModelServer { conduct, since: now, ..server.model.clone() };
         }
     }
@@ -93,7 +103,7 @@ impl Servers {
         host: HostId,
         (address, port): (IpAddr, u16),
     ) -> Option<Conduct> {
-        let server = self.0.get(usize::from(host.0))?;
+        let server = self.hosts.get(usize::from(host.0))?;
         let own = server.addresses.iter().any(|(known, _)| *known == address);
         let takes = own || server.serving.hidden.contains(&address);
         (takes && server.serving.ports.contains(&port)).then(|| server.model.conduct_at(now))
@@ -101,20 +111,20 @@ impl Servers {
 
     /// The model of whoever has the address, and how long the way there and back is; silent if
     /// there is none.
-    fn ask(&self, net: &Network, from: &Host, address: IpAddr) -> (ModelServer, Duration) {
-        let found = self.0.iter().find_map(|server| {
+    fn ask(&self, net: &Network, from: &Host, address: IpAddr) -> (&ModelServer, Duration) {
+        let found = self.hosts.iter().find_map(|server| {
             let (_, port) = server.addresses.iter().find(|(known, _)| *known == address)?;
             Some((server, *port))
         });
-        let Some((server, port)) = found else { return (ModelServer::default(), ELSEWHERE) };
+        let Some((server, port)) = found else { return (&self.elsewhere, ELSEWHERE) };
         let own = from.ports.iter().any(|own| own.id == port);
         let round_trip = match own {
             true => Some(Duration::ZERO),
             false => self.round_trip(net, from, server, port),
         };
         match round_trip {
-            Some(round_trip) => (server.model.clone(), round_trip),
-            None => (ModelServer::new(net.now, Conduct::Silent), Duration::ZERO),
+            Some(round_trip) => (&server.model, round_trip),
+            None => (&self.silent, Duration::ZERO),
         }
     }
 
@@ -125,7 +135,7 @@ impl Servers {
         server: &ServerHost,
         port: PortId,
     ) -> Option<Duration> {
-        let mine = self.0.get(usize::from(from.id.0))?;
+        let mine = self.hosts.get(usize::from(from.id.0))?;
         let delay = |from: PortId, to: PortId| {
             let (_, path) = net.port(from).paths.iter().find(|(end, _)| *end == to)?;
             (path.cut() != Cut::Everything).then(|| path.delay())
