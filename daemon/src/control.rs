@@ -22,8 +22,11 @@ use vipd_engine::Order;
 
 use crate::driver::Request;
 use crate::events::Events;
+use crate::ipvs::Ipvs;
 use crate::orders;
+use crate::process;
 use crate::reload::Trigger;
+use crate::status::connections;
 
 /// Where it is unless an argument says otherwise.
 pub const DEFAULT_PATH: &str = "/run/vipd/control.sock";
@@ -159,7 +162,7 @@ impl Asked {
         input.take(LONGEST_QUESTION).read_line(&mut question).await?;
         let answer = match question.trim() {
             "events" => return Ok(Then::Follow),
-            "status" => self.request(Request::Status).await,
+            "status" => with_connections(self.request(Request::Status).await).await,
             "reload" => {
                 let (sender, answer) = oneshot::channel();
                 match self.reloads.send(Trigger::Asked(sender)).await {
@@ -191,6 +194,20 @@ impl Asked {
             Err(_) => stopping(),
         }
     }
+}
+
+/// The report with what the kernel knows beside it.
+async fn with_connections(report: Value) -> Value {
+    if !connections::are_told(&report) {
+        return report;
+    }
+    let mut told = report.clone();
+    let tell = move || {
+        process::give_way();
+        connections::tell(&mut told, Ipvs::open());
+        told
+    };
+    tokio::task::spawn_blocking(tell).await.unwrap_or(report)
 }
 
 /// `yield INSTANCE` and its like. The name is whatever else is on the line.

@@ -1,5 +1,6 @@
 //! How things are: the engine's own view as JSON, and that JSON as text for people.
 
+pub mod connections;
 mod servers;
 
 use std::fmt::Write as _;

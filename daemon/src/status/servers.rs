@@ -81,6 +81,7 @@ fn real_server(server: &ServerStatus<'_>, now: Timestamp) -> Value {
         "drained": server.table.drained,
         "ordered_weight": server.table.ordered,
         "in_kernel": there.and_then(|there| there.in_kernel).map(|spec| spec.weight),
+        "connections": null,
         "error": there.and_then(|there| there.error).map(|error| error.to_string()),
         "last": last,
         "next_in_ns": server.next_check().map(|at| nanos(at.since(now))),
@@ -138,6 +139,10 @@ fn describe_server(server: &Value, text: &mut String) {
     }
     if !["up", "down"].contains(&word("why")) {
         words.push_str(&format!(" ({})", word("why")));
+    }
+    if let Some(connections) = server["connections"].as_object() {
+        let [active, inactive] = ["active", "inactive"].map(|key| &connections[key]);
+        words.push_str(&format!(", connections: {active} active, {inactive} inactive"));
     }
     line(text, &words);
     if let Some(error) = server["error"].as_str() {
