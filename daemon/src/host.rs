@@ -88,10 +88,15 @@ fn in_kernel(error: Option<ipvs::Error>, places: &Places) -> Diagnostics {
     let mut found = Diagnostics::default();
     match error {
         None => {}
+        Some(ipvs::Error::NotInKernel) if ipvs::module::can_be_loaded() => {
+            let note = Diagnostic::note("ipvs-not-loaded", "the module ip_vs is not loaded yet");
+            let help = "vipd loads it when it starts";
+            found.push(placed(note.help(help), places.of_server(0)));
+        }
         Some(ipvs::Error::NotInKernel) => {
-            let message = "this kernel has no IPVS, or its module is not loaded";
+            let message = "this kernel has no IPVS, and no module of it that could be loaded";
             let error = Diagnostic::error("no-ipvs", message).label("virtual servers need it");
-            let help = "`modprobe ip_vs`; with -P virtual servers are somebody else's";
+            let help = "with -P virtual servers are somebody else's";
             found.push(placed(error.help(help), places.of_server(0)));
         }
         Some(error) => found.push(unseen("the kernel's IPVS", &error.to_string())),

@@ -35,6 +35,18 @@ pub fn load_if_needed(loaded: &Loaded) {
     }
 }
 
+/// Whether it would be loaded, which is tried without doing it.
+#[must_use]
+pub fn can_be_loaded() -> bool {
+    would_load(fs::read_to_string(PROGRAM).unwrap_or_default().trim())
+}
+
+fn would_load(program: &str) -> bool {
+    let mut trying = Command::new(program);
+    trying.args(["--dry-run", "-q", "--", MODULE]).stdin(Stdio::null());
+    !program.is_empty() && trying.output().is_ok_and(|ended| ended.status.success())
+}
+
 /// Whether there is such a program.
 fn load(program: &str) -> Result<bool, String> {
     if program.is_empty() {
@@ -66,5 +78,7 @@ mod tests {
         assert_eq!(why, "/bin/false ended with exit status: 1");
         let why = load("/dev/null").expect_err("no program");
         assert!(why.starts_with("cannot run /dev/null: "), "{why}");
+        let would = ["", "/nowhere/modprobe", "/bin/false", "/bin/true"].map(would_load);
+        assert_eq!(would, [false, false, false, true]);
     }
 }
