@@ -114,8 +114,14 @@ pub fn beside(daemon: &Daemon, watch: Duration) -> Result<Beside, String> {
     if !first.runs() || !second.runs() {
         return Err(format!("{daemon} has ended"));
     }
+    let adverts = pair.recorded(|record| lateness(record, INTERVAL));
+    // What was not sent is not late.
+    let due = usize::from(ROUTERS) * (watch.as_millis() / INTERVAL.as_millis()) as usize;
+    if adverts.len() < due / 2 {
+        return Err(format!("{daemon} sent {} adverts, {due} were due", adverts.len()));
+    }
     Ok(Beside {
-        adverts: pair.recorded(|record| lateness(record, INTERVAL)),
+        adverts,
         of_backup: pair.recorded(|record| of(record, Side::Backup).count()),
         per_second: (answered.count() - count) as f64 / seconds,
     })

@@ -2,10 +2,11 @@
 //! servers each, from the start of the program on; and how much of that is the kernel's own.
 
 use std::fs;
+use std::net::IpAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use vipd::ipvs::{Command, Ipvs};
+use vipd::ipvs::{Command, DestinationSpec, Ipvs};
 use vipd_engine::config::director::Service;
 use vipd_netns_tests::namespaces::{Namespace, Namespaces};
 
@@ -15,6 +16,8 @@ use crate::servers::Table;
 const TABLE: Table = Table::unchecked(1000, 10);
 /// Longer than anything takes here.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// In each run.
+const EXCHANGES: usize = 20;
 const POLL: Duration = Duration::from_millis(2);
 
 /// What was measured, in nanoseconds, one per run.
@@ -25,6 +28,9 @@ pub struct Installed {
     /// The same commands ordered of the kernel by nobody who has to know what they mean, as many
     /// by one call as this daemon has.
     pub kernel: Vec<i64>,
+    /// Ten real servers leave and the sorry server comes, ordered as many at a time as this daemon
+    /// does: for less than this nobody is there.
+    pub exchange: Vec<i64>,
 }
 
 /// Lets a daemon install the table this often.
@@ -64,8 +70,32 @@ pub fn measure(daemon: &Daemon, runs: usize) -> Result<Installed, String> {
         // It may have been killed at that.
         ipvs.perform(&[Command::Flush]).map_err(|error| error.to_string())?;
         found.kernel.push(bare(daemon, &mut ipvs, &commands)?.as_nanos() as i64);
+        ipvs.perform(&[Command::Flush]).map_err(|error| error.to_string())?;
+        for _ in 0..EXCHANGES {
+            found.exchange.push(exchanged(daemon, &mut ipvs)?.as_nanos() as i64);
+        }
     }
     Ok(found)
+}
+
+/// A virtual server's ten real servers are exchanged for another one.
+fn exchanged(daemon: &Daemon, ipvs: &mut Ipvs) -> Result<Duration, String> {
+    let installed = Table::unchecked(1, 10).commands();
+    bare(daemon, ipvs, &installed)?;
+    let mut exchange = Vec::new();
+    for command in installed.into_iter().rev() {
+        if let Command::AddDestination(service, spec) = command {
+            if exchange.is_empty() {
+                let address = IpAddr::from([192, 0, 2, 1]);
+                exchange
+                    .push(Command::AddDestination(service, DestinationSpec { address, ..spec }));
+            }
+            exchange.insert(0, Command::RemoveDestination(service, spec.address, spec.port));
+        }
+    }
+    let taken = bare(daemon, ipvs, &exchange)?;
+    ipvs.perform(&[Command::Flush]).map_err(|error| error.to_string())?;
+    Ok(taken)
 }
 
 /// What the kernel takes for the same.
