@@ -16,7 +16,7 @@ use vipd_scenarios::report::page::Shown;
 use vipd_scenarios::runner::{self, Outcome};
 use vipd_scenarios::scenario::{Host, Scenario};
 use vipd_scenarios::world::World;
-use vipd_sim::run::{Ended, Read, Told, read, said};
+use vipd_sim::run::{Ended, Read, Told, no_capture, read, said};
 
 use crate::frr;
 use crate::kernel;
@@ -88,7 +88,8 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         && let Err(error) =
             File::create(path).and_then(|file| lab.capture_to(&scenario, BufWriter::new(file)))
     {
-        return unwritable(path, &error, err);
+        writeln!(err, "error: {}", no_capture(path, &error))?;
+        return Ok(Ended::Unusable);
     }
     let until = request.until.map(|until| WorldTime(0).later(until));
     let began = Instant::now();
@@ -96,18 +97,17 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     let also = history.as_mut().map(|history| history as &mut dyn Recorder);
     let outcome = runner::run_unless(&scenario, &mut lab, until, also, &request.stop);
     let wall = began.elapsed();
+    let mut unwritten = Vec::new();
     if let (Some(path), Err(error)) = (&request.capture, lab.finish_capture()) {
-        return unwritable(path, &error, err);
+        unwritten.push(no_capture(path, &error));
     }
     let ended = print(&outcome, wall, lab.frames(), out)?;
-    let ended = match &history {
-        Some(history) => {
-            let (label, scenario, outcome) = ("real", &scenario, &outcome);
-            let shown = Shown { label, scenario, seed: None, outcome, history };
-            said(ended, &request.files.write(&shown), err)?
-        }
-        None => ended,
-    };
+    if let Some(history) = &history {
+        let (label, scenario, outcome) = ("real", &scenario, &outcome);
+        let shown = Shown { label, scenario, seed: None, outcome, history };
+        unwritten.extend(request.files.write(&shown));
+    }
+    let ended = said(ended, &unwritten, err)?;
     tell(&lab, err)?;
     let sound = [lab.trouble(), lab.late(), lab.differences()].iter().all(|told| told.is_empty());
     Ok(if sound { ended } else { Ended::Failed })
@@ -197,9 +197,4 @@ pub fn found(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
     folders.map(|folder| folder.join(program)).find(|path| path.is_file())
-}
-
-fn unwritable(path: &Path, error: &io::Error, err: &mut dyn Write) -> io::Result<Ended> {
-    writeln!(err, "error: cannot write the capture {}: {error}", path.display())?;
-    Ok(Ended::Unusable)
 }

@@ -84,7 +84,8 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         && let Err(error) =
             File::create(path).and_then(|file| world.capture_to(&scenario, BufWriter::new(file)))
     {
-        return unwritable(path, &error, err);
+        writeln!(err, "error: {}", no_capture(path, &error))?;
+        return Ok(Ended::Unusable);
     }
     let until = request.until.map(|until| WorldTime(0).later(until));
     let began = Instant::now();
@@ -92,15 +93,24 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     let also = history.as_mut().map(|history| history as &mut dyn Recorder);
     let outcome = runner::run_unless(&scenario, &mut world, until, also, &request.stop);
     let wall = began.elapsed();
+    let mut unwritten = Vec::new();
     if let (Some(path), Err(error)) = (&request.capture, world.finish_capture()) {
-        return unwritable(path, &error, err);
+        unwritten.push(no_capture(path, &error));
     }
     let told = Told { scenario: &scenario, seed, outcome: &outcome, wall, notes: &notes };
     let ended = told.print(world.events(), request.json, out)?;
-    let Some(history) = &history else { return Ok(ended) };
-    let (label, seed) = ("simulated", Some(seed));
-    let shown = Shown { label, scenario: &scenario, seed, outcome: &outcome, history };
-    said(ended, &request.files.write(&shown), err)
+    if let Some(history) = &history {
+        let (label, seed) = ("simulated", Some(seed));
+        let shown = Shown { label, scenario: &scenario, seed, outcome: &outcome, history };
+        unwritten.extend(request.files.write(&shown));
+    }
+    said(ended, &unwritten, err)
+}
+
+/// What is said of a capture that cannot be written.
+#[must_use]
+pub fn no_capture(path: &Path, error: &io::Error) -> String {
+    format!("cannot write the capture {}: {error}", path.display())
 }
 
 /// Says which files could not be written, after the verdict: it is not lost with them. A run that
@@ -197,11 +207,6 @@ fn text(scenario: &Scenario, seed: u64, outcome: &Outcome) -> String {
     text.push_str(&outcome.timeline.text());
     text.push_str(&summary::text(scenario, outcome));
     text
-}
-
-fn unwritable(path: &Path, error: &io::Error, err: &mut dyn Write) -> io::Result<Ended> {
-    writeln!(err, "error: cannot write the capture {}: {error}", path.display())?;
-    Ok(Ended::Unusable)
 }
 
 impl Findings {

@@ -184,6 +184,13 @@ fn a_file_on_a_full_disk_is_named_and_the_result_is_printed_all_the_same() {
         assert!(out.contains("verdict: "), "{name}: {out}");
         assert!(err.contains("error: cannot write /dev/full: No space left"), "{name}: {err}");
     }
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/failover/pkill-master.toml");
+    let captured = vipsim(&folder, &["run", scenario, "--pcap", "/dev/full"]).output();
+    let captured = captured.expect("vipsim runs");
+    let (out, err) = (text(&captured.stdout), text(&captured.stderr));
+    assert_eq!(captured.status.code(), Some(2), "{err}");
+    assert!(out.contains("verdict: pass"), "{out}");
+    assert!(err.contains("error: cannot write the capture /dev/full: No space left"), "{err}");
     assert!(!fs::metadata("/dev/full").expect("/dev/full").is_file(), "it stays a device");
 }
 

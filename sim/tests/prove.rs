@@ -1,6 +1,7 @@
 //! `vipsim prove`: what is known is found again, what is left out changes no verdict, and a
 //! counter-example is a scenario that fails.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -8,6 +9,7 @@ use vipd_sim::prove::counterexample::Counterexample;
 use vipd_sim::prove::plan::{Claim, Delays, Lattice, Plan};
 use vipd_sim::prove::search::{Cut, Found, search};
 use vipd_sim::prove::world::{Fault, Message, Move, Phase, Space};
+use vipd_sim::prove::{Request, prove};
 
 const MEMORY: usize = 2 << 30;
 
@@ -204,18 +206,51 @@ fn a_counterexample_is_a_scenario_on_which_vipsim_fails() {
     }
 }
 
+/// Hears how far the search is, and takes the folder away meanwhile.
+struct TakesAway {
+    folder: PathBuf,
+    heard: Vec<u8>,
+}
+
+impl Write for TakesAway {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        _ = std::fs::remove_dir_all(&self.folder);
+        self.heard.write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_counterexample_whose_file_cannot_be_written_is_printed_all_the_same() {
+    let folder = folder("prove-gone");
+    let plan = Plan { strict: true, ..plan(2, 1, &[Claim::L2]) };
+    let out = Some(folder.join("found.toml"));
+    let request = Request { plan, memory: MEMORY, out, json: false, stop: || false };
+    let (mut out, mut err) = (Vec::new(), TakesAway { folder, heard: Vec::new() });
+    let ended = prove(&request, &mut out, &mut err).expect("it is kept in memory");
+    assert_eq!(ended.status(), 2);
+    assert!(text(&out).contains("L2                refuted"), "{}", text(&out));
+    let heard = text(&err.heard);
+    for words in ["error: cannot write ", "stop = \"n1\"", "virtual_router_id 51"] {
+        assert!(heard.contains(words), "{heard}");
+    }
+}
+
 #[test]
 fn complete_is_printed_with_its_lattice() {
     let place = folder("prove-lattice");
     let found = vipsim(&place, &["prove", "--nodes", "2", "--faults", "1"]);
     assert_eq!(found.status.code(), Some(0), "{}", text(&found.stderr));
     let shown = text(&found.stdout);
-    for line in ["quantum A/8 = 125ms, priorities 224, 192\n", "faults fall at every quantum"] {
+    for line in ["quantum A/16 = 62.5ms, priorities 240, 224\n", "faults fall at every quantum"] {
         assert!(shown.contains(line), "{shown}");
     }
     assert!(shown.contains("complete: yes\n"), "{shown}");
     let json = vipsim(&place, &["prove", "--nodes", "2", "--faults", "1", "--json"]);
-    assert!(text(&json.stdout).contains("\"quantum_ns\": 125000000"));
+    assert!(text(&json.stdout).contains("\"quantum_ns\": 62500000"));
     assert!(text(&json.stdout).contains("\"complete\": true"));
 }
 

@@ -66,13 +66,11 @@ pub fn prove(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io:
         .counterexample
         .as_ref()
         .map(|(violation, path)| Counterexample::new(&request.plan, *violation, path, name));
-    if let (Some(path), Some(counterexample)) = (&request.out, &mut counterexample)
-        && let Err(error) = counterexample.write(path)
-    {
-        writeln!(err, "error: cannot write {}: {error}", path.display())?;
-        return Ok(Ended::Unusable);
+    let mut unwritten = None;
+    if let (Some(path), Some(counterexample)) = (&request.out, &mut counterexample) {
+        unwritten = counterexample.write(path).err().map(|error| (path, error));
     }
-    let (plan, file) = (&request.plan, request.out.as_deref());
+    let (plan, file) = (&request.plan, request.out.as_deref().filter(|_| unwritten.is_none()));
     let report =
         Report { plan, found: &found, counterexample: counterexample.as_ref(), file, wall };
     if request.json {
@@ -81,6 +79,11 @@ pub fn prove(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io:
         out.write_all(report.text().as_bytes())?;
     }
     out.flush()?;
+    if let (Some((path, error)), Some(found)) = (unwritten, &counterexample) {
+        writeln!(err, "error: cannot write {}: {error}: here it is", path.display())?;
+        writeln!(err, "{}\n{}", found.scenario, found.configuration)?;
+        return Ok(Ended::Unusable);
+    }
     Ok(match (&counterexample, found.is_complete()) {
         (Some(_), _) => Ended::Failed,
         (None, true) => Ended::Passed,
