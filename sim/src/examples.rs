@@ -126,7 +126,7 @@ Examples:
       What the rules of the RFC alone do not hold.
   vipsim prove --nodes 5 --faults 2 --delays 1
       Five nodes, if every advert takes one quantum.
-  vipsim prove --nodes 3 --faults 4 --memory 8G --json | jq .complete
+  vipsim prove --nodes 3 --faults 4 --quanta 8 --memory 8G --json | jq .complete
       The same for programs.
 
 A search is complete for its lattice: the quantum of time, the delays and the instants at which

@@ -230,7 +230,7 @@ struct ProveArguments {
         value_parser = clap::value_parser!(u8).range(0..=i64::from(MAX_FAULTS)))]
     faults: u8,
     /// How many quanta an interval has, 8 or 16: how fine time is.
-    #[arg(long, value_name = "Q", default_value = "8", value_parser = Lattice::from_quanta)]
+    #[arg(long, value_name = "Q", default_value = "16", value_parser = Lattice::from_quanta)]
     quanta: Lattice,
     /// How many quanta an advert takes: `0,1`, none or one, or `1`, never less (far fewer states).
     #[arg(long, value_name = "QUANTA", default_value = "0,1", value_parser = Delays::from_quanta)]

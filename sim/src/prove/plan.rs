@@ -92,9 +92,9 @@ impl fmt::Display for Claim {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lattice {
     /// An eighth of the interval.
-    #[default]
     Eighths,
     /// A sixteenth of it.
+    #[default]
     Sixteenths,
 }
 
