@@ -197,17 +197,17 @@ impl Asked {
 }
 
 /// The report with what the kernel knows beside it.
-async fn with_connections(report: Value) -> Value {
+async fn with_connections(mut report: Value) -> Value {
     if !connections::are_told(&report) {
         return report;
     }
-    let mut told = report.clone();
     let tell = move || {
         process::give_way();
-        connections::tell(&mut told, Ipvs::open());
-        told
+        connections::tell(&mut report, Ipvs::open());
+        report
     };
-    tokio::task::spawn_blocking(tell).await.unwrap_or(report)
+    let told = tokio::task::spawn_blocking(tell).await;
+    told.unwrap_or_else(|died| json!({ "error": format!("no status: {died}") }))
 }
 
 /// `yield INSTANCE` and its like. The name is whatever else is on the line.
