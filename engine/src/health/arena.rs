@@ -3,68 +3,94 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+/// Things in a portion. With 80,000 real servers one piece of memory for all of them would be megabytes
+/// that are copied, in one call, whenever it grows.
+const PORTION: usize = 256;
+
 /// Things by number. A new one gets the lowest free number, so that the numbers follow from what
 /// is there and not from what was.
 #[derive(Clone, Debug)]
 pub(crate) struct Arena<T> {
-    places: Vec<Option<T>>,
+    /// All but the last one are full, and none is empty.
+    portions: Vec<Vec<Option<T>>>,
     free: BTreeSet<u32>,
 }
 
 impl<T> Default for Arena<T> {
     fn default() -> Self {
-        Self { places: Vec::new(), free: BTreeSet::new() }
+        Self { portions: Vec::new(), free: BTreeSet::new() }
     }
 }
 
 impl<T> Arena<T> {
     /// The number that the next new thing gets.
     pub(crate) fn next(&self) -> u32 {
-        self.free.first().copied().unwrap_or(self.places.len() as u32)
+        self.free.first().copied().unwrap_or(self.end())
     }
 
     /// Puts a thing in and returns its number.
     pub(crate) fn insert(&mut self, thing: T) -> u32 {
-        if let Some(number) = self.free.pop_first() {
-            self.places[number as usize] = Some(thing);
+        if let Some(number) = self.free.pop_first()
+            && let Some(place) = self.place_mut(number)
+        {
+            *place = Some(thing);
             return number;
         }
-        self.places.push(Some(thing));
-        self.places.len() as u32 - 1
+        let number = self.end();
+        match self.portions.last_mut() {
+            Some(last) if last.len() < PORTION => last.push(Some(thing)),
+            _ => self.portions.push([Some(thing)].into()),
+        }
+        number
     }
 
     pub(crate) fn remove(&mut self, number: u32) -> Option<T> {
-        let thing = self.places.get_mut(number as usize)?.take()?;
+        let thing = self.place_mut(number)?.take()?;
         self.free.insert(number);
         // What follows from what is there must not depend on the most there ever was.
-        while let Some(None) = self.places.last() {
-            self.places.pop();
-            self.free.remove(&(self.places.len() as u32));
+        while let Some(last) = self.portions.last_mut()
+            && let Some(None) = last.last()
+        {
+            last.pop();
+            if last.is_empty() {
+                self.portions.pop();
+            }
+            self.free.remove(&self.end());
         }
         Some(thing)
     }
 
     pub(crate) fn get(&self, number: u32) -> Option<&T> {
-        self.places.get(number as usize)?.as_ref()
+        let (portion, place) = split(number);
+        self.portions.get(portion)?.get(place)?.as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
-        self.places.get_mut(number as usize)?.as_mut()
+        self.place_mut(number)?.as_mut()
+    }
+
+    fn place_mut(&mut self, number: u32) -> Option<&mut Option<T>> {
+        let (portion, place) = split(number);
+        self.portions.get_mut(portion)?.get_mut(place)
     }
 
     /// One more than the greatest number.
     pub(crate) fn end(&self) -> u32 {
-        self.places.len() as u32
+        let last = self.portions.last().map_or(0, Vec::len);
+        (self.portions.len().saturating_sub(1) * PORTION + last) as u32
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        let numbered = (0..).zip(&self.places);
+        let numbered = (0..).zip(self.portions.iter().flatten());
         numbered.filter_map(|(number, place)| Some((number, place.as_ref()?)))
     }
 
     /// As it is written down.
-    pub(crate) fn places(&self) -> &[Option<T>] {
-        &self.places
+    pub(crate) fn places(&self) -> Vec<Option<T>>
+    where
+        T: Clone,
+    {
+        self.portions.concat()
     }
 
     /// As it was written down.
@@ -74,8 +100,18 @@ impl<T> Arena<T> {
         }
         let numbered = (0..).zip(&places);
         let free = numbered.filter(|(_, place)| place.is_none()).map(|(number, _)| number);
-        Self { free: free.collect(), places }
+        let (free, mut portions) = (free.collect(), Vec::new());
+        let mut places = places.into_iter().peekable();
+        while places.peek().is_some() {
+            portions.push(places.by_ref().take(PORTION).collect());
+        }
+        Self { portions, free }
     }
+}
+
+/// Where a thing with this number is: the portion, and the place in it.
+const fn split(number: u32) -> (usize, usize) {
+    (number as usize / PORTION, number as usize % PORTION)
 }
 
 #[cfg(test)]
@@ -107,5 +143,20 @@ mod tests {
         let read = Arena::from_places([Some(7), None, Some(9), None].into());
         assert_eq!((read.end(), read.next()), (3, 1));
         assert_eq!(read.iter().collect::<Vec<_>>(), [(0, &7), (2, &9)]);
+    }
+
+    #[test]
+    fn many_things_are_found_over_all_portions_and_go_until_nothing_is_left() {
+        let most = 3 * PORTION as u32 + 1;
+        let mut arena = Arena::default();
+        assert!((0..most).all(|thing| arena.insert(thing) == thing));
+        assert!((0..most).all(|number| arena.get(number) == Some(&number)));
+        assert_eq!((arena.end(), arena.get(most)), (most, None));
+        assert_eq!(arena.remove(PORTION as u32), Some(PORTION as u32));
+        let read = Arena::from_places(arena.places());
+        assert_eq!((read.end(), read.next()), (most, PORTION as u32));
+        assert!(read.iter().eq(arena.iter()) && read.iter().count() + 1 == most as usize);
+        (0..most).rev().for_each(|number| _ = arena.remove(number));
+        assert_eq!((arena.end(), arena.next(), arena.portions.len()), (0, 0, 0));
     }
 }

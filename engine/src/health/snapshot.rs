@@ -75,9 +75,9 @@ impl Health {
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             limits: self.limits,
-            checks: self.checks.places().to_vec(),
-            servers: self.servers.places().to_vec(),
-            virtual_servers: self.virtual_servers.places().to_vec(),
+            checks: self.checks.places(),
+            servers: self.servers.places(),
+            virtual_servers: self.virtual_servers.places(),
             trackers: self.trackers.clone(),
             taking: self.taking.clone(),
             generation: self.generation,
