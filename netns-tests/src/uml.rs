@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
@@ -173,7 +174,11 @@ impl Inside {
         let console = File::create(folder.join(CONSOLE)).map_err(|error| error.to_string())?;
         let mut command = Command::new("setpriv");
         // It ends with us, and with it all of its processes.
-        command.args(["--pdeathsig", "TERM", "linux.uml"]);
+        command.args(["--pdeathsig", "TERM"]);
+        if let Some(processor) = processor() {
+            command.args(["taskset", "--cpu-list", &processor.to_string()]);
+        }
+        command.arg("linux.uml");
         command.args([&format!("mem={}M", self.memory), "rootfstype=hostfs", "rootflags=/", "ro"]);
         command.args(["quiet", "con=null", "con0=null,fd:1", "umid=viplab"]);
         command.args([&format!("uml_dir={place}"), &format!("init={init}")]);
@@ -189,6 +194,18 @@ impl Finished {
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.0.join(name)
     }
+}
+
+/// The processor for the next machine. It has one, but on this machine its kernel and each of its
+/// processes are a process each, of which one waits for the other in every system call: to wake one
+/// on another processor takes many times as long. Several machines take turns.
+fn processor() -> Option<usize> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let allowed = sched_getaffinity(Pid::this()).ok()?;
+    let is_allowed = |processor: &usize| allowed.is_set(*processor).unwrap_or(false);
+    let all: Vec<_> = (0..CpuSet::count()).filter(is_allowed).collect();
+    let next = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id());
+    all.get(next as usize % all.len().max(1)).copied()
 }
 
 /// Told to, it takes its processes along. What is left of one that does not hear is of its group.
