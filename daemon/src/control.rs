@@ -24,7 +24,6 @@ use crate::driver::Request;
 use crate::events::Events;
 use crate::ipvs::Ipvs;
 use crate::orders;
-use crate::process;
 use crate::reload::Trigger;
 use crate::status::connections;
 
@@ -104,14 +103,14 @@ impl Control {
             while let Ok(place) = Arc::clone(&places).acquire_owned().await {
                 let Ok((stream, _)) = listener.accept().await else { continue };
                 let asked = Asked { requests: requests.clone(), reloads: reloads.clone() };
-                let events = events.clone();
+                let (events, freed) = (events.clone(), requests.clone());
                 tokio::spawn(async move {
                     let (input, output) = stream.into_split();
                     let (mut input, mut output) = (tokio::io::BufReader::new(input), output);
                     let answered = timeout(PATIENCE, asked.converse(&mut input, &mut output)).await;
                     debug!("control connection: {answered:?}");
                     // A status of many virtual routers is larger than all that is kept of them.
-                    vipd_sys::give_back_free_memory();
+                    let _ = freed.send(Request::GiveBack).await;
                     drop(place);
                     if let Ok(Ok(Then::Follow)) = answered {
                         let followed = events.follow(input, output).await;
@@ -202,7 +201,6 @@ async fn with_connections(mut report: Value) -> Value {
         return report;
     }
     let tell = move || {
-        process::give_way();
         connections::tell(&mut report, Ipvs::open());
         report
     };

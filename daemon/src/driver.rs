@@ -33,8 +33,10 @@ pub const READ_BEFORE_TIMER: usize = 256;
 pub const READ_FOR: Duration = Duration::from_millis(20);
 /// Datagrams that are read otherwise, before the timers are looked at again.
 pub const READ_AT_ONCE: usize = 16;
-/// News of the kernel that are heard before the timers are looked at again.
+/// News of the kernel, or outcomes of checks, that are heard before the timers are looked at again.
 pub const HEAR_AT_ONCE: usize = 256;
+/// Outcomes of checks that are heard before it is looked whether a virtual router is due.
+pub const HEAR_TOGETHER: usize = 16;
 /// Checks that are due within this time begin together: to wake for each of them costs more than
 /// they do.
 pub const TOGETHER: Duration = Duration::from_millis(10);
@@ -45,6 +47,13 @@ pub const LATE_FROM: Duration = Duration::from_millis(3);
 pub const TELL_LATE_FROM: Duration = Duration::from_millis(50);
 /// See [`TELL_LATE_FROM`].
 pub const TELL_LATE_EVERY: Duration = Duration::from_secs(10);
+/// Free memory is given back, which may take milliseconds, when no timer of a virtual router is due
+/// within this time.
+pub const GIVE_BACK_AHEAD: Duration = Duration::from_millis(50);
+/// Or, where there is always one, after this long.
+pub const GIVE_BACK_WITHIN: Duration = Duration::from_secs(2);
+/// Who is later than this was paused: he hears of every outcome that waits before he gives it up.
+pub const PAUSED_FROM: Duration = Duration::from_millis(100);
 /// How long a stop waits for the kernel to take back what it was given.
 pub const STOP_LIMIT: Duration = Duration::from_secs(5);
 
@@ -78,6 +87,8 @@ pub enum Request {
         /// What came of it.
         answer: oneshot::Sender<serde_json::Value>,
     },
+    /// Somebody is done with much memory: give it back when there is time for it.
+    GiveBack,
     /// Tell how things are, as JSON.
     Status(oneshot::Sender<serde_json::Value>),
     /// Resign, give everything back, and end.
@@ -132,6 +143,9 @@ pub struct Driver<S, C, K, D = NoServers> {
     post: Option<Post>,
     supervisor: Supervisor,
     urgency: Urgency,
+    /// Since when free memory is to be given back, and how.
+    owes_since: Option<Timestamp>,
+    give_back: fn(),
     /// When the supervisor is to hear that we are alive.
     alive_at: Option<Timestamp>,
     /// When a stop is given up, once one was asked for.
@@ -182,6 +196,8 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
             post: None,
             supervisor: Supervisor::default(),
             urgency: Urgency::default(),
+            owes_since: None,
+            give_back: process::give_back_memory,
             alive_at: None,
             stops_by: None,
         }
@@ -218,6 +234,11 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
         self.urgency = urgency;
     }
 
+    /// Gives free memory back like this.
+    pub fn gives_back_with(&mut self, give_back: fn()) {
+        self.give_back = give_back;
+    }
+
     /// Hears what the kernel told so far, then starts with this configuration.
     pub fn start(&mut self, config: &Arc<Config>) {
         while let Some(told) = self.kernel.try_next() {
@@ -234,6 +255,7 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
             if let Some(ended) = self.ended() {
                 return ended;
             }
+            self.give_back_in_time();
             let at = self.wakes_at();
             // In this order: a timer that is due first, whatever anybody can flood us with last.
             tokio::select! {
@@ -272,11 +294,11 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
         match request {
             Request::Configure(config) if self.stops_by.is_none() => {
                 self.configure(&config);
-                drop(config);
                 // What was in force before, and what it took to read the file.
-                process::give_back_memory();
+                self.owe_memory();
             }
             Request::Configure(_) => {}
+            Request::GiveBack => self.owe_memory(),
             Request::Tracker { id, value } => self.handle(Input::Tracker { id, value }),
             Request::Order { instance, order, answer } => {
                 // Whoever asked may be gone.
@@ -304,6 +326,22 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
                     self.handle(Input::Shutdown);
                 }
             }
+        }
+    }
+
+    fn owe_memory(&mut self) {
+        let now = self.clock.now();
+        self.owes_since.get_or_insert(now);
+    }
+
+    /// Gives free memory back if that is owed and delays no advert.
+    fn give_back_in_time(&mut self) {
+        let Some(since) = self.owes_since else { return };
+        let (now, timer) = (self.clock.now(), self.engine.next_timer());
+        let has_time = timer.is_none_or(|timer| timer.at - now >= GIVE_BACK_AHEAD);
+        if has_time || now - since >= GIVE_BACK_WITHIN {
+            self.owes_since = None;
+            (self.give_back)();
         }
     }
 
@@ -439,12 +477,23 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
         self.settle();
     }
 
+    /// An advert waits for a portion of them at most.
     fn hear_servers(&mut self) {
-        for _ in 0..HEAR_AT_ONCE {
-            let Some(told) = self.servers.try_next() else { break };
-            self.told.push_back(told);
+        for _ in 0..HEAR_AT_ONCE / HEAR_TOGETHER {
+            while self.told.len() < HEAR_TOGETHER
+                && let Some(told) = self.servers.try_next()
+            {
+                self.told.push_back(told);
+            }
+            let is_all = self.told.len() < HEAR_TOGETHER;
+            self.settle();
+            // Behind a pause all of them are heard first: they were on time, and we were late.
+            let late = self.engine.next_timer().map(|timer| (self.clock.now(), timer.at));
+            let is_due = late.is_some_and(|(now, at)| at <= now && now - at < PAUSED_FROM);
+            if is_all || is_due {
+                return;
+            }
         }
-        self.settle();
     }
 
     /// One input, and whatever follows from it.

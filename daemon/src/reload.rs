@@ -125,7 +125,8 @@ pub async fn serve(
         if let Trigger::Asked(asker) = trigger {
             let _ = asker.send(answer);
         }
-        vipd_sys::give_back_free_memory();
+        // The loop ends only together with us.
+        let _ = requests.send(Request::GiveBack).await;
     }
 }
 

@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use made_up_machine::*;
 use tokio::sync::oneshot;
-use vipd::driver::{Ended, HEAR_AT_ONCE, READ_AT_ONCE, READ_FOR, Request, STOP_LIMIT};
+use vipd::driver::{
+    Ended, GIVE_BACK_WITHIN, HEAR_AT_ONCE, HEAR_TOGETHER, READ_AT_ONCE, READ_FOR, Request,
+    STOP_LIMIT,
+};
 use vipd::mail::Post;
 use vipd::systemd::Supervisor;
 use vipd_config::text::InMemory;
@@ -122,6 +125,55 @@ fn a_flood_of_news_from_the_kernel_delays_no_timer_beyond_the_budget() {
         machine.events.insert(8_000_000_001, Event::Ask(Request::Stop));
     });
     assert_adverts_until_8_s(&done, 2 * HEAR_AT_ONCE as u64 * takes);
+}
+
+#[test]
+fn outcomes_of_checks_delay_no_timer_beyond_two_portions() {
+    let takes = 100_000;
+    let (done, _) = run(|machine| {
+        machine.hearing_takes = takes;
+        // 7.9 s of hearing.
+        machine.events.insert(2, Event::Outcomes(79_000));
+        machine.events.insert(8_000_000_001, Event::Ask(Request::Stop));
+    });
+    // One portion that was begun, with the one that woke us, and one before the timer.
+    assert_adverts_until_8_s(&done, (2 * HEAR_TOGETHER as u64 + 1) * takes);
+}
+
+/// When a master whose adverts are so many centiseconds apart gives memory back that it is asked for
+/// at these times.
+fn given_back(centiseconds: i64, asked: &[u64]) -> Vec<u64> {
+    let (done, _) = run(|machine| {
+        machine.config = every(centiseconds);
+        for at in asked {
+            machine.events.insert(*at, Event::Ask(Request::GiveBack));
+        }
+        machine.events.insert(10_000_000_000, Event::Ask(Request::Stop));
+    });
+    let given = done.iter().filter(|(_, what)| what == "give memory back");
+    given.map(|(at, _)| *at).collect()
+}
+
+#[test]
+fn memory_is_given_back_at_once_unless_an_advert_is_about_to_leave() {
+    let (done, _) = run(|machine| {
+        machine.config = every(100);
+        machine.events.insert(10_000_000_000, Event::Ask(Request::Stop));
+    });
+    let adverts: Vec<_> = done.iter().filter(|(_, what)| what == "advert 99").collect();
+    let [first, second, ..] = adverts[..] else { panic!("{done:?}") };
+    let (long_before, shortly_before) = (first.0 + 300_000_000, second.0 - 30_000_000);
+    assert_eq!(given_back(100, &[long_before, shortly_before]), [long_before, second.0]);
+}
+
+#[test]
+fn memory_is_given_back_after_a_while_where_an_advert_is_always_about_to_leave() {
+    let asked = 5_000_000_000;
+    let given = given_back(2, &[asked, asked + 1_000_000]);
+    let [given] = given[..] else { panic!("once for both: {given:?}") };
+    let late = Duration::from_nanos(given - asked);
+    let next_advert = Duration::from_millis(20);
+    assert!((GIVE_BACK_WITHIN..=GIVE_BACK_WITHIN + next_advert).contains(&late), "{late:?}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use vipd::mail::Post;
 use vipd::seam::{Clock, Kernel, Servers, Socket, Told};
 use vipd::systemd::Supervisor;
 use vipd_engine::config::VirtualAddress;
-use vipd_engine::health::{Outcome, Probe, ProbeCommand};
+use vipd_engine::health::{AttemptId, CheckId, Outcome, Probe, ProbeCommand};
 use vipd_engine::ipvs;
 use vipd_engine::{
     Advert, CommandId, Config, EffectError, Family, Frame, Ifindex, InstanceConfig, InterfaceName,
@@ -41,6 +41,8 @@ pub enum Event {
     Datagram(Vec<u8>),
     /// An address comes and goes, so often in all.
     News(u32),
+    /// So many attempts end that nobody waits for.
+    Outcomes(u32),
     Ask(Request),
 }
 
@@ -80,6 +82,19 @@ pub struct Machine {
 
 pub type Shared = Rc<RefCell<Machine>>;
 
+thread_local! {
+    /// Whose memory is given back.
+    static MACHINE: RefCell<Option<Shared>> = const { RefCell::new(None) };
+}
+
+fn give_back() {
+    MACHINE.with_borrow(|machine| {
+        let mut machine = machine.as_ref().expect("one runs").borrow_mut();
+        let now = machine.now;
+        machine.done.push((now, "give memory back".to_string()));
+    });
+}
+
 impl Machine {
     fn happen(&mut self, event: Event) {
         match event {
@@ -90,6 +105,11 @@ impl Machine {
                     Told::Address(LocalAddress { interface: ETH0, address, present })
                 };
                 self.news.extend((0..count).map(told));
+            }
+            Event::Outcomes(count) => {
+                let id = AttemptId { check: CheckId(7), number: 7 };
+                let told = (0..count).map(|_| Told::Probe { id, outcome: Outcome::GOOD });
+                self.answers.extend(told);
             }
             Event::Ask(request) => self.requests.try_send(request).expect("there is room"),
         }
@@ -230,7 +250,10 @@ impl Servers for FakeServers {
     }
 
     fn try_next(&mut self) -> Option<Told> {
-        self.0.borrow_mut().answers.pop_front()
+        let mut machine = self.0.borrow_mut();
+        let told = machine.answers.pop_front()?;
+        machine.now += machine.hearing_takes;
+        Some(told)
     }
 }
 
@@ -267,6 +290,14 @@ pub fn config() -> Arc<Config> {
     instance.priority = Priority::new(99).expect("in range");
     instance.addresses = vec![VirtualAddress::new(ip(VIP))];
     instance.announcements.repeat = 1;
+    Arc::new(Config::new(vec![instance], Vec::new(), Duration::ZERO).expect("it is valid"))
+}
+
+/// The same with version 3 and adverts so often, in centiseconds.
+pub fn every(centiseconds: i64) -> Arc<Config> {
+    let mut instance = InstanceConfig::clone(&config().instances()[0]);
+    instance.version = Version::V3;
+    instance.interval = Interval::from_centiseconds(centiseconds).expect("in range");
     Arc::new(Config::new(vec![instance], Vec::new(), Duration::ZERO).expect("it is valid"))
 }
 
@@ -331,6 +362,8 @@ pub fn run_followed(
     let servers = FakeServers(Rc::clone(&machine));
     let mut driver = Driver::over(socket, clock, kernel, servers);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    MACHINE.set(Some(Rc::clone(&machine)));
+    driver.gives_back_with(give_back);
     driver.report_to(supervisor);
     driver.mail(post);
     driver.start(&config);
