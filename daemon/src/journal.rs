@@ -19,6 +19,8 @@ use vipd_engine::ipvs::{Answer, IpvsCommand, Observed, Request};
 use vipd_engine::{Engine, Input, Output, Outputs, Snapshot, Timestamp};
 use vipd_frames::journal::{Entry, OwnedInput};
 
+use crate::process;
+
 mod folder;
 mod writer;
 
@@ -101,6 +103,7 @@ impl Journal {
         let writer = writer::Writer::new(opened, wanted.segment_octets, Arc::clone(&shared));
         let thread = thread::Builder::new().name("journal".to_string());
         thread.spawn(move || {
+            process::give_way();
             writer.run(&waiting);
             // Nobody waits any more if this fails.
             let _ = end.send(());

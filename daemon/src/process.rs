@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use tracing::{debug, warn};
 use vipd_config::process::Process;
 
+/// Nice value of the loop, unless the file has one. It hardly computes, and an advert that waits for
+/// its turn on a busy machine is an election.
+pub const GOES_FIRST: i8 = -20;
 /// Nice value of the threads that no advert needs.
 const GIVES_WAY: i8 = 5;
 
@@ -41,11 +44,13 @@ pub fn prepare(wanted: &Process) -> Urgency {
         warn!("memory is not locked, and may be swapped out: {error}");
     }
     let mut urgency = Urgency::default();
-    if let Some(nice) = wanted.nice {
-        match vipd_sys::set_nice(nice) {
-            Ok(()) => urgency.nice = Some(nice),
-            Err(error) => warn!("no nice value of {nice} (vrrp_priority): {error}"),
+    let nice = wanted.nice.unwrap_or(GOES_FIRST);
+    match vipd_sys::set_nice(nice) {
+        Ok(()) => urgency.nice = Some(nice),
+        Err(error) if wanted.nice.is_some() => {
+            warn!("no nice value of {nice} (vrrp_priority): {error}");
         }
+        Err(error) => debug!("no nice value of {nice}: {error}"),
     }
     if let Some(micros) = wanted.realtime_limit
         && let Err(error) = setrlimit(Resource::RLIMIT_RTTIME, micros.into(), micros.into())
@@ -70,8 +75,8 @@ pub fn prepare(wanted: &Process) -> Urgency {
     urgency
 }
 
-/// Where there is no processor for both, this thread goes behind that of the adverts. Of the time
-/// that the two and others of this machine ask for it still gets a quarter.
+/// Where there is no processor for both, this thread goes behind that of the adverts, and behind
+/// others of this machine: beside one of them it still gets a quarter of the time.
 pub fn give_way() {
     if let Err(error) = vipd_sys::set_nice(GIVES_WAY) {
         debug!("a thread goes beside that of the adverts: {error}");

@@ -87,7 +87,6 @@ impl fmt::Display for Failure {
 /// # Errors
 /// What kept it from starting.
 pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
-    vipd_sys::share_one_heap();
     let source = run.source;
     let loaded = read_and_check(source, run.colour)?;
     require_privileges()?;
@@ -217,8 +216,9 @@ fn start_journal(wanted: &Wanted) -> Result<Journal, Failure> {
     Journal::start(wanted).map_err(refused(&what))
 }
 
+/// Its other threads read files, /proc and the like.
 fn single_threaded() -> io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().build()
+    Builder::new_current_thread().on_thread_start(process::give_way).enable_all().build()
 }
 
 /// The number of `SIGRTMIN + 2`, on which keepalived writes its state as JSON.

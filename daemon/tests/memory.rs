@@ -157,6 +157,27 @@ fn memory_is_locked_and_priorities_are_taken_before_the_capabilities_are_dropped
 }
 
 #[test]
+fn adverts_go_first_on_a_busy_machine_and_what_none_needs_goes_last() {
+    let Some(network) = netns::network(&[&["10.8.0.1/24"]]) else { return };
+    let host = &network.hosts[0];
+    let vipd = host.start(&host.file(&crowd()));
+    assert_eq!(host.status()["process"]["nice"], -20);
+    // Of a thread that reads the file anew.
+    vipd.signal(Signal::SIGHUP);
+    vipd.wait_for("read anew");
+    let threads = fs::read_dir(format!("/proc/{}/task", vipd.id())).expect("it runs");
+    let nice = |thread: std::io::Result<fs::DirEntry>| {
+        let thread = thread.expect("a thread");
+        let stat = fs::read_to_string(thread.path().join("stat")).expect("it waits");
+        let fields: Vec<_> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
+        (thread.file_name() == *vipd.id().to_string(), fields[16].to_string())
+    };
+    let (loops, others): (Vec<_>, Vec<_>) = threads.map(nice).partition(|(is_loop, _)| *is_loop);
+    assert_eq!(loops, [(true, "-20".to_string())]);
+    assert!(!others.is_empty() && others.iter().all(|(_, nice)| nice == "5"), "{others:?}");
+}
+
+#[test]
 fn without_the_right_to_lock_it_is_a_warning_and_no_allocation_is_refused() {
     let Some(network) = netns::network(&[&["10.8.0.1/24"]]) else { return };
     let host = &network.hosts[0];

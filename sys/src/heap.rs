@@ -1,17 +1,6 @@
-//! What the C library's allocator does with memory that is not in use (mallopt(3), malloc_trim(3)).
+//! What the C library's allocator does with memory that is not in use (malloc_trim(3)).
 //!
-//! Of glibc alone: with another library the functions here do nothing.
-
-/// All threads share one heap from now on. By default a thread that comes second gets its own, and
-/// what it frees stays with it.
-pub fn share_one_heap() {
-    // SAFETY: it takes two numbers and changes a setting of the allocator, under its own lock.
-    #[cfg(target_env = "gnu")]
-    #[allow(unsafe_code)]
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1);
-    }
-}
+//! Of glibc alone: with another library it does nothing.
 
 /// Gives the pages of the heap that nobody uses back to the kernel.
 pub fn give_back_free_memory() {

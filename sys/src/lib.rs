@@ -24,7 +24,7 @@ mod watch;
 
 pub use burst::{BURST, Path, send_burst};
 pub use fragments::allow_fragments;
-pub use heap::{give_back_free_memory, share_one_heap};
+pub use heap::give_back_free_memory;
 pub use memory::{lock_touched_memory, memory_is_locked};
 pub use packet::PacketSocket;
 pub use priority::{set_nice, set_realtime};
