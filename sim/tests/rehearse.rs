@@ -6,7 +6,7 @@ use serde_json::Value;
 use vipd_config::diagnostics::Colour;
 use vipd_sim::bare_files;
 use vipd_sim::faults::FaultClass;
-use vipd_sim::rehearse::advice::{ADVICE, advise};
+use vipd_sim::rehearse::advice::{ADVICE, Advice, advise};
 use vipd_sim::rehearse::{Request, rehearse};
 use vipd_sim::run::Ended;
 
@@ -31,8 +31,9 @@ fn pair(name: &str, one: &str, other: &str) -> Vec<PathBuf> {
 fn instance(priority: u8, rest: &str) -> String {
     format!(
         "vrrp_instance VI_1 {{\n interface eth0\n virtual_router_id 51\n version 3\n \
-         advert_int 0.1\n priority {priority}\n nopreempt\n garp_master_refresh 10\n {rest}\n \
-         virtual_ipaddress {{\n 192.0.2.100/24\n }}\n}}\n"
+         advert_int 0.1\n priority {priority}\n nopreempt\n garp_master_refresh 10\n \
+         dead_man 0.15\n one_way_yield 5\n {rest}\n virtual_ipaddress {{\n \
+         192.0.2.100/24\n }}\n}}\n"
     )
 }
 
@@ -79,11 +80,15 @@ fn json(request: &Request) -> Value {
 
 /// The codes of the advice for a pair.
 fn codes(name: &str, one: &str, other: &str) -> Vec<&'static str> {
+    advice(name, one, other).into_iter().map(|one| one.code).collect()
+}
+
+fn advice(name: &str, one: &str, other: &str) -> Vec<Advice> {
     let mut err = Vec::new();
     let files = pair(name, one, other);
     let bare = bare_files::read(&files, Colour::Never, &mut err).expect("memory takes it all");
     let bare = bare.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&err)));
-    advise(&bare.files).into_iter().map(|one| one.code).collect()
+    advise(&bare.files)
 }
 
 #[test]
@@ -112,8 +117,13 @@ fn advised() -> Vec<(&'static str, String, String)> {
         format!("{text}{}", with(inside, "192.0.2.", "198.51.100."))
     };
     let group = "vrrp_sync_group VG {\n group {\n VI_1\n VI_2\n }\n}\n";
-    let v2 =
-        |text: String| with(with(text, "version 3", "version 2"), "advert_int 0.1", "advert_int 1");
+    let slow =
+        |text| with(with(text, "advert_int 0.1", "advert_int 1"), "dead_man 0.15", "dead_man 1.5");
+    let v2 = |text| slow(with(text, "version 3", "version 2"));
+    let owner = |text, priority| {
+        let text = without(without(text, "nopreempt"), "dead_man 0.15");
+        with(without(text, "one_way_yield 5"), priority, "priority 255")
+    };
     let script = "vrrp_script gateway {\n script \"/usr/bin/ping -c 1 192.0.2.1\"\n}\n";
     let tracks = "track_script {\n gateway\n }";
     let own = "vrrp_script own {\n script \"/usr/bin/pgrep haproxy\"\n weight -20\n}\n";
@@ -127,17 +137,13 @@ fn advised() -> Vec<(&'static str, String, String)> {
             unicast(lb1(""), "192.0.2.11", "192.0.2.13"),
             unicast(lb2(""), "192.0.2.12", "192.0.2.11"),
         ),
-        ("interval-differs", lb1(""), with(lb2(""), "advert_int 0.1", "advert_int 0.2")),
+        ("interval-differs", lb1(""), slow(lb2(""))),
         (
             "password-differs",
             v2(lb1("authentication {\n auth_type PASS\n auth_pass one\n }")),
             v2(lb2("authentication {\n auth_type PASS\n auth_pass other\n }")),
         ),
-        (
-            "two-owners",
-            without(with(lb1(""), "priority 200", "priority 255"), "nopreempt"),
-            without(with(lb2(""), "priority 100", "priority 255"), "nopreempt"),
-        ),
+        ("two-owners", owner(lb1(""), "priority 200"), owner(lb2(""), "priority 100")),
         ("addresses-differ", lb1(""), with(lb2(""), ".100/24", ".101/24")),
         ("alone", second(lb1("")), lb2("")),
         ("equal-priorities", lb1(""), with(lb2(""), "priority 100", "priority 200")),
@@ -147,14 +153,12 @@ fn advised() -> Vec<(&'static str, String, String)> {
         ("weight-too-small", format!("{own}{}", lb1(lost)), lb2("")),
         ("no-sync-group", second(lb1("")), second(lb2(""))),
         ("group-differs", format!("{}{group}", second(lb1(""))), second(lb2(""))),
+        ("no-lease", without(lb1(""), "dead_man 0.15"), lb2("")),
+        ("no-yield", without(lb1(""), "one_way_yield 5"), lb2("")),
         ("no-refresh", with(lb1(""), "garp_master_refresh 10", "garp_master_refresh 0"), lb2("")),
         ("slow-refresh", without(lb1(""), "garp_master_refresh 10"), lb2("")),
         ("preempts-at-once", without(lb1(""), "nopreempt"), without(lb2(""), "nopreempt")),
-        (
-            "slow-interval",
-            with(lb1(""), "advert_int 0.1", "advert_int 1"),
-            with(lb2(""), "advert_int 0.1", "advert_int 1"),
-        ),
+        ("slow-interval", slow(lb1("")), slow(lb2(""))),
     ]
 }
 
@@ -168,6 +172,52 @@ fn each_piece_of_advice_appears_for_the_pair_that_it_is_about() {
     let tried: Vec<_> = cases.iter().map(|(code, ..)| *code).collect();
     let rows: Vec<_> = ADVICE.iter().map(|row| row.code).collect();
     assert_eq!(tried, rows, "each row has its pair, in the order of the table");
+}
+
+/// These lines of both files are gone.
+fn plain(lines: &[&str]) -> [String; 2] {
+    [lb1(""), lb2("")].map(|text| {
+        lines.iter().fold(text, |text, line| {
+            assert!(text.contains(line), "{line} is not in {text}");
+            text.replace(line, "")
+        })
+    })
+}
+
+#[test]
+fn a_stronger_mode_that_is_missing_is_advised_with_its_line_and_its_price() {
+    let [one, other] = plain(&["dead_man 0.15", "one_way_yield 5"]);
+    let found = advice("modes", &one, &other);
+    let [lease, yields] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((lease.code, lease.keyword), ("no-lease", "dead_man"));
+    assert!(lease.what.contains("VRID 51: a process on lb1 or lb2 that is killed"), "{lease:?}");
+    assert!(lease.instead.starts_with("`dead_man 0.15`; its price: "), "{lease:?}");
+    assert_eq!((yields.code, yields.keyword), ("no-yield", "one_way_yield"));
+    // The lesser one is never a master that a lesser one does not hear.
+    assert!(yields.what.contains("in which lb1 is not heard any more"), "{yields:?}");
+    assert!(yields.instead.starts_with("`one_way_yield 600`; its price: "), "{yields:?}");
+    assert!(yields.instead.ends_with("for 3 adverts"), "{yields:?}");
+}
+
+#[test]
+fn a_stronger_mode_is_not_advised_where_it_cannot_be_or_changes_nothing() {
+    let [one, other] = plain(&["dead_man 0.15", "one_way_yield 5"]);
+    // An owner can have neither, and the lesser one needs no yield.
+    let owner = one.replace("priority 200", "priority 255").replace("nopreempt", "");
+    let found = codes("mode-of-owner", &owner, &other.replace("nopreempt", "dead_man 0.15"));
+    assert_eq!(found, ["preempts-at-once"]);
+    assert_eq!(codes("mode-of-lesser", &lb1(""), &other), ["no-lease"]);
+    // No lease fits so short an interval; the longest of a range that ends early is named.
+    let [short, shorter] = ["0.01", "0.02"].map(|every| {
+        [&one, &other].map(|text| text.replace("advert_int 0.1", &format!("advert_int {every}")))
+    });
+    let lines = |name: &str, [one, other]: &[String; 2]| -> Vec<_> {
+        let all = advice(name, one, other).into_iter();
+        all.filter(|one| one.code == "no-lease").map(|one| one.instead).collect()
+    };
+    assert_eq!(lines("mode-short", &short), Vec::<String>::new());
+    let [line] = &lines("mode-shorter", &shorter)[..] else { panic!("no line") };
+    assert!(line.starts_with("`dead_man 0.025078125`; "), "{line}");
 }
 
 #[test]
@@ -211,6 +261,53 @@ fn in_a_cut_there_are_two_masters_as_long_as_it_lasts_and_the_formula_says_so() 
     assert_eq!(two["formula"], "f + A + D");
     assert!(two["value_ns"].as_u64() > Some(100_000_000), "{two}");
     assert_eq!(whole["classes"][0]["worst"]["no_master"], Value::Null);
+}
+
+/// Formula, bound and worst value of a measure of the one class that was rehearsed.
+fn worst(whole: &Value, measure: &str) -> (String, u64, u64) {
+    assert_eq!(whole["verdict"], "within", "{whole}");
+    let seen = &whole["classes"][0]["worst"][measure];
+    let number = |key: &str| seen[key].as_u64().unwrap_or_else(|| panic!("{seen}"));
+    let formula = seen["formula"].as_str().unwrap_or_else(|| panic!("{seen}"));
+    (formula.to_owned(), number("bound_ns"), number("value_ns"))
+}
+
+#[test]
+fn with_a_lease_what_a_dead_process_leaves_is_bounded_by_it_and_without_by_nobody() {
+    let [one, other] = plain(&["dead_man 0.15"]).map(|text| text.replace("nopreempt", ""));
+    let [leased, lesser] = [lb1(""), lb2("")].map(|text| text.replace("nopreempt", ""));
+    for class in [FaultClass::ProcessCrash, FaultClass::Pause] {
+        let name = class.name();
+        let rehearse = |kind: &str, one: &str, other: &str| {
+            json(&request(pair(&format!("{kind}-{name}"), one, other), &[class], 12))
+        };
+        let (formula, bound, value) = worst(&rehearse("leased", &leased, &lesser), "two_owners");
+        assert_eq!((&*formula, bound), ("l + R", 150_000_000 + 10_000_000));
+        // Its gate is shut before anybody takes over: what is left is a better one that returns.
+        assert!(value < 1_000_000, "{name}: {value}");
+        let (formula, bound, value) = worst(&rehearse("unleased", &one, &other), "two_owners");
+        assert_eq!(formula, "f + A + D");
+        assert!(value > 150_000_000 && bound > value, "{name}: {value} of {bound}");
+        // One that has none is enough.
+        let (formula, ..) = worst(&rehearse("half", &leased, &other), "two_owners");
+        assert_eq!(formula, "f + A + D");
+    }
+}
+
+#[test]
+fn where_a_master_that_is_not_heard_yields_two_are_master_for_its_alarm_only() {
+    let class = [FaultClass::OneWayCut];
+    let with = json(&request(pair("yields", &lb1(""), &lb2("")), &class, 24));
+    for measure in ["two_masters", "two_owners"] {
+        let (formula, bound, value) = worst(&with, measure);
+        assert_eq!((&*formula, bound), ("K A + 2D", 300_000_000 + 200_000));
+        assert!(value > 100_000_000 && value <= bound, "{value}");
+    }
+    let [one, other] = plain(&["one_way_yield 5"]);
+    let without = json(&request(pair("stays", &one, &other), &class, 24));
+    let (formula, _, value) = worst(&without, "two_masters");
+    assert_eq!(formula, "f + A + D");
+    assert!(value > 300_200_000, "{value}");
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Where a configuration could do better: what was found in the files, what it leads to, and the
 //! keyword that would change it. The table [`ADVICE`] is all of it.
 //!
-//! It looks at the files, not at the runs: what the runs show stands beside it on the page.
+//! It looks at the files, not at the runs: what the runs show stands beside it on the page. What is
+//! said of the stronger modes, each with its price, is in [`modes`].
+
+mod modes;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -20,12 +23,18 @@ pub struct Advice {
     pub keyword: &'static str,
     /// What is so, and what comes of it.
     pub what: String,
-    /// What to write instead.
-    pub instead: &'static str,
+    /// What to write instead, and its price if it has one.
+    pub instead: String,
 }
 
-/// How something is looked for: what is so, once per finding.
-type Look = fn(&Files<'_>) -> Vec<String>;
+/// How something is looked for.
+#[derive(Clone, Copy, Debug)]
+enum Look {
+    /// What is so, once per finding, and what is better than any of them.
+    One(fn(&Files<'_>) -> Vec<String>, &'static str),
+    /// What is so, and what is better than that.
+    Each(fn(&Files<'_>) -> Vec<(String, String)>),
+}
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -34,11 +43,23 @@ pub struct Row {
     pub code: &'static str,
     keyword: &'static str,
     look: Look,
-    instead: &'static str,
 }
 
-const fn row(code: &'static str, keyword: &'static str, look: Look, instead: &'static str) -> Row {
-    Row { code, keyword, look, instead }
+const fn row(
+    code: &'static str,
+    keyword: &'static str,
+    look: fn(&Files<'_>) -> Vec<String>,
+    instead: &'static str,
+) -> Row {
+    Row { code, keyword, look: Look::One(look, instead) }
+}
+
+const fn mode(
+    code: &'static str,
+    keyword: &'static str,
+    look: fn(&Files<'_>) -> Vec<(String, String)>,
+) -> Row {
+    Row { code, keyword, look: Look::Each(look) }
 }
 
 /// All advice, what breaks a pair first.
@@ -59,6 +80,8 @@ pub const ADVICE: &[Row] = &[
     row("weight-too-small", "weight", weight_too_small, "a weight above the difference"),
     row("no-sync-group", "vrrp_sync_group", no_sync_group, "a `vrrp_sync_group` of them"),
     row("group-differs", "vrrp_sync_group", group_differs, "the same groups in both files"),
+    mode("no-lease", "dead_man", modes::no_lease),
+    mode("no-yield", "one_way_yield", modes::no_yield),
     row("no-refresh", "garp_master_refresh", no_refresh, "`garp_master_refresh 60`, or none"),
     row("slow-refresh", "garp_master_refresh", slow_refresh, "`garp_master_refresh 10`"),
     row(
@@ -75,8 +98,14 @@ pub const ADVICE: &[Row] = &[
 pub fn advise(files: &[BareFile]) -> Vec<Advice> {
     let files = Files { files };
     let mut found = Vec::new();
-    for Row { code, keyword, look, instead } in ADVICE {
-        for what in look(&files) {
+    for Row { code, keyword, look } in ADVICE {
+        let all = match look {
+            Look::One(look, instead) => {
+                look(&files).into_iter().map(|what| (what, (*instead).to_owned())).collect()
+            }
+            Look::Each(look) => look(&files),
+        };
+        for (what, instead) in all {
             found.push(Advice { code, keyword, what, instead });
         }
     }

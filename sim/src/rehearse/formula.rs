@@ -3,14 +3,18 @@
 //! Its arithmetic is its own, from docs/properties.md: `A` is the advert interval, `Skew` and `M`
 //! as there, the largest of all virtual routers; `D` the delay of the quiet network, `p` the time
 //! between two probes of the client, `f` how long the fault lasted, `G` the time until addresses
-//! are announced again: what repairs a neighbour cache that missed the announcement of a takeover.
+//! are announced again: what repairs a neighbour cache that missed the announcement of a takeover;
+//! `l` the lease of the addresses (S8), `R` how late its gate is shut.
 
 use std::time::Duration;
 
 use vipd_engine::{InstanceConfig, Version};
 
 use super::meter::Measure;
-use crate::faults::{FaultClass, Ground};
+use crate::faults::{FaultClass, Ground, Router};
+
+/// `R` in S8: a tick of a kernel that counts 100 in a second (docs/split-brain.md).
+pub const GATE_DELAY: Duration = Duration::from_millis(10);
 
 /// A bound in words and time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +55,12 @@ pub struct Symbols {
     pub probe: Duration,
     /// The longest time between two announcements of a master; `None` if one never repeats them.
     pub refresh: Option<Duration>,
+    /// The longest lease (`dead_man`); `None` if the addresses of one router outlive its engine.
+    pub lease: Option<Duration>,
     /// A master that is not heard yields (`one_way_yield`).
     yields: bool,
+    /// After how long each of them has yielded at the latest; `None` if one does not.
+    pub alarm: Option<Duration>,
     /// The longest `Master_Down_Interval` of the variants of the files.
     any_down: Duration,
     any_interval: Duration,
@@ -77,7 +85,11 @@ impl Symbols {
             refresh: routers()
                 .map(|router| router.config.announcements.refresh())
                 .try_fold(Duration::ZERO, |longest, one| Some(longest.max(one?))),
+            lease: routers()
+                .map(|router| router.config.dead_man)
+                .try_fold(Duration::ZERO, |longest, one| Some(longest.max(one?))),
             yields: routers().any(|router| router.config.one_way_yield.is_some()),
+            alarm: alarm(ground),
             any_down: ground.pace.down,
             any_interval: ground.pace.longest,
         }
@@ -98,7 +110,8 @@ impl Symbols {
             C::OneWayCut | C::MulticastLost if self.yields && measure == Measure::ClientGap => {
                 self.after_a_yield()
             }
-            C::OneWayCut | C::MulticastLost => Some(self.in_a_cut(measure, true)),
+            C::OneWayCut => Some(self.in_a_cut_of_one_direction(measure)),
+            C::MulticastLost => Some(self.in_a_cut(measure, true)),
             C::LateHandlers | C::Clock => Some(self.out_of_time(measure)),
             C::MidElection
             | C::AdvertsLost
@@ -126,14 +139,18 @@ impl Symbols {
         }
     }
 
-    /// `leaves`: what the dead left behind in its kernel stays as long as it is dead.
+    /// `leaves`: what the dead left behind in its kernel stays as long as it is dead, or as long as
+    /// its lease. A lease is longer than `A + D` here, so it covers a takeover's own overlap, too.
     fn after_a_crash(&self, measure: Measure, leaves: bool) -> Bound {
         match measure {
             Measure::Failover | Measure::NoMaster => fixed("M + D", self.takeover()),
             Measure::ClientGap => {
                 fixed("M + 2D + 2p", self.takeover() + self.delay + self.probe * 2)
             }
-            Measure::TwoOwners if leaves => lasts("f + A + D", self.overlap()),
+            Measure::TwoOwners if leaves => self.lease.map_or_else(
+                || lasts("f + A + D", self.overlap()),
+                |lease| fixed("l + R", lease + GATE_DELAY),
+            ),
             Measure::TwoMasters | Measure::TwoOwners => fixed("A + D", self.overlap()),
         }
     }
@@ -146,6 +163,16 @@ impl Symbols {
             Measure::ClientGap if deaf => lasts("f + A + 2D + 2p", asks),
             Measure::ClientGap => fixed("M + A + 3D + 2p", self.takeover() + asks),
             Measure::TwoMasters | Measure::TwoOwners => lasts("f + A + D", self.overlap()),
+        }
+    }
+
+    /// S10: the one that is not heard yields at its alarm.
+    fn in_a_cut_of_one_direction(&self, measure: Measure) -> Bound {
+        match (measure, self.alarm) {
+            (Measure::TwoMasters | Measure::TwoOwners, Some(alarm)) => {
+                fixed("K A + 2D", alarm + self.delay * 2)
+            }
+            (_, _) => self.in_a_cut(measure, true),
         }
     }
 
@@ -177,6 +204,25 @@ impl Symbols {
             Measure::TwoMasters | Measure::TwoOwners => Some(lasts("f + 2A' + D", overlap)),
         }
     }
+}
+
+/// `K A`, the longest of all masters that outrank somebody; `None` if one of them does not yield.
+fn alarm(ground: &Ground) -> Option<Duration> {
+    let routers = || ground.directors.iter().flat_map(|one| &one.routers);
+    let outranks = |one: &&Router| {
+        let is_rival = |other: &Router| {
+            let same = one.config.family == other.config.family
+                && one.config.vrid == other.config.vrid
+                && one.segment == other.segment;
+            same && one.source != other.source && one.config.priority >= other.config.priority
+        };
+        routers().any(is_rival)
+    };
+    routers().filter(outranks).try_fold(Duration::ZERO, |longest, one| {
+        one.config.one_way_yield?;
+        let adverts = u32::from(one.config.one_way_alarm);
+        Some(longest.max(one.config.interval.duration() * adverts))
+    })
 }
 
 const fn fixed(formula: &'static str, fixed: Duration) -> Bound {

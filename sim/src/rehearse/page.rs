@@ -7,7 +7,7 @@ use vipd_scenarios::language::duration_text;
 use vipd_scenarios::record::whole_nanos;
 
 use super::advice::Advice;
-use super::formula::Symbols;
+use super::formula::{GATE_DELAY, Symbols};
 use super::meter::Measure;
 use super::stage::{Rehearsed, Worst};
 use super::{Rehearsal, SHORT};
@@ -140,11 +140,19 @@ fn block(text: &mut String, rehearsal: &Rehearsal, class: &Rehearsed) {
 pub(super) fn symbols(symbols: &Symbols) -> String {
     let Symbols { interval, skew, down, delay, probe, refresh, .. } = *symbols;
     let refresh = refresh.map_or_else(|| "never".to_owned(), duration_text);
+    let lease = symbols.lease.map_or_else(String::new, |lease| {
+        let [lease, late] = [lease, GATE_DELAY].map(duration_text);
+        format!("l = {lease} (the longest lease), R = {late} (until its gate is shut), ")
+    });
+    let alarm = symbols.alarm.map_or_else(String::new, |alarm| {
+        format!("K A = {} (until a master that is not heard yields), ", duration_text(alarm))
+    });
     let [a, skew, m, d, p] = [interval, skew, down, delay, probe].map(duration_text);
     format!(
         "A = {a}, Skew = {skew}, M = {m} (the longest of all virtual routers), D = {d} (delay), \
          p = {p} (from probe to probe), G = {refresh} (until addresses are announced again), \
-         f = how long the fault lasted; A' and M' with the files that a reload put in place"
+         {lease}{alarm}f = how long the fault lasted; A' and M' with the files that a reload put \
+         in place"
     )
 }
 
