@@ -79,6 +79,8 @@ pub const SHRINK_EXAMPLES: &str = "\
 Examples:
   vipsim shrink scenarios/ipvs/pair.toml --hunted 4711
       What `vipsim hunt scenarios/ipvs/pair.toml` found with seed 4711, as small as it gets.
+  vipsim shrink scenarios/ipvs/pair.toml --hunted 17 --class cut --for 3m
+      Seed 17 of a hunt for cuts alone, with seeds of three minutes.
   vipsim shrink my/long-story.toml --property S1 -o my/short-story.toml
       Any scenario that violates S1, in fewer steps and rounder numbers.
   vipsim shrink lb1.conf lb2.conf --hunted 17 -o -

@@ -182,6 +182,9 @@ struct ShrinkArguments {
     /// The random schedule of this seed of `vipsim hunt`, instead of the scenario's steps.
     #[arg(long, value_name = "N")]
     hunted: Option<u64>,
+    /// The class of faults that this hunt was for, by name or number; may be repeated.
+    #[arg(long = "class", value_name = "CLASS", value_parser = fault_class, requires = "hunted")]
+    classes: Vec<FaultClass>,
     /// Simulated time of each seed of that hunt.
     #[arg(long = "for", value_name = "T", default_value = "10m", value_parser = parse_duration)]
     length: Duration,
@@ -423,12 +426,15 @@ fn shrinks(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<Ended> {
-    let ShrinkArguments { files, property, seed, hunted, length, out: file, runs } = arguments;
+    let ShrinkArguments { files, property, seed, hunted, mut classes, .. } = arguments;
+    let ShrinkArguments { length, out: file, runs, .. } = arguments;
+    classes.sort_unstable();
+    classes.dedup();
     let request = shrink::Request {
         files,
         property,
         seed,
-        hunted: hunted.map(|seed| (seed, length)),
+        hunted: hunted.map(|seed| shrink::Hunted { seed, length, classes }),
         out: file,
         most_runs: runs,
         bar: io::stderr().is_terminal(),

@@ -79,6 +79,8 @@ fn the_page_of_a_hunt_has_its_violations_with_their_timelines_and_its_tables() {
         "<b>S1</b>",
         "Violated in 2 of 4 seeds.",
         "vipsim hunt --conf lb1.conf lb2.conf --for 180s --seed 2",
+        "vipsim shrink lb1.conf lb2.conf --for 180s --hunted 2 --property S1",
+        "vipsim shrink lb1.conf lb2.conf --for 180s --hunted 2 --property L1",
         "<td>7 cut, 9 one-way-cut",
         "<td>master + master",
         "<td>V2-6.4.2-TIMER",

@@ -89,6 +89,51 @@ fn a_seed_is_played_again_with_its_timeline() {
     assert_eq!(said, text(&hunt("quiet/pair.toml", &["--for", "3m", "--seed", "7"]).stdout));
 }
 
+/// What a hunt for pauses over a pair wrote, with a violation of S1 that nothing but this test saw.
+fn violated(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hunt-violated");
+    fs::create_dir_all(&folder).expect("a folder");
+    let part = folder.join(name).display().to_string();
+    let asked = ["--class", "pause", "--seeds", "2", "--for", "3m", "--out", &part];
+    hunt("quiet/pair.toml", &asked);
+    let text = fs::read_to_string(&part).expect("a part");
+    let mut whole: Value = serde_json::from_str(&text).expect("an object");
+    let card = serde_json::json!({
+        "seed": 1, "what": "two masters", "value_ns": 2_500_000_000_u64,
+        "bound_ns": 1_000_000_000, "faults": [3],
+    });
+    let property = &mut whole["properties"]["S1"];
+    property["violated"] = 1.into();
+    property["cards"] = Value::from(vec![card]);
+    fs::write(&part, whole.to_string()).expect("a part");
+    part
+}
+
+#[test]
+fn a_card_has_its_property_its_bound_and_the_commands_that_go_on_with_its_seed() {
+    let part = violated("card.json");
+    let merged = vipsim(&["merge", "--json", &part]);
+    let merged: Value = serde_json::from_slice(&merged.stdout).expect("an object");
+    let card = &merged["properties"]["S1"]["cards"][0];
+    let words = |key: &str| card[key].as_str().unwrap_or_else(|| panic!("{key}: {card}"));
+    assert_eq!(words("statement"), "two masters that hear each other do not coexist longer than W");
+    assert!(words("formula").starts_with("W = A_hi (k+1) + D + 2L"), "{card}");
+    let said = text(&vipsim(&["merge", &part]).stdout);
+    for key in ["statement", "formula"] {
+        assert!(said.contains(words(key)), "{said}");
+    }
+    for (key, status) in [("replay", 0), ("shrink", 1)] {
+        let command = words(key);
+        assert!(said.contains(&format!("    {key}  {command}\n")), "{said}");
+        let arguments: Vec<_> = command.split(' ').skip(1).collect();
+        let ended = vipsim(&arguments);
+        // The seed violates S1 for this test alone.
+        assert_eq!(ended.status.code(), Some(status), "{command}: {}", text(&ended.stderr));
+        let told = text(&ended.stdout) + &text(&ended.stderr);
+        assert!(key == "replay" || told.contains("pair does not violate S1"), "{told}");
+    }
+}
+
 /// Two bare files of one pair, and no network.
 fn pair(folder: &str, lb2: &str) -> [String; 2] {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);

@@ -6,8 +6,9 @@ use std::time::Duration;
 use vipd_config::diagnostics::Colour;
 use vipd_scenarios::judge::{PropertyId, Verdict};
 use vipd_scenarios::scenario::{Scenario, Step};
+use vipd_sim::faults::FaultClass;
 use vipd_sim::run::Ended;
-use vipd_sim::shrink::{Request, shrink};
+use vipd_sim::shrink::{Hunted, Request, shrink};
 
 /// A pair with a client and a spectator, a lossy network, and much that happens; at 33.7 s the
 /// master is paused, which violates S2 for want of a lease.
@@ -224,16 +225,35 @@ fn a_seed_of_a_hunt_shrinks_with_the_files_that_it_made_up_beside_it() {
     let length = Duration::from_secs(180);
     // Whatever the engine does, a pause violates S2 for want of a lease: some seed has one.
     let found = (0..200).find(|seed| {
-        let request = Request { hunted: Some((*seed, length)), ..request(&folder) };
+        let hunted = Hunted { seed: *seed, length, classes: Vec::new() };
+        let request = Request { hunted: Some(hunted), ..request(&folder) };
         let request = Request { property: Some(PropertyId::S2), most_runs: 0, ..request };
         run(&request).ended == Ended::Passed
     });
     let seed = found.expect("a seed with a pause");
-    let said = run(&Request { hunted: Some((seed, length)), ..request(&folder) });
+    let hunted = Hunted { seed, length, classes: Vec::new() };
+    let said = run(&Request { hunted: Some(hunted), ..request(&folder) });
     assert_eq!(said.ended, Ended::Passed, "{}", said.err);
     let short = load(&folder.join("short.toml"));
     assert!(short.steps.len() <= 4, "{} steps", short.steps.len());
     assert!(short.title.contains(&format!("seed {seed} of a hunt")), "{}", short.title);
+}
+
+#[test]
+fn a_seed_of_a_hunt_for_one_class_shrinks_to_a_story_of_that_class() {
+    let folder = folder("hunted-class");
+    let length = Duration::from_secs(180);
+    let of = |classes: &[FaultClass]| Hunted { seed: 0, length, classes: classes.to_vec() };
+    let asked = |classes| Request { hunted: Some(of(classes)), ..request(&folder) };
+    // Each pause violates S2 for want of a lease; a swarm over all classes has other faults here.
+    let said = run(&asked(&[FaultClass::Pause]));
+    assert_eq!(said.ended, Ended::Passed, "{}", said.err);
+    let short = load(&folder.join("short.toml"));
+    assert_eq!(short.fault_classes, [3]);
+    assert!(short.title.ends_with("seed 0 of a hunt over long for pause"), "{}", short.title);
+    let said = run(&asked(&[FaultClass::Flaps]));
+    assert_eq!(said.ended, Ended::Unusable);
+    assert!(said.err.contains("error: flaps does not apply: nothing is tracked"), "{}", said.err);
 }
 
 #[test]

@@ -50,6 +50,16 @@ impl Plan {
         Self { length, begin: Duration::ZERO, classes, faults: None, core: true }
     }
 
+    /// That of a hunt: a swarm over these classes, or over all if there are none.
+    #[must_use]
+    pub fn hunt(length: Duration, classes: &[FaultClass]) -> Self {
+        let whole = Self::swarm(length);
+        if classes.is_empty() {
+            return whole;
+        }
+        Self { classes: Classes::Swarm(classes.to_vec()), ..whole }
+    }
+
     /// The shortest run over this ground that has a phase 1 worth its name.
     #[must_use]
     pub fn shortest(ground: &Ground) -> Duration {

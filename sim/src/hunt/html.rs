@@ -12,7 +12,7 @@ use vipd_scenarios::runner;
 use vipd_scenarios::world::World as _;
 
 use super::arena::Arena;
-use super::report::{classes, in_order, replay, seconds, sums};
+use super::report::{classes, in_order, replay, seconds, shrink, sums};
 use super::tally::{Card, PropertyCount, Tally};
 use crate::faults::FaultClass;
 
@@ -76,12 +76,14 @@ fn violations(page: &mut Gallery, tally: &Tally, shown: &BTreeSet<u64>) {
             }
         }
         page.paragraphs(&[format!("Violated in {} of {} seeds.", count.violated, tally.played())]);
-        let rows: Vec<_> = count.cards.iter().map(|card| card_row(card, shown)).collect();
-        page.table(&["seed", "what was seen", "worst", "bound", "faults"], &rows);
+        let row = |card| card_row(tally, &id, card, shown);
+        let rows: Vec<_> = count.cards.iter().map(row).collect();
+        let head = ["seed", "what was seen", "worst", "bound", "faults", "again", "as a file"];
+        page.table(&head, &rows);
     }
 }
 
-fn card_row(card: &Card, shown: &BTreeSet<u64>) -> Vec<Cell> {
+fn card_row(tally: &Tally, id: &str, card: &Card, shown: &BTreeSet<u64>) -> Vec<Cell> {
     let seed = card.seed.to_string();
     let figure = |nanos: Option<u64>, cell: fn(String) -> Cell| {
         nanos.map_or_else(|| Cell::Dim("-".to_owned()), |nanos| cell(seconds(nanos)))
@@ -96,6 +98,8 @@ fn card_row(card: &Card, shown: &BTreeSet<u64>) -> Vec<Cell> {
         figure(card.value_ns, Cell::Wrong),
         figure(card.bound_ns, Cell::Figure),
         Cell::Text(classes(card)),
+        Cell::Code(replay(tally, card.seed)),
+        Cell::Code(shrink(tally, id, card.seed)),
     ]
 }
 
@@ -173,8 +177,11 @@ fn counts<'a>(
 
 /// A seed, played once more.
 fn run(page: &mut Gallery, tally: &Tally, arena: &Arena, seed: u64, open: bool) {
-    let violated = cards(tally).filter(|(_, card)| card.seed == seed);
-    let notes: Vec<_> = violated.map(|(id, card)| format!("{id}: {}", card.what)).collect();
+    let violated: Vec<_> = cards(tally).filter(|(_, card)| card.seed == seed).collect();
+    let notes = violated.iter().map(|(id, card)| format!("{id}: {}", card.what));
+    let notes: Vec<_> = notes.collect();
+    let mut commands = vec![replay(tally, seed)];
+    commands.extend(violated.iter().map(|(id, _)| shrink(tally, id, seed)));
     let scenario = arena.schedule(seed).over(arena.scenario());
     let mut world = arena.world(&scenario);
     let mut history = History::new(world.setting());
@@ -182,7 +189,7 @@ fn run(page: &mut Gallery, tally: &Tally, arena: &Arena, seed: u64, open: bool) 
     let Ok(outcome) = catch_unwind(AssertUnwindSafe(play)) else {
         // The words of the panic are in the table; what led to it ends nowhere.
         page.section(&name(seed), &format!("seed {seed} ends in a panic"));
-        page.paragraphs(&[replay(tally, seed)]);
+        page.paragraphs(&commands);
         return;
     };
     let (label, shown_seed) = ("simulated", Some(seed));
@@ -190,7 +197,7 @@ fn run(page: &mut Gallery, tally: &Tally, arena: &Arena, seed: u64, open: bool) 
         name: &name(seed),
         heading: &format!("seed {seed}"),
         notes: &notes,
-        replay: &replay(tally, seed),
+        commands: &commands,
         lines: &[],
         shown: &Shown {
             label,

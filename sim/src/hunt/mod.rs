@@ -31,7 +31,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::bare_files;
 use crate::configurations::Configurations;
-use crate::faults::{Classes, FaultClass, Plan};
+use crate::faults::{FaultClass, Ground, Plan};
 use crate::output::Output;
 use crate::run::{self, Ended};
 use arena::Arena;
@@ -88,14 +88,6 @@ impl Request {
     fn words(&self) -> String {
         let classes = self.classes.iter().map(|class| format!(" --class {}", class.name()));
         self.over.words() + &classes.collect::<String>()
-    }
-
-    fn plan(&self) -> Plan {
-        let mut plan = Plan::swarm(self.length);
-        if !self.classes.is_empty() {
-            plan.classes = Classes::Swarm(self.classes.clone());
-        }
-        plan
     }
 }
 
@@ -171,7 +163,7 @@ pub fn hunt(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::
     };
     let (from, until) = request.shard.of(request.first, request.seeds);
     let tally = play_all(request, &arena, hunted, (from, until), err)?;
-    let part = file.map(|file| file.write(format!("{}\n", serde_json::json!(tally)).as_bytes()));
+    let part = file.map(|file| file.write(format!("{}\n", report::json(&tally)).as_bytes()));
     let page = page.map(|page| page.write(html::html(&tally, &arena).as_bytes()));
     let ended = print(&tally, request.json, out)?;
     let unwritten: Vec<_> = [part, page].into_iter().flatten().filter_map(Result::err).collect();
@@ -185,8 +177,7 @@ pub fn hunt(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::
 /// Those of `out`.
 pub fn print(tally: &Tally, json: bool, out: &mut dyn Write) -> io::Result<Ended> {
     if json {
-        serde_json::to_writer_pretty(&mut *out, tally)?;
-        writeln!(out)?;
+        writeln!(out, "{:#}", report::json(tally))?;
     } else {
         out.write_all(report::text(tally).as_bytes())?;
     }
@@ -241,16 +232,15 @@ fn prepare(request: &Request, err: &mut dyn Write) -> io::Result<Option<(Arena, 
         ground: fingerprint(&scenario, &configurations),
         for_ns: u64::try_from(request.length.as_nanos()).unwrap_or(u64::MAX),
     };
-    let arena = Arena::new(scenario, &configurations, request.plan());
+    let plan = Plan::hunt(request.length, &request.classes);
+    let arena = Arena::new(scenario, &configurations, plan);
     if arena.ground().directors.is_empty() {
         writeln!(err, "error: no host of {} runs a virtual router", hunted.scenario)?;
         return Ok(None);
     }
-    for class in &request.classes {
-        if let Some(lacks) = arena.ground().lacks(*class) {
-            writeln!(err, "error: {} does not apply: {lacks}", class.name())?;
-            return Ok(None);
-        }
+    if let Some(lacks) = lacks(arena.ground(), &request.classes) {
+        writeln!(err, "error: {lacks}")?;
+        return Ok(None);
     }
     let shortest = Plan::shortest(arena.ground());
     if request.length < shortest {
@@ -263,6 +253,16 @@ fn prepare(request: &Request, err: &mut dyn Write) -> io::Result<Option<(Arena, 
         return Ok(None);
     }
     Ok(Some((arena, hunted)))
+}
+
+/// The first of these classes that cannot be drawn here, and why.
+#[must_use]
+pub fn lacks(ground: &Ground, classes: &[FaultClass]) -> Option<String> {
+    let why = |class: &FaultClass| {
+        let lacks = ground.lacks(*class)?;
+        Some(format!("{} does not apply: {lacks}", class.name()))
+    };
+    classes.iter().find_map(why)
 }
 
 /// Which topology and configurations these are, in short.

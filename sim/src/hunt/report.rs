@@ -4,6 +4,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use vipd_engine::event::Seconds;
 use vipd_scenarios::judge::PropertyId;
 use vipd_scenarios::language::duration_text;
@@ -112,21 +113,25 @@ pub(super) fn in_order(tally: &Tally) -> impl Iterator<Item = (String, &Property
 
 fn cards(text: &mut String, tally: &Tally) {
     for (id, count) in in_order(tally).filter(|(_, count)| count.violated > 0) {
-        let known = PropertyId::ALL.into_iter().find(|known| known.to_string() == id);
-        let (statement, formula) = known
-            .map_or(("the program must not panic, whatever happens", "none"), |known| {
-                (known.statement(), known.formula())
-            });
+        let (statement, formula) = said(&id);
         let _ = writeln!(text, "\n{id} VIOLATED in {} of {} seeds", count.violated, tally.played());
         let _ = writeln!(text, "  property  {statement}");
         let _ = writeln!(text, "  bound     {formula}");
         for card in &count.cards {
-            self::card(text, tally, card);
+            self::card(text, tally, &id, card);
         }
     }
 }
 
-fn card(text: &mut String, tally: &Tally, card: &Card) {
+/// What is promised, and its bound.
+fn said(id: &str) -> (&'static str, &'static str) {
+    let known = PropertyId::ALL.into_iter().find(|known| known.to_string() == id);
+    known.map_or(("the program must not panic, whatever happens", "none"), |known| {
+        (known.statement(), known.formula())
+    })
+}
+
+fn card(text: &mut String, tally: &Tally, id: &str, card: &Card) {
     let _ = writeln!(text, "  seed {}", card.seed);
     let _ = writeln!(text, "    seen    {}", card.what);
     if let (Some(value), Some(bound)) = (card.value_ns, card.bound_ns) {
@@ -134,6 +139,7 @@ fn card(text: &mut String, tally: &Tally, card: &Card) {
     }
     let _ = writeln!(text, "    faults  {}", classes(card));
     let _ = writeln!(text, "    replay  {}", replay(tally, card.seed));
+    let _ = writeln!(text, "    shrink  {}", shrink(tally, id, card.seed));
 }
 
 /// The classes of faults of a card's schedule.
@@ -147,6 +153,33 @@ pub(super) fn classes(card: &Card) -> String {
 pub(super) fn replay(tally: &Tally, seed: u64) -> String {
     let Hunted { scenario, .. } = &tally.hunted;
     format!("vipsim hunt {scenario} --for {} --seed {seed}", duration_text(tally.hunted.length()))
+}
+
+/// The command that makes a small scenario of what a seed violates.
+pub(super) fn shrink(tally: &Tally, id: &str, seed: u64) -> String {
+    let Hunted { scenario, .. } = &tally.hunted;
+    // Bare files are named without an option there.
+    let over = scenario.strip_prefix("--conf ").unwrap_or(scenario);
+    let length = duration_text(tally.hunted.length());
+    let property = if id == PANIC { String::new() } else { format!(" --property {id}") };
+    format!("vipsim shrink {over} --for {length} --hunted {seed}{property}")
+}
+
+/// All of it for programs: what `vipsim merge` reads, and of each card how it is read and used.
+#[must_use]
+pub fn json(tally: &Tally) -> Value {
+    let mut whole = json!(tally);
+    for (id, count) in &tally.properties {
+        let (statement, formula) = said(id);
+        for (place, card) in count.cards.iter().enumerate() {
+            let shown = &mut whole["properties"][id]["cards"][place];
+            shown["statement"] = statement.into();
+            shown["formula"] = formula.into();
+            shown["replay"] = replay(tally, card.seed).into();
+            shown["shrink"] = shrink(tally, id, card.seed).into();
+        }
+    }
+    whole
 }
 
 fn sum(text: &mut String, tally: &Tally) {

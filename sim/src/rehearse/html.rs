@@ -135,7 +135,7 @@ fn run(page: &mut Gallery, rehearsal: &Rehearsal, stage: &Stage, class: &Rehears
         name: &run_name(class, seed),
         heading: &heading,
         notes: &notes,
-        replay: &rehearsal.replay(class.class, seed),
+        commands: &[rehearsal.replay(class.class, seed)],
         lines: rehearsal.timelines.get(&key).map_or(&[], Vec::as_slice),
         shown: &Shown {
             label: "simulated",

@@ -21,7 +21,8 @@ use vipd_scenarios::language::duration_text;
 use vipd_scenarios::scenario::{Paths, Scenario, Step};
 
 use crate::bare_files;
-use crate::faults::{Ground, Plan, Schedule};
+use crate::faults::{FaultClass, Ground, Plan, Schedule};
+use crate::hunt;
 use crate::run::{self, Ended};
 use case::{Case, Failure};
 use minimise::{Finished, Minimiser};
@@ -38,9 +39,8 @@ pub struct Request {
     pub property: Option<PropertyId>,
     /// Seed of everything random; the scenario's own if `None`.
     pub seed: Option<u64>,
-    /// The schedule of this seed of a hunt over these files, instead of the scenario's own steps,
-    /// and how long each of its seeds was.
-    pub hunted: Option<(u64, Duration)>,
+    /// The schedule of a seed of a hunt over these files, instead of the scenario's own steps.
+    pub hunted: Option<Hunted>,
     /// Where to; `-` for standard output.
     pub out: Option<PathBuf>,
     /// Scenarios that are played at most.
@@ -51,6 +51,17 @@ pub struct Request {
     pub colour: Colour,
     /// Asked now and then: yes ends it, and the smallest one until then is written.
     pub stop: fn() -> bool,
+}
+
+/// A seed of a hunt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hunted {
+    /// Which one.
+    pub seed: u64,
+    /// How long each seed of that hunt was.
+    pub length: Duration,
+    /// The classes of faults that it was for; all of them if there is none.
+    pub classes: Vec<FaultClass>,
 }
 
 /// Does what is asked for.
@@ -151,15 +162,22 @@ fn read(request: &Request, err: &mut dyn Write) -> io::Result<Option<Found>> {
     };
     let Some((scenario, configurations)) = read else { return Ok(None) };
     let expected = scenario.properties.clone();
-    if let Some((seed, length)) = request.hunted {
+    if let Some(Hunted { seed, length, classes }) = &request.hunted {
         let ground = Ground::survey(&scenario, &configurations);
         if ground.directors.is_empty() {
             writeln!(err, "error: no host of {} runs a virtual router", scenario.name)?;
             return Ok(None);
         }
-        let schedule = Schedule::draw(&ground, &Plan::swarm(length), seed);
+        if let Some(lacks) = hunt::lacks(&ground, classes) {
+            writeln!(err, "error: {lacks}")?;
+            return Ok(None);
+        }
+        let schedule = Schedule::draw(&ground, &Plan::hunt(*length, classes), *seed);
         let made_up = ground.variants().map(|one| (one.path.clone(), one.text.clone())).collect();
-        let origin = format!("seed {seed} of a hunt over {}", scenario.name);
+        let names: Vec<_> = classes.iter().map(|class| class.name()).collect();
+        let only = if names.is_empty() { "" } else { " for " };
+        let name = &scenario.name;
+        let origin = format!("seed {seed} of a hunt over {name}{only}{}", names.join(", "));
         let configurations = ground.with_variants(&configurations);
         let case = Case { scenario: schedule.over(&scenario), configurations };
         return Ok(Some(Found { case, origin, expected: Vec::new(), made_up }));
@@ -230,10 +248,9 @@ impl Target {
             Some(path) => Self::File(path.clone()),
             None => {
                 let name = scenario.name.replace('/', "-");
-                let seed = match (request.hunted, request.seed) {
-                    (Some((seed, _)), _) | (None, Some(seed)) => format!("-{seed}"),
-                    (None, None) => String::new(),
-                };
+                let hunted = request.hunted.as_ref().map(|hunted| hunted.seed);
+                let seed = hunted.or(request.seed);
+                let seed = seed.map_or_else(String::new, |seed| format!("-{seed}"));
                 let file = format!("{name}-{}{seed}.toml", failure.word().to_lowercase());
                 let folder = Path::new(REGRESSIONS);
                 Self::File(if folder.is_dir() { folder.join(file) } else { PathBuf::from(file) })

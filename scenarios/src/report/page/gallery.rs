@@ -26,6 +26,8 @@ pub enum Cell {
     Wrong(String),
     /// Words about a cell that has nothing.
     Dim(String),
+    /// A command.
+    Code(String),
     /// Words that lead to the run or section of this name.
     Link(String, String),
 }
@@ -39,8 +41,8 @@ pub struct Exhibit<'a> {
     pub heading: &'a str,
     /// What is to be said of it, a line each.
     pub notes: &'a [String],
-    /// The command that plays it again.
-    pub replay: &'a str,
+    /// The command that plays it again, and those that do more with it.
+    pub commands: &'a [String],
     /// Its timeline in words, if there is one.
     pub lines: &'a [String],
     /// What was played and seen.
@@ -107,6 +109,7 @@ impl Gallery {
                     Cell::Text(text) => write!(page, "<td>{}", escaped(text)),
                     Cell::Figure(text) => write!(page, "<td class=n>{}", escaped(text)),
                     Cell::Wrong(text) => write!(page, "<td class=\"n bad\">{}", escaped(text)),
+                    Cell::Code(text) => write!(page, "<td><code>{}</code>", escaped(text)),
                     Cell::Dim(text) => write!(page, "<td class=dim>{}", escaped(text)),
                     Cell::Link(text, to) => {
                         write!(page, "<td><a href=\"#{}\">{}</a>", escaped(to), escaped(text))
@@ -137,7 +140,7 @@ impl Gallery {
 
     /// A run.
     pub fn exhibit(&mut self, exhibit: &Exhibit<'_>) {
-        let Exhibit { name, heading, notes, replay, lines, shown, view, open } = *exhibit;
+        let Exhibit { name, heading, notes, commands, lines, shown, view, open } = *exhibit;
         let picture = Picture::of(shown.history, shown.scenario, shown.outcome.end);
         let mut run = data::run(shown, &picture);
         run["view"] = view.map_or(Value::Null, |(from, to)| json!([from.0, to.0]));
@@ -152,7 +155,10 @@ impl Gallery {
         for note in notes {
             let _ = writeln!(page, "<p>{}</p>", escaped(note));
         }
-        let _ = writeln!(page, "<p><code>{}</code></p><div class=timeline></div>", escaped(replay));
+        for command in commands {
+            let _ = writeln!(page, "<p><code>{}</code></p>", escaped(command));
+        }
+        page.push_str("<div class=timeline></div>\n");
         if !lines.is_empty() {
             let lines = escaped(&lines.join("\n"));
             let _ =
