@@ -134,6 +134,58 @@ fn a_card_has_its_property_its_bound_and_the_commands_that_go_on_with_its_seed()
     }
 }
 
+/// The words in back quotes in the first column of the first table below this heading of the
+/// chapter about hunts in docs/json.md.
+fn documented(heading: &str) -> Vec<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/json.md");
+    let text = fs::read_to_string(page).expect("docs/json.md");
+    let (_, own) = text.split_once("# The JSON of `vipsim hunt --json`\n").expect("its chapter");
+    let (own, _) = own.split_once("\n# ").expect("the next chapter");
+    let (_, rest) = own.split_once(heading).expect("the heading");
+    let rows = rest.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
+    let rows = rows.take_while(|line| line.starts_with('|'));
+    let first = rows.filter_map(|row| row.split('|').nth(1));
+    let keys = first.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned));
+    let mut keys: Vec<_> = keys.collect();
+    keys.sort();
+    keys
+}
+
+fn keys(value: &Value) -> Vec<String> {
+    let mut keys: Vec<_> = value.as_object().expect("an object").keys().cloned().collect();
+    keys.sort();
+    keys
+}
+
+#[test]
+fn the_json_of_a_hunt_and_of_a_merge_has_the_documented_keys() {
+    let part = violated("keys.json");
+    let merged = vipsim(&["merge", "--json", &part]);
+    let merged: Value = serde_json::from_slice(&merged.stdout).expect("an object");
+    let asked = ["--class", "pause", "--seeds", "2", "--for", "3m"];
+    let hunted = object("quiet/pair.toml", &asked);
+    for whole in [&hunted, &merged] {
+        assert_eq!(keys(whole), documented(""));
+        assert_eq!(keys(&whole["hunted"]), documented("\n## `hunted`\n"));
+        for class in 1..=20 {
+            let count = &whole["faults"][class.to_string()];
+            assert_eq!(keys(count), documented("\n## `faults`\n"));
+        }
+        let properties = whole["properties"].as_object().expect("an object");
+        assert_eq!(properties.len(), 19);
+        for count in properties.values() {
+            assert_eq!(keys(count), documented("\n## `properties`\n"));
+        }
+    }
+    let card = &merged["properties"]["S1"]["cards"][0];
+    assert_eq!(keys(card), documented("\n## `cards`\n"));
+    let tightest = ["bound_ns", "seed", "value_ns"];
+    let properties = merged["properties"].as_object().expect("an object").values();
+    let seen = properties.map(|count| &count["tightest"]).find(|seen| !seen.is_null());
+    assert_eq!(keys(seen.expect("a value")), tightest);
+    assert_eq!(hunted["hunted"]["form"], 1);
+}
+
 /// Two bare files of one pair, and no network.
 fn pair(folder: &str, lb2: &str) -> [String; 2] {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
