@@ -13,14 +13,18 @@ use vipd_config::diagnostics::Colour;
 use vipd_scenarios::record::{Recorder, WorldTime};
 use vipd_scenarios::report::files::Files;
 use vipd_scenarios::report::history::History;
-use vipd_scenarios::report::page::Shown;
-use vipd_scenarios::report::summary;
+use vipd_scenarios::report::page::{self, Shown};
+use vipd_scenarios::report::{lines, perfetto, summary};
 use vipd_scenarios::runner::{self, Outcome, RunVerdict};
 use vipd_scenarios::scenario::Scenario;
 use vipd_scenarios::world::World;
 
 use crate::configurations::{Configurations, Findings};
+use crate::output::Output;
 use crate::world::Simulation;
+
+/// What of a run stands in a file.
+type Text = fn(&Shown<'_>) -> String;
 
 /// How a run ended, as the exit status of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +82,14 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         return Ok(Ended::Unusable);
     };
     let Read { scenario, configurations, notes } = read;
+    // Whether they can be written is known before the work, not after it.
+    let files = match open(&request.files) {
+        Ok(files) => files,
+        Err(why) => {
+            writeln!(err, "error: {why}")?;
+            return Ok(Ended::Unusable);
+        }
+    };
     let seed = request.seed.unwrap_or(scenario.seed);
     let mut world = Simulation::new(&scenario, configurations, seed);
     if let Some(path) = &request.capture
@@ -102,9 +114,19 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     if let Some(history) = &history {
         let (label, seed) = ("simulated", Some(seed));
         let shown = Shown { label, scenario: &scenario, seed, outcome: &outcome, history };
-        unwritten.extend(request.files.write(&shown));
+        let written = files.into_iter().map(|(file, text)| file.write(text(&shown).as_bytes()));
+        unwritten.extend(written.filter_map(Result::err));
     }
     said(ended, &unwritten, err)
+}
+
+/// The files that are asked for, and what will stand in each.
+fn open(files: &Files) -> Result<Vec<(Output, Text)>, String> {
+    let Files { html, perfetto: trace, jsonl } = files;
+    let page: Text = |shown| page::html(std::slice::from_ref(shown));
+    let all: [(_, Text); 3] = [(html, page), (trace, perfetto::text), (jsonl, lines::text)];
+    let asked = all.into_iter().filter_map(|(path, text)| Some((path.as_deref()?, text)));
+    asked.map(|(path, text)| Ok((Output::open(path)?, text))).collect()
 }
 
 /// What is said of a capture that cannot be written.

@@ -4,8 +4,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde_json::Value;
+use vipd_config::diagnostics::Colour;
+use vipd_sim::hunt::{Over, Request, Shard, replay};
+use vipd_sim::run::Ended;
 
 fn scenario(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name)
@@ -87,6 +91,31 @@ fn a_seed_is_played_again_with_its_timeline() {
     let said = text(&output.stdout);
     assert!(said.contains("hunt, seed 7") && said.contains("trace: "), "{said}");
     assert_eq!(said, text(&hunt("quiet/pair.toml", &["--for", "3m", "--seed", "7"]).stdout));
+}
+
+#[test]
+fn a_seed_that_is_interrupted_prints_what_it_has_and_is_none_without_a_violation() {
+    let request = Request {
+        over: Over::Scenario(scenario("quiet/pair.toml")),
+        classes: Vec::new(),
+        first: 0,
+        seeds: 1,
+        shard: Shard::WHOLE,
+        jobs: 1,
+        // It is asked each hour of simulated time.
+        length: Duration::from_secs(86_400),
+        json: false,
+        out: None,
+        html: None,
+        bar: false,
+        colour: Colour::Never,
+        stop: || true,
+    };
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let ended = replay(&request, 7, &mut out, &mut err).expect("memory takes everything");
+    let said = text(&out);
+    assert_eq!(ended, Ended::Skipped, "{said}{}", text(&err));
+    assert!(said.contains("interrupted at ") && said.contains("backup -> master"), "{said}");
 }
 
 /// What a hunt for pauses over a pair wrote, with a violation of S1 that nothing but this test saw.

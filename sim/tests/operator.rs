@@ -217,6 +217,15 @@ fn a_file_that_cannot_be_written_is_named_before_any_work() {
         assert_eq!(ended.status.code(), Some(2), "{said}");
         assert!(said.contains("error: cannot write no/such/file: "), "{said}");
     }
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/quiet/pair.toml");
+    for option in ["--html", "--perfetto", "--jsonl", "--pcap"] {
+        let year = ["run", scenario, "--until", "8760h", option, "no/such/file"];
+        let ended = vipsim(&folder, &year).output().expect("vipsim runs");
+        let said = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(2), "{said}");
+        assert!(said.contains("error: cannot write ") && said.contains("no/such/file: "), "{said}");
+        assert!(ended.stdout.is_empty(), "{option}");
+    }
     let mixed = [&["hunt"], &CONF[..], &["--seed", "1", "--html", "page.html"]].concat();
     let ended = vipsim(&folder, &mixed).output().expect("vipsim runs");
     assert_eq!(ended.status.code(), Some(2));

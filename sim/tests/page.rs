@@ -211,15 +211,35 @@ fn the_page_names_no_address_to_load_anything_from() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_named_and_the_verdict_is_not_lost() {
+fn a_file_that_cannot_be_written_is_named_before_the_run() {
     let folder = folder("unwritable");
     let scenario = root().join("scenarios/failover/pkill-master.toml");
-    let missing = folder.join("no/such/folder/page.html");
+    let missing = folder.join("no/such/folder/file");
+    let (is, other) = (Some(missing.clone()), folder.join("other"));
+    std::fs::write(&other, "what was there").expect("a file");
+    let files = [
+        Files { html: is.clone(), perfetto: Some(other.clone()), jsonl: None },
+        Files { html: Some(other.clone()), perfetto: is.clone(), jsonl: None },
+        Files { html: Some(other.clone()), perfetto: None, jsonl: is },
+    ];
+    for files in files {
+        let (ended, out, err) = play_to(&scenario, None, files, || panic!("it plays"));
+        assert_eq!((ended, &*out), (Ended::Unusable, ""));
+        assert!(err.contains(&format!("error: cannot write {}: ", missing.display())), "{err}");
+        assert_eq!(std::fs::read_to_string(&other).expect("a file"), "what was there");
+    }
+}
+
+#[test]
+fn a_file_on_a_full_disk_is_named_and_the_verdict_and_the_other_files_are_not_lost() {
+    let folder = folder("full");
+    let scenario = root().join("scenarios/failover/pkill-master.toml");
     let lines = folder.join("lines.jsonl");
-    let files = Files { html: Some(missing), perfetto: None, jsonl: Some(lines.clone()) };
+    let files =
+        Files { html: Some("/dev/full".into()), perfetto: None, jsonl: Some(lines.clone()) };
     let (ended, out, err) = play_to(&scenario, None, files, || false);
     assert!(out.contains("verdict: pass"), "{out}");
-    assert!(err.contains("error: cannot write the page ") && err.contains("page.html"), "{err}");
+    assert!(err.contains("error: cannot write /dev/full: No space left"), "{err}");
     assert_eq!(ended, Ended::Unusable);
     assert!(lines.is_file(), "the other file is written");
 }

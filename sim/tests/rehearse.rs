@@ -388,6 +388,25 @@ fn an_interrupted_rehearsal_shows_what_it_has_and_says_so() {
     assert!(said.out.contains("(0 runs)"), "{}", said.out);
 }
 
+#[test]
+fn an_interrupted_run_of_a_rehearsal_prints_what_it_has_and_is_none_that_passed() {
+    // With such an interval it takes hours of its own time, and an hour is played at once.
+    let slow = |text: String| {
+        let text = text.replace("version 3", "version 2").replace("0.1\n", "255\n");
+        text.replace("dead_man 0.15\n", "")
+    };
+    let files = pair("interrupted-run", &slow(lb1("")), &slow(lb2("")));
+    let asked = Request { seed: Some(1), ..request(files, &[FaultClass::HostCrash], 1) };
+    let said = run(&Request { stop: || true, ..asked.clone() });
+    assert_eq!(said.ended, Ended::Skipped, "{}", said.err);
+    assert!(said.out.contains("interrupted at "), "{}", said.out);
+    let whole = run(&asked);
+    assert_eq!(whole.ended, Ended::Passed, "{}", whole.err);
+    let master = |line: &&str| line.contains("backup -> master");
+    let first = whole.out.lines().find(master).expect("a master");
+    assert!(said.out.contains(first), "{}", said.out);
+}
+
 /// The words in back quotes in the first column of the table that follows `heading`, and that of
 /// the headings below it.
 fn documented(heading: &str) -> Vec<String> {

@@ -212,7 +212,11 @@ pub fn replay(
     let unexplained = outcome.properties.iter().any(|judged| {
         judged.report.verdict == Verdict::Violated && judged.report.for_want_of.is_none()
     });
-    Ok(if unexplained { Ended::Failed } else { Ended::Passed })
+    Ok(match (unexplained, outcome.interrupted) {
+        (true, _) => Ended::Failed,
+        (false, true) => Ended::Skipped,
+        (false, false) => Ended::Passed,
+    })
 }
 
 /// Reads what is hunted over and looks whether it can be. Says on `err` what is not so.

@@ -261,5 +261,5 @@ fn replay(
     let told =
         Told { scenario: &scenario, seed, outcome: &outcome, wall: Duration::ZERO, notes: &[] };
     told.print(world.events(), request.json, out)?;
-    Ok(Ended::Passed)
+    Ok(if outcome.interrupted { Ended::Skipped } else { Ended::Passed })
 }
