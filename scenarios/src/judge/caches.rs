@@ -159,7 +159,7 @@ impl Caches {
 }
 
 /// Whether it announces again, more than D later, when it hears a rival.
-fn repeats_for_rival(view: &View, place: Place) -> bool {
+pub(super) fn repeats_for_rival(view: &View, place: Place) -> bool {
     let config = &view.member(place).config;
     !view.member(place).discards_as_owner()
         && config.rules.lower_priority == LowerPriorityRule::Assert

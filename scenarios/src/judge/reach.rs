@@ -8,8 +8,9 @@ use std::collections::btree_map::Entry;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::caches::is_dual;
+use super::caches::{is_dual, repeats_for_rival};
 use super::change::{Change, Place, What};
+use super::mismatch;
 use super::score::Score;
 use super::terms::{plus, since};
 use super::view::View;
@@ -107,6 +108,29 @@ impl Reachable {
                     stretch.cut_off = cut_off(view, owner, *address, cache);
                 }
             }
+        }
+    }
+
+    /// A mastership that silence had ended goes on: its host stood still and never left the state.
+    /// Whoever was master meanwhile announced last. What came back knows of it by an advert only,
+    /// and without one it announces at its next refresh, as after any dual interval (S11).
+    fn goes_on(&mut self, view: &View, place: Place, heard: &[Option<(WorldTime, u8)>]) {
+        let member = view.member(place);
+        let Some((silent, _)) = member.ended else { return };
+        let since_then = |at: WorldTime| at > silent;
+        let unnoticed = |other: Place| {
+            let rival = view.member(other);
+            let was_master =
+                rival.master.is_some() || rival.ended.is_some_and(|(at, _)| since_then(at));
+            let told = heard.get(other.member).copied().flatten();
+            let told = told.is_some_and(|(at, _)| since_then(at));
+            let repeats = repeats_for_rival(view, place) && !mismatch::discards(member, rival);
+            other != place && was_master && !(told && repeats)
+        };
+        if let Some(stretch) = self.stretches.get_mut(&place.router)
+            && view.places(place.router).any(unnoticed)
+        {
+            stretch.dual = Some((view.now, refresh(view, place.router)));
         }
     }
 
@@ -253,6 +277,9 @@ impl Property for Reachable {
         }
         for &router in &view.touched {
             self.follow(view, router, change.at);
+        }
+        if let What::MasterStarts { place, heard, resumed: true, .. } = &change.what {
+            self.goes_on(view, *place, heard);
         }
         if let What::Seen(Seen::Probe { address, sent, answered_by }) = &change.what {
             self.probe(view, change.host, *address, (*sent, change.at, *answered_by));
