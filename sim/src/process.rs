@@ -314,6 +314,8 @@ impl Host {
             Told::Probe { id, outcome } => Input::Probe { id, outcome },
             Told::Ipvs { number, answer } => Input::Ipvs { number, answer: Box::new(answer) },
             Told::Order { instance, order } => Input::Operator { instance, order },
+            // As in production: a file that comes while we stop is for the next start.
+            Told::Configure(_) if self.process.as_ref().is_some_and(|one| one.stopping) => return,
             Told::Configure(config) => {
                 self.see(Seen::Configured(Arc::clone(&config)), out);
                 Input::Configure(config)
