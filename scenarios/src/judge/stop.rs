@@ -109,6 +109,14 @@ impl Property for Resignation {
             {
                 stop.deaf.insert(Place { router: pair.router, member: pair.receiver });
             }
+            // At the same instant is not later, and who is gone by then follows nobody.
+            if change.at == stop.at {
+                stop.heirs
+                    .retain(|heir| view.is_running(*heir) && view.leads_to(stop.master, *heir));
+            }
+            if stop.heirs.is_empty() {
+                continue;
+            }
             let lost_resign = matches!(change.what, What::Lost { resigns: true, .. });
             if let What::MasterStarts { place, .. } = change.what
                 && place.router == stop.master.router

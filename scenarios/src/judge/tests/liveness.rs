@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vipd_engine::{News, Priority, StateKind};
+use vipd_engine::{News, Priority, StateKind, Vrid};
 
 use super::record::*;
 use crate::judge::{PropertyId, Verdict};
@@ -130,6 +130,38 @@ fn l2_is_violated_if_nobody_follows() {
     run.stop(10 * SECOND, 0);
     let report = run.judged(PropertyId::L2, 30 * SECOND);
     is(&report, Verdict::Violated, "nobody followed a");
+}
+
+#[test]
+fn l2_who_leaves_or_ends_or_is_cut_off_at_the_same_instant_follows_nobody() {
+    let at = 10 * SECOND;
+    let stopped = |also: fn(Run) -> Run| {
+        let mut run = Run::new(&[200, 100]);
+        pair(&mut run, at);
+        run.stop(at, 0);
+        also(run).judged(PropertyId::L2, 30 * SECOND)
+    };
+    let reloads = |mut run: Run| {
+        run.reload(10 * SECOND, 1);
+        run
+    };
+    is(&stopped(reloads), Verdict::Violated, "nobody followed a");
+    let leaves = |run: Run| {
+        let mut run = run.with(1, |config| config.vrid = Vrid::new(7).unwrap());
+        run.reload(10 * SECOND, 1);
+        run
+    };
+    let ends = |mut run: Run| {
+        run.process(10 * SECOND, 1, ProcessChange::Killed);
+        run
+    };
+    let is_cut_off = |mut run: Run| {
+        run.path(10 * SECOND, 0, 1, false);
+        run
+    };
+    for also in [leaves, ends, is_cut_off] {
+        is(&stopped(also), Verdict::NotExercised, "no master resigned");
+    }
 }
 
 /// b is master; a comes back at 10 s and is master so long after that.
