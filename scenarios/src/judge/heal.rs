@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::change::{Change, Ending, Place, What};
+use super::change::{Change, Place, What};
 use super::score::Score;
 use super::terms::since;
 use super::view::View;
@@ -54,12 +54,12 @@ impl Heal {
     }
 }
 
-/// The one that will stay: a master before a backup, then by rank. One that resigns right now was
-/// it until now.
+/// The one that will stay: a master before a backup, then by rank. One that ends right now, however
+/// it does, was it until now.
 fn better(view: &View, a: Place, b: Place) -> Place {
     let is_master = |place| {
         let member = view.member(place);
-        member.master.is_some() || member.ended == Some((view.now, Ending::Resigned))
+        member.master.is_some() || member.ended.is_some_and(|(ended, _)| ended == view.now)
     };
     match (is_master(a), is_master(b)) {
         (true, false) => a,

@@ -315,6 +315,26 @@ fn s6_after_a_heal_one_master_is_left_within_a_plus_d_and_two_handlers() {
 }
 
 #[test]
+fn s6_counts_the_lost_adverts_of_the_best_one_also_if_it_is_master_until_it_dies() {
+    let bound = 3 * SECOND + DELAY + 2 * LATE;
+    at_the_bound(PropertyId::S6, bound, |extra| {
+        let mut run = Run::new(&[200, 100]);
+        run.start_all();
+        run.cut(0, 0, 1);
+        run.takes_over(A_MASTER, 0);
+        run.adverts_to(A_MASTER, HEALED, 0, &[]);
+        run.takes_over(B_MASTER, 1);
+        run.adverts_to(B_MASTER, HEALED, 1, &[]);
+        run.heal(HEALED, 0, 1);
+        run.lost(A_MASTER + 7 * SECOND, 0, 200);
+        run.lost(A_MASTER + 8 * SECOND, 0, 200);
+        run.adverts(B_MASTER + 7 * SECOND, 30 * SECOND, 1);
+        run.process(HEALED + bound + extra, 0, ProcessChange::Killed);
+        run.judged(PropertyId::S6, 30 * SECOND)
+    });
+}
+
+#[test]
 fn s6_is_not_provided_if_only_one_way_heals() {
     let mut run = Run::new(&[200, 100]);
     run.start_all();
