@@ -97,7 +97,7 @@ impl Changes {
             }
             News::Health(health::News::ServerDown { server, why }) => match why {
                 // It was never up.
-                WhyDown::Untested => None,
+                WhyDown::Untested | WhyDown::NoNumber => None,
                 WhyDown::Failed(failure) => self.goes_down(server, Why::Failed(*failure)),
             },
             News::Table(ipvs::News::Server {

@@ -340,10 +340,14 @@ async fn what_this_driver_does_not_check_is_no_fault_of_the_server() {
     let kind = CheckKind::File { file, weight: 0, reverse: false, dynamic: false };
     let outcome = checks.outcome(check(kind, 0)).await;
     assert_eq!(outcome, Outcome::Local(LocalError::Unsupported));
-    // One that only a mistake of ours lets come here.
+}
+
+#[tokio::test]
+async fn a_check_that_can_never_be_asked_is_told_as_such() {
+    let mut checks = Checks::new();
     let kind = CheckKind::Smtp { helo_name: "two\r\nlines".into() };
     let outcome = checks.outcome(check(kind, 1)).await;
-    assert_eq!(outcome, Outcome::Local(LocalError::Unsupported));
+    assert_eq!(outcome, Outcome::Local(LocalError::Configuration));
 }
 
 #[tokio::test]

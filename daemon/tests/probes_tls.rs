@@ -186,7 +186,7 @@ fn nothing() -> vipd_config::Loaded {
 }
 
 #[tokio::test]
-async fn files_that_cannot_be_used_are_no_fault_of_the_server_and_are_read_again() {
+async fn files_that_cannot_be_used_are_told_as_such_and_are_read_again() {
     let (mut checks, folder) = (Checks::new(), Folder::new("tls-files"));
     let ours = authority();
     let (port, _came) = speaks(&signed(&ours, false), &Speaks::default(), answers_page);

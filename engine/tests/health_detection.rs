@@ -169,8 +169,41 @@ fn an_attempt_that_outlasts_the_loop_is_not_doubled() {
 }
 
 #[test]
-fn an_attempt_that_could_not_be_made_never_counts_against_the_server() {
-    for error in [LocalError::Bind, LocalError::Descriptors, LocalError::Process] {
+fn a_check_that_nobody_can_make_before_something_is_mended_holds_its_server_down() {
+    for error in [LocalError::File, LocalError::Configuration] {
+        let mut world = World::new(only(tcp(1)));
+        world.set(1, Behaviour::Answers(Duration::ZERO, Outcome::Local(error)));
+        world.run(seconds(3));
+        assert!(!world.is_up(1), "{error}");
+        let why = format!("not made: {error}");
+        let told = world.told();
+        assert!(told.iter().any(|line| line.ends_with(&format!("is down: {why}"))), "{told:?}");
+        assert!(
+            !told.iter().any(|line| line.contains("could not be made")),
+            "told twice: {told:?}"
+        );
+        // It is like any other failure: one in turn is enough to come back, and of one that was
+        // good as many are tolerated as of others.
+        world.set(1, ANSWERS);
+        world.run(seconds(6));
+        assert!(world.is_up(1), "{error}");
+        world.set(1, Behaviour::Answers(Duration::ZERO, Outcome::Local(error)));
+        world.run(seconds(12));
+        assert!(!world.is_up(1), "{error}");
+    }
+}
+
+#[test]
+fn what_this_machine_lacks_for_the_moment_never_counts_against_the_server() {
+    let lacking = [
+        LocalError::Bind,
+        LocalError::Descriptors,
+        LocalError::Memory,
+        LocalError::Permission,
+        LocalError::Process,
+        LocalError::Unsupported,
+    ];
+    for error in lacking {
         let mut world = World::new(only(tcp(1)));
         world.set(1, Behaviour::Answers(Duration::ZERO, Outcome::Local(error)));
         world.run(seconds(3));

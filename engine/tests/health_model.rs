@@ -210,7 +210,10 @@ impl Model {
                 real.doubted = false;
             }
             real.up = real.checks.iter().all(|check| match verdicts(check) {
-                None => !check.alpha && !real.doubted,
+                None => {
+                    let told = matches!(check.kind, CheckKind::File { .. });
+                    !check.alpha && !real.doubted && (!told || real.up)
+                }
                 Some(wrong) => wrong.is_none(),
             });
         }
@@ -267,7 +270,8 @@ impl Model {
                 }
                 let doubted =
                     old.is_some_and(|old| if old.checks == checks { old.doubted } else { !old.up });
-                servers.insert(server, Real { weight: real.weight, checks, up: true, doubted });
+                let up = old.is_some_and(|old| old.up);
+                servers.insert(server, Real { weight: real.weight, checks, up, doubted });
             }
         }
         (self.servers, self.owners) = (servers, owners);

@@ -184,7 +184,7 @@ fn a_file_makes_a_server_good_bad_or_heavier() {
     ];
     for (value, weight, reverse, dynamic, up, in_force) in table {
         let mut world = World::new(one(vec![server(1, &[file(weight, reverse, dynamic)])]));
-        assert!(world.is_up(1) && world.health.files().count() == 1);
+        assert_eq!((world.is_up(1), world.health.files().count()), (false, 1), "it said nothing");
         tell(&mut world, value);
         let found = (world.is_up(1), world.server(1, 1).weight());
         assert_eq!(found, (up, in_force), "{value:?} {weight} {reverse} {dynamic}");
@@ -192,6 +192,31 @@ fn a_file_makes_a_server_good_bad_or_heavier() {
         assert_eq!(world.is_up(1), up, "what is not known yet changes nothing");
         assert_eq!(world.health.next_deadline(), None, "a file is never run");
     }
+}
+
+#[test]
+fn a_server_whose_file_has_told_nothing_is_down_and_says_so() {
+    let mut world = World::new(one(vec![server(1, &[file(0, false, false)])]));
+    world.run(seconds(60));
+    assert_eq!(
+        world.told(),
+        ["0.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is down: its file has told no number yet"]
+    );
+    tell(&mut world, TrackerValue::Number(0));
+    assert_eq!(
+        world.told(),
+        ["60.000000000 192.168.0.1:80 of TCP 10.0.0.1:80 is up with weight 1: good again"]
+    );
+}
+
+#[test]
+fn a_server_that_is_up_and_gets_a_file_stays_up_until_the_file_says_no() {
+    let mut world = World::new(one(vec![server(1, &[])]));
+    world.configure(one(vec![server(1, &[file(0, false, false)])]));
+    world.run(SECOND);
+    assert!(world.is_up(1));
+    tell(&mut world, TrackerValue::Number(1));
+    assert!(!world.is_up(1));
 }
 
 #[test]

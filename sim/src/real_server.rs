@@ -112,7 +112,7 @@ impl ModelServer {
 
     fn talk(&self, conduct: Conduct, asked: Asked<'_>) -> Option<Reaction> {
         let Ok(plan) = Plan::new(asked.check) else {
-            let outcome = Outcome::Local(LocalError::Unsupported);
+            let outcome = Outcome::Local(LocalError::Configuration);
             return Some(Reaction { after: Duration::ZERO, outcome });
         };
         let low = (asked.number & 0xffff) as u16;

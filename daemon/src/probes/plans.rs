@@ -40,7 +40,7 @@ impl Plans {
                 plan
             }
         };
-        plan.ok_or(LocalError::Unsupported)
+        plan.ok_or(LocalError::Configuration)
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
         let mut plans = Plans::default();
         assert!(plans.of(CheckId(7), &check("a.example")).is_ok());
         let unusable = check("a\r\nb");
-        assert_eq!(plans.of(CheckId(7), &unusable).err(), Some(LocalError::Unsupported));
+        assert_eq!(plans.of(CheckId(7), &unusable).err(), Some(LocalError::Configuration));
         assert!(plans.of(CheckId(7), &check("c.example")).is_ok());
     }
 

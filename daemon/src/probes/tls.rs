@@ -47,7 +47,8 @@ pub struct Configs {
 }
 
 impl Configs {
-    /// That of a check. Files that cannot be used are read again each time, and told once.
+    /// That of a check. Files that cannot be used are read again each time, and told once. They
+    /// hold the servers down.
     ///
     /// # Errors
     /// [`LocalError::File`].
@@ -68,7 +69,7 @@ impl Configs {
         if let Err(why) = &read
             && self.by_files.get(&files).and_then(|told| told.as_ref().err()) != Some(why)
         {
-            warn!("no SSL_GET is made: {why}");
+            warn!("no SSL_GET is made, its servers are down: {why}");
         }
         let config = read.as_ref().map(Arc::clone).map_err(|_| LocalError::File);
         self.by_files.insert(files, read);
@@ -121,7 +122,7 @@ pub async fn shake_hands(
 ) -> Result<Box<TlsStream<TcpStream>>, Trouble> {
     let name = match name {
         Some(name) => {
-            ServerName::try_from(name).map_err(|_| Trouble::Ours(LocalError::Unsupported))?
+            ServerName::try_from(name).map_err(|_| Trouble::Ours(LocalError::Configuration))?
         }
         // An address is never sent.
         None => ServerName::IpAddress(address.into()),

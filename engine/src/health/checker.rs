@@ -68,9 +68,9 @@ pub struct CheckCounters {
     pub attempts: u64,
     /// Good outcomes.
     pub good: u64,
-    /// Bad outcomes, those of attempts that ran out of time included.
+    /// Bad outcomes; also attempts that ran out of time, and those that nobody will ever make.
     pub bad: u64,
-    /// Attempts that could not be made here.
+    /// Attempts that could not be made here, for the moment.
     pub local: u64,
     /// Attempts that were dropped because nobody wanted to know.
     pub dropped: u64,
@@ -178,7 +178,11 @@ impl Checker {
     ) -> bool {
         self.last = Some((now, outcome));
         let mut start_at = self.in_turn(now);
-        let changed = match outcome {
+        let judged = match outcome {
+            Outcome::Local(error) if error.holds_down() => Outcome::Bad(Failure::NotMade(error)),
+            Outcome::Good { .. } | Outcome::Bad(_) | Outcome::Local(_) => outcome,
+        };
+        let changed = match judged {
             Outcome::Local(error) => {
                 self.counters.local += 1;
                 start_at = now + self.check.delay_before_retry.max(LOCAL_PAUSE);
@@ -295,6 +299,11 @@ impl Checker {
         let gone = u128::from((now - self.phase).as_nanos() as u64);
         let next = u128::from(self.phase.as_nanos()) + (gone / period + 1) * period;
         Timestamp::from_nanos(u64::try_from(next).unwrap_or(u64::MAX))
+    }
+
+    /// It is never run: its tracker tells it.
+    pub(crate) fn is_told(&self) -> bool {
+        self.state == State::IsTold
     }
 
     pub(crate) const fn verdict(&self) -> Verdict {

@@ -1,7 +1,8 @@
 //! How an attempt of a check ended: what the driver of a check tells.
 //!
-//! A fault of the server and a fault of this machine are different things: the second one never
-//! counts against a server.
+//! A fault of the server and a fault of this machine are different things. What this machine lacks
+//! for the moment never counts against a server. A check that nobody can make before somebody has
+//! mended a file or the configuration holds its server down, or it would be up for good.
 
 use core::fmt;
 
@@ -86,6 +87,8 @@ pub enum Failure {
     Number(i32),
     /// A tracked thing that tells no number is down.
     TrackerDown,
+    /// Nothing was learnt, nor will be: one that [holds the server down](LocalError::holds_down).
+    NotMade(LocalError),
 }
 
 /// Why there is no TLS session.
@@ -103,7 +106,7 @@ pub enum TlsFailure {
     WrongName,
 }
 
-/// Why an attempt could not be made. The server is not to blame.
+/// Why an attempt could not be made. The server is not to blame, but two kinds hold it down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum LocalError {
     /// The source address, port or interface cannot be had.
@@ -120,6 +123,27 @@ pub enum LocalError {
     File,
     /// The driver has no such check.
     Unsupported,
+    /// It cannot be made as it is configured.
+    Configuration,
+}
+
+impl LocalError {
+    /// Whether it counts against the server all the same: whoever waits does not mend it, and a
+    /// server that nobody can check is not to be taken as good for good.
+    ///
+    /// DEVIATION: keepalived's process of checks ends where a file of `SSL` cannot be used.
+    #[must_use]
+    pub const fn holds_down(self) -> bool {
+        match self {
+            Self::File | Self::Configuration => true,
+            Self::Bind
+            | Self::Descriptors
+            | Self::Memory
+            | Self::Permission
+            | Self::Process
+            | Self::Unsupported => false,
+        }
+    }
 }
 
 impl fmt::Display for Outcome {
@@ -159,6 +183,7 @@ impl fmt::Display for Failure {
             Self::ScriptUnusable => f.write_str("the script cannot be run"),
             Self::Number(number) => write!(f, "the file says {number}"),
             Self::TrackerDown => f.write_str("the tracked thing is down"),
+            Self::NotMade(error) => write!(f, "not made: {error}"),
         }
     }
 }
@@ -185,6 +210,7 @@ impl fmt::Display for LocalError {
             Self::Process => "no process could be started",
             Self::File => "a file of ours cannot be read",
             Self::Unsupported => "no such check here",
+            Self::Configuration => "it cannot be made as it is configured",
         })
     }
 }

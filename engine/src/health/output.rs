@@ -143,6 +143,8 @@ pub enum WhyDown {
     Failed(Failure),
     /// It has to be good once before it is up (`alpha`).
     Untested,
+    /// Its file has told no number yet: it is not there, or has none.
+    NoNumber,
 }
 
 impl fmt::Display for Output {
@@ -214,6 +216,7 @@ impl fmt::Display for WhyDown {
         match self {
             Self::Failed(failure) => failure.fmt(f),
             Self::Untested => f.write_str("not good yet"),
+            Self::NoNumber => f.write_str("its file has told no number yet"),
         }
     }
 }

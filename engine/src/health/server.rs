@@ -106,6 +106,9 @@ impl Server {
     fn fault(&self, checks: &Arena<Checker>) -> Option<WhyDown> {
         self.made(checks).find_map(|checker| match checker.verdict() {
             Verdict::Failed(failure) => Some(WhyDown::Failed(failure)),
+            // DEVIATION: to keepalived a file that is not there says 0, which is good. One that is
+            // up stays so until its file is read: that is soon, if there is one.
+            Verdict::Untested if checker.is_told() && !self.is_up() => Some(WhyDown::NoNumber),
             Verdict::Untested if checker.check.alpha || self.is_doubted => Some(WhyDown::Untested),
             Verdict::Untested | Verdict::Good => None,
         })
