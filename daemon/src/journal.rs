@@ -218,7 +218,9 @@ pub fn handle(
 fn of_answer(answer: &Answer) -> usize {
     match answer {
         Answer::Observed(Observed::Service(seen)) => size_of_val(seen.destinations.as_slice()),
-        Answer::Observed(Observed::Begin | Observed::End) | Answer::Done(Err(_)) => 0,
+        // At most two threads.
+        Answer::Observed(Observed::Begin | Observed::Settings(_) | Observed::End)
+        | Answer::Done(Err(_)) => 0,
         Answer::Done(Ok(failures)) => size_of_val(failures.as_slice()),
     }
 }

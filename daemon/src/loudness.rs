@@ -30,6 +30,7 @@ fn log_director(event: &Event, news: &director::News) {
             | ipvs::News::FaultOver => true,
             ipvs::News::Quorum { up: false, .. }
             | ipvs::News::Found { .. }
+            | ipvs::News::FoundSetting(_)
             | ipvs::News::CommandFailed { .. }
             | ipvs::News::BatchFailed { .. }
             | ipvs::News::ReadFailed { .. }

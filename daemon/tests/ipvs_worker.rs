@@ -15,7 +15,7 @@ use vipd_engine::config::director::{
 };
 use vipd_engine::ipvs::{
     Answer, Batch, DestinationSpec, Endpoint, Failure, IpvsCommand, IpvsError, Observed, Read,
-    Request, Seen, ServiceSpec, SyncRole, SyncSpec,
+    Request, Seen, ServiceSpec, Settings, SyncRole, SyncSpec,
 };
 
 use made_up_ipvs::Peer;
@@ -55,7 +55,8 @@ fn batch(number: u64, commands: Vec<IpvsCommand>) -> Request {
 }
 
 fn read(number: u64, ports: &[u16]) -> Request {
-    Request::Read(Read { number, services: ports.iter().copied().map(service).collect() })
+    let services = ports.iter().copied().map(service).collect();
+    Request::Read(Read { number, services, settings: false })
 }
 
 /// A worker of this kernel.
@@ -136,17 +137,39 @@ async fn limits_and_threads_reach_the_kernel() {
         vec![
             IpvsCommand::SetTimeouts(Timeouts { udp, ..Timeouts::default() }),
             IpvsCommand::StartSync { role, spec: sync.clone() },
-            IpvsCommand::StartSync { role: other, spec: sync },
+            IpvsCommand::StartSync { role: other, spec: sync.clone() },
             IpvsCommand::StopSync(role),
             IpvsCommand::StopSync(role),
         ],
     ));
     let gone = Failure { place: 4, error: IpvsError::NoService };
     assert_eq!(next(&mut worker).await, (1, Answer::Done(Ok(vec![gone]))));
-    let kernel = peer.kernel();
-    assert_eq!(kernel.table.timeouts, [900, 120, 42]);
-    let [backup] = &kernel.table.sync[..] else { panic!("{:?}", kernel.table.sync) };
-    assert_eq!((backup.state, backup.id, backup.port, backup.ttl), (2, 7, 9999, 5));
+    {
+        let kernel = peer.kernel();
+        assert_eq!(kernel.table.timeouts, [900, 120, 42]);
+        let [backup] = &kernel.table.sync[..] else { panic!("{:?}", kernel.table.sync) };
+        assert_eq!((backup.state, backup.id, backup.port, backup.ttl), (2, 7, 9999, 5));
+    }
+    // And they are read back.
+    worker.order(Request::Read(Read { number: 2, services: vec![], settings: true }));
+    let limit = |seconds| Some(Duration::from_secs(seconds));
+    let settings = Settings {
+        timeouts: Timeouts { tcp: limit(900), tcp_fin: limit(120), udp },
+        sync: [(other, sync)].into(),
+    };
+    for observed in [Observed::Begin, Observed::Settings(settings), Observed::End] {
+        assert_eq!(next(&mut worker).await, (2, Answer::Observed(observed)));
+    }
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_read_are_told_as_such_and_no_part_of_them_ends() {
+    let peer = Peer::default();
+    let mut worker = worker(&peer);
+    peer.kernel().disturbs = 1000;
+    worker.order(Request::Read(Read { number: 1, services: vec![], settings: true }));
+    assert_eq!(next(&mut worker).await, (1, Answer::Observed(Observed::Begin)));
+    assert_eq!(next(&mut worker).await, (1, Answer::Done(Err(IpvsError::TimedOut))));
 }
 
 #[tokio::test]

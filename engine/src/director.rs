@@ -385,6 +385,7 @@ const fn is_said_already(news: &ipvs::News) -> bool {
         | ipvs::News::Quorum { .. }
         | ipvs::News::TakenOver { .. }
         | ipvs::News::Found { .. }
+        | ipvs::News::FoundSetting(_)
         | ipvs::News::CommandFailed { .. }
         | ipvs::News::BatchFailed { .. }
         | ipvs::News::ReadFailed { .. }

@@ -9,14 +9,13 @@ use ipvs_world::{
     Destinations, Fate, SECOND, World, at, config, ip, name, sorry, tcp, virtual_server,
 };
 use vipd_engine::config::director::{
-    DirectorConfig, Forwarding, Scheduler, Service, SyncDaemon, VirtualServer,
+    DirectorConfig, Forwarding, Scheduler, Service, VirtualServer,
 };
 use vipd_engine::ipvs::{
     COMMAND_LIMIT, DestinationSpec, Effect, Failure, Health, IpvsCommand, IpvsError, MOST_IN_BATCH,
     News, Observed, PROBE_EVERY, READ_AT_ONCE, READ_BACK_EVERY, READ_LIMIT, RETRY_AFTER, Seen,
-    ServerOrder, ServiceState, SyncRole, WORK_AT_ONCE,
+    ServerOrder, ServiceState, WORK_AT_ONCE,
 };
-use vipd_engine::{InstanceName, InterfaceName};
 
 const VIP: &str = "10.0.0.1:80";
 const ONE: &str = "10.1.0.1:80";
@@ -439,73 +438,6 @@ fn what_the_checks_say_comes_before_what_a_configuration_brings() {
         world.tell(|ipvs, now, out| ipvs.on_observed(now, read.number, observed, out));
     }
     assert!(world.commands()[0].to_string().starts_with("remove destination 10.1.0.1:80"));
-}
-
-fn synchronised(instance: Option<&str>, id: u8) -> DirectorConfig {
-    let sync_daemon = Some(SyncDaemon {
-        interface: InterfaceName::new("eth0"),
-        instance: instance.map(InstanceName::new),
-        id,
-        maxlen: None,
-        port: None,
-        ttl: None,
-        group: None,
-    });
-    DirectorConfig { sync_daemon, ..config(&[]) }
-}
-
-#[test]
-fn the_synchronisation_follows_its_instance_and_ends_with_the_director() {
-    let mut world = World::new();
-    world.configure(&synchronised(Some("VI_1"), 5));
-    assert_eq!(
-        world.lines(),
-        ["ipvs: stop sync master", "ipvs: start sync backup on eth0 id 5", "sync backup runs",]
-    );
-    world.instance(SyncRole::Master);
-    assert_eq!(
-        world.lines(),
-        [
-            "ipvs: stop sync backup",
-            "ipvs: start sync master on eth0 id 5",
-            "sync backup is stopped",
-            "sync master runs",
-        ]
-    );
-    world.instance(SyncRole::Master);
-    assert_eq!(world.lines(), Vec::<String>::new());
-    world.stop();
-    assert!(world.kernel.sync.is_empty() && world.ipvs.is_stopped());
-}
-
-#[test]
-fn without_an_instance_both_threads_run_and_a_change_starts_them_anew() {
-    let mut world = World::new();
-    world.configure(&synchronised(None, 5));
-    assert_eq!(world.kernel.sync.len(), 2);
-    world.configure(&synchronised(None, 6));
-    assert!(world.kernel.sync.values().all(|spec| spec.id == 6));
-    world.configure(&config(&[]));
-    assert!(world.kernel.sync.is_empty());
-}
-
-#[test]
-fn threads_that_a_killed_run_left_are_started_anew_as_configured() {
-    let mut world = World::new();
-    world.kernel = World::with(&synchronised(None, 9)).kernel;
-    world.configure(&synchronised(Some("VI_1"), 5));
-    let running: Vec<_> = world.kernel.sync.iter().map(|(role, spec)| (*role, spec.id)).collect();
-    assert_eq!(running, [(SyncRole::Backup, 5)]);
-    assert_eq!(errors(&mut world), []);
-}
-
-#[test]
-fn threads_of_somebody_else_are_left_alone_where_none_is_configured() {
-    let mut world = World::new();
-    world.kernel = World::with(&synchronised(None, 9)).kernel;
-    world.configure(&config(&[vip()]));
-    world.stop();
-    assert_eq!(world.kernel.sync.len(), 2);
 }
 
 #[test]

@@ -57,6 +57,9 @@ proptest! {
         } else {
             prop_assert!(stage.world.kernel.sync.is_empty());
         }
+        if let Some(tcp) = config.and_then(|config| config.timeouts.tcp) {
+            prop_assert_eq!(stage.world.kernel.timeouts.tcp, Some(tcp));
+        }
         // And then it is: no command, whatever time passes.
         stage.world.log.clear();
         stage.world.wait(READ_BACK_EVERY * 2);

@@ -455,7 +455,8 @@ fn a_worker_orders_and_reads(ipvs: &mut Ipvs) {
         },
     ];
     worker.order(Request::Batch(ordered::Batch { number: 1, commands }));
-    worker.order(Request::Read(ordered::Read { number: 2, services: vec![other, service] }));
+    let services = vec![other, service];
+    worker.order(Request::Read(ordered::Read { number: 2, services, settings: false }));
     let failed = [
         (2, ordered::IpvsError::NotThere),
         (3, ordered::IpvsError::NoService),

@@ -130,7 +130,7 @@ fn what_cannot_be_done_is_answered_as_linux_does() {
 #[test]
 fn what_is_read_is_what_is_there_and_a_service_is_hashed() {
     let table = table(by(Scheduler::Rr), &equal([1, 2, 0]));
-    let read = Read { number: 1, services: vec![tcp(VIP), tcp("192.0.2.1:81")] };
+    let read = Read { number: 1, services: vec![tcp(VIP), tcp("192.0.2.1:81")], settings: false };
     let seen = table.read(&read);
     let [Observed::Begin, Observed::Service(one), Observed::End] = &seen[..] else {
         panic!("{seen:?}")

@@ -1,10 +1,10 @@
 //! What the engine orders as what the kernel is told, and what the kernel has as the engine takes
 //! it.
 
-use vipd_engine::config::director::Service;
+use vipd_engine::config::director::{Service, Timeouts};
 use vipd_engine::ipvs::{
     DestinationSpec as WantedDestination, Endpoint, IpvsCommand, IpvsError, Seen,
-    ServiceSpec as WantedService, SyncRole as WantedRole, SyncSpec as WantedSync,
+    ServiceSpec as WantedService, Settings, SyncRole as WantedRole, SyncSpec as WantedSync,
 };
 
 use super::codec::Failure;
@@ -57,6 +57,20 @@ pub fn seen(listed: ListedService, destinations: Vec<ListedDestination>) -> Seen
         spec: listed.spec.map(spec),
         destinations: destinations.into_iter().map(destination).collect(),
     }
+}
+
+/// What the kernel has beside its services.
+#[must_use]
+pub fn settings(timeouts: Timeouts, threads: Vec<SyncSpec>) -> Settings {
+    let thread = |spec: SyncSpec| {
+        let SyncSpec { role, interface, id, maxlen, group, port, ttl } = spec;
+        let role = match role {
+            SyncRole::Master => WantedRole::Master,
+            SyncRole::Backup => WantedRole::Backup,
+        };
+        (role, WantedSync { interface, id, maxlen, port, ttl, group })
+    };
+    Settings { timeouts, sync: threads.into_iter().map(thread).collect() }
 }
 
 /// Why the kernel did not do it.

@@ -149,6 +149,10 @@ fn perform<D: Datagrams>(
                         hears &= tell((number, Answer::Observed(Observed::Service(seen))));
                     }
                 }
+                if read.settings {
+                    let settings = orders::settings(ipvs.timeouts()?, ipvs.sync()?);
+                    hears &= tell((number, Answer::Observed(Observed::Settings(settings))));
+                }
                 Ok(hears && tell((number, Answer::Observed(Observed::End))))
             };
             let told: Result<bool, Error> = tell_all();

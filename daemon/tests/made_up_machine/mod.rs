@@ -234,9 +234,12 @@ impl Servers for FakeServers {
         let number = request.number();
         let answers = match request {
             ipvs::Request::Batch(_) => vec![ipvs::Answer::Done(Ok(vec![]))],
-            ipvs::Request::Read(_) => {
-                let observed = [ipvs::Observed::Begin, ipvs::Observed::End];
-                observed.map(ipvs::Answer::Observed).to_vec()
+            ipvs::Request::Read(read) => {
+                let settings =
+                    read.settings.then(|| ipvs::Observed::Settings(ipvs::Settings::default()));
+                let begin = [ipvs::Observed::Begin].into_iter();
+                let observed = begin.chain(settings).chain([ipvs::Observed::End]);
+                observed.map(ipvs::Answer::Observed).collect()
             }
         };
         machine.answers.extend(answers.into_iter().map(|answer| Told::Ipvs { number, answer }));

@@ -67,7 +67,7 @@ impl News {
                 ipvs::News::Quorum { up: true, .. } => "quorum-up",
                 ipvs::News::Quorum { up: false, .. } => "quorum-down",
                 ipvs::News::TakenOver { .. } => "taken-over",
-                ipvs::News::Found { .. } => "found",
+                ipvs::News::Found { .. } | ipvs::News::FoundSetting(_) => "found",
                 ipvs::News::CommandFailed { .. } => "ipvs-command-failed",
                 ipvs::News::BatchFailed { .. } => "ipvs-batch-failed",
                 ipvs::News::ReadFailed { .. } => "ipvs-read-failed",

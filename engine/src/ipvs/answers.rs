@@ -74,7 +74,7 @@ impl Ipvs {
         self.queue.recover(Item::of(&command));
         match command {
             IpvsCommand::Flush => self.on_flushed(),
-            IpvsCommand::SetTimeouts(timeouts) => self.limits.set = Some(timeouts),
+            IpvsCommand::SetTimeouts(timeouts) => self.limits.settle(timeouts),
             IpvsCommand::AddService { service, spec } => {
                 self.set_service(service, InKernel::Present(spec), ServiceChange::Added, out);
             }
@@ -170,6 +170,11 @@ impl Ipvs {
             self.queue.fail(now, item, error);
             self.owe(item);
         }
+        if let Item::Timeouts | Item::Sync(_) = item
+            && !self.stopping
+        {
+            self.ask_for_settings();
+        }
         if let Some(service) = item.service()
             && self.table.services.contains_key(&service)
             && !self.queue.waits(&Item::Read(service))
@@ -204,7 +209,10 @@ impl Ipvs {
                 let commands = u32::try_from(commands.len()).unwrap_or(u32::MAX);
                 out.push(Effect::News(News::BatchFailed { commands, error }));
             }
-            Waiting::Read { services, .. } => {
+            Waiting::Read { services, settings, .. } => {
+                if settings {
+                    self.queue.fail(now, Item::Settings, error);
+                }
                 for service in &services {
                     if self.table.services.contains_key(service) {
                         self.queue.fail(now, Item::Read(*service), error);
@@ -233,8 +241,10 @@ impl Ipvs {
         }
         items.iter().for_each(|item| self.owe(*item));
         for item in items.iter().filter(|item| item.service().is_none()) {
-            if let Item::Sync(role) = item {
-                *self.sync.thread_mut(*role) = InKernel::Unknown;
+            match item {
+                Item::Sync(role) => *self.sync.thread_mut(*role) = InKernel::Unknown,
+                Item::Timeouts => self.limits.forget(),
+                _ => {}
             }
             if *item != Item::Flush || self.stopping {
                 self.queue.fail(now, *item, error);

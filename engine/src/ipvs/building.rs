@@ -36,6 +36,9 @@ pub(super) enum Waiting {
         /// Those that were not told of yet, in the order in which they were asked for.
         services: Vec<Service>,
         begun: bool,
+        /// What is no service was asked for, and not told of yet.
+        #[serde(default)]
+        settings: bool,
     },
 }
 
@@ -63,8 +66,8 @@ impl Waiting {
     pub(super) fn fold(&self, now: Timestamp, hasher: &mut impl Hasher) {
         match self {
             Self::Batch { limit, commands, .. } => (0, *limit - now, commands).hash(hasher),
-            Self::Read { limit, services, begun, .. } => {
-                (1, *limit - now, services, begun).hash(hasher);
+            Self::Read { limit, services, begun, settings, .. } => {
+                (1, *limit - now, services, begun, settings).hash(hasher);
             }
         }
     }
@@ -134,12 +137,12 @@ impl Ipvs {
         match item {
             Item::Flush => building.ask(IpvsCommand::Flush),
             Item::Timeouts => {
-                if let Some(command) = self.limits.difference() {
+                if let Some(command) = self.look_at_limits() {
                     building.ask(command);
                 }
             }
             Item::Sync(role) => {
-                if let Some(command) = self.sync.difference(role) {
+                if let Some(command) = self.look_at_thread(role) {
                     building.ask(command);
                 }
             }
@@ -148,7 +151,7 @@ impl Ipvs {
             Item::Destination(service, endpoint) => {
                 self.look_at_destination(service, endpoint, building);
             }
-            Item::Read(service) => self.queue.reads.push(Item::Read(service)),
+            Item::Read(_) | Item::Settings => self.queue.reads.push(item),
         }
     }
 
@@ -248,9 +251,10 @@ impl Ipvs {
     pub(super) fn try_again(&mut self, now: Timestamp) {
         for _ in 0..WORK_AT_ONCE {
             let Some(item) = self.queue.pop_due(now) else { return };
-            let line =
-                if let Item::Read(_) = item { &mut self.queue.reads } else { &mut self.queue.bulk };
-            line.push(item);
+            match item {
+                Item::Read(_) | Item::Settings => self.queue.reads.push(item),
+                _ => self.queue.bulk.push(item),
+            }
         }
     }
 }

@@ -2,10 +2,13 @@
 //!
 //! How a command becomes a message of generic netlink is the driver's.
 
+use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +110,30 @@ impl From<&SyncDaemon> for SyncSpec {
     }
 }
 
+impl SyncSpec {
+    /// Whether a thread of this role runs as this says. Linux fills in what was left open
+    /// (`start_sync_thread`); its `maxlen` follows the MTU, so one that is left open is any.
+    #[must_use]
+    pub fn runs_as(&self, role: SyncRole, seen: &Self) -> bool {
+        let Self { interface, id, maxlen, port, ttl, group } = self;
+        let group = group.unwrap_or(IpAddr::V4(Ipv4Addr::new(224, 0, 0, 81)));
+        let (ip, least) = match (group, role) {
+            (IpAddr::V4(_), SyncRole::Master) => (20, 1),
+            (IpAddr::V4(_), SyncRole::Backup) => (20, 1024),
+            (IpAddr::V6(_), SyncRole::Master) => (40, 1),
+            (IpAddr::V6(_), SyncRole::Backup) => (40, 1024),
+        };
+        let maxlen = maxlen.map(|maxlen| maxlen.clamp(least, u16::MAX - ip - 8));
+        // A kernel before 4.3 tells less: what it does not tell is as it is to be.
+        let is = |wanted: u16, seen: Option<u16>| seen.is_none_or(|seen| seen == wanted);
+        (interface, id) == (&seen.interface, &seen.id)
+            && maxlen.is_none_or(|maxlen| is(maxlen, seen.maxlen))
+            && is(port.unwrap_or(8848), seen.port)
+            && is(ttl.unwrap_or(1).into(), seen.ttl.map(u16::from))
+            && seen.group.is_none_or(|seen| seen == group)
+    }
+}
+
 /// A change of the kernel's table.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum IpvsCommand {
@@ -201,13 +228,17 @@ pub struct Batch {
     pub commands: Vec<IpvsCommand>,
 }
 
-/// A wish to be told of these services: `Begin`, each one that there is, `End`.
+/// A wish to be told of these services: `Begin`, each one that there is, what else was asked for,
+/// `End`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Read {
     /// Names the answer.
     pub number: u64,
-    /// Their keys. None: only whether the kernel has IPVS.
+    /// Their keys. None, and no settings: only whether the kernel has IPVS.
     pub services: Vec<Service>,
+    /// What is no service, too.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub settings: bool,
 }
 
 /// A service as it was found in the kernel.
@@ -221,6 +252,15 @@ pub struct Seen {
     pub destinations: Vec<(Endpoint, Option<DestinationSpec>)>,
 }
 
+/// What is no service, as it was found in the kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Settings {
+    /// Time limits of connections; `None`: this kernel has no such one.
+    pub timeouts: Timeouts,
+    /// The threads of the synchronisation that run.
+    pub sync: BTreeMap<SyncRole, SyncSpec>,
+}
+
 /// The answer to a [`Read`], which is named by its number. A failed read is told by `on_done`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Observed {
@@ -228,6 +268,8 @@ pub enum Observed {
     Begin,
     /// A service that is there. One that was not asked for is ignored.
     Service(Seen),
+    /// What is no service, if it was asked for.
+    Settings(Settings),
     /// It is over: what was asked for and not told is not there.
     End,
 }
@@ -330,13 +372,7 @@ impl fmt::Display for IpvsCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flush => f.write_str("flush"),
-            Self::SetTimeouts(timeouts) => {
-                let seconds = |limit: Option<core::time::Duration>| {
-                    limit.map_or_else(|| String::from("-"), |limit| seconds(limit.as_secs()))
-                };
-                let (tcp, fin) = (seconds(timeouts.tcp), seconds(timeouts.tcp_fin));
-                write!(f, "set timeouts tcp {tcp} tcpfin {fin} udp {}", seconds(timeouts.udp))
-            }
+            Self::SetTimeouts(limits) => write!(f, "set timeouts {}", timeouts(limits)),
             Self::AddService { service, spec } => write!(f, "add service {service} {spec}"),
             Self::EditService { service, spec } => write!(f, "edit service {service} {spec}"),
             Self::RemoveService(service) => write!(f, "remove service {service}"),
@@ -357,8 +393,12 @@ impl fmt::Display for IpvsCommand {
     }
 }
 
-fn seconds(count: u64) -> String {
-    alloc::format!("{count} s")
+/// Time limits in words.
+pub(super) fn timeouts(Timeouts { tcp, tcp_fin, udp }: &Timeouts) -> String {
+    let seconds = |limit: &Option<Duration>| {
+        limit.map_or_else(|| String::from("-"), |limit| format!("{} s", limit.as_secs()))
+    };
+    format!("tcp {} tcpfin {} udp {}", seconds(tcp), seconds(tcp_fin), seconds(udp))
 }
 
 impl fmt::Display for IpvsError {
@@ -388,7 +428,11 @@ impl fmt::Display for Batch {
 
 impl fmt::Display for Read {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ipvs: read {} services", self.services.len())
+        match (self.services.len(), self.settings) {
+            (0, true) => f.write_str("ipvs: read the settings"),
+            (count, true) => write!(f, "ipvs: read {count} services and the settings"),
+            (count, false) => write!(f, "ipvs: read {count} services"),
+        }
     }
 }
 
@@ -408,6 +452,9 @@ impl fmt::Display for Answer {
             Self::Observed(Observed::Begin) => f.write_str("begins"),
             Self::Observed(Observed::Service(Seen { service, destinations, .. })) => {
                 write!(f, "{service} with {} destinations", destinations.len())
+            }
+            Self::Observed(Observed::Settings(Settings { sync, .. })) => {
+                write!(f, "settings with {} threads", sync.len())
             }
             Self::Observed(Observed::End) => f.write_str("ends"),
             Self::Done(Ok(failures)) if failures.is_empty() => f.write_str("done"),

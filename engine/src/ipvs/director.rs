@@ -96,8 +96,10 @@ impl Ipvs {
         self.generation = self.generation.wrapping_add(1).max(1);
         self.stopping = false;
         self.at_stop = config.at_stop;
-        self.limits.wanted = config.timeouts;
+        self.limits.configure(config.timeouts);
         self.sync.configure(config.sync_daemon.as_ref());
+        let settings = self.has_settings();
+        self.reader.begin_settings(now, settings);
         self.queue.bulk.push(Item::Timeouts);
         self.look_at_sync();
         let virtual_servers = config.virtual_servers.clone();
@@ -431,11 +433,7 @@ impl Ipvs {
 
     fn look_at_sync(&mut self) {
         self.sync.stopping = self.stopping;
-        // The one that is to end goes first.
-        let ends = |role: &SyncRole| !self.sync.is_wanted(*role);
-        let [one, other] = SyncRole::ALL;
-        let order = if ends(&one) { [one, other] } else { [other, one] };
-        for item in order.map(Item::Sync) {
+        for item in self.sync.in_order().map(Item::Sync) {
             self.queue.hasten(item);
             self.queue.urgent.push(item);
         }

@@ -11,7 +11,8 @@
 //!
 //! - Every service of the configuration is read before the first command about it, so what a
 //!   killed run left goes on without a flap; then every [`READ_BACK_EVERY`], one after the other,
-//!   and after an error. IPVS sends no news.
+//!   and after an error. IPVS sends no news. So are the time limits of connections and the threads
+//!   of the synchronisation, where the configuration says anything of them.
 //! - Services that no configuration names are neither read nor touched. Destinations of somebody
 //!   else in a service of ours are removed.
 //! - No call does more than [`WORK_AT_ONCE`] items, except for one virtual server as a whole: when
@@ -39,10 +40,10 @@ mod table;
 pub use building::{COMMAND_LIMIT, MOST_IN_BATCH, WORK_AT_ONCE};
 pub use command::{
     Answer, Batch, DestinationSpec, Effect, Endpoint, Failure, IpvsCommand, IpvsError, Observed,
-    Read, Request, Seen, ServiceSpec, SyncRole, SyncSpec,
+    Read, Request, Seen, ServiceSpec, Settings, SyncRole, SyncSpec,
 };
 pub use director::{Ipvs, Judged, OrderError, PROBE_EVERY};
-pub use news::{Cause, Found, News, ServiceChange};
+pub use news::{Cause, Found, FoundSetting, News, ServiceChange};
 pub use pool::{Health, ServerOrder, Why, identity};
 pub use queue::{MOST_DOUBLINGS, RETRY_AFTER};
 pub use reading::{READ_AT_ONCE, READ_BACK_EVERY, READ_LIMIT};

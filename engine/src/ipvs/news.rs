@@ -4,9 +4,9 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::director::{Service, VirtualServerName};
+use crate::config::director::{Service, Timeouts, VirtualServerName};
 use crate::ipvs::command::{
-    DestinationSpec, Endpoint, IpvsCommand, IpvsError, ServiceSpec, SyncRole,
+    self, DestinationSpec, Endpoint, IpvsCommand, IpvsError, ServiceSpec, SyncRole,
 };
 
 /// One thing that is told.
@@ -59,6 +59,8 @@ pub enum News {
         /// What.
         what: Found,
     },
+    /// Somebody else changed what is ours and no service. It is put right.
+    FoundSetting(FoundSetting),
     /// A command failed, and is tried again.
     CommandFailed {
         /// The command.
@@ -75,7 +77,7 @@ pub enum News {
     },
     /// Services could not be read, and are asked for again.
     ReadFailed {
-        /// How many.
+        /// How many; none: only what is no service.
         services: u32,
         /// How.
         error: IpvsError,
@@ -133,6 +135,19 @@ pub enum Found {
     DestinationAdded(Endpoint),
 }
 
+/// What somebody else did to what is ours and no service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FoundSetting {
+    /// The time limits of connections were set to these.
+    Timeouts(Timeouts),
+    /// A thread of the synchronisation was stopped.
+    SyncStopped(SyncRole),
+    /// One was started.
+    SyncStarted(SyncRole),
+    /// One was started anew, another way.
+    SyncChanged(SyncRole),
+}
+
 impl fmt::Display for News {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -163,10 +178,12 @@ impl fmt::Display for News {
                 write!(f, "{service} was there with {destinations} destinations, taken over")
             }
             Self::Found { service, what } => write!(f, "{service}: somebody {what}"),
+            Self::FoundSetting(what) => write!(f, "somebody {what}"),
             Self::CommandFailed { command, error } => write!(f, "{command}: {error}"),
             Self::BatchFailed { commands, error } => {
                 write!(f, "batch of {commands} commands: {error}")
             }
+            Self::ReadFailed { services: 0, error } => write!(f, "read the settings: {error}"),
             Self::ReadFailed { services, error } => write!(f, "read {services} services: {error}"),
             Self::Sync { role, runs: true } => write!(f, "sync {role} runs"),
             Self::Sync { role, runs: false } => write!(f, "sync {role} is stopped"),
@@ -188,6 +205,17 @@ impl fmt::Display for Found {
             }
             Self::DestinationChanged(endpoint, None) => write!(f, "changed {endpoint}"),
             Self::DestinationAdded(endpoint) => write!(f, "added {endpoint}"),
+        }
+    }
+}
+
+impl fmt::Display for FoundSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeouts(timeouts) => write!(f, "set timeouts {}", command::timeouts(timeouts)),
+            Self::SyncStopped(role) => write!(f, "stopped sync {role}"),
+            Self::SyncStarted(role) => write!(f, "started sync {role}"),
+            Self::SyncChanged(role) => write!(f, "started sync {role} another way"),
         }
     }
 }

@@ -36,6 +36,8 @@ pub(super) enum Item {
     Destination(Service, Endpoint),
     /// A service that is to be read.
     Read(Service),
+    /// Time limits and threads are to be read.
+    Settings,
 }
 
 impl Item {
@@ -63,7 +65,7 @@ impl Item {
             | Self::Exchange(service)
             | Self::Destination(service, _)
             | Self::Read(service) => Some(*service),
-            Self::Flush | Self::Timeouts | Self::Sync(_) => None,
+            Self::Flush | Self::Timeouts | Self::Sync(_) | Self::Settings => None,
         }
     }
 }

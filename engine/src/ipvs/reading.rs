@@ -39,6 +39,9 @@ pub(super) struct Reader {
     next_at: Option<Timestamp>,
     /// All of them without a pause, as if none had ever been read: the kernel got its IPVS.
     hurried: bool,
+    /// When it is the turn of what is no service.
+    #[serde(default)]
+    settings_at: Option<Timestamp>,
 }
 
 impl Reader {
@@ -47,16 +50,23 @@ impl Reader {
         self.next_at.get_or_insert(now + READ_BACK_EVERY);
     }
 
+    /// What is no service is read in turn, if there is any of ours.
+    pub(super) fn begin_settings(&mut self, now: Timestamp, any: bool) {
+        let at = self.settings_at.unwrap_or(now + READ_BACK_EVERY);
+        self.settings_at = any.then_some(at);
+    }
+
     pub(super) const fn hurries(&self) -> bool {
         self.hurried
     }
 
-    pub(super) const fn next_at(&self) -> Option<Timestamp> {
-        self.next_at
+    pub(super) fn next_at(&self) -> Option<Timestamp> {
+        self.next_at.into_iter().chain(self.settings_at).min()
     }
 
     pub(super) fn fold(&self, now: Timestamp, hasher: &mut impl Hasher) {
         (self.after, self.next_at.map(|at| at - now), self.hurried).hash(hasher);
+        self.settings_at.map(|at| at - now).hash(hasher);
     }
 }
 
@@ -69,7 +79,9 @@ impl Ipvs {
         observed: Observed,
         out: &mut Vec<Effect>,
     ) {
-        let Some(Waiting::Read { number: asked, services, begun, .. }) = &mut self.waiting else {
+        let Some(Waiting::Read { number: asked, services, begun, settings, .. }) =
+            &mut self.waiting
+        else {
             return;
         };
         if *asked != number {
@@ -84,8 +96,16 @@ impl Ipvs {
                     self.observe(seen.service, Some(seen), out);
                 }
             }
+            Observed::Settings(seen) => {
+                if *begun && core::mem::take(settings) {
+                    self.observe_settings(seen, out);
+                }
+            }
             Observed::End => {
                 let (complete, services) = (*begun, core::mem::take(services));
+                if *settings {
+                    self.queue.fail(now, Item::Settings, IpvsError::Refused);
+                }
                 self.waiting = None;
                 self.reads_next = false;
                 if complete {
@@ -114,10 +134,13 @@ impl Ipvs {
     }
 
     pub(super) fn issue_read(&mut self, now: Timestamp, out: &mut Vec<Effect>) -> bool {
-        let (mut services, mut cost) = (Vec::new(), 0);
+        let (mut services, mut cost, mut settings) = (Vec::new(), 0, false);
         while cost < READ_AT_ONCE
             && let Some(item) = self.queue.reads.pop()
         {
+            if item == Item::Settings && self.has_settings() && !self.stopping {
+                (settings, cost) = (true, cost + 1);
+            }
             let Some(service) = item.service() else { continue };
             let Some(entry) = self.table.services.get(&service) else { continue };
             let next = 1 + entry.destinations.len();
@@ -128,22 +151,29 @@ impl Ipvs {
             services.push(service);
             cost += next;
         }
-        if services.is_empty() {
+        if services.is_empty() && !settings {
             return false;
         }
-        self.ask_for(now, services, out);
+        self.ask_for(now, services, settings, out);
         true
     }
 
-    fn ask_for(&mut self, now: Timestamp, services: Vec<Service>, out: &mut Vec<Effect>) {
-        let (number, limit) = (self.next_number(), now + READ_LIMIT);
-        self.waiting =
-            Some(Waiting::Read { number, limit, services: services.clone(), begun: false });
-        out.push(Effect::Read(Read { number, services }));
+    fn ask_for(
+        &mut self,
+        now: Timestamp,
+        services: Vec<Service>,
+        settings: bool,
+        out: &mut Vec<Effect>,
+    ) {
+        let (number, limit, asked) = (self.next_number(), now + READ_LIMIT, services.clone());
+        let begun = false;
+        self.waiting = Some(Waiting::Read { number, limit, services: asked, begun, settings });
+        out.push(Effect::Read(Read { number, services, settings }));
     }
 
     /// Who has its turn is asked for.
     pub(super) fn read_in_turn(&mut self, now: Timestamp) {
+        self.read_settings_in_turn(now);
         let due = self.reader.next_at.is_some_and(|at| at <= now);
         if !due || self.fault.is_some() || self.stopping || self.reader.hurried {
             return;
@@ -167,6 +197,14 @@ impl Ipvs {
             }
         }
         self.reader.next_at = Some(now + pause);
+    }
+
+    fn read_settings_in_turn(&mut self, now: Timestamp) {
+        let due = self.reader.settings_at.is_some_and(|at| at <= now);
+        if due && self.fault.is_none() && !self.stopping {
+            self.reader.settings_at = Some(now + READ_BACK_EVERY);
+            self.ask_for_settings();
+        }
     }
 
     fn next_service(&self) -> Option<Service> {
@@ -198,7 +236,7 @@ impl Ipvs {
         if self.fault.is_some_and(|at| at <= now) && self.waiting.is_none() && !self.stopping {
             self.fault = Some(now + PROBE_EVERY);
             let first = self.table.services.keys().next().copied();
-            self.ask_for(now, first.into_iter().collect(), out);
+            self.ask_for(now, first.into_iter().collect(), false, out);
         }
     }
 
@@ -209,7 +247,8 @@ impl Ipvs {
         out.push(Effect::News(News::FaultOver));
         (self.reader.after, self.reader.hurried) = (None, true);
         self.reader.begin(now);
-        self.limits.set = None;
+        self.limits.forget();
+        self.queue.recover(Item::Settings);
         self.queue.bulk.push(Item::Timeouts);
         for role in SyncRole::ALL {
             self.sync.forget(role);

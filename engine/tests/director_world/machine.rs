@@ -123,7 +123,8 @@ impl Machine {
         }
         let seen = read.services.iter().filter_map(|service| self.kernel.seen(*service));
         let seen = seen.map(Observed::Service);
-        let told = [Observed::Begin].into_iter().chain(seen).chain([Observed::End]);
+        let settings = read.settings.then(|| Observed::Settings(self.kernel.settings()));
+        let told = [Observed::Begin].into_iter().chain(seen).chain(settings).chain([Observed::End]);
         told.map(Answer::Observed).collect()
     }
 }

@@ -18,7 +18,7 @@ use vipd_engine::config::director::{
 };
 use vipd_engine::ipvs::{
     Batch, DestinationSpec, Effect, Endpoint, Failure, Health, Ipvs, IpvsCommand, IpvsError, News,
-    Observed, Read, Seen, ServerOrder, ServiceSpec, SyncRole, SyncSpec,
+    Observed, Read, Seen, ServerOrder, ServiceSpec, Settings, SyncRole, SyncSpec,
 };
 
 pub type Destinations = BTreeMap<Endpoint, DestinationSpec>;
@@ -88,6 +88,23 @@ impl Kernel {
             }
         }
         Ok(())
+    }
+
+    /// As Linux tells them: it has filled in what was left open.
+    pub fn settings(&self) -> Settings {
+        let filled = |spec: &SyncSpec| SyncSpec {
+            maxlen: Some(spec.maxlen.unwrap_or(1472)),
+            port: Some(spec.port.unwrap_or(8848)),
+            ttl: Some(spec.ttl.unwrap_or(1)),
+            group: Some(spec.group.unwrap_or([224, 0, 0, 81].into())),
+            ..spec.clone()
+        };
+        let sync = self.sync.iter().map(|(role, spec)| (*role, filled(spec))).collect();
+        let limit = |set: Option<Duration>, own| Some(set.unwrap_or(Duration::from_secs(own)));
+        let Timeouts { tcp, tcp_fin, udp } = self.timeouts;
+        let timeouts =
+            Timeouts { tcp: limit(tcp, 900), tcp_fin: limit(tcp_fin, 120), udp: limit(udp, 300) };
+        Settings { timeouts, sync }
     }
 
     pub fn seen(&self, service: Service) -> Option<Seen> {
@@ -297,6 +314,9 @@ impl World {
             if let Some(seen) = self.kernel.seen(*service) {
                 self.observed(read.number, Observed::Service(seen));
             }
+        }
+        if read.settings {
+            self.observed(read.number, Observed::Settings(self.kernel.settings()));
         }
         self.observed(read.number, Observed::End);
     }

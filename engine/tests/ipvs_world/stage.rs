@@ -13,7 +13,7 @@ use vipd_engine::config::director::{
 };
 use vipd_engine::ipvs::{
     DestinationSpec, Endpoint, Health, IpvsError, READ_BACK_EVERY, ServerOrder, ServiceSpec,
-    SyncRole,
+    SyncRole, SyncSpec,
 };
 use vipd_engine::{Family, InstanceName, InterfaceName, Timestamp};
 
@@ -129,6 +129,9 @@ pub enum Op {
     EditDestination(prop::sample::Index, u32),
     EditService(prop::sample::Index),
     AddService(usize),
+    SetTimeouts(u64),
+    /// A thread of the synchronisation runs with this id, or does not.
+    Thread(SyncRole, Option<u8>),
     Bare(bool),
     Stop,
 }
@@ -175,6 +178,9 @@ pub fn op() -> impl Strategy<Value = Op> {
         1 => (index(), 0..9_u32).prop_map(|(a, b)| Op::EditDestination(a, b)),
         1 => index().prop_map(Op::EditService),
         1 => (0..NAMES).prop_map(Op::AddService),
+        1 => (99..102_u64).prop_map(Op::SetTimeouts),
+        1 => (0..2_usize, prop::option::of(0..3_u8))
+            .prop_map(|(role, id)| Op::Thread(SyncRole::ALL[role], id)),
         1 => any::<bool>().prop_map(Op::Bare),
     ]
 }
@@ -262,6 +268,25 @@ impl Stage {
             | Op::EditDestination(..)
             | Op::EditService(_)
             | Op::AddService(_) => self.meddle(op),
+            Op::SetTimeouts(_) | Op::Thread(..) if self.world.kernel.is_bare => {}
+            Op::SetTimeouts(seconds) => {
+                self.world.kernel.timeouts.tcp = Some(Duration::from_secs(*seconds));
+            }
+            // Threads of others are left alone where none is configured.
+            Op::Thread(role, id) => {
+                let config = self.config.as_ref().filter(|_| !self.stopped);
+                let Some(config) = config.and_then(|config| config.sync_daemon.as_ref()) else {
+                    return;
+                };
+                let threads = &mut self.world.kernel.sync;
+                match id {
+                    None => drop(threads.remove(role)),
+                    Some(id) => {
+                        let spec = SyncSpec { id: *id, ..SyncSpec::from(config) };
+                        threads.insert(*role, spec);
+                    }
+                }
+            }
         }
     }
 

@@ -2,12 +2,12 @@
 
 use vipd_engine::config::director::{Forwarding, MAX_WEIGHT, Service, Timeouts};
 use vipd_engine::ipvs::{
-    DestinationSpec, Endpoint, IpvsCommand, IpvsError, Observed, Read, Seen, ServiceSpec,
+    DestinationSpec, Endpoint, IpvsCommand, IpvsError, Observed, Read, Seen, ServiceSpec, Settings,
 };
 use vipd_engine::{Family, Timestamp};
 
 use super::scheduler::{Change, Memory};
-use super::{Destination, Load, Name, Row, Table};
+use super::{Destination, Limits, Load, Name, Row, Table};
 
 impl Table {
     /// Does one command.
@@ -58,7 +58,14 @@ impl Table {
     pub fn read(&self, read: &Read) -> Vec<Observed> {
         let seen = read.services.iter().filter_map(|service| self.seen(*service));
         let seen = seen.map(Observed::Service);
-        [Observed::Begin].into_iter().chain(seen).chain([Observed::End]).collect()
+        let settings = read.settings.then(|| Observed::Settings(self.settings()));
+        [Observed::Begin].into_iter().chain(seen).chain(settings).chain([Observed::End]).collect()
+    }
+
+    fn settings(&self) -> Settings {
+        let Limits { tcp, tcp_fin, udp } = self.limits;
+        let timeouts = Timeouts { tcp: Some(tcp), tcp_fin: Some(tcp_fin), udp: Some(udp) };
+        Settings { timeouts, sync: self.sync.clone() }
     }
 
     fn seen(&self, service: Service) -> Option<Seen> {
