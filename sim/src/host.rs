@@ -220,8 +220,11 @@ impl Host {
 
     pub(crate) fn set_clock_rate(&mut self, ppm: i32, out: &mut Outside<'_>) {
         self.clock.set_rate(out.net.now, ppm);
-        self.void_timer();
-        self.file_timer(out);
+        // What is due already is late by what was drawn for it, not by that and as much again.
+        if !self.is_timer_due(out.net.now) {
+            self.void_timer();
+            self.file_timer(out);
+        }
         self.end_leases(out);
     }
 

@@ -257,6 +257,12 @@ impl Host {
         out.net.queue.push(at.max(out.net.now), Due::Timer { host, filing });
     }
 
+    /// Whether the deadline that is filed has passed on this machine's clock.
+    pub(crate) fn is_timer_due(&self, now: WorldTime) -> bool {
+        let filed = self.process.as_ref().and_then(|process| process.filed);
+        filed.is_some_and(|deadline| deadline <= self.clock.read(now))
+    }
+
     /// Whatever timer is filed will do nothing.
     pub(crate) fn void_timer(&mut self) {
         self.filing += 1;
