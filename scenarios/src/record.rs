@@ -93,6 +93,8 @@ pub struct SeenAdvert {
     pub router: RouterKey,
     /// The host whose process sent it; `None` for an injected one.
     pub sender: Option<HostId>,
+    /// Of an injected one: which of the steps of the record that inject sent it, from 0.
+    pub injection: Option<u32>,
     /// IP source.
     pub src: IpAddr,
     /// IP destination.

@@ -126,6 +126,7 @@ fn advert(priority: u8, sender: HostId) -> SeenAdvert {
         packet: PacketId(1),
         router: RouterKey { segment: SegmentId(0), family: Family::Ipv4, vrid: 51 },
         sender: Some(sender),
+        injection: None,
         src: IpAddr::from([200, 222, 0, 73]),
         dst: IpAddr::from([200, 222, 0, 74]),
         version: 2,

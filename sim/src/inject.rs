@@ -8,7 +8,7 @@ use vipd_engine::rules::ChecksumForm;
 use vipd_engine::vrrp::advert::{IP_PROTOCOL, TYPE_ADVERTISEMENT};
 use vipd_engine::vrrp::checksum;
 use vipd_frames::{Endpoints, Ethernet, IpHeader};
-use vipd_scenarios::record::Recorder;
+use vipd_scenarios::record::{Recorder, SeenAdvert};
 use vipd_scenarios::scenario::{AdvertFields, Injection, Message};
 
 use crate::network::{Due, Network, PortId, seen_advert};
@@ -52,6 +52,7 @@ impl Running {
         vipd_frames::encode_raw(ethernet, &header, &message, &mut in_flight.bytes);
         // Behind another protocol number it is no VRRP, whatever it looks like.
         in_flight.advert = seen_advert(number, segment, None, (src, dst), &message)
+            .map(|advert| SeenAdvert { injection: Some(index), ..advert })
             .filter(|_| protocol == IP_PROTOCOL);
         net.transmit(self.port, packet, record);
     }

@@ -372,5 +372,6 @@ pub fn seen_advert(
     let family = vipd_engine::Family::of(dst);
     let router = vipd_scenarios::record::RouterKey { segment, family, vrid: read.vrid };
     let (version, priority, interval) = (read.version, read.priority, read.interval);
-    Some(SeenAdvert { packet, router, sender, src, dst, version, priority, interval })
+    let injection = None;
+    Some(SeenAdvert { packet, router, sender, injection, src, dst, version, priority, interval })
 }

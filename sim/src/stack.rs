@@ -238,6 +238,7 @@ fn is_still(advert: SeenAdvert, frame: &Packet<'_>) -> bool {
     let version = if advert.version == 2 { Version::V2 } else { Version::V3 };
     let view = AdvertView::new(version, advert.router.family, datagram.bytes);
     let fits = |form| view.is_ok_and(|view| view.checksum_fits(form, datagram.src, datagram.dst));
-    seen_advert(packet, segment, sender, ends, datagram.bytes) == Some(advert)
+    let sent = SeenAdvert { injection: None, ..advert };
+    seen_advert(packet, segment, sender, ends, datagram.bytes) == Some(sent)
         && (fits(ChecksumForm::MessageOnly) || fits(ChecksumForm::PseudoHeader))
 }

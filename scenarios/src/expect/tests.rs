@@ -24,6 +24,7 @@ fn advert(witness: &mut Witness, at: u64, host: HostId, priority: u8) {
         packet: PacketId(0),
         router,
         sender: Some(host),
+        injection: None,
         src: address,
         dst: address,
         version: 2,

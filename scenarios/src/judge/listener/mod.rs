@@ -23,7 +23,7 @@ use crate::record::{
     HostId, LossReason, Observation, RouterKey, Seen, SeenAdvert, SegmentId, Setting, WorldTime,
     whole_nanos,
 };
-use crate::scenario::{Injection, Message, Step};
+use crate::scenario::{Injection, Step};
 use members::{Ear, Router, Sender};
 
 /// Hears observations, hands out changes.
@@ -40,7 +40,8 @@ pub(super) struct Listener {
     latest: Option<(RouterKey, usize)>,
     names: BTreeMap<(HostId, InstanceName), Place>,
     started: BTreeMap<HostId, WorldTime>,
-    injections: Vec<(SegmentId, Arc<Injection>)>,
+    /// What the steps inject, in their order.
+    injections: Vec<Arc<Injection>>,
     strangers: BTreeSet<(HostId, usize, HostId)>,
     queue: VecDeque<Change>,
     /// The master whose last advert is the oldest: nothing after that advert is settled yet.
@@ -96,7 +97,7 @@ impl Listener {
             }
             Seen::Step(step) => {
                 if let Step::Inject(injection) = &step.step {
-                    self.injections.push((injection.segment, Arc::new((**injection).clone())));
+                    self.injections.push(Arc::new((**injection).clone()));
                 }
                 self.push(at, host, What::Seen(observation.seen.clone()));
             }
@@ -354,16 +355,10 @@ impl Listener {
         }
     }
 
+    /// What the step says that injected it. Several may run at once, and look alike in all that is
+    /// seen of an advert.
     fn injection_of(&self, advert: &SeenAdvert) -> Option<Arc<Injection>> {
-        let fits = |(segment, injection): &&(SegmentId, Arc<Injection>)| {
-            let Message::Advert(fields) = &injection.message else { return false };
-            *segment == advert.router.segment
-                && injection.src == advert.src
-                && fields.vrid == advert.router.vrid
-                && fields.version == advert.version
-                && fields.priority == advert.priority
-        };
-        self.injections.iter().rev().find(fits).map(|(_, injection)| Arc::clone(injection))
+        self.injections.get(advert.injection? as usize).map(Arc::clone)
     }
 }
 

@@ -5,6 +5,7 @@ mod caches;
 mod crash;
 mod dead_man;
 mod exceptions;
+mod forgeries;
 mod groups;
 mod held_down;
 mod hunted;

@@ -208,6 +208,7 @@ impl Run {
             packet: PacketId(self.packets),
             router: RouterKey { vrid: config.vrid.get(), ..key() },
             sender: Some(HostId(host as u16)),
+            injection: None,
             src: address(host as u8 + 1),
             dst: IpAddr::V4(vipd_engine::config::MULTICAST_GROUP_V4),
             version: config.version.number(),

@@ -468,6 +468,7 @@ fn s9_an_injected_advert_of_another_version_must_be_named() {
             every: Duration::ZERO,
         };
         let advert = SeenAdvert { sender: None, src: address(77), version: 3, ..run.make(0, 250) };
+        let advert = SeenAdvert { injection: Some(0), ..advert };
         let step = Step::Inject(Box::new(injection));
         let step = TimedStep { at: WorldTime(5 * SECOND), step, span: 0..0 };
         run.see(5 * SECOND, 0, Seen::Step(Arc::new(step)));
