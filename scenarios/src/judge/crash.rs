@@ -109,9 +109,9 @@ impl Takeover {
         let (better, old) = (view.member(taker), view.member(crash.master));
         let timer_ran_on = better.priority > old.priority && better.may_preempt(view.now);
         let period = view.up(old.advertised * 2);
-        let resigned = old.resigned_at.map(|at| view.heard_at(taker, at));
-        let resigned = resigned.is_some_and(|at| since(crash.at, at) <= period)
-            || view.just_resigned(taker).is_some();
+        let resigned = view.resigned_before(crash.master, taker, crash.at);
+        let resigned =
+            resigned.is_some_and(|before| before <= period) || view.just_resigned(taker).is_some();
         let armed = crash.at_minus(view, taker);
         // Its timer runs from the last advert that it took for one.
         let cut = view.was_cut(crash.master, taker, armed, crash.at)

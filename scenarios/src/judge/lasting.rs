@@ -119,12 +119,12 @@ fn excuse(view: &View, master: Place, taker: Place, last: WorldTime) -> Option<S
         return Some(format!("{lost} adverts of {from} in a row were lost on the way to {to}"));
     }
     // An older resignation that arrives after the first advert of the new master restarts the skew.
-    if let Some(place) = view.just_resigned(taker) {
-        return Some(format!("{} had resigned shortly before", view.name(place)));
+    if let Some(name) = view.just_resigned(taker) {
+        return Some(format!("{name} had resigned shortly before"));
     }
     let period = view.up(view.member(master).advertised * 3);
-    let resigned = view.member(master).resigned_at.map(|at| view.heard_at(taker, at));
-    if resigned.is_some_and(|at| since(view.now, at) <= period) {
+    let resigned = view.resigned_before(master, taker, view.now);
+    if resigned.is_some_and(|before| before <= period) {
         return Some(format!("{from} had just resigned"));
     }
     view.unusual(&both, last.earlier(down)).or_else(|| view.refused(&both, last))

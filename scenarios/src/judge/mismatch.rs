@@ -9,7 +9,7 @@ use vipd_engine::rules::{ChecksumRule, ListRule};
 use vipd_engine::{Family, InstanceConfig, Version};
 
 use super::view::Member;
-use crate::scenario::{AdvertFields, Injection};
+use crate::scenario::{AdvertFields, Injection, Message};
 
 /// What `receiver` must name when it hears `sender`, in the order in which it would notice.
 pub(super) fn named(sender: &Member, receiver: &Member) -> Vec<&'static str> {
@@ -77,6 +77,20 @@ pub(super) fn named_in(
         kinds.push("owner");
     }
     kinds
+}
+
+/// Whether a configured receiver takes an advert that somebody put on the wire for one of its
+/// virtual router, rather than to discard it.
+pub(super) fn takes(injection: &Injection, receiver: &InstanceConfig) -> bool {
+    let Message::Advert(advert) = &injection.message else { return true };
+    let checks_source = receiver.rules.check_unicast_source;
+    let tolerates = |kind: &&str| match *kind {
+        "ttl" => matches!(receiver.transport, Transport::Unicast { .. }),
+        "unlisted-peer" => !checks_source,
+        _ => false,
+    };
+    let kinds = named_in(injection, advert, receiver);
+    advert.checksum_error == 0 && kinds.iter().all(tolerates)
 }
 
 /// Whether a router of another VRID is news to this one: it carries one of its addresses or comes

@@ -186,8 +186,7 @@ impl View {
     /// `since` on the way from the higher to the lower one count, and the one that a lower one
     /// answers which stood still when the higher one resigned.
     pub(super) fn coexistence(&self, high: Place, low: Place, since: WorldTime) -> Duration {
-        let late = self.member(high).resigned_at.is_some_and(|at| self.heard_at(low, at) > at);
-        let answered = u32::from(late && self.had_resigned(high, low, since));
+        let answered = u32::from(self.had_resigned_late(high, low, since));
         let lost = self.lost_since(high, low, since) + answered;
         let delay = self.most_delay(high.router);
         let waits = self.pace(high) * (1 + lost) + delay + self.late() * 2;
@@ -198,37 +197,6 @@ impl View {
             waits
         };
         bound + self.tolerance()
-    }
-}
-
-/// Resignations.
-impl View {
-    /// When a router made something of what was sent to it at this time: one that stood still
-    /// found it waiting when it went on.
-    pub(super) fn heard_at(&self, place: Place, sent: WorldTime) -> WorldTime {
-        match self.host(self.member(place).host).stalled {
-            Some((began, Some(ended))) if began <= sent => sent.max(ended),
-            Some(_) | None => sent,
-        }
-    }
-
-    /// Who resigned so shortly before that `taker` may take over for that alone: a priority-0
-    /// advert restarts its timer with Skew, whoever sent it (RFC 9568 section 6.4.2).
-    pub(super) fn just_resigned(&self, taker: Place) -> Option<Place> {
-        let skew = self.up(self.member(taker).skew());
-        let period = skew + self.most_delay(taker.router) + self.late() * 2;
-        self.places(taker.router).find(|place| {
-            let resigned = self.member(*place).resigned_at;
-            resigned.is_some_and(|at| since(self.now, self.heard_at(taker, at)) <= period)
-        })
-    }
-
-    /// Whether `low` heard a resignation of `high` less than A + D + 2L before: it answers the next
-    /// advert of `high` and obeys the one after it.
-    pub(super) fn had_resigned(&self, high: Place, low: Place, at: WorldTime) -> bool {
-        let period = self.pace(low) + self.most_delay(low.router) + self.late() * 2;
-        let resigned = self.member(high).resigned_at.map(|sent| self.heard_at(low, sent));
-        resigned.is_some_and(|resigned| since(at, resigned) <= period)
     }
 }
 

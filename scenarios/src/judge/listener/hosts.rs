@@ -79,6 +79,7 @@ impl Listener {
         }
         sender.state = Some(*to);
         sender.state_since = at;
+        sender.silent = false;
         let in_fault = [*from, *to].contains(&StateKind::Fault);
         sender.held_down = matches!(why, Why::OneWay { .. }) || (sender.held_down && in_fault);
         let own = sender.config.interval.duration();
@@ -169,6 +170,7 @@ impl Listener {
         }
         let sender = self.sender(place);
         sender.state = None;
+        sender.silent = false;
         sender.unexplained = None;
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Sender {
     /// Where its adverts come from, once it has sent one.
     pub(super) source: Option<IpAddr>,
     pub(super) master: bool,
+    /// It is no master by silence alone: its engine has not left the state since.
+    pub(super) silent: bool,
     pub(super) last: WorldTime,
     pub(super) silence: u64,
     pub(super) priority: u8,
@@ -89,6 +91,7 @@ impl Router {
             present: true,
             source: None,
             master: false,
+            silent: false,
             last: WorldTime(0),
             silence: 0,
             priority: config.priority.get(),

@@ -206,7 +206,9 @@ impl Listener {
             // A new configuration is told before what the engine says as it takes it.
             let removed = self.sender(place).removed_at.take();
             let removed = removed.is_some_and(|removed| at <= plus(removed, self.slack));
-            if self.end_mastership(place) || removed {
+            // One that fell silent, and whose engine did not leave the state, was master all along.
+            let silent = std::mem::take(&mut self.sender(place).silent);
+            if self.end_mastership(place) || removed || silent {
                 self.push(at, host, What::MasterEnds(place, Ending::Resigned));
             }
             return;
@@ -228,6 +230,7 @@ impl Listener {
             sender.state == Some(StateKind::Master) && plus(sender.state_since, slack) < at;
         let changed = sender.priority != priority || sender.advertised != interval;
         sender.master = true;
+        sender.silent = false;
         sender.last = at;
         sender.silence = silence;
         sender.priority = priority;
@@ -379,6 +382,7 @@ impl Listener {
         let claims = sender.state == Some(StateKind::Master) && sender.state_since <= last;
         let free = sender.free_since.is_some_and(|free| free <= last);
         sender.master = false;
+        sender.silent = sender.state == Some(StateKind::Master);
         self.push_late(last, host, What::MasterEnds(place, Ending::Silent));
         if claims && free {
             let text = "its engine says master and nothing is on the wire";

@@ -12,5 +12,6 @@ mod hunted;
 mod liveness;
 mod pool;
 mod record;
+mod resignations;
 mod runs;
 mod safety;

@@ -217,6 +217,13 @@ impl Run {
         }
     }
 
+    /// Somebody puts an advert in the name of an address on the segment, which arrives then.
+    pub fn forge(&mut self, at: u64, receiver: usize, name: u8, priority: u8) {
+        let (sender, src) = (None, address(name));
+        let advert = SeenAdvert { sender, src, ..self.make(0, priority) };
+        self.see(at, receiver, Seen::AdvertDelivered(advert));
+    }
+
     /// Becomes master, with the address, and tells everybody.
     pub fn takes_over(&mut self, at: u64, host: usize) {
         self.state(at, host, StateKind::Backup, StateKind::Master);

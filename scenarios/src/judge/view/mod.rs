@@ -8,6 +8,7 @@ mod groups;
 mod holds;
 mod places;
 mod removed;
+mod resigned;
 mod stalls;
 mod update;
 
@@ -23,6 +24,7 @@ use super::change::{Change, Ending, Pair, Place, What};
 use crate::record::{HostId, RouterKey, SegmentId, Setting, WorldTime};
 use places::Places;
 use removed::Removed;
+use resigned::Forged;
 use stalls::Stalls;
 
 /// Longest history of lost adverts that is kept for one path.
@@ -98,6 +100,7 @@ pub(super) struct Router {
     /// The last time that a start-up or preempt delay ended, or a hold-down.
     hold_ended_at: WorldTime,
     pub injected_at: Option<WorldTime>,
+    forged: Forged,
     /// The last time that a reload ended a mismatch between running members, and which one.
     pub odds_ended: Option<(WorldTime, String)>,
     losses: BTreeMap<Pair, Vec<(WorldTime, u32)>>,

@@ -28,6 +28,12 @@ impl Stalls {
         self.0.iter().map(|stall| stall.ended.since(since.max(stall.began))).sum()
     }
 
+    /// How long its clock stood still between two times.
+    pub(super) fn clock_stood(&self, since: WorldTime, until: WorldTime) -> Duration {
+        let stalls = self.0.iter().filter(|stall| stall.clock);
+        stalls.map(|stall| stall.ended.min(until).since(since.max(stall.began))).sum()
+    }
+
     /// The earliest that a master here can have sent its last advert before `until`, up to which it
     /// ran, if it sends one each `period` of its own clock and each is at most `late`. Where the
     /// clock went on, what was due meanwhile leaves within `late` of the end of the stall.

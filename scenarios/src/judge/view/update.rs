@@ -7,6 +7,7 @@ use std::sync::Arc;
 use vipd_engine::{Family, InstanceConfig, KernelCommand, News, Order, StateKind};
 
 use super::removed::QUIET;
+use super::resigned::Forged;
 use super::{Connections, Host, LOSSES_KEPT, Member, Path, Process, Router, View};
 use crate::judge::change::{Change, Ending, Pair, Place, What};
 use crate::record::{HostId, MachineChange, ProcessChange, RouterKey, Seen, SegmentId, WorldTime};
@@ -157,11 +158,12 @@ impl View {
             What::InForce(place, interval) => self.member_mut(*place).in_force = *interval,
             What::Heard { pair, priority } => self.first_heard(*pair, *priority),
             What::Lost { pair, run, .. } => self.lose(*pair, *run),
-            What::Injected(advert, _) => {
+            What::Injected(advert, injection) => {
                 for router in 0..self.routers.len() {
                     if self.routers[router].key == advert.router {
                         self.routers[router].injected_at = Some(at);
                         self.disturb(router);
+                        self.forge(router, host, advert, injection.as_deref());
                     }
                 }
             }
@@ -566,6 +568,7 @@ impl Router {
             disturbed_at: WorldTime(0),
             hold_ended_at: WorldTime(0),
             injected_at: None,
+            forged: Forged::new(),
             odds_ended: None,
             losses: BTreeMap::new(),
             connections: Connections { running: Vec::new(), components: Vec::new(), deaf: None },
