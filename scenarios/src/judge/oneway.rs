@@ -9,10 +9,11 @@ use vipd_engine::News;
 
 use super::change::{Change, Place, What};
 use super::score::Score;
-use super::terms::since;
+use super::terms::{plus, since};
 use super::view::View;
-use super::{Property, PropertyId, PropertyReport};
-use crate::record::WorldTime;
+use super::{Property, PropertyId, PropertyReport, mismatch};
+use crate::record::{HostId, SeenAdvert, WorldTime};
+use crate::scenario::Injection;
 
 /// S10.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub(super) struct OneWay {
 
 #[derive(Debug)]
 struct Deaf {
+    /// Since when the winner could count: what was lost before that counts no more.
     began: WorldTime,
     alarmed: bool,
     /// What the winner makes of it. A reload that changes that has it count anew.
@@ -65,7 +67,8 @@ impl OneWay {
         let up = running && view.reaches(loser, winner);
         let both = view.member(winner).master.is_some() && view.member(loser).master.is_some();
         let key = (winner, loser);
-        self.note_heard(key, up && view.member(loser).master.is_some(), change.at);
+        let sends = view.is_running(loser) && view.member(loser).master.is_some();
+        self.note_heard(key, sends && view.arrives(loser, winner), change.at);
         if up && !down && both {
             let config = &view.member(winner).config;
             let rule = (config.one_way_alarm, config.one_way_yield);
@@ -127,11 +130,49 @@ impl OneWay {
             + view.delay_spread(winner.router)
             + view.late() * 2
             + view.tolerance();
-        let stands = self.alarms.get(&key).is_some_and(|at| since(now, *at) <= memory);
+        // What arrives while the winner stands still is heard when it goes on.
+        let heard = self.alarms.get(&key).map(|at| view.read_at(winner, *at));
+        let stands = heard.is_some_and(|at| since(now, at) <= memory);
         if stands {
             self.score.held();
         }
         stands
+    }
+
+    /// Adverts in the loser's name are the loser's to the winner, if it takes them for adverts of a
+    /// lower router.
+    fn forged(&mut self, view: &View, host: HostId, advert: &SeenAdvert, by: Option<&Injection>) {
+        for ((winner, loser), heard) in &mut self.alarms {
+            let (one, other) = (view.member(*winner), view.member(*loser));
+            let here = view.routers[winner.router].key == advert.router && one.host == host;
+            let named = other.source == Some(advert.src);
+            let lower = 0 < advert.priority && advert.priority < one.priority;
+            let takes = by.is_none_or(|by| mismatch::takes(by, &one.config));
+            if here && named && lower && takes {
+                *heard = view.now;
+            }
+        }
+    }
+
+    /// The winner was without the loser's adverts for longer than it remembers one: it counts anew
+    /// from the next one on.
+    fn count_anew(&mut self, view: &View, key: (Place, Place), run: u32, now: WorldTime) {
+        let (winner, loser) = key;
+        let silence = view.pace(loser) * (run + 1)
+            + view.delay_spread(winner.router)
+            + view.late() * 2
+            + view.tolerance();
+        if silence <= view.down(view.member(loser).advertised * 4) {
+            return;
+        }
+        if let Some(deaf) = self.deaf_losers.remove(&key) {
+            let mut began = deaf.began;
+            if !deaf.alarmed {
+                self.close_deaf(view, key, &deaf, now);
+                began = plus(now, Duration::from_nanos(1));
+            }
+            self.deaf_losers.insert(key, Deaf { began, ..deaf });
+        }
     }
 
     fn end_deaf(&mut self, view: &View, key: (Place, Place), now: WorldTime) {
@@ -297,8 +338,16 @@ impl Property for OneWay {
             }
             self.note_yield(view, *winner, change.at);
         }
-        if let What::MasterEnds(place, _) = change.what {
+        // A winner that was silent for a while, and never left the state, forgets nothing.
+        if let What::MasterStarts { place, resumed: false, .. } = change.what {
             self.alarms.retain(|(winner, _), _| *winner != place);
+        }
+        if let What::Injected(advert, by) = &change.what {
+            self.forged(view, change.host, advert, by.as_deref());
+        }
+        if let What::Lost { pair, run, .. } = change.what {
+            let place = |member| Place { router: pair.router, member };
+            self.count_anew(view, (place(pair.receiver), place(pair.sender)), run, change.at);
         }
         for &router in &view.touched {
             for a in view.places(router) {

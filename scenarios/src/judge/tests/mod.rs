@@ -1,6 +1,7 @@
 //! Hand-written records: each property exactly at its bound, a nanosecond beyond it, not put to the
 //! test, and outside its conditions.
 
+mod alarms;
 mod caches;
 mod crash;
 mod dead_man;

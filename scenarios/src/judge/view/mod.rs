@@ -309,6 +309,19 @@ impl View {
             && self.is_linked(segment, receiver.host)
     }
 
+    /// Whether what leaves the sender arrives at the receiver's machine, which may stand still.
+    pub(super) fn arrives(&self, from: Place, to: Place) -> bool {
+        let (sender, receiver) = (self.member(from), self.member(to));
+        let segment = self.routers[from.router].key.segment;
+        let unicast = matches!(sender.config.transport, Transport::Unicast { .. });
+        let path = self.path(segment, sender.host, receiver.host);
+        let there = self.host(receiver.host);
+        path.is_none_or(|path| if unicast { path.unicast } else { path.multicast })
+            && self.is_linked(segment, sender.host)
+            && there.on
+            && there.link(segment).is_none_or(|(up, _)| *up)
+    }
+
     pub(super) fn hear_each_other(&self, a: Place, b: Place) -> bool {
         self.reaches(a, b) && self.reaches(b, a)
     }

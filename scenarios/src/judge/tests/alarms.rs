@@ -1,0 +1,120 @@
+//! What a million random schedules brought up about the alarm of S10: what the judge must
+//! not blame, and beside it what it must go on to blame.
+
+use vipd_engine::{News, StateKind};
+
+use super::record::*;
+use crate::judge::{PropertyId, PropertyReport, Verdict};
+use crate::record::{MachineChange, ProcessChange};
+
+const A_MASTER: u64 = 3 * SECOND + skew(200);
+/// When b becomes master if it hears nobody.
+const B_FIRST: u64 = 3 * SECOND + skew(100);
+/// How long a winner remembers a loser that is silent.
+const MEMORY: u64 = 4 * SECOND + 2 * LATE;
+
+/// a, whom b does not hear, raised its alarm; they advertise until these times.
+fn alarmed(a_until: u64, b_until: u64) -> Run {
+    let mut run = Run::new(&[200, 100]);
+    run.start_all();
+    run.path(0, 0, 1, false);
+    run.takes_over(A_MASTER, 0);
+    run.adverts_to(A_MASTER, a_until, 0, &[]);
+    run.takes_over(B_FIRST, 1);
+    run.adverts(B_FIRST, b_until, 1);
+    run.news(B_FIRST + 2 * SECOND + DELAY, 0, News::OneWay { peer: address(2), asserts: 3 });
+    run
+}
+
+/// b is killed and started again, and becomes master then.
+fn back_again(run: &mut Run, killed: u64, again: u64) {
+    run.process(killed, 1, ProcessChange::Killed);
+    run.owns(killed, 1, false);
+    run.start(killed + MS, 1);
+    run.takes_over(again, 1);
+    run.adverts(again, 60 * SECOND, 1);
+}
+
+#[test]
+fn s10_a_paused_winner_hears_the_loser_when_it_goes_on() {
+    let silent = |after: u64| {
+        let mut run = alarmed(60 * SECOND, 10 * SECOND);
+        let (killed, resumed) = (10 * SECOND, 10 * SECOND + 500 * MS);
+        run.process(killed - 100 * MS, 0, ProcessChange::Paused);
+        run.process(resumed, 0, ProcessChange::Resumed);
+        back_again(&mut run, killed, resumed + after);
+        run.judged(PropertyId::S10, 50 * SECOND)
+    };
+    assert_eq!(silent(MEMORY).verdict, Verdict::Held);
+    is(&silent(MEMORY + 1), Verdict::Violated, "a raised no alarm");
+}
+
+#[test]
+fn s10_adverts_in_the_name_of_the_loser_keep_an_alarm() {
+    let silent = |name: u8, priority: u8, after: u64| {
+        let mut run = alarmed(60 * SECOND, 10 * SECOND);
+        let forged = 12 * SECOND;
+        run.forge(forged, 0, name, priority);
+        back_again(&mut run, 10 * SECOND, forged + after);
+        run.judged(PropertyId::S10, 50 * SECOND)
+    };
+    assert_eq!(silent(2, 9, MEMORY).verdict, Verdict::Held);
+    is(&silent(2, 9, MEMORY + 1), Verdict::Violated, "a raised no alarm");
+    is(&silent(77, 9, MEMORY), Verdict::Violated, "a raised no alarm");
+    is(&silent(2, 0, MEMORY), Verdict::Violated, "a raised no alarm");
+}
+
+#[test]
+fn s10_a_winner_that_was_silent_forgets_its_alarm_only_if_it_left_the_state() {
+    let frozen = |left: bool| {
+        let mut run = alarmed(8 * SECOND, 60 * SECOND);
+        let thawed = 11 * SECOND;
+        run.machine(8 * SECOND, 0, MachineChange::Frozen { clock: false });
+        run.machine(thawed, 0, MachineChange::Thawed);
+        if left {
+            run.state(thawed, 0, StateKind::Master, StateKind::Backup);
+            run.takes_over(thawed + SECOND, 0);
+        }
+        let again = if left { thawed + SECOND } else { thawed };
+        run.adverts_to(again, 60 * SECOND, 0, &[]);
+        run.judged(PropertyId::S10, 50 * SECOND)
+    };
+    assert_eq!(frozen(false).verdict, Verdict::Held);
+    is(&frozen(true), Verdict::Violated, "a raised no alarm");
+}
+
+fn lost_in_a_row(lost: u64, alarm: u64) -> PropertyReport {
+    lost_after(2, lost, alarm)
+}
+
+/// So many adverts of the loser in a row are lost after the first ones, and the alarm comes so long
+/// after the last lost one.
+fn lost_after(heard: u64, lost: u64, alarm: u64) -> PropertyReport {
+    let mut run = Run::new(&[200, 100]);
+    run.start_all();
+    run.path(0, 0, 1, false);
+    run.takes_over(A_MASTER, 0);
+    run.adverts_to(A_MASTER, 60 * SECOND, 0, &[]);
+    run.takes_over(B_FIRST, 1);
+    let first = B_FIRST + heard * SECOND;
+    run.adverts(B_FIRST, first, 1);
+    for number in 0..lost {
+        run.lost(first + number * SECOND, 1, 100);
+    }
+    let last = first + (lost - 1) * SECOND;
+    run.adverts(last + SECOND, 60 * SECOND, 1);
+    run.news(last + alarm, 0, News::OneWay { peer: address(2), asserts: 3 });
+    run.judged(PropertyId::S10, 50 * SECOND)
+}
+
+#[test]
+fn s10_after_a_silence_longer_than_its_memory_the_winner_counts_anew() {
+    let slack = 2 * DELAY + 2 * LATE;
+    assert_eq!(lost_in_a_row(4, 3 * SECOND + slack).verdict, Verdict::Held);
+    is(&lost_in_a_row(4, 3 * SECOND + slack + 2), Verdict::Violated, "a raised no alarm");
+    // It heard two before, and knows them still.
+    let known = 2 * SECOND + slack;
+    assert_eq!(lost_in_a_row(2, known).verdict, Verdict::Held);
+    is(&lost_in_a_row(2, known + 1), Verdict::Violated, "a raised no alarm");
+    is(&lost_after(5, 4, 3 * SECOND + slack), Verdict::Violated, "a raised no alarm");
+}
