@@ -171,7 +171,7 @@ pub(super) fn repeats_for_rival(view: &View, place: Place) -> bool {
 /// segment: one that has it in another virtual router is an owner like any other.
 pub(super) fn is_dual(view: &View, router: usize) -> bool {
     let masters = view.places(router).filter(|place| view.member(*place).master.is_some());
-    let owners = |address: &_| view.owners.get(address).map_or(0, BTreeMap::len);
+    let owners = |address: &_| view.owners.of(*address).len();
     let mut addresses = view.routers[router].members.iter().flat_map(|member| &member.addresses);
     masters.count() > 1 || addresses.any(|address| owners(address) > 1)
 }

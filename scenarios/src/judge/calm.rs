@@ -4,14 +4,13 @@
 //! next one. In it every component that has an eligible node must come to exactly one master, the
 //! best-ranked one if it preempts, and then nothing changes any more.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use super::change::{Change, Ending, Place, What};
 use super::score::Score;
-use super::terms::since;
+use super::terms::{Patience, since};
 use super::view::View;
 use super::{Property, PropertyId, PropertyReport};
 use crate::record::WorldTime;
@@ -32,9 +31,9 @@ struct Stretch {
     liveness: Duration,
     excuse: Option<String>,
     /// Since when it is not settled, and why.
-    unsettled: Option<(WorldTime, Cow<'static, str>)>,
+    unsettled: Option<(WorldTime, Unrest)>,
     /// Until when it was not settled, and why.
-    was_unsettled: Option<(WorldTime, Cow<'static, str>)>,
+    was_unsettled: Option<(WorldTime, Unrest)>,
     /// The last change of a state in it, and whose.
     changed: Option<(WorldTime, Place)>,
     /// A change of this very moment, at which a fault may still turn up.
@@ -43,6 +42,30 @@ struct Stretch {
     silent: Option<(WorldTime, WorldTime, Place)>,
     /// A component with an eligible node was seen.
     counts: bool,
+}
+
+/// Why a virtual router is not settled.
+#[derive(Debug)]
+enum Unrest {
+    Nobody,
+    Outranked { master: Place, better: Place },
+    Together(Vec<Place>),
+}
+
+impl Unrest {
+    fn text(&self, view: &View) -> String {
+        match self {
+            Self::Nobody => "nobody was master".to_owned(),
+            Self::Outranked { master, better } => {
+                let (master, better) = (view.name(*master), view.name(*better));
+                format!("{master} was master although {better} is better")
+            }
+            Self::Together(masters) => {
+                let names: Vec<_> = masters.iter().map(|place| view.name(*place)).collect();
+                format!("{} were master together", names.join(" and "))
+            }
+        }
+    }
 }
 
 impl Stretch {
@@ -84,12 +107,13 @@ impl Calm {
         if !stretch.counts {
             return;
         }
-        let (value, why) = match &stretch.was_unsettled {
-            Some((until, why)) => (since(*until, stretch.began), &**why),
-            None => (Duration::ZERO, ""),
-        };
+        let unrest = stretch.was_unsettled.as_ref();
+        let value = unrest.map_or(Duration::ZERO, |(until, _)| since(*until, stretch.began));
         let excuse = || stretch.excuse.clone();
-        let what = || format!("{why} {value:?} after the last fault");
+        let what = || {
+            let why = unrest.map_or_else(String::new, |(_, why)| why.text(view));
+            format!("{why} {value:?} after the last fault")
+        };
         if length >= stretch.settling {
             self.one_master.at_most(value, stretch.settling, excuse, what);
         }
@@ -106,7 +130,7 @@ impl Calm {
 
     fn begin(view: &View, router: usize) -> Stretch {
         let running = &view.routers[router].connections.running;
-        let (settling, liveness) = (view.settling(router), view.liveness(router));
+        let Patience { settling, liveness } = view.patience(router);
         Stretch {
             began: view.now,
             settling,
@@ -139,7 +163,7 @@ fn conditions(view: &View, router: usize, running: &[Place]) -> Option<String> {
 
 /// From when on a virtual router is not settled, if it stays like this, and why; `Ok(false)` if
 /// there is nobody to settle.
-fn settled(view: &View, router: usize) -> Result<bool, (WorldTime, Cow<'static, str>)> {
+fn settled(view: &View, router: usize) -> Result<bool, (WorldTime, Unrest)> {
     let mut counts = false;
     for component in &view.routers[router].connections.components {
         let eligible = || component.iter().copied().filter(|place| view.is_eligible(*place));
@@ -154,7 +178,7 @@ fn settled(view: &View, router: usize) -> Result<bool, (WorldTime, Cow<'static, 
             (None, _) => {
                 // Whoever fell silent is missed when its next advert is due.
                 let due = component.iter().filter_map(|place| view.next_advert_due(*place)).max();
-                return Err((due.unwrap_or(view.now), "nobody was master".into()));
+                return Err((due.unwrap_or(view.now), Unrest::Nobody));
             }
             (Some(master), None) => {
                 let outranked = eligible().find(|place| {
@@ -162,16 +186,10 @@ fn settled(view: &View, router: usize) -> Result<bool, (WorldTime, Cow<'static, 
                     member.preempts() && member.priority > view.member(master).priority
                 });
                 if let Some(better) = outranked {
-                    let (master, better) = (view.name(master), view.name(better));
-                    let text = format!("{master} was master although {better} is better");
-                    return Err((view.now, text.into()));
+                    return Err((view.now, Unrest::Outranked { master, better }));
                 }
             }
-            (Some(_), Some(_)) => {
-                let names: Vec<_> = masters().map(|place| view.name(place)).collect();
-                let text = format!("{} were master together", names.join(" and "));
-                return Err((view.now, text.into()));
-            }
+            (Some(_), Some(_)) => return Err((view.now, Unrest::Together(masters().collect()))),
         }
     }
     Ok(counts)

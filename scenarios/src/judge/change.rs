@@ -106,3 +106,50 @@ pub(super) enum What {
     /// Anything else that was seen.
     Seen(Seen),
 }
+
+impl What {
+    /// Whether it may change who is master, who outranks whom, who owns an address, or who hears
+    /// whom. What asks for nothing else is as it was without it.
+    pub(super) const fn rearranges(&self) -> bool {
+        match self {
+            Self::Joined { .. }
+            | Self::Left(_)
+            | Self::MasterStarts { .. }
+            | Self::MasterEnds(..)
+            | Self::Advertises { .. }
+            | Self::News(_, News::PriorityChanged { .. }) => true,
+            Self::Seen(seen) => matches!(
+                seen,
+                Seen::Owns { .. }
+                    | Seen::Process(_)
+                    | Seen::Machine(_)
+                    | Seen::Link { .. }
+                    | Seen::Path { .. }
+            ),
+            Self::LastAdvert(..)
+            | Self::InForce(..)
+            | Self::State { .. }
+            | Self::News(..)
+            | Self::Disagreement { .. }
+            | Self::Heard { .. }
+            | Self::HeardInMaster(_)
+            | Self::Gap { .. }
+            | Self::Lost { .. }
+            | Self::Overtaken(_)
+            | Self::Injected(..)
+            | Self::Foreign { .. }
+            | Self::HoldEnds(_) => false,
+        }
+    }
+
+    /// Whether it may change who must be mute, or who owns an address.
+    pub(super) const fn mutes(&self) -> bool {
+        matches!(
+            self,
+            Self::Joined { .. }
+                | Self::Left(_)
+                | Self::State { .. }
+                | Self::Seen(Seen::Owns { .. } | Seen::Process(_) | Seen::Machine(_))
+        )
+    }
+}

@@ -86,6 +86,9 @@ impl Property for Comeback {
         if let What::State { place, from: StateKind::Fault, to: StateKind::Backup } = change.what {
             self.open(view, place, Duration::ZERO, change.at);
         }
+        if self.open.is_empty() {
+            return;
+        }
         for open in std::mem::take(&mut self.open) {
             let place = open.place;
             if view.member(place).master.is_some() {

@@ -24,23 +24,25 @@ impl Crash {
     /// The crashes that this change is, if no other master is there and somebody can follow. A
     /// master that is paused or frozen falls silent like one that crashed.
     fn of(view: &View, change: &Change) -> Vec<Self> {
-        let crashed = |master| {
-            let heirs = heirs(view, master)?;
-            let host = view.host(view.member(master).host);
-            let silent_from = host.last_advert(change.at, view.pace(master), view.late());
-            Some(Self { master, at: change.at, silent_from, heirs })
-        };
         let stalls = matches!(
             change.what,
             What::Seen(
                 Seen::Process(ProcessChange::Paused) | Seen::Machine(MachineChange::Frozen { .. })
             )
         );
+        if !stalls && !matches!(change.what, What::MasterEnds(_, Ending::Crashed)) {
+            return Vec::new();
+        }
+        let crashed = |master| {
+            let heirs = heirs(view, master)?;
+            let host = view.host(view.member(master).host);
+            let silent_from = host.last_advert(change.at, view.pace(master), view.late());
+            Some(Self { master, at: change.at, silent_from, heirs })
+        };
         if let What::MasterEnds(master, Ending::Crashed) = change.what {
             return crashed(master).into_iter().collect();
         }
-        let routers = if stalls { 0..view.routers.len() } else { 0..0 };
-        let places = routers.flat_map(|router| view.places(router));
+        let places = (0..view.routers.len()).flat_map(|router| view.places(router));
         let stalled = places.filter(|place| {
             view.member(*place).host == change.host && view.is_still_master(*place)
         });
@@ -290,7 +292,7 @@ impl BestFollows {
     fn is_over(view: &View, election: &Election, now: WorldTime) -> bool {
         let router = election.best.router;
         let running = election.others.values().any(|other| other.began.is_some());
-        let window = view.liveness(router);
+        let window = view.patience(router).liveness;
         election.crash.is_void(view) || (!running && since(now, election.crash.at) > window)
     }
 }

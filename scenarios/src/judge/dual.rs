@@ -55,6 +55,9 @@ impl Property for Masters {
             let what = || format!("the two columns of {} disagree: {text}", view.name(*place));
             self.score.breach(|| view.too_late(), what);
         }
+        if !change.what.rearranges() {
+            return;
+        }
         if let Some(router) = view.reconciled(change) {
             for (pair, began) in
                 self.open.extract_if(.., |(a, _), _| a.router == router).collect::<Vec<_>>()
@@ -165,6 +168,10 @@ fn well_again(view: &View, place: Place, since: WorldTime) -> Option<WorldTime> 
 
 impl Property for Owners {
     fn after(&mut self, view: &View, change: &Change) {
+        // Who joins another virtual router may have an address of this one.
+        if !change.what.rearranges() && !view.shares {
+            return;
+        }
         if let Some(router) = view.reconciled(change) {
             for (key, began) in
                 self.open.extract_if(.., |(a, ..), _| a.router == router).collect::<Vec<_>>()

@@ -73,7 +73,8 @@ fn backup_since(view: &View, place: Place) -> Option<WorldTime> {
 
 impl Property for Mute {
     fn after(&mut self, view: &View, change: &Change) {
-        for &router in &view.touched {
+        let touched = if change.what.mutes() { &view.touched[..] } else { &[] };
+        for &router in touched {
             for place in view.places(router) {
                 let mute = backup_since(view, place);
                 self.watched |= mute.is_some();

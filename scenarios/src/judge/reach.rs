@@ -57,8 +57,10 @@ impl Reachable {
         let running = &view.routers[router].connections.running;
         let delays = running.iter().map(|place| announcement_delay(view, *place));
         let delay = delays.max().unwrap_or_default();
-        let bound =
-            view.liveness(router) + view.up(delay) + view.most_delay(router) + view.setting.release;
+        let bound = view.patience(router).liveness
+            + view.up(delay)
+            + view.most_delay(router)
+            + view.setting.release;
         let excuse = view.unusual(running, view.now).or_else(|| view.irregular(router));
         Stretch {
             began: view.now,
@@ -228,10 +230,11 @@ fn cut_off(
 
 /// The longest refresh of the announcements, with its way; `None` if somebody has none.
 fn refresh(view: &View, router: usize) -> Option<Duration> {
-    let present = view.places(router).filter(|place| view.member(*place).present);
-    let periods: Option<Vec<_>> =
-        present.map(|place| view.member(place).config.announcements.refresh).collect();
-    let longest = periods?.into_iter().max()?;
+    let mut longest = None;
+    for place in view.places(router).filter(|place| view.member(*place).present) {
+        longest = longest.max(Some(view.member(place).config.announcements.refresh?));
+    }
+    let longest = longest?;
     Some(view.up(longest) + view.most_delay(router) + view.late() * 2 + view.tolerance())
 }
 
@@ -260,8 +263,7 @@ pub(super) fn caches(
 ) -> impl Iterator<Item = (HostId, Option<HostId>)> {
     let host = view.member(owner).host;
     let segment = address.0;
-    let all = view.neighbours.get(&address).into_iter().flatten();
-    all.map(|(cache, entry)| (*cache, *entry)).filter(move |(cache, _)| {
+    view.neighbours.of(address).iter().copied().filter(move |(cache, _)| {
         *cache != host
             && view.passes(segment, host, *cache, false)
             && view.passes(segment, *cache, host, false)

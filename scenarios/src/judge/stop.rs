@@ -98,6 +98,9 @@ impl Property for Resignation {
             let (overtaken, deaf) = (BTreeSet::new(), BTreeSet::new());
             self.open.push(Stop { master, at: change.at, heirs, overtaken, deaf });
         }
+        if self.open.is_empty() {
+            return;
+        }
         for mut stop in std::mem::take(&mut self.open) {
             if let What::Overtaken(pair) = change.what
                 && (pair.router, pair.sender) == (stop.master.router, stop.master.member)

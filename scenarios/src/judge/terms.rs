@@ -5,6 +5,7 @@
 //! at most: exact for a clock whose rate is off by `r`, and `X (1 ± r)` to the first order.
 
 use std::cmp::Ordering;
+use std::iter;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -49,6 +50,15 @@ pub(super) fn skew_time(
     };
     let product = over * (256 - u128::from(priority));
     nanos(if ceil { product.div_ceil(256) } else { product / 256 })
+}
+
+/// What a virtual router is given to settle, see [`View::patience`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// `T`: M_max + 2D + 3L, with the largest down interval in force.
+    pub(super) settling: Duration,
+    /// From when on L4 to L6 are judged: M_max + A, with D and L as often as in `T`.
+    pub(super) liveness: Duration,
 }
 
 impl Member {
@@ -153,33 +163,25 @@ impl View {
         self.up(self.member(place).advertised)
     }
 
-    /// Who decides when a virtual router settles: its running members and those of the ones that a
-    /// sync group joins to it, for a member waits until all of its group want to be master.
-    fn waited_for(&self, router: usize) -> Vec<Place> {
-        let routers = self.moving_with(router).into_iter();
-        let places = routers.flat_map(|router| self.places(router));
-        places.filter(|place| self.is_running(*place)).collect()
-    }
-
-    /// `M_max`: the largest down interval in force among them.
-    pub(super) fn longest_down_interval(&self, router: usize) -> Duration {
-        let running = self.waited_for(router).into_iter();
-        running.map(|place| self.member(place).down_interval()).max().unwrap_or_default()
-    }
-
-    /// `T`: M_max + 2D + 3L.
-    pub(super) fn settling(&self, router: usize) -> Duration {
-        self.up(self.longest_down_interval(router))
+    /// How long a virtual router may take once nothing disturbs it any more. Who decides are its
+    /// running members and those of the ones that a sync group joins to it, for a member waits
+    /// until all of its group want to be master.
+    pub(super) fn patience(&self, router: usize) -> Patience {
+        let mut longest = None;
+        for router in iter::once(router).chain(self.joined_to(router)) {
+            for place in self.places(router).filter(|place| self.is_running(*place)) {
+                let member = self.member(place);
+                let (down, pace) = longest.unwrap_or_default();
+                longest = Some((member.down_interval().max(down), member.advertised.max(pace)));
+            }
+        }
+        let (down, pace) = longest.unzip();
+        let settling = self.up(down.unwrap_or_default())
             + self.most_delay(router) * 2
             + self.late() * 3
-            + self.tolerance()
-    }
-
-    /// From when on L4 to L6 are judged: M_max + A, with D and L as often as in `T`.
-    pub(super) fn liveness(&self, router: usize) -> Duration {
-        let running = self.waited_for(router).into_iter();
-        let longest = running.map(|place| self.pace(place)).max().unwrap_or_default();
-        self.settling(router) + longest
+            + self.tolerance();
+        let pace = pace.map_or(Duration::ZERO, |pace| self.up(pace));
+        Patience { settling, liveness: settling + pace }
     }
 
     /// `W`: how long two masters that hear each other may coexist. Adverts that were lost since

@@ -285,26 +285,27 @@ impl Listener {
     }
 
     fn heard_otherwise(&mut self, at: WorldTime, pair: Pair, advert: &SeenAdvert) {
-        let router = &mut self.routers[pair.router];
+        let Self { routers, queue, .. } = self;
+        let router = &mut routers[pair.router];
         let host = router.members[pair.receiver].host;
         let in_master = router.members[pair.receiver].master;
         let ear = &mut router.ears[pair.receiver][pair.sender];
-        let mut news = Vec::new();
+        let mut push = |what| queue.push_back(Change { at, host, what });
         if advert.priority == 0 {
             ear.resigned = Some(advert.packet);
             ear.special = true;
             if in_master {
-                news.push(What::HeardInMaster(pair));
+                push(What::HeardInMaster(pair));
             }
         } else if ear.resigned.is_some_and(|resigned| advert.packet < resigned) {
-            news.push(What::Overtaken(pair));
+            push(What::Overtaken(pair));
         } else {
             let gap = since(at, ear.last);
             if ear.fresh || !ear.ever {
                 ear.longest = 0;
-                news.push(What::Heard { pair, priority: advert.priority });
+                push(What::Heard { pair, priority: advert.priority });
             } else if !in_master {
-                news.push(What::Gap { pair, gap, lost: ear.lost });
+                push(What::Gap { pair, gap, lost: ear.lost });
                 // Every unusually long one is looked at, not only the longest.
                 if whole_nanos(gap) <= whole_nanos(advert.interval) * 3 / 2 {
                     ear.longest = ear.longest.max(whole_nanos(gap));
@@ -319,15 +320,12 @@ impl Listener {
                 ..Ear::default()
             };
             if in_master {
-                news.push(What::HeardInMaster(pair));
+                push(What::HeardInMaster(pair));
             }
             if let Some(interval) = router.learns(pair.receiver, advert) {
                 let member = pair.receiver;
-                news.push(What::InForce(Place { router: pair.router, member }, interval));
+                push(What::InForce(Place { router: pair.router, member }, interval));
             }
-        }
-        for what in news {
-            self.push(at, host, what);
         }
     }
 

@@ -18,23 +18,26 @@ impl View {
     /// A fault of one virtual router is one of those that move with it, too: a member that follows
     /// what happened takes its sync group along.
     pub(super) fn disturb(&mut self, router: usize) {
-        for moved in self.moving_with(router) {
+        self.routers[router].disturbed_at = self.now;
+        for moved in self.joined_to(router) {
             self.routers[moved].disturbed_at = self.now;
         }
     }
 
-    /// This virtual router and those that a sync group of any host joins to it, directly or by way
-    /// of another one.
-    pub(in crate::judge) fn moving_with(&self, router: usize) -> Vec<usize> {
-        let mut found = vec![router];
-        let mut next = 0;
-        while let Some(one) = found.get(next).copied() {
-            next += 1;
-            let others = (0..self.routers.len()).filter(|other| self.are_joined(one, *other));
-            let new: Vec<_> = others.filter(|other| !found.contains(other)).collect();
-            found.extend(new);
+    /// The virtual routers that a sync group of any host joins to this one, directly or by way of
+    /// another one.
+    pub(in crate::judge) fn joined_to(&self, router: usize) -> Vec<usize> {
+        let mut found = Vec::new();
+        let (mut one, mut next) = (router, 0);
+        loop {
+            for other in (0..self.routers.len()).filter(|other| *other != router) {
+                if self.are_joined(one, other) && !found.contains(&other) {
+                    found.push(other);
+                }
+            }
+            let Some(following) = found.get(next) else { return found };
+            (one, next) = (*following, next + 1);
         }
-        found
     }
 
     fn are_joined(&self, a: usize, b: usize) -> bool {

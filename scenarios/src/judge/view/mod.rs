@@ -11,6 +11,7 @@ mod removed;
 mod resigned;
 mod stalls;
 mod update;
+mod whose;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -26,6 +27,7 @@ use places::Places;
 use removed::Removed;
 use resigned::Forged;
 use stalls::Stalls;
+use whose::Whose;
 
 /// Longest history of lost adverts that is kept for one path.
 const LOSSES_KEPT: usize = 16;
@@ -37,9 +39,10 @@ pub(super) struct View {
     pub now: WorldTime,
     pub hosts: Vec<Host>,
     pub routers: Vec<Router>,
-    pub owners: BTreeMap<(SegmentId, IpAddr), BTreeMap<HostId, WorldTime>>,
+    /// Whose data plane owns an address, and since when.
+    pub owners: Whose<WorldTime>,
     /// What each neighbour cache says.
-    pub neighbours: BTreeMap<(SegmentId, IpAddr), BTreeMap<HostId, Option<HostId>>>,
+    pub neighbours: Whose<Option<HostId>>,
     /// The virtual routers whose masters, owners or connections may differ after the last change.
     pub touched: Vec<usize>,
     /// The last fault or step anywhere.
@@ -51,6 +54,8 @@ pub(super) struct View {
     pub too_late: Option<HostId>,
     /// A step made a link lose or corrupt frames.
     lossy: bool,
+    /// Several virtual routers have an address.
+    pub shares: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -196,14 +201,15 @@ impl View {
             setting,
             now: WorldTime(0),
             routers: Vec::new(),
-            owners: BTreeMap::new(),
-            neighbours: BTreeMap::new(),
+            owners: Whose::default(),
+            neighbours: Whose::default(),
             touched: Vec::new(),
             disturbed_at: WorldTime(0),
             paths: Places::default(),
             holds: BTreeSet::new(),
             too_late: None,
             lossy: false,
+            shares: false,
         }
     }
 
@@ -395,15 +401,24 @@ impl View {
 
     /// Whether the data plane of the host owns any virtual address of the router, and since when.
     pub(super) fn owns(&self, place: Place, address: (SegmentId, IpAddr)) -> Option<WorldTime> {
-        self.owners.get(&address)?.get(&self.member(place).host).copied()
+        self.owners.get(address, self.member(place).host)
     }
 
     /// Whether the host runs another virtual router that has this address.
     pub(super) fn has_elsewhere(&self, place: Place, address: (SegmentId, IpAddr)) -> bool {
+        if !self.shares {
+            return false;
+        }
         let host = self.member(place).host;
         let others = (0..self.routers.len()).filter(|router| *router != place.router);
         let mut members = others.flat_map(|router| &self.routers[router].members);
         members.any(|one| one.host == host && one.present && one.addresses.contains(&address))
+    }
+
+    fn shares_addresses(&self) -> bool {
+        let members = self.routers.iter().flat_map(|router| &router.members);
+        let mut addresses = members.flat_map(|member| &member.addresses);
+        addresses.any(|address| self.routers_of(*address).nth(1).is_some())
     }
 
     /// The virtual routers that have this address.

@@ -69,7 +69,7 @@ impl View {
         for place in 0..touched.len() {
             let router = touched[place];
             if self.routers.get(router).is_some_and(|one| one.disturbed_at == change.at) {
-                touched.extend(self.moving_with(router).into_iter().skip(1));
+                touched.extend(self.joined_to(router));
             }
         }
         touched.sort_unstable();
@@ -102,10 +102,16 @@ impl View {
     pub(in crate::judge) fn apply(&mut self, change: &Change, key: impl Fn(usize) -> RouterKey) {
         let (at, host) = (change.at, change.host);
         self.now = at;
+        // Nothing is as frequent as what users see, and it changes nothing here.
+        if let What::Seen(Seen::Probe { .. }) = &change.what {
+            self.touched.clear();
+            return;
+        }
         match &change.what {
             What::Joined { place, config, group, starts } => {
                 self.note_odds(place.router);
                 self.join(*place, host, config, key);
+                self.shares = self.shares_addresses();
                 self.member_mut(*place).group.clone_from(group);
                 self.disturb(place.router);
                 if starts.is_some() {
@@ -397,16 +403,15 @@ impl View {
         let now = self.now;
         match seen {
             Seen::Owns { segment, address, owns } => {
-                let owners = self.owners.entry((*segment, *address)).or_default();
-                if *owns {
-                    owners.entry(host).or_insert(now);
-                } else {
-                    owners.remove(&host);
+                let address = (*segment, *address);
+                if !*owns {
+                    self.owners.remove(address, host);
+                } else if self.owners.get(address, host).is_none() {
+                    self.owners.put(address, host, now);
                 }
             }
             Seen::Neighbour { segment, address, points_to, .. } => {
-                let caches = self.neighbours.entry((*segment, *address)).or_default();
-                caches.insert(host, *points_to);
+                self.neighbours.put((*segment, *address), host, *points_to);
             }
             Seen::Process(change) => self.process(host, *change),
             Seen::Machine(change) => self.machine(host, *change),
@@ -505,12 +510,8 @@ impl View {
                 host.on = false;
                 host.frozen = false;
                 self.process_ends(id);
-                for caches in self.neighbours.values_mut() {
-                    caches.remove(&id);
-                }
-                for owners in self.owners.values_mut() {
-                    owners.remove(&id);
-                }
+                self.neighbours.forget(id);
+                self.owners.forget(id);
             }
             MachineChange::Frozen { clock } => {
                 host.frozen = true;
