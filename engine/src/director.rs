@@ -33,7 +33,7 @@ use crate::ipvs::{
     SyncRole,
 };
 use crate::names::TrackerName;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, earlier};
 
 /// The director.
 ///
@@ -223,7 +223,7 @@ impl Director {
     /// When to call [`Self::tick`], if nothing else happens before.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.health.next_deadline().into_iter().chain(self.ipvs.deadline()).min()
+        earlier(self.health.next_deadline(), self.ipvs.deadline())
     }
 
     /// The kernel has no IPVS: nothing is directed.

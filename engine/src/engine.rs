@@ -18,7 +18,7 @@ use crate::director::{Director, DirectorOutput};
 use crate::event::{StateKind, Why};
 use crate::health::Limits;
 use crate::input::{FibChange, Input, Link, LocalAddress, Order};
-use crate::names::{InstanceName, TrackerName};
+use crate::names::{InstanceName, Interval, TrackerName};
 use crate::observed::Observed;
 use crate::output::{InstanceId, Outputs};
 use crate::policy::Group;
@@ -26,7 +26,7 @@ use crate::routing::Routing;
 use crate::schedule::Schedule;
 use crate::statics::Statics;
 use crate::status::Status;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, earlier};
 use crate::vrrp::drop_reason::DropCounters;
 use crate::vrrp::instance::{Context, Instance};
 use crate::vrrp::named::Named;
@@ -72,6 +72,8 @@ pub struct Engine {
     /// An instance went away, and the indexes still name it.
     pub(crate) indexes_are_stale: bool,
     pub(crate) schedule: Schedule,
+    /// The `Adver_Timer` of each interval that fired last in a tick; empty between calls.
+    pub(crate) fired: Vec<(Interval, Timestamp)>,
     /// The ends of leases, of those that have one.
     pub(crate) leases: Schedule,
     /// Mismatches of datagrams that no instance claimed.
@@ -139,9 +141,9 @@ impl Engine {
     /// When to call next, with [`Input::Tick`] if nothing else happens before.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Deadline> {
-        let instance = InstanceId::DIRECTOR;
-        let director = self.director_due.map(|at| Deadline { at, instance });
-        self.next_timer().into_iter().chain(director).min_by_key(|deadline| deadline.at)
+        let director = self.director_due.map(|at| (at, InstanceId::DIRECTOR));
+        let next = earlier(self.schedule.next(), director);
+        next.map(|(at, instance)| Deadline { at, instance })
     }
 
     /// The same of virtual routers and what is static alone. What the director is due for may wait

@@ -21,11 +21,11 @@ pub(crate) struct Schedule {
 impl Schedule {
     /// Files `deadline` for an instance unless an earlier one is filed already.
     pub(crate) fn file(&mut self, id: InstanceId, deadline: Option<Timestamp>) {
+        let Some(deadline) = deadline else { return };
         let slot = slot(id);
         if self.filed.len() <= slot {
             self.filed.resize(slot + 1, None);
         }
-        let Some(deadline) = deadline else { return };
         if self.filed[slot].is_none_or(|filed| deadline < filed) {
             self.filed[slot] = Some(deadline);
             self.heap.push(Reverse((deadline, id)));
@@ -39,12 +39,14 @@ impl Schedule {
     }
 
     /// Takes out one instance whose filed deadline is not after `now`, with that deadline.
+    #[inline]
     pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, InstanceId)> {
-        let (at, id) = self.next()?;
-        if at > now {
-            return None;
-        }
-        self.heap.pop();
+        self.next().filter(|(at, _)| *at <= now)?;
+        self.pop()
+    }
+
+    fn pop(&mut self) -> Option<(Timestamp, InstanceId)> {
+        let Reverse((at, id)) = self.heap.pop()?;
         self.filed[slot(id)] = None;
         self.drop_void();
         Some((at, id))

@@ -1,7 +1,6 @@
 //! Timers of virtual routers and of what is static: who is due, in which order, and which adverts
 //! leave together.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::engine::Engine;
@@ -16,7 +15,7 @@ impl Engine {
     /// Whoever is due acts in the order of the deadlines. What the index filed too early is filed
     /// anew first, or a book would decide the order.
     pub(crate) fn on_tick(&mut self, now: Timestamp, out: &mut Outputs) {
-        let mut fired = BTreeMap::new();
+        let mut fired = core::mem::take(&mut self.fired);
         while let Some((filed, id)) = self.schedule.pop_due(now) {
             let deadline = self.deadline_of(id);
             if deadline != Some(filed) {
@@ -24,23 +23,29 @@ impl Engine {
             } else if id == InstanceId::STATIC {
                 self.with_statics(now, out, Statics::on_tick);
             } else {
-                let adver_timer = self.adver_timer(id).filter(|(_, at)| *at <= now);
-                fired.extend(adver_timer);
+                if let Some((interval, at)) = self.adver_timer(id).filter(|(_, at)| *at <= now) {
+                    match fired.binary_search_by_key(&interval, |(interval, _)| *interval) {
+                        Ok(place) => fired[place].1 = at,
+                        Err(place) => fired.insert(place, (interval, at)),
+                    }
+                }
                 self.with(id, now, out, Instance::on_tick);
             }
         }
         self.gather_adverts(now, &fired, out);
+        fired.clear();
+        self.fired = fired;
     }
 
     /// Adverts that would be due within the slack after one of the same interval that has just left
     /// go with it, so that the machine wakes once for all of them. Their timers move to where that
     /// one stood, so each is early once, and they stay together. Nothing else is early.
     ///
-    /// `fired` is the `Adver_Timer` of each interval that fired last.
+    /// `fired` is the `Adver_Timer` of each interval that fired last, in the order of intervals.
     fn gather_adverts(
         &mut self,
         now: Timestamp,
-        fired: &BTreeMap<Interval, Timestamp>,
+        fired: &[(Interval, Timestamp)],
         out: &mut Outputs,
     ) {
         let slack = timers::advert_slack;
@@ -55,7 +60,9 @@ impl Engine {
             }
             let adver_timer = self.adver_timer(id).filter(|(_, at)| *at == filed);
             let leader = adver_timer.and_then(|(interval, at)| {
-                fired.get(&interval).copied().filter(|leader| at <= *leader + slack(interval))
+                let place = fired.binary_search_by_key(&interval, |(interval, _)| *interval);
+                let leader = place.ok().map(|place| fired[place].1);
+                leader.filter(|leader| at <= *leader + slack(interval))
             });
             match leader {
                 Some(leader) => {

@@ -64,6 +64,33 @@ impl Sub for Timestamp {
     }
 }
 
+/// Something that has its time.
+pub(crate) trait Timed {
+    /// When it is.
+    fn at(&self) -> Timestamp;
+}
+
+impl Timed for Timestamp {
+    fn at(&self) -> Timestamp {
+        *self
+    }
+}
+
+impl<T> Timed for (Timestamp, T) {
+    fn at(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// The earlier one of two things, each of which may be missing; of one time the first. Deadlines
+/// are asked for after each input, and a chain of iterators costs several times as much.
+pub(crate) fn earlier<T: Timed>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if other.at() < one.at() { other } else { one }),
+        (one, other) => one.or(other),
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:09}", self.0 / 1_000_000_000, self.0 % 1_000_000_000)
@@ -84,5 +111,14 @@ mod tests {
     fn sums_saturate_instead_of_wrapping() {
         assert_eq!(Timestamp::MAX + Duration::MAX, Timestamp::MAX);
         assert_eq!(Timestamp::ZERO - Timestamp::MAX, Duration::ZERO);
+    }
+
+    #[test]
+    fn of_two_deadlines_the_earlier_one_counts_and_of_one_time_the_first() {
+        let at = |nanos, name| Some((Timestamp::from_nanos(nanos), name));
+        assert_eq!(earlier(at(2, 'a'), at(1, 'b')), at(1, 'b'));
+        assert_eq!(earlier(at(1, 'a'), at(1, 'b')), at(1, 'a'));
+        assert_eq!(earlier(at(1, 'a'), None), at(1, 'a'));
+        assert_eq!(earlier(None, at(1, 'b')), at(1, 'b'));
     }
 }

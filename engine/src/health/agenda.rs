@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::checker::State;
 use super::output::CheckId;
 use crate::config::health::{Check, CheckKind};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, earlier};
 
 /// Most attempts over the network at once: each has a descriptor.
 pub const MOST_CONNECTIONS: usize = 4096;
@@ -114,8 +114,8 @@ impl Agenda {
 
     /// When something is due.
     pub(super) fn next(&self, limits: &Limits) -> Option<Timestamp> {
-        let begins = Lane::ALL.into_iter().filter_map(|lane| self.begins(lane, limits));
-        begins.chain(self.ends()).map(|(at, _)| at).min()
+        let [network, script] = Lane::ALL.map(|lane| self.begins(lane, limits));
+        earlier(earlier(network, script), self.ends()).map(|(at, _)| at)
     }
 
     /// Attempts that are under way.

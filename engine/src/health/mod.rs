@@ -41,7 +41,7 @@ use crate::config::director::VirtualServerName;
 use crate::config::health::{Check, CheckKind};
 use crate::input::TrackerValue;
 use crate::names::TrackerName;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, earlier};
 use agenda::{Agenda, Lane};
 use arena::Arena;
 use checker::{Checker, State};
@@ -182,8 +182,7 @@ impl Health {
     /// When to call [`Self::tick`], if nothing else happens before. Never too early.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let taking = self.taking.as_ref().map(Taking::since);
-        self.agenda.next(&self.limits).into_iter().chain(taking).min()
+        earlier(self.agenda.next(&self.limits), self.taking.as_ref().map(Taking::since))
     }
 
     /// The tracked files whose values it wants to hear.

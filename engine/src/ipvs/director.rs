@@ -19,7 +19,7 @@ use crate::ipvs::queue::{Item, Queue};
 use crate::ipvs::reading::Reader;
 use crate::ipvs::sync::{Limits, Sync};
 use crate::ipvs::table::{Entry, InKernel, PoolId, Table};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, earlier};
 
 /// While the kernel has no IPVS it is asked again this often.
 pub const PROBE_EVERY: Duration = Duration::from_secs(10);
@@ -272,7 +272,8 @@ impl Ipvs {
         let works = works.then_some(self.work_at);
         let reader = self.reader.next_at().filter(|_| self.fault.is_none() && !self.stopping);
         let probe = self.fault.filter(|_| self.waiting.is_none() && !self.stopping);
-        [course, due, limit, works, reader, probe].into_iter().flatten().min()
+        let own = earlier(earlier(course, works), earlier(reader, probe));
+        earlier(own, earlier(due, limit))
     }
 
     /// Whether the kernel has no IPVS: nothing is directed.

@@ -17,7 +17,7 @@ use crate::config::{FibConfig, FibEntry, VirtualAddress};
 use crate::input::{EffectError, LinkState};
 use crate::names::{InterfaceName, MacAddress};
 use crate::output::{AddressSpec, InstanceId, KernelCommand};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, earlier};
 use crate::vrrp::fib::Fib;
 use crate::vrrp::gate::Gate;
 
@@ -235,6 +235,7 @@ impl Holdings {
 
     /// Commands whose time limit is over count as failed. Returns one of them a call.
     pub(crate) fn overdue(&mut self, now: Timestamp) -> Option<Change> {
+        self.deadline().filter(|at| *at <= now)?;
         let is_over = |waiting: &Option<Pending>| {
             waiting.as_ref().is_some_and(|waiting| waiting.limit <= now)
         };
@@ -307,17 +308,18 @@ impl Holdings {
 
     /// The next time limit or retry.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        let macvlans = self.macvlans.iter().map(|macvlan| (&macvlan.pending, macvlan.retry_at));
-        let addresses = self.addresses.iter().map(|holding| (&holding.pending, holding.retry_at));
-        let gate = core::iter::once((&self.gate.pending, self.gate.retry_at));
-        macvlans
-            .chain(addresses)
-            .chain(gate)
-            .filter_map(|(waiting, retry_at)| {
-                waiting.as_ref().map(|waiting| waiting.limit).or(retry_at)
-            })
-            .chain(self.fib.deadline())
-            .min()
+        let due = |waiting: &Option<Pending>, retry_at: Option<Timestamp>| {
+            waiting.as_ref().map(|waiting| waiting.limit).or(retry_at)
+        };
+        let gate = due(&self.gate.pending, self.gate.retry_at);
+        let mut first = earlier(gate, self.fib.deadline());
+        for macvlan in &self.macvlans {
+            first = earlier(first, due(&macvlan.pending, macvlan.retry_at));
+        }
+        for holding in &self.addresses {
+            first = earlier(first, due(&holding.pending, holding.retry_at));
+        }
+        first
     }
 
     /// Whether the commands that wait have numbers below `next`.

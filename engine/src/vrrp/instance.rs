@@ -20,7 +20,7 @@ use crate::observed::Observed;
 use crate::output::{CommandId, InstanceId, KernelCommand, Output, Outputs};
 use crate::policy;
 use crate::status::Counters;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, earlier};
 use crate::vrrp::accept::Receiver;
 use crate::vrrp::flapping::{self, Flapping};
 use crate::vrrp::holdings::{Change, Holdings, Want};
@@ -595,6 +595,6 @@ impl Instance {
     pub(crate) fn deadline(&self) -> Option<(Timestamp, &'static str)> {
         let holdings = self.holdings.deadline().map(|at| (at, "kernel command"));
         let hold_down = self.standing.held_down_until().map(|at| (at, "hold-down"));
-        [self.state.deadline(), holdings, hold_down].into_iter().flatten().min_by_key(|one| one.0)
+        earlier(earlier(self.state.deadline(), holdings), hold_down)
     }
 }
