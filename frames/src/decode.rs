@@ -5,20 +5,21 @@
 //! What each layer reads is inlined into the one around it, so that nothing is handed over by
 //! memory: a processor stalls that copies what was written piece by piece a moment before.
 
+use std::net::Ipv4Addr;
+
 use pnet_packet::ethernet::{EtherType, EtherTypes};
 use pnet_packet::ip::{IpNextHeaderProtocol, IpNextHeaderProtocols};
-use pnet_packet::ipv4::{Ipv4Flags, Ipv4Packet};
 use pnet_packet::ipv6::Ipv6Packet;
-use pnet_packet::util;
 use vipd_engine::MacAddress;
 use vipd_engine::vrrp::advert::IP_PROTOCOL;
+use vipd_engine::vrrp::checksum;
 
 use crate::encode::{IPV4_LEN, IPV6_LEN};
 use crate::packet::{Endpoints, Ethernet, Packet, Payload, Vrrp};
 use crate::{FrameFault, icmp, neighbour};
 
-/// Beyond any header: no word is left out of the sum.
-const NO_WORD: usize = usize::MAX;
+/// More fragments follow, or there is an offset.
+const FRAGMENT: u16 = 0x3fff;
 
 /// Reads one Ethernet frame.
 ///
@@ -85,30 +86,33 @@ fn split(frame: &[u8]) -> Result<(Ethernet, EtherType, &[u8]), FrameFault> {
     parts.ok_or(FrameFault::TruncatedEthernet)
 }
 
+/// The fixed part is read as one array: field by field, through views of a slice, costs twice as
+/// much.
 #[inline(always)]
 fn ipv4(packet: &[u8]) -> Result<Datagram<'_>, FrameFault> {
-    let header = Ipv4Packet::new(packet).ok_or(FrameFault::TruncatedIpHeader)?;
-    if header.get_version() != 4 {
-        return Err(FrameFault::BadIpVersion(header.get_version()));
+    let fixed = packet.first_chunk::<IPV4_LEN>().ok_or(FrameFault::TruncatedIpHeader)?;
+    let [first, _, l0, l1, _, _, f0, f1, ttl, protocol, _, _, ends @ ..] = *fixed;
+    let (version, header_words) = (first >> 4, first & 0x0f);
+    if version != 4 {
+        return Err(FrameFault::BadIpVersion(version));
     }
-    let header_words = header.get_header_length();
     let header_len = usize::from(header_words) * 4;
-    let total_len = usize::from(header.get_total_length());
+    let total_len = usize::from(u16::from_be_bytes([l0, l1]));
     if header_len < IPV4_LEN || header_len > total_len {
         return Err(FrameFault::BadIpv4HeaderLength(header_words));
     }
     let header_octets = packet.get(..header_len).ok_or(FrameFault::TruncatedIpHeader)?;
     let message = packet.get(header_len..total_len).ok_or(FrameFault::TruncatedIpPayload)?;
-    if util::checksum(header_octets, NO_WORD) != 0 {
+    if checksum::of_octets(header_octets) != 0 {
         return Err(FrameFault::BadIpv4Checksum);
     }
-    let more_fragments = header.get_flags() & Ipv4Flags::MoreFragments != 0;
-    if more_fragments || header.get_fragment_offset() != 0 {
+    if u16::from_be_bytes([f0, f1]) & FRAGMENT != 0 {
         return Err(FrameFault::Fragment);
     }
-    let endpoints = Endpoints::V4 { src: header.get_source(), dst: header.get_destination() };
-    let (protocol, ttl) = (header.get_next_level_protocol(), header.get_ttl());
-    Ok(Datagram { endpoints, protocol, ttl, message })
+    let [s0, s1, s2, s3, d0, d1, d2, d3] = ends;
+    let src = Ipv4Addr::new(s0, s1, s2, s3);
+    let endpoints = Endpoints::V4 { src, dst: Ipv4Addr::new(d0, d1, d2, d3) };
+    Ok(Datagram { endpoints, protocol: IpNextHeaderProtocol(protocol), ttl, message })
 }
 
 fn decode_ipv6(packet: &[u8]) -> Result<Payload<'_>, FrameFault> {

@@ -108,9 +108,9 @@ fn announce(announcement: Announcement, out: &mut Vec<u8>) {
 
 /// Appends an Ethernet header.
 pub(crate) fn ethernet_header(ethernet: &Ethernet, kind: EtherType, out: &mut Vec<u8>) {
-    out.extend_from_slice(&ethernet.dst.0);
-    out.extend_from_slice(&ethernet.src.0);
-    out.extend_from_slice(&kind.0.to_be_bytes());
+    let ([d0, d1, d2, d3, d4, d5], [s0, s1, s2, s3, s4, s5]) = (ethernet.dst.0, ethernet.src.0);
+    let [high, low] = kind.0.to_be_bytes();
+    out.extend_from_slice(&[d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, high, low]);
 }
 
 /// Appends an Ethernet header, an IP header and what `emit` appends. The IP length and the IPv4
@@ -127,7 +127,9 @@ pub(crate) fn ip_frame(
             ethernet_header(ethernet, EtherTypes::Ipv4, out);
             out.extend_from_slice(&[0; IPV4_LEN]);
             emit(out);
-            fill_ipv4(ip, src, dst, &mut out[start..]);
+            let total_length = u16::try_from(out.len() - start).unwrap_or(u16::MAX);
+            let header = ipv4_header(ip, src, dst, total_length);
+            out[start..start + IPV4_LEN].copy_from_slice(header.as_flattened());
         }
         Endpoints::V6 { src, dst } => {
             ethernet_header(ethernet, EtherTypes::Ipv6, out);
@@ -139,22 +141,21 @@ pub(crate) fn ip_frame(
 }
 
 /// In words, as the checksum counts: a processor stalls that reads words right after they were
-/// written octet by octet.
-fn fill_ipv4(ip: &IpHeader, src: Ipv4Addr, dst: Ipv4Addr, packet: &mut [u8]) {
+/// written octet by octet. By 32 bits, for a carry has the same weight wherever it is added (RFC
+/// 1071 section 2).
+fn ipv4_header(ip: &IpHeader, src: Ipv4Addr, dst: Ipv4Addr, total_length: u16) -> [[u8; 4]; 5] {
     const VERSION_AND_LENGTH: u8 = 4 << 4 | (IPV4_LEN / 4) as u8;
-    const CHECKSUM_AT: usize = 5;
-    let total_length = u16::try_from(packet.len()).unwrap_or(u16::MAX);
-    let halves = |address: Ipv4Addr| [(address.to_bits() >> 16) as u16, address.to_bits() as u16];
-    let ([s0, s1], [d0, d1]) = (halves(src), halves(dst));
-    let first = u16::from_be_bytes([VERSION_AND_LENGTH, ip.traffic_class]);
-    let fifth = u16::from_be_bytes([ip.ttl, ip.protocol]);
-    let mut words = [first, total_length, ip.identification, 0, fifth, 0, s0, s1, d0, d1];
-    let sum: u32 = words.iter().map(|word| u32::from(*word)).sum();
-    let sum = (sum & 0xffff) + (sum >> 16);
-    words[CHECKSUM_AT] = !((sum & 0xffff) + (sum >> 16)) as u16;
-    for (place, word) in packet.chunks_exact_mut(2).zip(words) {
-        place.copy_from_slice(&word.to_be_bytes());
+    let [t0, t1] = total_length.to_be_bytes();
+    let first = u32::from_be_bytes([VERSION_AND_LENGTH, ip.traffic_class, t0, t1]);
+    let second = u32::from(ip.identification) << 16;
+    let third = u32::from_be_bytes([ip.ttl, ip.protocol, 0, 0]);
+    let mut words = [first, second, third, src.to_bits(), dst.to_bits()];
+    let mut sum: u64 = words.iter().map(|word| u64::from(*word)).sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
     }
+    words[2] |= u32::from(!(sum as u16));
+    words.map(u32::to_be_bytes)
 }
 
 fn fill_ipv6(ip: &IpHeader, src: Ipv6Addr, dst: Ipv6Addr, packet: &mut [u8]) {

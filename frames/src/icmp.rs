@@ -5,6 +5,7 @@ use pnet_packet::icmp::{IcmpType, IcmpTypes};
 use pnet_packet::icmpv6::{Icmpv6Type, Icmpv6Types};
 use pnet_packet::ip::IpNextHeaderProtocols;
 use pnet_packet::util;
+use vipd_engine::vrrp::checksum;
 
 use crate::packet::Endpoints;
 use crate::{FrameFault, Payload, echo, neighbour};
@@ -64,7 +65,7 @@ pub(crate) fn parse(
 /// 0 over a message whose checksum is in place and right (RFC 1071).
 fn sum(endpoints: Endpoints, message: &[u8]) -> u16 {
     match endpoints {
-        Endpoints::V4 { .. } => util::checksum(message, NO_WORD),
+        Endpoints::V4 { .. } => checksum::of_octets(message),
         Endpoints::V6 { src, dst } => {
             let protocol = IpNextHeaderProtocols::Icmpv6;
             util::ipv6_checksum(message, NO_WORD, &[], &src, &dst, protocol)

@@ -78,18 +78,16 @@ impl Advert {
         let start = out.len();
         let count = self.addresses.len() as u8;
         let version_and_type = self.version.number() << 4 | TYPE_ADVERTISEMENT;
-        out.extend_from_slice(&[version_and_type, self.vrid.get(), self.priority, count]);
         let centiseconds = self.interval.centiseconds();
-        match self.version {
+        let [high, low] = match self.version {
             Version::V2 => {
                 let auth_type = if self.password.is_some() { AUTH_PASS } else { AUTH_NONE };
-                out.extend_from_slice(&[auth_type, (centiseconds / 100) as u8, 0, 0]);
+                [auth_type, (centiseconds / 100) as u8]
             }
-            Version::V3 => {
-                let [high, low] = (centiseconds & 0x0fff).to_be_bytes();
-                out.extend_from_slice(&[high, low, 0, 0]);
-            }
-        }
+            Version::V3 => (centiseconds & 0x0fff).to_be_bytes(),
+        };
+        let (vrid, priority) = (self.vrid.get(), self.priority);
+        out.extend_from_slice(&[version_and_type, vrid, priority, count, high, low, 0, 0]);
         for address in self.addresses.iter() {
             match address {
                 IpAddr::V4(address) => out.extend_from_slice(&address.octets()),

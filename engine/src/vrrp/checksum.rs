@@ -31,11 +31,13 @@ pub fn of_advert(
         // v2, and a family mix that no IP header can carry.
         (Version::V2 | Version::V3, _, _) => 0,
     };
-    let mut total = pseudo + sum(message);
-    while total > 0xffff {
-        total = (total & 0xffff) + (total >> 16);
-    }
-    !(total as u16)
+    !folded(pseudo + sum(message))
+}
+
+/// The same of octets that no pseudo-header goes with, such as an IPv4 header or a message of ICMP.
+#[must_use]
+pub fn of_octets(octets: &[u8]) -> u16 {
+    !folded(sum(octets))
 }
 
 /// Length and protocol number, the part of the pseudo-header that both families share.
@@ -43,11 +45,25 @@ fn upper_layer(message: &[u8]) -> u64 {
     message.len() as u64 + u64::from(IP_PROTOCOL)
 }
 
-/// Sum of big-endian 16-bit words; an odd last octet counts as the high one.
+/// What folds to the sum of the big-endian 16-bit words; an odd last octet counts as the high one.
+/// It is taken by 32 bits: a carry has the same weight wherever it is added (RFC 1071 section 2).
 fn sum(bytes: &[u8]) -> u64 {
-    let words = bytes.chunks_exact(2);
-    let odd = words.remainder().first().map_or(0, |octet| u64::from(*octet) << 8);
-    words.map(|word| u64::from(u16::from_be_bytes([word[0], word[1]]))).sum::<u64>() + odd
+    let (words, rest) = bytes.as_chunks::<4>();
+    let last = match *rest {
+        [first, second, third] => [first, second, third, 0],
+        [first, second] => [first, second, 0, 0],
+        [first] => [first, 0, 0, 0],
+        _ => [0; 4],
+    };
+    let sum: u64 = words.iter().map(|word| u64::from(u32::from_be_bytes(*word))).sum();
+    sum + u64::from(u32::from_be_bytes(last))
+}
+
+fn folded(mut sum: u64) -> u16 {
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum as u16
 }
 
 #[cfg(test)]
@@ -57,12 +73,26 @@ mod tests {
 
     #[test]
     fn an_odd_last_octet_counts_as_the_high_one() {
-        assert_eq!(sum(&[0x00, 0x01, 0xf2]), 0xf201);
+        assert_eq!(folded(sum(&[0x00, 0x01, 0xf2])), 0xf201);
     }
 
     #[test]
     fn the_example_of_rfc_1071_sums_to_ddf2() {
-        assert_eq!(sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), 0x2_ddf0);
+        let octets = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
+        assert_eq!(folded(sum(&octets)), 0xddf2);
+        assert_eq!(of_octets(&octets), 0x220d);
+    }
+
+    #[test]
+    fn it_is_that_of_16_bit_words_whatever_the_length() {
+        let octets: alloc::vec::Vec<u8> = (0..=255).map(|octet: u8| octet ^ 0xa5).collect();
+        for len in 0..octets.len() {
+            let words = octets[..len].chunks(2);
+            let word = |word: &[u8]| {
+                u64::from(word[0]) << 8 | word.get(1).map_or(0, |low| u64::from(*low))
+            };
+            assert_eq!(folded(sum(&octets[..len])), folded(words.map(word).sum()), "{len}");
+        }
     }
 
     #[test]
