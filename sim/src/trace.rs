@@ -13,35 +13,36 @@ use xxhash_rust::xxh3::Xxh3;
 
 /// Octets that are gathered before they are hashed: many small writes cost more than one.
 const GATHER: usize = 4096;
+/// Most octets that are written without a look at how many are gathered.
+const FEW: usize = 16;
 
 /// Octets so far, hashed in blocks.
 #[derive(Clone)]
 pub struct Trace {
     hash: Xxh3,
-    gathered: Box<[u8; GATHER]>,
-    /// So many of them are there.
+    /// With room for a few more at any time.
+    gathered: Box<[u8; GATHER + FEW]>,
+    /// So many of them are there, always less than [`GATHER`].
     len: usize,
 }
 
 impl Default for Trace {
     fn default() -> Self {
-        Self { hash: Xxh3::new(), gathered: Box::new([0; GATHER]), len: 0 }
+        Self { hash: Xxh3::new(), gathered: Box::new([0; GATHER + FEW]), len: 0 }
     }
 }
 
 impl Trace {
     /// An engine is about to take this in.
     pub fn input(&mut self, at: WorldTime, host: HostId, input: &Input<'_>) {
-        self.write_u64(at.0);
-        self.write_u16(host.0);
         match input {
-            Input::Tick => self.write_u8(0),
+            Input::Tick => self.begin(at, host, 0),
             Input::Configure(config) => {
-                self.write_u8(1);
+                self.begin(at, host, 1);
                 self.configuration(config);
             }
             Input::Advert(received) => {
-                self.write_u8(2);
+                self.begin(at, host, 2);
                 self.write_u32(received.interface.0);
                 self.address(received.src);
                 self.address(received.dst);
@@ -50,7 +51,7 @@ impl Trace {
                 self.write(received.bytes);
             }
             Input::Link(link) => {
-                self.write_u8(3);
+                self.begin(at, host, 3);
                 self.write_u32(link.interface.0);
                 self.write(&link.mac.0);
                 self.write_u8(match link.state {
@@ -61,42 +62,42 @@ impl Trace {
                 link.name.hash(self);
             }
             Input::LocalAddress(address) => {
-                self.write_u8(4);
+                self.begin(at, host, 4);
                 self.write_u32(address.interface.0);
                 self.address(address.address);
                 self.write_u8(u8::from(address.present));
             }
             Input::Fib(change) => {
-                self.write_u8(9);
+                self.begin(at, host, 9);
                 change.entry.hash(self);
                 self.write_u8(u8::from(change.present));
             }
             Input::Tracker { id, value } => {
-                self.write_u8(5);
+                self.begin(at, host, 5);
                 id.hash(self);
                 self.tracker(*value);
             }
             Input::Done { id, result } => {
-                self.write_u8(6);
+                self.begin(at, host, 6);
                 id.hash(self);
                 result.hash(self);
             }
-            Input::Shutdown => self.write_u8(7),
+            Input::Shutdown => self.begin(at, host, 7),
             Input::Operator { instance, order } => {
-                self.write_u8(8);
+                self.begin(at, host, 8);
                 instance.hash(self);
                 order.hash(self);
             }
             Input::Probe { id, outcome } => {
-                self.write_u8(10);
+                self.begin(at, host, 10);
                 (id, outcome).hash(self);
             }
             Input::Ipvs { number, answer } => {
-                self.write_u8(11);
+                self.begin(at, host, 11);
                 (number, answer).hash(self);
             }
             Input::Server { server, order } => {
-                self.write_u8(12);
+                self.begin(at, host, 12);
                 (server, order).hash(self);
             }
         }
@@ -109,9 +110,7 @@ impl Trace {
 
     /// The kernel of a host took in this frame, which is not for an engine.
     pub fn frame(&mut self, at: WorldTime, host: HostId, frame: &[u8]) {
-        self.write_u64(at.0);
-        self.write_u16(host.0);
-        self.write_u8(8);
+        self.begin(at, host, 8);
         self.write_u32(frame.len() as u32);
         self.write(frame);
     }
@@ -124,19 +123,39 @@ impl Trace {
         hash.digest128()
     }
 
-    /// There is no room for these.
+    /// These come when so much was gathered already.
     #[cold]
-    fn hash_all(&mut self, octets: &[u8]) {
-        self.hash.update(&self.gathered[..self.len]);
+    fn hash_all(&mut self, gathered: usize, octets: &[u8]) {
+        self.hash.update(&self.gathered[..gathered]);
         self.hash.update(octets);
         self.len = 0;
+    }
+
+    /// A number. That the length is below [`GATHER`] is said for the compiler, which needs no look
+    /// at the bounds then.
+    #[inline]
+    fn put<const N: usize>(&mut self, octets: [u8; N]) {
+        const { assert!(N <= FEW) };
+        let at = self.len % GATHER;
+        self.gathered[at..at + N].copy_from_slice(&octets);
+        self.len = at + N;
+        if self.len >= GATHER {
+            self.hash_all(self.len, &[]);
+        }
+    }
+
+    /// When and where, and what kind of thing follows.
+    fn begin(&mut self, at: WorldTime, host: HostId, kind: u8) {
+        let [h0, h1] = host.0.to_le_bytes();
+        let [t0, t1, t2, t3, t4, t5, t6, t7] = at.0.to_le_bytes();
+        self.put([t0, t1, t2, t3, t4, t5, t6, t7, h0, h1, kind]);
     }
 
     fn address(&mut self, address: IpAddr) {
         match address {
             IpAddr::V4(address) => {
-                self.write_u8(4);
-                self.write(&address.octets());
+                let [a, b, c, d] = address.octets();
+                self.put([4, a, b, c, d]);
             }
             IpAddr::V6(address) => {
                 self.write_u8(6);
@@ -173,59 +192,71 @@ impl Hasher for Trace {
     #[inline]
     fn write(&mut self, octets: &[u8]) {
         let end = self.len + octets.len();
-        match self.gathered.get_mut(self.len..end) {
+        match self.gathered[..GATHER - 1].get_mut(self.len..end) {
             Some(room) => {
                 room.copy_from_slice(octets);
                 self.len = end;
             }
-            None => self.hash_all(octets),
+            None => self.hash_all(self.len, octets),
         }
     }
 
+    #[inline]
     fn write_u8(&mut self, number: u8) {
-        self.write(&[number]);
+        self.put(number.to_le_bytes());
     }
 
+    #[inline]
     fn write_u16(&mut self, number: u16) {
-        self.write(&number.to_le_bytes());
+        self.put(number.to_le_bytes());
     }
 
+    #[inline]
     fn write_u32(&mut self, number: u32) {
-        self.write(&number.to_le_bytes());
+        self.put(number.to_le_bytes());
     }
 
+    #[inline]
     fn write_u64(&mut self, number: u64) {
-        self.write(&number.to_le_bytes());
+        self.put(number.to_le_bytes());
     }
 
+    #[inline]
     fn write_u128(&mut self, number: u128) {
-        self.write(&number.to_le_bytes());
+        self.put(number.to_le_bytes());
     }
 
+    #[inline]
     fn write_usize(&mut self, number: usize) {
         self.write_u64(number as u64);
     }
 
+    #[inline]
     fn write_i8(&mut self, number: i8) {
-        self.write(&number.to_le_bytes());
+        self.put(number.to_le_bytes());
     }
 
+    #[inline]
     fn write_i16(&mut self, number: i16) {
-        self.write(&number.to_le_bytes());
+        self.put(number.to_le_bytes());
     }
 
+    #[inline]
     fn write_i32(&mut self, number: i32) {
-        self.write(&number.to_le_bytes());
+        self.put(number.to_le_bytes());
     }
 
+    #[inline]
     fn write_i64(&mut self, number: i64) {
-        self.write(&number.to_le_bytes());
+        self.put(number.to_le_bytes());
     }
 
+    #[inline]
     fn write_i128(&mut self, number: i128) {
-        self.write(&number.to_le_bytes());
+        self.put(number.to_le_bytes());
     }
 
+    #[inline]
     fn write_isize(&mut self, number: isize) {
         self.write_i64(number as i64);
     }
@@ -265,7 +296,16 @@ mod tests {
             trace.input(WorldTime(tick), HOST, &Input::Tick);
             octets.extend_from_slice(&tick.to_le_bytes());
             octets.extend_from_slice(&[1, 0, 0]);
+            let frame = vec![0xa5; (tick * 7 % 61) as usize];
+            trace.frame(WorldTime(tick), HOST, &frame);
+            octets.extend_from_slice(&tick.to_le_bytes());
+            octets.extend_from_slice(&[1, 0, 8, frame.len() as u8, 0, 0, 0]);
+            octets.extend_from_slice(&frame);
         }
+        let long = [0x5a; 3 * GATHER];
+        trace.frame(WorldTime(9), HOST, &long);
+        octets.extend_from_slice(&[9, 0, 0, 0, 0, 0, 0, 0, 1, 0, 8, 0, 48, 0, 0]);
+        octets.extend_from_slice(&long);
         assert_eq!(trace.digest(), xxh3_128(&octets));
     }
 
