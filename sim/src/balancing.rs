@@ -6,7 +6,7 @@
 //! from one that is frozen; a SYN that nobody hears is sent again. An address that no host of the
 //! scenario has always answers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +34,8 @@ const ELSEWHERE: Duration = Duration::from_micros(200);
 /// The hosts as real servers.
 pub(crate) struct Servers {
     hosts: Vec<ServerHost>,
+    /// Who has an address always, and at which port; in the order of addresses.
+    directory: Vec<(IpAddr, HostId, PortId)>,
     /// Whoever is not in the scenario.
     elsewhere: ModelServer,
     /// Whoever is not reached.
@@ -42,8 +44,7 @@ pub(crate) struct Servers {
 
 struct ServerHost {
     model: ModelServer,
-    /// Its addresses and the ports that have them.
-    addresses: Vec<(IpAddr, PortId)>,
+    addresses: Vec<IpAddr>,
     /// Ports that pass frames.
     open: Vec<PortId>,
     /// Ports and addresses at which it takes connections that directors send it.
@@ -57,22 +58,24 @@ impl Servers {
         hosts: &[Host],
     ) -> Self {
         let serving = topology::serving(scenario, configurations).into_iter();
-        let of = |((host, plan), serving): ((&Host, &Plan), Serving)| ServerHost {
-            serving,
-            model: ModelServer::default(),
-            addresses: host
-                .ports
-                .iter()
-                .enumerate()
-                .flat_map(|(local, port)| {
-                    let all = addresses(plan, host.id.0, local).into_iter();
-                    all.map(|(address, _)| (address, port.id))
-                })
-                .collect(),
-            open: Vec::new(),
+        let mut directory = Vec::new();
+        let of = |((host, plan), serving): ((&Host, &Plan), Serving)| {
+            let all = host.ports.iter().enumerate().flat_map(|(local, port)| {
+                let all = addresses(plan, host.id.0, local).into_iter();
+                all.map(|(address, _)| (address, host.id, port.id))
+            });
+            let own = directory.len();
+            directory.extend(all);
+            let addresses = directory[own..].iter().map(|(address, ..)| *address).collect();
+            ServerHost { serving, model: ModelServer::default(), addresses, open: Vec::new() }
         };
+        let known = hosts.iter().zip(&scenario.hosts).zip(serving).map(of).collect();
+        // Of several that have it the first one.
+        directory.sort_by_key(|(address, ..)| *address);
+        directory.dedup_by_key(|(address, ..)| *address);
         let mut servers = Self {
-            hosts: hosts.iter().zip(&scenario.hosts).zip(serving).map(of).collect(),
+            hosts: known,
+            directory,
             elsewhere: ModelServer::default(),
             silent: ModelServer::new(WorldTime(0), Conduct::Silent),
         };
@@ -85,7 +88,8 @@ impl Servers {
         for (server, host) in self.hosts.iter_mut().zip(hosts) {
             let ports = host.ports.iter();
             let open = ports.filter(|port| host.is_running() && host.kernel.passes(port.index));
-            server.open = open.map(|port| port.id).collect();
+            server.open.clear();
+            server.open.extend(open.map(|port| port.id));
         }
     }
 
@@ -104,7 +108,7 @@ impl Servers {
         (address, port): (IpAddr, u16),
     ) -> Option<Conduct> {
         let server = self.hosts.get(usize::from(host.0))?;
-        let own = server.addresses.iter().any(|(known, _)| *known == address);
+        let own = server.addresses.contains(&address);
         let takes = own || server.serving.hidden.contains(&address);
         (takes && server.serving.ports.contains(&port)).then(|| server.model.conduct_at(now))
     }
@@ -112,10 +116,10 @@ impl Servers {
     /// The model of whoever has the address, and how long the way there and back is; silent if
     /// there is none.
     fn ask(&self, net: &Network, from: &Host, address: IpAddr) -> (&ModelServer, Duration) {
-        let found = self.hosts.iter().find_map(|server| {
-            let (_, port) = server.addresses.iter().find(|(known, _)| *known == address)?;
-            Some((server, *port))
-        });
+        let place = self.directory.binary_search_by_key(&address, |(known, ..)| *known);
+        let found = place.ok().map(|place| self.directory[place]);
+        let found =
+            found.and_then(|(_, host, port)| Some((self.hosts.get(usize::from(host.0))?, port)));
         let Some((server, port)) = found else { return (&self.elsewhere, ELSEWHERE) };
         let own = from.ports.iter().any(|own| own.id == port);
         let round_trip = match own {
@@ -154,8 +158,8 @@ pub(crate) struct Balancing {
     /// What the kernel was asked for, when it does it, and whether somebody waits for the answer.
     requests: VecDeque<(WorldTime, bool, Request)>,
     /// Attempts whose end is known, or whose SYN is sent again, by the number that they are due
-    /// under.
-    attempts: BTreeMap<u64, Attempt>,
+    /// under, in its order.
+    attempts: VecDeque<(u64, Attempt)>,
     last: u64,
 }
 
@@ -172,7 +176,7 @@ struct Attempt {
 
 impl Balancing {
     pub(crate) fn new(seed: u64) -> Self {
-        let (requests, attempts) = (VecDeque::new(), BTreeMap::new());
+        let (requests, attempts) = (VecDeque::new(), VecDeque::new());
         Self { table: Table::new(seed), seed, requests, attempts, last: 0 }
     }
 }
@@ -184,7 +188,7 @@ impl Host {
         let (check, url) = match probe.command {
             ProbeCommand::Start { check, url } => (check, url),
             ProbeCommand::Cancel => {
-                self.balancing.attempts.retain(|_, attempt| attempt.id != id);
+                self.balancing.attempts.retain(|(_, attempt)| attempt.id != id);
                 return;
             }
         };
@@ -209,13 +213,17 @@ impl Host {
         };
         self.balancing.last += 1;
         let number = self.balancing.last;
-        self.balancing.attempts.insert(number, attempt);
+        self.balancing.attempts.push_back((number, attempt));
         out.net.queue.push(out.net.now.later(after), Due::Checked { host: self.id, number });
     }
 
     /// An attempt ends, unless its server fell silent meanwhile; or its SYN is sent again.
     pub(crate) fn on_checked(&mut self, number: u64, out: &mut Outside<'_>) {
-        let Some(attempt) = self.balancing.attempts.remove(&number) else { return };
+        let attempts = &mut self.balancing.attempts;
+        let place = attempts.binary_search_by_key(&number, |(known, _)| *known);
+        let Some((_, attempt)) = place.ok().and_then(|place| attempts.remove(place)) else {
+            return;
+        };
         let Some(outcome) = attempt.outcome else { return self.attempt(attempt, out) };
         let (server, _) = out.servers.ask(out.net, self, attempt.check.address);
         if server.conduct != Conduct::Silent {

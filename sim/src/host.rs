@@ -127,8 +127,7 @@ impl Host {
             Due::Request { .. } => self.on_request(out),
             Due::RequestTimer { number, filing, .. } => self.on_request_timer(number, filing, out),
             Due::Drip { number, .. } => self.on_drip(number, out),
-            Due::Arrival { port, packet } => self.arrive(port, packet, out),
-            Due::Injection { .. } | Due::Sync { .. } => {}
+            Due::Arrival { .. } | Due::Injection { .. } | Due::Sync { .. } => {}
         }
     }
 

@@ -89,7 +89,8 @@ pub struct Kernel {
     /// A command about a gate was done.
     gates_moved: bool,
     fib: BTreeSet<FibEntry>,
-    neighbours: BTreeMap<(Ifindex, IpAddr), MacAddress>,
+    /// In order, and few.
+    neighbours: Vec<((Ifindex, IpAddr), MacAddress)>,
     commands: VecDeque<Submitted>,
     delay: Duration,
     commands_to_fail: u32,
@@ -104,7 +105,7 @@ impl Default for Kernel {
             gates: BTreeMap::new(),
             gates_moved: false,
             fib: BTreeSet::new(),
-            neighbours: BTreeMap::new(),
+            neighbours: Vec::new(),
             commands: VecDeque::new(),
             delay: Duration::ZERO,
             commands_to_fail: 0,
@@ -315,13 +316,22 @@ impl Kernel {
 
     /// Enters a neighbour, whatever was there. Returns whether the entry changed.
     pub fn learn(&mut self, interface: Ifindex, address: IpAddr, mac: MacAddress) -> bool {
-        self.neighbours.insert((interface, address), mac) != Some(mac)
+        let key = (interface, address);
+        match self.neighbours.binary_search_by_key(&key, |(known, _)| *known) {
+            Ok(place) => std::mem::replace(&mut self.neighbours[place].1, mac) != mac,
+            Err(place) => {
+                self.neighbours.insert(place, (key, mac));
+                true
+            }
+        }
     }
 
     /// The MAC that the neighbour cache has.
     #[must_use]
     pub fn neighbour(&self, interface: Ifindex, address: IpAddr) -> Option<MacAddress> {
-        self.neighbours.get(&(interface, address)).copied()
+        let key = (interface, address);
+        let place = self.neighbours.binary_search_by_key(&key, |(known, _)| *known).ok()?;
+        Some(self.neighbours[place].1)
     }
 
     /// Everything that a process which starts now is told: interfaces, then their addresses, then

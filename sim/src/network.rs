@@ -130,15 +130,29 @@ pub struct Network {
     /// Addresses that some configuration makes virtual, in order of appearance.
     pub virtual_addresses: Vec<IpAddr>,
     ports: Vec<Port>,
+    /// What is at the other end of each path of each port, which never changes.
+    ends: Vec<Vec<End>>,
     /// Where the MAC of an address that never moves is found, by segment.
     directory: Vec<(SegmentId, IpAddr, MacAddress)>,
     next_packet: u64,
+}
+
+/// The other end of a path.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    mac: MacAddress,
+    host: Option<HostId>,
 }
 
 impl Network {
     /// Wires without a frame on them.
     #[must_use]
     pub fn new(ports: Vec<Port>, directory: Vec<(SegmentId, IpAddr, MacAddress)>) -> Self {
+        let end = |(to, _): &(PortId, Path)| {
+            let Port { mac, host, .. } = ports[to.0 as usize];
+            End { mac, host }
+        };
+        let ends = ports.iter().map(|port| port.paths.iter().map(end).collect()).collect();
         Self {
             now: WorldTime(0),
             queue: Queue::default(),
@@ -147,6 +161,7 @@ impl Network {
             capture: None,
             virtual_addresses: Vec::new(),
             ports,
+            ends,
             directory,
             next_packet: 0,
         }
@@ -161,20 +176,18 @@ impl Network {
 
     /// Puts a frame on the wire at a port. The frame's place is given up.
     pub fn transmit(&mut self, from: PortId, packet: Slot, record: &mut dyn Recorder) {
-        let Self { now, ports, packets, queue, capture, .. } = self;
+        let Self { now, ports, ends, packets, queue, capture, .. } = self;
         let in_flight = packets.get(packet);
         if let Some(capture) = capture {
             capture.sent(from, *now, &in_flight.bytes);
         }
         let dst = destination(&in_flight.bytes);
         let group = dst.0[0] & 1 == 1;
-        let advert = in_flight.advert;
-        let shape =
-            Shape { len: in_flight.bytes.len(), multicast: group, advert: advert.is_some() };
-        let (port, others) = split(ports, from);
-        for (to, path) in &mut port.paths {
-            let other = others.get(*to);
-            if !group && !may_take(other, dst) {
+        let (len, advert) = (in_flight.bytes.len(), in_flight.advert.is_some());
+        let shape = Shape { len, multicast: group, advert };
+        let place = from.0 as usize;
+        for ((to, path), end) in ports[place].paths.iter_mut().zip(&ends[place]) {
+            if !group && !may_take(end, dst) {
                 continue;
             }
             match path.carry(*now, shape) {
@@ -182,7 +195,7 @@ impl Network {
                     if let Some(capture) = capture {
                         capture.dropped(*to, *now, &packets.get(packet).bytes, reason);
                     }
-                    if let (Some(advert), Some(host)) = (advert, other.host) {
+                    if let (Some(advert), Some(host)) = (packets.get(packet).advert, end.host) {
                         let seen = Seen::AdvertLost(advert, reason);
                         record.observe(&Observation { at: *now, host, seen });
                     }
@@ -240,11 +253,10 @@ impl Network {
         mut change: impl FnMut(&mut Path),
     ) {
         let at = self.now;
-        for from in 0..self.ports.len() {
-            let (port, others) = split(&mut self.ports, PortId(from as u32));
+        for (port, ends) in self.ports.iter_mut().zip(&self.ends) {
             let Some(host) = port.host else { continue };
-            for (to, path) in &mut port.paths {
-                let Some(other) = others.get(*to).host else { continue };
+            for ((_, path), end) in port.paths.iter_mut().zip(ends) {
+                let Some(other) = end.host else { continue };
                 if !names(paths, host, other) {
                     continue;
                 }
@@ -308,31 +320,9 @@ impl Network {
     }
 }
 
-/// The ports other than one that is being changed.
-struct Others<'a> {
-    before: &'a [Port],
-    after: &'a [Port],
-}
-
-impl Others<'_> {
-    fn get(&self, id: PortId) -> &Port {
-        let place = id.0 as usize;
-        match place.checked_sub(self.before.len() + 1) {
-            Some(place) => &self.after[place],
-            None => &self.before[place],
-        }
-    }
-}
-
-fn split(ports: &mut [Port], at: PortId) -> (&mut Port, Others<'_>) {
-    let (before, rest) = ports.split_at_mut(at.0 as usize);
-    let (port, after) = rest.split_first_mut().expect("a port has a place in the network");
-    (port, Others { before, after })
-}
-
 /// A switch sends a frame to the port where its MAC is. A virtual router's MAC may be anywhere.
-fn may_take(port: &Port, dst: MacAddress) -> bool {
-    port.mac == dst || dst.0[..4] == [0x00, 0x00, 0x5e, 0x00]
+fn may_take(end: &End, dst: MacAddress) -> bool {
+    end.mac == dst || dst.0[..4] == [0x00, 0x00, 0x5e, 0x00]
 }
 
 fn destination(frame: &[u8]) -> MacAddress {

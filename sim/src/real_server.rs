@@ -182,10 +182,13 @@ impl Talk<'_> {
         if self.is_tls {
             self.after += self.asked.round_trip;
         }
+        let mut step = self.on(Event::Opened);
+        if step != Step::Continue {
+            return Some(step);
+        }
         let Asked { check, url, .. } = self.asked;
         let mut server = answers::Server::new(check, url, self.conduct, self.model);
         let mut said = server.opened();
-        let mut step = self.on(Event::Opened);
         while step == Step::Continue {
             let sent = std::mem::take(&mut self.out);
             if !sent.is_empty() {

@@ -130,17 +130,23 @@ impl Simulation {
 
     fn on_due(&mut self, due: Due, record: &mut dyn Recorder) {
         let host = match due {
-            Due::Arrival { port, .. } => self.net.port(port).host,
+            Due::Arrival { port, packet } => {
+                match self.net.port(port).host {
+                    Some(host) => {
+                        self.with(host, record, |host, out| host.arrive(port, packet, out));
+                    }
+                    // Nobody listens at the port where adverts are injected.
+                    None => self.net.packets.release(packet),
+                }
+                return;
+            }
             Due::Injection { index } => {
                 if let Some(running) = self.injections.get_mut(index as usize) {
                     running.on_due(index, &mut self.net, record);
                 }
-                None
+                return;
             }
-            Due::Sync { host } => {
-                self.on_sync(host, record);
-                None
-            }
+            Due::Sync { host } => return self.on_sync(host, record),
             Due::Timer { host, .. }
             | Due::Read { host }
             | Due::Command { host }
@@ -149,14 +155,9 @@ impl Simulation {
             | Due::Request { host }
             | Due::RequestTimer { host, .. }
             | Due::Drip { host, .. }
-            | Due::Probe { host } => Some(host),
+            | Due::Probe { host } => host,
         };
-        match (host, due) {
-            (Some(host), due) => self.with(host, record, |host, out| host.on_due(due, out)),
-            // Nobody listens at the port where adverts are injected.
-            (None, Due::Arrival { packet, .. }) => self.net.packets.release(packet),
-            (None, _) => {}
-        }
+        self.with(host, record, |host, out| host.on_due(due, out));
     }
 }
 
