@@ -17,6 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use mimalloc::MiMalloc;
 use vipd_config::Options;
 use vipd_config::diagnostics::Colour;
 use vipd_config::show::{Form, Shown, profile, show};
@@ -33,6 +34,11 @@ use vipd_sim::replay;
 use vipd_sim::run::{Ended, Request, run};
 use vipd_sim::shrink;
 use vipd_sim::suite::{self, suite};
+
+/// A simulated world is many small things that come and go, and nothing else here costs as much as
+/// the allocator of the C library.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Rehearses VRRP failovers in a deterministic simulated network.
 #[derive(Parser)]
