@@ -5,9 +5,12 @@ use std::net::IpAddr;
 
 use crate::record::{HostId, SegmentId};
 
-/// Of each address on a segment what hosts have of it, in the order of hosts.
+/// What hosts have of one address, in the order of hosts.
+type Hosts<T> = Vec<(HostId, T)>;
+
+/// Of each address on a segment what hosts have of it.
 #[derive(Debug)]
-pub(in crate::judge) struct Whose<T>(Vec<((SegmentId, IpAddr), Vec<(HostId, T)>)>);
+pub(in crate::judge) struct Whose<T>(Vec<((SegmentId, IpAddr), Hosts<T>)>);
 
 impl<T: Copy> Whose<T> {
     /// All that have something of this address.
