@@ -5,12 +5,13 @@
 //! On a machine whose kernel has no IPVS this program runs once more inside of user-mode Linux.
 
 mod again_inside;
+mod whole_vipd;
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -20,8 +21,8 @@ use nix::unistd::Pid;
 use vipd::ipvs::Ipvs;
 use vipd_netns_tests::namespaces::Namespaces;
 
-/// Longer than anything here takes, on a machine that is busy.
-const LONG: Duration = Duration::from_secs(30);
+use whole_vipd::{LONG, Vipd, becomes, ipvsadm, says};
+
 /// Of real servers on this machine: one that answers, and one that does not.
 const WELL: &str = "127.0.0.2:8080";
 /// What is told of them, and of the virtual server.
@@ -83,41 +84,6 @@ fn vipd_directs_to_whoever_is_well_and_leaves_nothing_behind() {
     again_inside::run(test, "ipvsadm", Duration::from_secs(240));
 }
 
-/// A vipd that ends with the test.
-struct Vipd {
-    child: Child,
-    program: PathBuf,
-    socket: PathBuf,
-}
-
-impl Vipd {
-    fn start(folder: &Path, port: u16) -> Self {
-        let program = Path::new(env!("CARGO_BIN_EXE_viplab")).with_file_name("vipd");
-        assert!(program.exists(), "{} is built by: cargo build -p vipd", program.display());
-        let (path, socket) = (folder.join("keepalived.conf"), folder.join("control.sock"));
-        fs::write(&path, file(folder, port)).expect("a file of ours");
-        let mut command = Command::new(&program);
-        command.arg("run").arg("-f").arg(path).arg("--socket").arg(&socket);
-        Self { child: command.spawn().expect("it starts"), program, socket }
-    }
-
-    fn tell(&self, words: &[&str]) -> String {
-        let mut command = Command::new(&self.program);
-        let output = command.args(words).arg("--socket").arg(&self.socket).output();
-        let output = output.expect("it runs");
-        assert!(output.status.success(), "{words:?}: {output:?}");
-        String::from_utf8(output.stdout).expect("text")
-    }
-}
-
-impl Drop for Vipd {
-    fn drop(&mut self) {
-        // It is gone already, if all went well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn on_this_kernel() {
     let up = Command::new("ip").args(["link", "set", "lo", "up"]).status().expect("ip");
     assert!(up.success());
@@ -126,7 +92,7 @@ fn on_this_kernel() {
     write_program(&folder.join("note"), &folder.join("noted"));
     let well = TcpListener::bind(WELL).expect("a port of ours");
     let (port, mails) = mail_server();
-    let mut vipd = Vipd::start(&folder, port);
+    let mut vipd = Vipd::start(&folder, &file(&folder, port));
     becomes(&has(&["-a -t 10.0.0.1:80 -r 127.0.0.2:8080 -m -w 3"]));
     let said = vipd.tell(&["drain", "127.0.0.2"]);
     assert_eq!(said, "127.0.0.2:8080 of TCP 10.0.0.1:80: drain\n");
@@ -168,7 +134,7 @@ fn on_this_kernel() {
     drop(read);
     kill(Pid::from_raw(vipd.child.id() as i32), Signal::SIGTERM).expect("it runs");
     assert_eq!(vipd.child.wait().expect("it ends").code(), Some(0));
-    assert_eq!(ipvsadm(), [""; 0]);
+    assert_eq!(ipvsadm(&["-Sn"]), [""; 0]);
     fs::remove_dir_all(&folder).expect("a folder of ours");
 }
 
@@ -177,19 +143,6 @@ fn write_program(program: &Path, file: &Path) {
     let text = format!("#!/bin/sh\necho \"$@\" >>{}\n", file.display());
     fs::write(program, text).expect("a file of ours");
     fs::set_permissions(program, fs::Permissions::from_mode(0o755)).expect("it is ours");
-}
-
-/// Waits until a file is as it is to be.
-fn says(file: &Path, is_right: impl Fn(&str) -> bool) {
-    let began = Instant::now();
-    loop {
-        let text = fs::read_to_string(file).unwrap_or_default();
-        if is_right(&text) {
-            return;
-        }
-        assert!(began.elapsed() < LONG, "{}: {text}", file.display());
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// Reads a named pipe into a file.
@@ -252,24 +205,4 @@ fn take_mails(mut stream: &TcpStream, mails: &Sender<String>) -> io::Result<()> 
 /// The table with these real servers.
 fn has(servers: &[&'static str]) -> Vec<&'static str> {
     [&["-A -t 10.0.0.1:80 -s wrr"], servers].concat()
-}
-
-/// Waits until the table is this.
-fn becomes(expected: &[&str]) {
-    let began = Instant::now();
-    loop {
-        let table = ipvsadm();
-        if table == expected {
-            return;
-        }
-        assert!(began.elapsed() < LONG, "{table:?} is not {expected:?}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-fn ipvsadm() -> Vec<String> {
-    let output = Command::new("ipvsadm").arg("-Sn").output().expect("ipvsadm");
-    assert!(output.status.success(), "{output:?}");
-    let text = String::from_utf8(output.stdout).expect("text");
-    text.lines().map(|line| line.trim().to_string()).collect()
 }

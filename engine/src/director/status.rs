@@ -146,8 +146,11 @@ impl<'a> ServerStatus<'a> {
     /// prints in words.
     #[must_use]
     pub fn last(&self) -> Option<(Timestamp, Outcome)> {
-        let fails = |check: &CheckStatus<'_>| matches!(check.verdict(), Verdict::Failed(_));
-        let failed = self.checks().find(fails).and_then(|check| check.last());
+        let failed = self.checks().find_map(|check| match check.verdict() {
+            // What is told, such as a file, has no attempt.
+            Verdict::Failed(why) => check.last().or(Some((check.since(), Outcome::Bad(why)))),
+            Verdict::Untested | Verdict::Good => None,
+        });
         failed.or_else(|| self.checks().filter_map(|check| check.last()).max_by_key(|last| last.0))
     }
 
