@@ -4,6 +4,8 @@
 //! Before it fires a timer it reads what was queued when the deadline passed, and no more: a
 //! process that was paused hears the adverts that wait for it, and a flood cannot starve its own.
 
+mod hearing;
+
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
@@ -27,16 +29,10 @@ use crate::seam::{Clock, Kernel, NoServers, Servers, Socket, Told};
 use crate::systemd::Supervisor;
 use crate::{journal, loudness, notify, orders, status};
 
-/// Datagrams that are read before a due timer, at most.
-pub const READ_BEFORE_TIMER: usize = 256;
-/// And for this long at most.
-pub const READ_FOR: Duration = Duration::from_millis(20);
-/// Datagrams that are read otherwise, before the timers are looked at again.
-pub const READ_AT_ONCE: usize = 16;
-/// News of the kernel, or outcomes of checks, that are heard before the timers are looked at again.
-pub const HEAR_AT_ONCE: usize = 256;
-/// Outcomes of checks that are heard before it is looked whether a virtual router is due.
-pub const HEAR_TOGETHER: usize = 16;
+pub use hearing::{
+    HEAR_AT_ONCE, HEAR_TOGETHER, PAUSED_FROM, READ_AT_ONCE, READ_BEFORE_TIMER, READ_FOR,
+};
+
 /// Checks that are due within this time begin together: to wake for each of them costs more than
 /// they do.
 pub const TOGETHER: Duration = Duration::from_millis(10);
@@ -52,8 +48,6 @@ pub const TELL_LATE_EVERY: Duration = Duration::from_secs(10);
 pub const GIVE_BACK_AHEAD: Duration = Duration::from_millis(50);
 /// Or, where there is always one, after this long.
 pub const GIVE_BACK_WITHIN: Duration = Duration::from_secs(2);
-/// Who is later than this was paused: he hears of every outcome that waits before he gives it up.
-pub const PAUSED_FROM: Duration = Duration::from_millis(100);
 /// How long a stop waits for the kernel to take back what it was given.
 pub const STOP_LIMIT: Duration = Duration::from_secs(5);
 
@@ -449,50 +443,6 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
         if late >= TELL_LATE_FROM && !told {
             self.late.told_at = Some(now);
             warn!("a timer fired {} ms late, {} so far", late.as_millis(), self.late.count);
-        }
-    }
-
-    /// Hands the datagrams that wait to the engine, `most` of them.
-    fn read(&mut self, most: usize) {
-        let until = self.clock.now() + READ_FOR;
-        for _ in 0..most {
-            let Some(received) = self.socket.try_recv() else { return };
-            let now = self.clock.now();
-            let (src, dst, length) = (received.src, received.dst, received.bytes.len());
-            trace!("received {length} octets {src} -> {dst}, TTL {}", received.ttl);
-            let Self { journal, engine, outputs, .. } = self;
-            journal::handle(journal, engine, now, Input::Advert(received), outputs);
-            self.settle();
-            if now >= until {
-                return;
-            }
-        }
-    }
-
-    fn hear_kernel(&mut self) {
-        for _ in 0..HEAR_AT_ONCE {
-            let Some(told) = self.kernel.try_next() else { break };
-            self.told.push_back(told);
-        }
-        self.settle();
-    }
-
-    /// An advert waits for a portion of them at most.
-    fn hear_servers(&mut self) {
-        for _ in 0..HEAR_AT_ONCE / HEAR_TOGETHER {
-            while self.told.len() < HEAR_TOGETHER
-                && let Some(told) = self.servers.try_next()
-            {
-                self.told.push_back(told);
-            }
-            let is_all = self.told.len() < HEAR_TOGETHER;
-            self.settle();
-            // Behind a pause all of them are heard first: they were on time, and we were late.
-            let late = self.engine.next_timer().map(|timer| (self.clock.now(), timer.at));
-            let is_due = late.is_some_and(|(now, at)| at <= now && now - at < PAUSED_FROM);
-            if is_all || is_due {
-                return;
-            }
         }
     }
 

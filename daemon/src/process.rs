@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tracing::{debug, warn};
 use vipd_config::process::Process;
 
-/// Nice value of the loop, unless the file has one. It hardly computes, and an advert that waits for
-/// its turn on a busy machine is an election.
+/// Nice value of the loop, unless the file has one. It hardly computes, and an advert that waits
+/// for its turn on a busy machine is an election.
 pub const GOES_FIRST: i8 = -20;
 /// Nice value of the threads that no advert needs.
 const GIVES_WAY: i8 = 5;

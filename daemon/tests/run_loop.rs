@@ -140,8 +140,8 @@ fn outcomes_of_checks_delay_no_timer_beyond_two_portions() {
     assert_adverts_until_8_s(&done, (2 * HEAR_TOGETHER as u64 + 1) * takes);
 }
 
-/// When a master whose adverts are so many centiseconds apart gives memory back that it is asked for
-/// at these times.
+/// When a master whose adverts are so many centiseconds apart gives memory back that it is asked
+/// for at these times.
 fn given_back(centiseconds: i64, asked: &[u64]) -> Vec<u64> {
     let (done, _) = run(|machine| {
         machine.config = every(centiseconds);

@@ -3,8 +3,8 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-/// Things in a portion. With 80,000 real servers one piece of memory for all of them would be megabytes
-/// that are copied, in one call, whenever it grows.
+/// Things in a portion. With 80,000 real servers one piece of memory for all of them would be
+/// megabytes that are copied, in one call, whenever it grows.
 const PORTION: usize = 256;
 
 /// Things by number. A new one gets the lowest free number, so that the numbers follow from what
