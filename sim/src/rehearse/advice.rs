@@ -2,7 +2,7 @@
 //! keyword that would change it. The table [`ADVICE`] is all of it.
 //!
 //! It looks at the files, not at the runs: what the runs show stands beside it on the page. What is
-//! said of the stronger modes, each with its price, is in [`modes`].
+//! said of the stronger modes, each with its price, is in `modes`.
 
 mod modes;
 
