@@ -160,7 +160,14 @@ impl Property for Takeover {
         if self.open.is_empty() {
             return;
         }
-        for crash in std::mem::take(&mut self.open) {
+        for mut crash in std::mem::take(&mut self.open) {
+            // At the same instant is not later, and who is gone by then follows nobody.
+            if change.at == crash.at {
+                crash.heirs.retain(|heir| view.is_eligible(*heir));
+            }
+            if crash.heirs.is_empty() {
+                continue;
+            }
             if let What::MasterStarts { place, .. } = change.what
                 && place.router == crash.master.router
             {
@@ -213,7 +220,8 @@ impl BestFollows {
         let router = crash.master.router;
         let best = crash.heirs.iter().copied();
         let best = best.reduce(|a, b| if view.outranks(b, a) { b } else { a })?;
-        let delay = view.most_delay(router) + view.delay_spread(router) + view.late();
+        // The best one may read the last advert late, and then be late with its timer.
+        let delay = view.most_delay(router) + view.delay_spread(router) + view.late() * 2;
         let other = |place: &Place| {
             let (best, other) = (view.member(best), view.member(*place));
             let drift = view.up(other.down_interval()) - other.down_interval();
@@ -252,8 +260,10 @@ impl BestFollows {
         let excuse = || {
             let excuse =
                 lost.then(|| "adverts were lost, cut off or discarded before the crash".to_owned());
-            // Its timer began with its process, not with an advert that the other one heard too.
-            let began = view.host(view.member(best).host).running_since;
+            // Its timer began with its process, or as it came to this virtual router, not with an
+            // advert that the other one heard too.
+            let member = view.member(best);
+            let began = view.host(member.host).running_since.max(member.joined);
             let young = began > before;
             let excuse = excuse.or_else(|| {
                 young.then(|| format!("{} had started shortly before", view.name(best)))

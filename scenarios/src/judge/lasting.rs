@@ -90,7 +90,8 @@ fn is_living_master(view: &View, place: Place) -> bool {
 /// equal rank, or with a lost advert between them, start or follow a third one at nearly the same
 /// time.
 fn has_no_chance(view: &View, master: Place, taker: Place, last: WorldTime) -> bool {
-    let Some(began) = view.member(master).master else { return false };
+    // Also of one whose only advert so far was lost, if it fell silent behind it.
+    let Some(began) = view.member(master).began else { return false };
     let waits = since(view.now, last) <= view.late() + view.tolerance();
     if last >= began && !waits {
         return false;

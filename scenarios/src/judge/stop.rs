@@ -124,11 +124,12 @@ impl Property for Resignation {
             if let What::MasterStarts { place, .. } = change.what
                 && place.router == stop.master.router
             {
-                // One that resigned and is master again is so because nobody followed it.
-                if place == stop.master {
-                    self.over(view, &stop, change.at);
-                } else {
+                // One that resigned and is master again is so because nobody followed it, and one
+                // that could not hear it follows nobody.
+                if stop.heirs.contains(&place) {
                     self.taken(view, &stop, place);
+                } else {
+                    self.over(view, &stop, change.at);
                 }
             } else if view.disturbed_at(stop.master.router) > stop.at && !lost_resign {
                 self.over(view, &stop, change.at);

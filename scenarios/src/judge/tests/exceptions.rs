@@ -2,7 +2,7 @@
 //! edge, and beyond it the violation that it does not excuse. Those that random schedules brought
 //! up are in `hunted`.
 
-use vipd_engine::StateKind;
+use vipd_engine::{StateKind, Vrid};
 
 use super::record::*;
 use super::safety::{A_MASTER, B_MASTER, HEALED, cut_and_heal, pair, split};
@@ -63,10 +63,23 @@ fn s1_a_resignation_that_waited_widens_w_by_an_interval_for_as_long_as_it_counts
 fn s4_a_best_backup_that_had_started_earlier_must_win() {
     // c, at 50, waits 38.046875 ms; so long before the crash b's timer began, or later.
     let before = 105 * MS - 38_046_875;
-    let judged = |started: u64| {
+    let starts = |mut run: Run, at: u64| {
+        run.start(at, 1);
+        run
+    };
+    // From another virtual router.
+    let joins = |run: Run, at: u64| {
+        let own = run.config(1).vrid;
+        let mut run = run.with(1, |config| config.vrid = Vrid::new(7).unwrap());
+        run.start(0, 1);
+        let mut run = run.with(1, |config| config.vrid = own);
+        run.reload(at, 1);
+        run
+    };
+    let judged = |began: u64, begins: fn(Run, u64) -> Run| {
         let mut run = Run::new(&[200, 150, 50]).version_3(10 * MS);
         run.start(0, 0);
-        run.start(started, 1);
+        let mut run = begins(run, began);
         run.start(0, 2);
         run.takes_over(40 * MS, 0);
         run.adverts(40 * MS, 105 * MS, 0);
@@ -79,8 +92,11 @@ fn s4_a_best_backup_that_had_started_earlier_must_win() {
         run.yields(136 * MS, 2);
         run.judged(PropertyId::S4, 400 * MS)
     };
-    is(&judged(before + 1), Verdict::NotProvided, "b had started shortly before");
-    is(&judged(before), Verdict::Violated, "c became master although b is far better");
+    for begins in [starts, joins] {
+        is(&judged(before + 1, begins), Verdict::NotProvided, "b had started shortly before");
+        let report = judged(before, begins);
+        is(&report, Verdict::Violated, "c became master although b is far better");
+    }
 }
 
 #[test]

@@ -75,6 +75,23 @@ fn l1_is_not_provided_if_the_backup_was_paused_too() {
     is(&report, Verdict::NotExercised, "no master crashed");
 }
 
+#[test]
+fn l1_who_ends_or_loses_its_link_at_the_same_instant_follows_nobody() {
+    let crashed = |also: fn(&mut Run)| {
+        let mut run = Run::new(&[200, 100]);
+        pair(&mut run, 10 * SECOND);
+        run.process(10 * SECOND, 0, ProcessChange::Killed);
+        also(&mut run);
+        run.judged(PropertyId::L1, 30 * SECOND)
+    };
+    is(&crashed(|_| {}), Verdict::Violated, "nobody followed a");
+    let ends: fn(&mut Run) = |run| run.process(10 * SECOND, 1, ProcessChange::Killed);
+    let is_off: fn(&mut Run) = |run| run.machine(10 * SECOND, 1, MachineChange::Off);
+    for also in [ends, is_off] {
+        is(&crashed(also), Verdict::NotExercised, "no master crashed");
+    }
+}
+
 /// a stops; b follows so long after that.
 fn stop(after: u64) -> Run {
     let mut run = Run::new(&[200, 100]);
@@ -162,6 +179,25 @@ fn l2_who_leaves_or_ends_or_is_cut_off_at_the_same_instant_follows_nobody() {
     for also in [leaves, ends, is_cut_off] {
         is(&stopped(also), Verdict::NotExercised, "no master resigned");
     }
+}
+
+#[test]
+fn l2_who_could_not_hear_the_resignation_follows_nobody() {
+    let judged = |after: u64| {
+        let mut run = Run::new(&[200, 100, 50]);
+        run.start_all();
+        run.takes_over(4 * SECOND, 0);
+        run.adverts(4 * SECOND, 10 * SECOND, 0);
+        run.cut(8 * SECOND, 0, 1);
+        run.stop(10 * SECOND, 0);
+        run.takes_over(10 * SECOND + after, 1);
+        run.adverts(10 * SECOND + after, 30 * SECOND, 1);
+        run.judged(PropertyId::L2, 30 * SECOND)
+    };
+    // c hears b from then on. Before that it had its own time to follow.
+    let bound = skew(50) + DELAY + 2 * LATE;
+    is(&judged(bound), Verdict::NotExercised, "no master resigned");
+    is(&judged(bound + 1), Verdict::Violated, "nobody followed a");
 }
 
 /// b is master; a comes back at 10 s and is master so long after that.

@@ -129,11 +129,15 @@ pub(super) struct Member {
     pub host: HostId,
     pub config: Arc<InstanceConfig>,
     pub present: bool,
+    /// Since when: another virtual router may have been its own before.
+    pub joined: WorldTime,
     /// The sync group that it is in.
     pub group: Option<GroupName>,
     pub source: Option<IpAddr>,
     /// Master by the wire, since then.
     pub master: Option<WorldTime>,
+    /// When it began to be, the last time.
+    pub began: Option<WorldTime>,
     /// It was master all the time, silent for a while.
     pub resumed: bool,
     pub ended: Option<(WorldTime, Ending)>,

@@ -138,7 +138,7 @@ impl View {
                     self.holds.retain(|(_, held)| held != place);
                 }
                 let member = self.member_mut(*place);
-                member.master = Some(at);
+                (member.master, member.began) = (Some(at), Some(at));
                 member.resumed = *resumed;
                 member.source = Some(*source);
                 member.priority = *priority;
@@ -208,16 +208,18 @@ impl View {
         let segment = self.routers[place.router].key.segment;
         let source = self.source_of(host, segment, config);
         let addresses = self.addresses_of(host, segment, config);
-        let interval = config.interval.duration();
+        let (interval, now) = (config.interval.duration(), self.now);
         let members = &mut self.routers[place.router].members;
         if members.len() <= place.member {
             members.push(Member {
                 host,
                 config: Arc::clone(config),
                 present: true,
+                joined: now,
                 group: None,
                 source,
                 master: None,
+                began: None,
                 resumed: false,
                 ended: None,
                 resigned_at: None,
@@ -240,7 +242,9 @@ impl View {
             member.priority = config.priority.get();
         }
         member.config = Arc::clone(config);
-        member.present = true;
+        if !member.present {
+            (member.present, member.joined) = (true, now);
+        }
         member.source = source;
         member.advertised = interval;
         member.in_force = interval;
