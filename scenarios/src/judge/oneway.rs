@@ -273,7 +273,13 @@ impl OneWay {
         let (alarm, _) = deaf.rule;
         // Each one that is lost is one that is not counted, in a row with others or not.
         let lost = view.all_lost_since(loser, winner, deaf.began);
-        let bound = view.pace(loser) * (u32::from(alarm) + lost)
+        // The loser asserts itself against a third master, and its timer begins anew.
+        let third = |place: &Place| {
+            ![winner, loser].contains(place) && view.member(*place).was_master_since(deaf.began)
+        };
+        let third = view.places(winner.router).filter(third).count();
+        let third = u32::try_from(third).unwrap_or(u32::MAX);
+        let bound = view.pace(loser) * (u32::from(alarm) + lost + third)
             + view.most_delay(winner.router) * 2
             + view.late() * 2
             + view.tolerance();

@@ -62,6 +62,13 @@ impl Resignation {
                 names(place)
             ));
         }
+        // One that stood still resigns as it was before the file that waited for it.
+        if let Some((began, Some(ended))) = view.host(view.member(stop.master).host).stalled
+            && ended == stop.at
+            && heirs.iter().any(|heir| view.odds_since(stop.master, *heir, began))
+        {
+            return Some(format!("{} did not know its new file yet", names(&stop.master)));
+        }
         let grouped = heirs.iter().find(|place| view.member(**place).is_grouped());
         view.unusual(&all, stop.at)
             .or_else(|| view.stalled(heirs, stop.at))

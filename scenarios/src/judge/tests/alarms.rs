@@ -36,6 +36,29 @@ fn back_again(run: &mut Run, killed: u64, again: u64) {
 }
 
 #[test]
+fn s10_each_third_master_costs_the_loser_s_timer_an_interval() {
+    let normal = 3 * SECOND + 2 * DELAY + 2 * LATE;
+    let judged = |third_until: u64, after: u64| {
+        let mut run = Run::new(&[200, 100, 50]);
+        run.start_all();
+        run.path(0, 0, 1, false);
+        run.takes_over(A_MASTER, 0);
+        run.adverts_to(A_MASTER, 20 * SECOND, 0, &[2]);
+        run.takes_over(B_FIRST - SECOND, 2);
+        run.advert(third_until, 2);
+        run.yields(third_until, 2);
+        run.takes_over(B_FIRST, 1);
+        run.adverts(B_FIRST, 20 * SECOND, 1);
+        run.news(B_FIRST + after, 0, News::OneWay { peer: address(2), asserts: 3 });
+        run.judged(PropertyId::S10, 20 * SECOND)
+    };
+    at_the_bound(PropertyId::S10, normal + SECOND, |extra| {
+        judged(B_FIRST + MS, normal + SECOND + extra)
+    });
+    at_the_bound(PropertyId::S10, normal, |extra| judged(B_FIRST - MS, normal + extra));
+}
+
+#[test]
 fn s10_a_paused_winner_hears_the_loser_when_it_goes_on() {
     let silent = |after: u64| {
         let mut run = alarmed(60 * SECOND, 10 * SECOND);

@@ -164,6 +164,13 @@ pub(super) struct Member {
     pub addresses: Vec<(SegmentId, IpAddr)>,
 }
 
+impl Member {
+    /// It is master by the wire, or was at that time or later.
+    pub(super) fn was_master_since(&self, since: WorldTime) -> bool {
+        self.master.is_some() || self.ended.is_some_and(|(at, _)| at >= since)
+    }
+}
+
 impl Host {
     fn link(&self, segment: SegmentId) -> Option<&(bool, WorldTime)> {
         self.links.get(usize::from(segment.0))
