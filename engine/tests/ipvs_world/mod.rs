@@ -5,7 +5,7 @@
 
 pub mod stage;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::Hasher;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub type Tables = BTreeMap<Service, (ServiceSpec, Destinations)>;
 pub struct Kernel {
     pub table: Tables,
     pub sync: BTreeMap<SyncRole, SyncSpec>,
+    /// Threads that somebody else started.
+    pub foreign: BTreeSet<SyncRole>,
     pub timeouts: Timeouts,
     /// It has no IPVS.
     pub is_bare: bool,
@@ -82,6 +84,7 @@ impl Kernel {
             }
             IpvsCommand::StartSync { role, spec } => {
                 self.sync.insert(*role, spec.clone());
+                self.foreign.remove(role);
             }
             IpvsCommand::StopSync(role) => {
                 self.sync.remove(role).ok_or(IpvsError::NoService)?;

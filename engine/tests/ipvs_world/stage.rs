@@ -284,6 +284,7 @@ impl Stage {
                     Some(id) => {
                         let spec = SyncSpec { id: *id, ..SyncSpec::from(config) };
                         threads.insert(*role, spec);
+                        self.world.kernel.foreign.insert(*role);
                     }
                 }
             }
