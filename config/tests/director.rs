@@ -168,10 +168,15 @@ fn only_nat_leads_to_another_port_and_checks_keep_theirs() {
     };
     assert_eq!(with(""), (8080, 8080));
     assert_eq!(with("lb_kind DR"), (80, 8080));
-    let loaded = load(&text("fwmark 3", "", "TCP_CHECK {\n}").replace("protocol TCP\n", ""));
-    let server = &loaded.config.director().virtual_servers[0];
-    assert_eq!(server.services, [Service::Fwmark { mark: 3, family: Family::Ipv4 }]);
-    assert_eq!((server.real_servers[0].port, server.real_servers[0].checks[0].port()), (0, 8080));
+    let marked = |lines: &str| {
+        let text = text("fwmark 3", lines, "TCP_CHECK {\n}").replace("protocol TCP\n", "");
+        let loaded = load(&text);
+        let server = &loaded.config.director().virtual_servers[0];
+        assert_eq!(server.services, [Service::Fwmark { mark: 3, family: Family::Ipv4 }]);
+        (server.real_servers[0].port, server.real_servers[0].checks[0].port())
+    };
+    assert_eq!(marked(""), (8080, 8080));
+    assert_eq!(marked("lb_kind DR"), (0, 8080));
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn a_port_that_packets_never_get_is_told_once() {
     let real = &loaded.config.director().virtual_servers[0].real_servers;
     assert_eq!((real[0].port, real[1].port), (80, 80));
     insta::assert_snapshot!(report);
-    let mark = server("", "").replace("10.0.0.1 80", "fwmark 3");
+    let mark = server("", "").replace("10.0.0.1 80", "fwmark 3").replace("NAT", "DR");
     insta::assert_snapshot!(used(&mark).0);
 }
 

@@ -259,7 +259,7 @@ fn the_kernel_writes_another_port_for_nat_only() {
     let (web, mark) =
         (service(80, Protocol::Tcp), Service::Fwmark { mark: 1, family: Family::Ipv4 });
     let mut real = RealServer { port: 8080, ..real(1) };
-    assert_eq!((real.port_at(web), real.port_at(mark)), (8080, 0));
+    assert_eq!((real.port_at(web), real.port_at(mark)), (8080, 8080));
     real.forwarding = Forwarding::DirectRouting;
     assert_eq!((real.port_at(web), real.port_at(mark)), (80, 0));
 }

@@ -44,7 +44,7 @@ or 1, cannot have it. keepalived treats the line as that of `dead_man`.
 
 What a check does not say is what its real server says, and what that does not say is what the
 virtual server says. A port of a real server is for its checks in any case; packets are sent to it
-by `NAT` only, and never behind a mark. A `regex` is one of the Rust crate `regex`, with the options
+by `NAT` only. A `regex` is one of the Rust crate `regex`, with the options
 of PCRE: look-around, back-references and possessive quantifiers are errors. It matches octets,
 unless `utf` or `ucp` is among its options.
 ";

@@ -220,8 +220,8 @@ pub struct Persistence {
 pub struct RealServer {
     /// Its address.
     pub address: IpAddr,
-    /// Its port: with a fwmark 0, with DR and TUN the service's. Where a group has services of
-    /// several ports see [`RealServer::port_at`].
+    /// Its port: with DR and TUN the service's, and so 0 with a fwmark. Where a group has services
+    /// of several ports see [`RealServer::port_at`].
     pub port: u16,
     /// Share of the connections, 0 to [`MAX_WEIGHT`]. 0: no new ones.
     pub weight: u32,
@@ -266,11 +266,11 @@ impl SorryServer {
     }
 }
 
-/// Only NAT writes another port into a packet, and a mark stands for any.
+/// Only NAT writes another port into a packet, behind a mark, too; otherwise a mark stands for any.
 const fn port_at(own: u16, forwarding: Forwarding, service: Service) -> u16 {
     match (service, forwarding) {
-        (Service::Fwmark { .. }, _) => 0,
-        (Service::Address { .. }, Forwarding::Nat) => own,
+        (_, Forwarding::Nat) => own,
+        (Service::Fwmark { .. }, Forwarding::DirectRouting | Forwarding::Tunnel(_)) => 0,
         (Service::Address { port, .. }, Forwarding::DirectRouting | Forwarding::Tunnel(_)) => port,
     }
 }

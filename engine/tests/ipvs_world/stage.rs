@@ -422,8 +422,8 @@ impl Stage {
 
     fn destinations(&self, pool: &VirtualServer, service: Service, up: bool) -> Destinations {
         let key = |address, port, forwarding| match (service, forwarding) {
+            (_, Forwarding::Nat) => Endpoint { address, port },
             (Service::Fwmark { .. }, _) => Endpoint { address, port: 0 },
-            (Service::Address { .. }, Forwarding::Nat) => Endpoint { address, port },
             (Service::Address { port, .. }, _) => Endpoint { address, port },
         };
         let sorry = pool.sorry_server.as_ref();

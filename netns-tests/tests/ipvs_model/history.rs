@@ -160,9 +160,9 @@ impl<'a> History<'a> {
         let number = 1 + self.below(usize::from(SERVERS)) as u8;
         let address = server_address(number, self.case.is_v6());
         let port = match (self.case.service, self.case.forwarding) {
-            (Service::Fwmark { .. }, _) => 0,
             (Service::Address { port: 0, .. }, _) => 0,
-            (Service::Address { .. }, Forwarding::Nat) => 8000 + u16::from(number),
+            (_, Forwarding::Nat) => 8000 + u16::from(number),
+            (Service::Fwmark { .. }, _) => 0,
             (Service::Address { port, .. }, _) => port,
         };
         Endpoint { address, port }
