@@ -9,8 +9,12 @@ mod again_inside;
 mod cases;
 #[path = "differential/daemon.rs"]
 mod daemon;
+#[path = "differential/kinds.rs"]
+mod kinds;
 #[path = "differential/page.rs"]
 mod page;
+#[path = "differential/server.rs"]
+mod server;
 #[path = "differential/stage.rs"]
 mod stage;
 mod tap;
@@ -33,6 +37,11 @@ const WITHIN: Duration = Duration::from_secs(600);
 /// Set: cases that say little more are played, too; what the daemons say is shown.
 const ALL: &str = "DIFFERENTIAL_ALL";
 const LOGS: &str = "DIFFERENTIAL_LOGS";
+/// Set: of all cases only those are played that have one of these in their name, with commas
+/// between them.
+const ONLY: &str = "DIFFERENTIAL_ONLY";
+/// So many are played side by side at most.
+const AT_ONCE: usize = 10;
 
 #[test]
 fn vipd_orders_what_keepalived_orders_save_what_is_listed() {
@@ -44,12 +53,17 @@ fn vipd_orders_what_keepalived_orders_save_what_is_listed() {
 }
 
 fn on_this_kernel() {
-    let mut batches = vec![cases::MOST];
-    if std::env::var_os(ALL).is_some() {
-        batches.push(cases::REST);
+    let only = std::env::var(ONLY).ok();
+    let mut cases = cases::MOST.to_vec();
+    if only.is_some() || std::env::var_os(ALL).is_some() {
+        cases.extend([cases::REST, kinds::KINDS].concat());
     }
-    let found = batches.iter().flat_map(|cases| differences(cases)).collect();
-    page::compare(&batches.concat(), &found);
+    if let Some(only) = only {
+        cases.retain(|case| only.split(',').any(|word| case.name.contains(word)));
+        assert!(!cases.is_empty(), "no case has a name with {only}");
+    }
+    let found = cases.chunks(AT_ONCE).flat_map(differences).collect();
+    page::compare(&cases, &found);
 }
 
 /// Plays cases side by side: where the two differ, by their places.

@@ -5,7 +5,7 @@ use crate::stage::Event::{Answers, Comes, Ends, Goes, Killed, Refuses, Reloads, 
 use crate::words::{address, virtual_address};
 
 /// Lines of a virtual server, and real servers with lines of theirs, each with a `TCP_CHECK`.
-fn service(name: char, lines: &[&str], servers: &[(char, &str)]) -> String {
+pub fn service(name: char, lines: &[&str], servers: &[(char, &str)]) -> String {
     let lines: String = lines.iter().map(|line| format!("    {line}\n")).collect();
     let servers: String = servers.iter().map(|(server, lines)| real(*server, lines)).collect();
     let address = virtual_address(name);
@@ -26,17 +26,18 @@ fn service(name: char, lines: &[&str], servers: &[(char, &str)]) -> String {
 fn real(server: char, lines: &str) -> String {
     let address = address(server);
     // Whoever has a check of its own has no other one.
-    let check = if lines.contains("_CHECK") { "" } else { "        TCP_CHECK {\n        }" };
+    let has_one = lines.contains("_CHECK") || lines.contains("_GET");
+    let check = if has_one { "" } else { "        TCP_CHECK {\n        }" };
     format!("    real_server {address} 80 {{\n{lines}\n{check}\n    }}\n")
 }
 
 /// One virtual server with these lines and real servers without any.
-fn plain(lines: &[&str], servers: &str) -> String {
+pub fn plain(lines: &[&str], servers: &str) -> String {
     let servers: Vec<_> = servers.chars().map(|server| (server, "")).collect();
     service('v', lines, &servers)
 }
 
-const SORRY: &str = "sorry_server 10.1.0.5 80";
+pub const SORRY: &str = "sorry_server 10.1.0.5 80";
 const SCRIPT: &str = "weight 10
 MISC_CHECK {
     misc_path \"/bin/sh -c 'exit $(cat FOLDER/code)'\"

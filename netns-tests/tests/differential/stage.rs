@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::TcpListener;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Barrier, Mutex, MutexGuard};
 use std::thread::sleep;
@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use vipd_netns_tests::namespaces::Namespace;
 
 use crate::daemon::{Daemon, Kind};
+use crate::server::Server;
 use crate::tap::Tap;
-use crate::words::{self, SERVERS, address, virtual_address};
+use crate::words::{self, SERVERS, address, address6, virtual_address};
 
 /// Nothing was ordered of any of the kernels for so long: the event is over. Checks run twice a
 /// second.
@@ -35,6 +36,8 @@ pub enum Event {
     /// Nobody listens at a real server any more.
     Refuses(char),
     Answers(char),
+    /// Pages of a real server have this status from now on.
+    Pages(char, u16),
     /// A virtual address comes onto the machine.
     Comes(char),
     Goes(char),
@@ -51,6 +54,7 @@ impl fmt::Display for Event {
             Self::Reloads(what, _) => write!(f, "reloads: {what}"),
             Self::Refuses(server) => write!(f, "{server} refuses"),
             Self::Answers(server) => write!(f, "{server} answers"),
+            Self::Pages(server, status) => write!(f, "{server} says {status}"),
             Self::Comes(service) => write!(f, "the address of {service} comes"),
             Self::Goes(service) => write!(f, "the address of {service} goes"),
             Self::Ends(code) => write!(f, "the script ends with {code}"),
@@ -123,14 +127,15 @@ struct Stage<'a> {
     namespace: &'a Namespace,
     daemon: Daemon,
     tap: Tap,
-    listeners: BTreeMap<char, TcpListener>,
+    listeners: BTreeMap<char, [Server; 2]>,
 }
 
 impl<'a> Stage<'a> {
     fn new(case: &Case, kind: Kind, namespace: &'a Namespace, folder: PathBuf) -> Self {
         for server in SERVERS {
-            let address = address(server);
-            namespace.ip(&format!("addr add {address}/32 dev lo\n")).expect("an address");
+            let (four, six) = (address(server), address6(server));
+            let lines = format!("addr add {four}/32 dev lo\naddr add {six}/128 dev lo nodad\n");
+            namespace.ip(&lines).expect("addresses");
         }
         let daemon = Daemon::new(kind, namespace.clone(), folder);
         let tap = Tap::open(namespace).expect("a tap");
@@ -155,9 +160,11 @@ impl<'a> Stage<'a> {
     }
 
     fn listen(&mut self, server: char) {
-        let bind = || TcpListener::bind((address(server), 80));
-        let listener = self.namespace.within(bind).expect("in it").expect("a port");
-        self.listeners.insert(server, listener);
+        let bind = |address: IpAddr| {
+            let started = self.namespace.within(|| Server::start(address));
+            started.expect("in it").expect("a port")
+        };
+        self.listeners.insert(server, [bind(address(server)), bind(address6(server))]);
     }
 
     /// Does it, and what is ordered meanwhile.
@@ -177,6 +184,9 @@ impl<'a> Stage<'a> {
             }
             Event::Refuses(server) => drop(self.listeners.remove(&server)),
             Event::Answers(server) => self.listen(server),
+            Event::Pages(server, status) => {
+                self.listeners[&server].iter().for_each(|one| one.says(status));
+            }
             Event::Comes(service) => self.address("add", service),
             Event::Goes(service) => self.address("del", service),
             Event::Ends(code) => self.script(code),
