@@ -3,28 +3,13 @@
 
 use vipd_engine::{News, StateKind};
 
+use super::hunted::{A_MASTER, B_FIRST, alarmed};
 use super::record::*;
 use crate::judge::{PropertyId, PropertyReport, Verdict};
 use crate::record::{MachineChange, ProcessChange};
 
-const A_MASTER: u64 = 3 * SECOND + skew(200);
-/// When b becomes master if it hears nobody.
-const B_FIRST: u64 = 3 * SECOND + skew(100);
 /// How long a winner remembers a loser that is silent.
 const MEMORY: u64 = 4 * SECOND + 2 * LATE;
-
-/// a, whom b does not hear, raised its alarm; they advertise until these times.
-fn alarmed(a_until: u64, b_until: u64) -> Run {
-    let mut run = Run::new(&[200, 100]);
-    run.start_all();
-    run.path(0, 0, 1, false);
-    run.takes_over(A_MASTER, 0);
-    run.adverts_to(A_MASTER, a_until, 0, &[]);
-    run.takes_over(B_FIRST, 1);
-    run.adverts(B_FIRST, b_until, 1);
-    run.news(B_FIRST + 2 * SECOND + DELAY, 0, News::OneWay { peer: address(2), asserts: 3 });
-    run
-}
 
 /// b is killed and started again, and becomes master then.
 fn back_again(run: &mut Run, killed: u64, again: u64) {

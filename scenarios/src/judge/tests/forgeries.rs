@@ -6,21 +6,11 @@ use std::time::Duration;
 
 use vipd_engine::{Mismatch, News};
 
+use super::hunted::pair;
 use super::record::*;
 use crate::judge::{PropertyId, PropertyReport, Verdict};
 use crate::record::{Seen, SeenAdvert, WorldTime};
 use crate::scenario::{AdvertFields, Injection, Message, Step, TimedStep};
-
-const A_MASTER: u64 = 3 * SECOND + skew(200);
-
-/// a is master and b its backup.
-fn pair(until: u64) -> Run {
-    let mut run = Run::new(&[200, 100]);
-    run.start_all();
-    run.takes_over(A_MASTER, 0);
-    run.adverts(A_MASTER, until, 0);
-    run
-}
 
 /// Two injections run, in one name and of one priority; the second one has a TTL of 40. It was
 /// named, b reads its configuration again, and an advert of the one or the other comes.

@@ -7,16 +7,16 @@ use super::record::*;
 use crate::judge::{PropertyId, PropertyReport, Verdict};
 use crate::record::{MachineChange, ProcessChange};
 
-const A_MASTER: u64 = 3 * SECOND + skew(200);
+pub(super) const A_MASTER: u64 = 3 * SECOND + skew(200);
 const KILLED: u64 = 10 * SECOND;
 const B_MASTER: u64 = KILLED + 3 * SECOND + skew(100);
 /// When b becomes master if it hears nobody.
-const B_FIRST: u64 = 3 * SECOND + skew(100);
+pub(super) const B_FIRST: u64 = 3 * SECOND + skew(100);
 const AGAIN: u64 = 20 * SECOND;
 const W: u64 = SECOND + DELAY + 2 * LATE;
 
 /// a is master and b its backup.
-fn pair(until: u64) -> Run {
+pub(super) fn pair(until: u64) -> Run {
     let mut run = Run::new(&[200, 100]);
     run.start_all();
     run.takes_over(A_MASTER, 0);
@@ -149,7 +149,7 @@ fn raised() -> News {
 }
 
 /// a, whom b does not hear, raised its alarm; they advertise until these times.
-fn alarmed(a_until: u64, b_until: u64) -> Run {
+pub(super) fn alarmed(a_until: u64, b_until: u64) -> Run {
     let mut run = Run::new(&[200, 100]);
     run.start_all();
     run.path(0, 0, 1, false);

@@ -3,24 +3,23 @@
 
 use vipd_engine::StateKind;
 
+use super::hunted::{A_MASTER, B_FIRST, pair};
 use super::record::*;
 use crate::judge::{PropertyId, PropertyReport, Verdict};
 use crate::record::{MachineChange, ProcessChange};
 
-const A_MASTER: u64 = 3 * SECOND + skew(200);
-/// When b becomes master if it hears nobody.
-const B_FIRST: u64 = 3 * SECOND + skew(100);
 const KILLED: u64 = 10 * SECOND;
 /// How long whoever heard a resignation answers who resigned.
 const ANSWERS: u64 = SECOND + DELAY + 2 * LATE;
 
-/// a is master and b its backup.
-fn pair(until: u64) -> Run {
-    let mut run = Run::new(&[200, 100]);
-    run.start_all();
-    run.takes_over(A_MASTER, 0);
-    run.adverts(A_MASTER, until, 0);
-    run
+/// a is master again, beside b, which answers once more and then yields.
+fn preempted(mut run: Run, again: u64) -> PropertyReport {
+    run.takes_over(again, 0);
+    run.adverts(again, 30 * SECOND, 0);
+    let yields = again + 3 * DELAY + RELEASE + LATE;
+    run.advert(yields, 1);
+    run.yields(yields, 1);
+    run.judged(PropertyId::S5, 30 * SECOND)
 }
 
 /// a is killed, so long after somebody forged its resignation or that of `name`; b follows early.
@@ -76,12 +75,7 @@ fn resigned_after_a_silence(resigns: bool, before: u64) -> PropertyReport {
     let again = thawed + A_MASTER;
     run.process(again - before, 1, ProcessChange::Resumed);
     run.advert(again - before, 1);
-    run.takes_over(again, 0);
-    run.adverts(again, 30 * SECOND, 0);
-    let yields = again + 3 * DELAY + RELEASE + LATE;
-    run.advert(yields, 1);
-    run.yields(yields, 1);
-    run.judged(PropertyId::S5, 30 * SECOND)
+    preempted(run, again)
 }
 
 #[test]
@@ -103,12 +97,7 @@ fn stood_still_after_a_resignation(clock: bool, before: u64) -> PropertyReport {
     run.machine(again - before, 1, MachineChange::Thawed);
     run.takes_over(again - before, 1);
     run.advert(again - before, 1);
-    run.takes_over(again, 0);
-    run.adverts(again, 30 * SECOND, 0);
-    let yields = again + 3 * DELAY + RELEASE + LATE;
-    run.advert(yields, 1);
-    run.yields(yields, 1);
-    run.judged(PropertyId::S5, 30 * SECOND)
+    preempted(run, again)
 }
 
 #[test]
