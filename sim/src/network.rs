@@ -123,8 +123,8 @@ pub struct Network {
     pub queue: Queue<Due>,
     /// Frames on their way.
     pub packets: Packets,
-    /// Hash of what engines took in and gave out.
-    pub trace: Trace,
+    /// Hash of what engines took in and gave out, if somebody is to ask for it.
+    pub trace: Option<Trace>,
     /// Where frames are written, if anywhere.
     pub capture: Option<Capture>,
     /// Addresses that some configuration makes virtual, in order of appearance.
@@ -157,13 +157,20 @@ impl Network {
             now: WorldTime(0),
             queue: Queue::default(),
             packets: Packets::default(),
-            trace: Trace::default(),
+            trace: Some(Trace::default()),
             capture: None,
             virtual_addresses: Vec::new(),
             ports,
             ends,
             directory,
             next_packet: 0,
+        }
+    }
+
+    /// The kernel of a host takes in this frame, which is not for an engine.
+    pub fn trace_frame(&mut self, host: HostId, frame: &[u8]) {
+        if let Some(trace) = &mut self.trace {
+            trace.frame(self.now, host, frame);
         }
     }
 

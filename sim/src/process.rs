@@ -340,13 +340,17 @@ impl Host {
     fn handle(&mut self, input: Input<'_>, out: &mut Outside<'_>) {
         let Some(process) = &mut self.process else { return };
         let now = self.clock.read(out.net.now);
-        out.net.trace.input(out.net.now, self.id, &input);
+        if let Some(trace) = &mut out.net.trace {
+            trace.input(out.net.now, self.id, &input);
+        }
         let mut outputs = mem::take(&mut process.outputs);
         process.engine.handle(now, input, &mut outputs);
         #[cfg(debug_assertions)]
         process.engine.check_invariants();
         for output in outputs.drain() {
-            out.net.trace.output(&output);
+            if let Some(trace) = &mut out.net.trace {
+                trace.output(&output);
+            }
             self.perform(output, out);
         }
         if let Some(process) = &mut self.process {

@@ -60,7 +60,7 @@ impl Host {
         }
         if let Some((ethernet, tcp)) = tcp::decode(bytes) {
             if self.kernel.takes(port.index, ethernet.dst) {
-                out.net.trace.frame(out.net.now, self.id, bytes);
+                out.net.trace_frame(self.id, bytes);
                 self.on_tcp(port, &tcp, bytes, sender, out);
             }
             return;
@@ -88,7 +88,7 @@ impl Host {
             }
             return;
         }
-        out.net.trace.frame(out.net.now, self.id, bytes);
+        out.net.trace_frame(self.id, bytes);
         self.on_frame(port, frame, sender, out);
     }
 

@@ -35,8 +35,6 @@ pub struct Played {
     pub reached: Reached,
     /// How many things came due.
     pub events: u64,
-    /// The trace of the run.
-    pub trace: u128,
 }
 
 impl Arena {
@@ -78,24 +76,23 @@ impl Arena {
         let schedule = self.schedule(seed);
         let run = || {
             let scenario = schedule.over(&self.scenario);
-            let mut world = self.world(&scenario);
+            let mut world = self.world(&scenario).untraced();
             let judge = Judge::new(world.setting());
             let mut ears = Ears { judge, reached: Reached::new(scenario.hosts.len()) };
             runner::watch(&scenario, &mut world, &mut ears);
             let Ears { judge, reached } = ears;
-            let trace = world.trace().unwrap_or_default();
-            (judge.finish(scenario.until), reached, world.events(), trace)
+            (judge.finish(scenario.until), reached, world.events())
         };
         match catch_unwind(AssertUnwindSafe(run)) {
-            Ok((reports, reached, events, trace)) => {
-                Played { seed, schedule, judged: Ok(reports), reached, events, trace }
+            Ok((reports, reached, events)) => {
+                Played { seed, schedule, judged: Ok(reports), reached, events }
             }
             Err(panic) => {
                 let words = panic.downcast_ref::<String>().map(String::as_str);
                 let words = words.or(panic.downcast_ref::<&str>().copied());
                 let judged = Err(words.unwrap_or("a panic without words").to_owned());
                 let reached = Reached::new(0);
-                Played { seed, schedule, judged, reached, events: 0, trace: 0 }
+                Played { seed, schedule, judged, reached, events: 0 }
             }
         }
     }

@@ -249,7 +249,7 @@ impl Stage {
     #[must_use]
     pub fn measure(&self, class: FaultClass, schedule: &Schedule) -> Measured {
         let scenario = self.scenario(class, schedule);
-        let mut world = self.world(&scenario);
+        let mut world = self.world(&scenario).untraced();
         let begin = WorldTime(0).later(self.begin);
         let mut meter = Meter::new(scenario.hosts.len(), begin);
         runner::watch(&scenario, &mut world, &mut meter);

@@ -57,7 +57,8 @@ impl Case {
     pub fn play(&self) -> Result<Vec<PropertyReport>, Panicked> {
         let run = || {
             let Self { scenario, configurations } = self;
-            let mut world = Simulation::new(scenario, configurations.clone(), scenario.seed);
+            let world = Simulation::new(scenario, configurations.clone(), scenario.seed);
+            let mut world = world.untraced();
             let mut judge = Judge::new(world.setting());
             runner::watch(scenario, &mut world, &mut judge);
             judge.finish(scenario.until)
