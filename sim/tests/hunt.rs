@@ -163,6 +163,31 @@ fn a_card_has_its_property_its_bound_and_the_commands_that_go_on_with_its_seed()
     }
 }
 
+#[test]
+fn beside_its_cards_a_property_names_the_next_seeds_that_violated_it_also_of_two_parts() {
+    let part = violated("seeds.json");
+    let mut whole: Value = serde_json::from_slice(&fs::read(&part).expect("a part")).expect("JSON");
+    let other = part.replace("seeds.json", "more-seeds.json");
+    for (path, ranges, violating) in [
+        (&part, (0, 100), (1..100).step_by(2).collect::<Vec<u64>>()),
+        (&other, (100, 200), vec![101]),
+    ] {
+        whole["seeds"] = serde_json::json!([ranges]);
+        let property = &mut whole["properties"]["S1"];
+        property["violated"] = violating.len().into();
+        property["violating"] = violating.into();
+        fs::write(path, whole.to_string()).expect("a part");
+    }
+    let merged = vipsim(&["merge", "--json", &other, &part]);
+    let merged: Value = serde_json::from_slice(&merged.stdout).expect("an object");
+    let all: Vec<u64> = (1..102).step_by(2).collect();
+    assert_eq!(merged["properties"]["S1"]["violating"], serde_json::json!(all));
+    let said = text(&vipsim(&["merge", &other, &part]).stdout);
+    let twelve = "and in seed 5, seed 7, seed 9, seed 11, seed 13, seed 15, seed 17, seed 19, seed \
+                  21, seed 23, seed 25, seed 27, 37 others";
+    assert!(said.contains(&format!("\n  {twelve}\n")), "{said}");
+}
+
 /// The words in back quotes in the first column of the first table below this heading of the
 /// chapter about hunts in docs/json.md.
 fn documented(heading: &str) -> Vec<String> {

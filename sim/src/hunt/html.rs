@@ -80,6 +80,7 @@ fn violations(page: &mut Gallery, tally: &Tally, shown: &BTreeSet<u64>) {
         let rows: Vec<_> = count.cards.iter().map(row).collect();
         let head = ["seed", "what was seen", "worst", "bound", "faults", "again", "as a file"];
         page.table(&head, &rows);
+        page.paragraphs(&count.more().into_iter().collect::<Vec<_>>());
     }
 }
 

@@ -120,6 +120,9 @@ fn cards(text: &mut String, tally: &Tally) {
         for card in &count.cards {
             self::card(text, tally, &id, card);
         }
+        if let Some(more) = count.more() {
+            let _ = writeln!(text, "  {more}");
+        }
     }
 }
 

@@ -19,6 +19,12 @@ pub const FORM: u32 = 1;
 /// Violations of one property that are kept: those of the lowest seeds.
 pub const CARDS: usize = 5;
 
+/// Seeds of violations of one property that are kept by number, the lowest ones.
+pub const SEEDS: usize = 1000;
+
+/// So many of them are named beside the cards.
+const ON_A_LINE: usize = 12;
+
 /// Under what name a panic is a violation.
 pub const PANIC: &str = "panic";
 
@@ -63,6 +69,9 @@ pub struct PropertyCount {
     pub not_exercised: u64,
     /// The value that used most of its bound and kept within it.
     pub tightest: Option<Tightest>,
+    /// The seeds in which it did not hold, in order, at most [`SEEDS`].
+    #[serde(default)]
+    pub violating: Vec<u64>,
     /// Violations of the lowest seeds.
     pub cards: Vec<Card>,
 }
@@ -190,9 +199,7 @@ impl Tally {
                     bound_ns: None,
                     faults: classes,
                 };
-                let count = self.properties.entry(PANIC.to_owned()).or_default();
-                count.violated += 1;
-                count.keep(card);
+                self.properties.entry(PANIC.to_owned()).or_default().violated(card);
             }
         }
     }
@@ -210,10 +217,9 @@ impl Tally {
             }
             Verdict::Violated if report.for_want_of.is_some() => count.wanting += 1,
             Verdict::Violated => {
-                count.violated += 1;
                 let (value_ns, bound_ns) = measured.unzip();
                 let what = report.reason.clone().unwrap_or_default();
-                count.keep(Card { seed, what, value_ns, bound_ns, faults: classes.to_vec() });
+                count.violated(Card { seed, what, value_ns, bound_ns, faults: classes.to_vec() });
             }
             Verdict::NotExercised => count.not_exercised += 1,
             Verdict::NotProvided => count.not_provided += 1,
@@ -284,6 +290,18 @@ impl Tally {
 }
 
 impl PropertyCount {
+    fn violated(&mut self, card: Card) {
+        self.violated += 1;
+        self.note(card.seed);
+        self.keep(card);
+    }
+
+    fn note(&mut self, seed: u64) {
+        let place = self.violating.partition_point(|other| *other < seed);
+        self.violating.insert(place, seed);
+        self.violating.truncate(SEEDS);
+    }
+
     fn keep(&mut self, card: Card) {
         let place = self.cards.partition_point(|other| other.seed < card.seed);
         self.cards.insert(place, card);
@@ -305,9 +323,24 @@ impl PropertyCount {
         if let Some(tightest) = other.tightest {
             self.tighten(tightest);
         }
+        for seed in other.violating {
+            self.note(seed);
+        }
         for card in other.cards {
             self.keep(card);
         }
+    }
+
+    /// Seeds of violations that have no card, as many as fit on a line, and how many more there are.
+    #[must_use]
+    pub fn more(&self) -> Option<String> {
+        let seeds = self.violating.iter().skip(self.cards.len()).take(ON_A_LINE);
+        let mut named: Vec<_> = seeds.map(|seed| format!("seed {seed}")).collect();
+        let others = self.violated.saturating_sub((self.cards.len() + named.len()) as u64);
+        if others > 0 {
+            named.push(format!("{others} others"));
+        }
+        (!named.is_empty()).then(|| format!("and in {}", named.join(", ")))
     }
 }
 
