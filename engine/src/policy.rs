@@ -115,9 +115,10 @@ impl Group {
                 member.join_masters(ctx, why());
             }
             if self.members(instances).any(follows) {
-                // One that a rival does not hear leaves of its own accord: each resigns for itself,
-                // as by an order.
-                let resigns = self.members(instances).any(Instance::is_held_down);
+                // Each resigns for itself: its peers need not be a group and wait for nothing, and
+                // a rival that never heard it learns of it and announces its addresses again. Who
+                // leaves because a lease is over says nothing, as with a lease of its own.
+                let resigns = !self.members(instances).any(Instance::has_lost_its_lease);
                 for member in self.members_mut(instances) {
                     if resigns {
                         member.resign(ctx);

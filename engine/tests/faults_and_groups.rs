@@ -207,6 +207,18 @@ fn one_member_that_yields_takes_the_others_along() {
     assert_eq!(driver.states(), [StateKind::Backup; 2]);
 }
 
+/// Whoever hears of it on the wires of the others need not be a group, and may be Master there.
+#[test]
+fn a_member_that_is_taken_along_resigns_and_the_one_that_yields_says_its_priority_once_more() {
+    let mut driver = group();
+    driver.run_until(at(M));
+    let before = driver.adverts().len();
+    hear_second(&mut driver, 150);
+    let priorities: Vec<_> =
+        driver.adverts()[before..].iter().map(|(_, priority)| *priority).collect();
+    assert_eq!(priorities, [100, 0]);
+}
+
 /// The transition table over (own state, group state, tracked fault): what a member becomes when
 /// its own tracker, the other member's tracker, or both are bad, from each state of the group.
 #[test]

@@ -125,6 +125,11 @@ impl Instance {
         true
     }
 
+    /// It is Backup because its lease was over, and has not heard anybody since then.
+    pub(crate) fn has_lost_its_lease(&self) -> bool {
+        matches!(&self.state, State::Backup(backup) if backup.heard == Heard::Unread)
+    }
+
     /// Its lease is over. It says nothing of it on the wire: the others may have another Master by
     /// now, and priority 0 would end their wait for that one.
     pub(crate) fn on_lease_over(&mut self, ctx: &mut Context<'_>) {
