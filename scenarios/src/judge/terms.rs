@@ -179,9 +179,24 @@ impl View {
         let settling = self.up(down.unwrap_or_default())
             + self.most_delay(router) * 2
             + self.late() * 3
+            + self.echo(router)
             + self.tolerance();
         let pace = pace.map_or(Duration::ZERO, |pace| self.up(pace));
         Patience { settling, liveness: settling + pace }
+    }
+
+    /// `E`: how much longer last advert after last advert may begin timers anew where somebody
+    /// obeys a lower router. A new master yields to the advert that a dead one left behind, the
+    /// next one to that of the first, and so on, each after D + L; whoever obeys everybody waits
+    /// from the last of them on.
+    fn echo(&self, router: usize) -> Duration {
+        let obeys = |place: &Place| self.is_running(*place) && !self.member(*place).preempts();
+        let members = self.places(router).count() as u32;
+        if members > 2 && self.places(router).any(|place| obeys(&place)) {
+            (self.most_delay(router) + self.late()) * (members - 1)
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// `W`: how long two masters that hear each other may coexist. Adverts that were lost since

@@ -158,7 +158,7 @@ impl Space {
         if self.plan.claims(Claim::S7) {
             let settling = self.settling(world);
             // Longer than any bound is long enough.
-            let most = self.plan.down_interval(MAX_NODES) + 2 * DELAY + 1;
+            let most = self.plan.down_interval(MAX_NODES) + 2 * DELAY + self.plan.echo() + 1;
             world.clocks.calm = world.clocks.calm.saturating_add(quanta).min(most);
             if !self.is_settled(world) {
                 beyond(Claim::S7, world.clocks.calm, settling);
@@ -257,10 +257,11 @@ impl Space {
         is_master(a) && is_master(b) && world.hear_each_other(a, b)
     }
 
-    /// `T`: the longest down interval of those that run, and twice the delay.
+    /// `T`: the longest down interval of those that run, twice the delay, and the echo.
     fn settling(&self, world: &World) -> u8 {
         let running = (0..self.plan.nodes).filter(|node| self.role(world, *node) != Role::Down);
-        running.map(|node| self.plan.down_interval(node)).max().unwrap_or(0) + 2 * DELAY
+        let down = running.map(|node| self.plan.down_interval(node)).max().unwrap_or(0);
+        down + 2 * DELAY + self.plan.echo()
     }
 
     /// Whether each component has one master, the best one unless nobody preempts. Where a cut is

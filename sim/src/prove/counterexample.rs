@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 use std::{fs, io};
 
+use vipd_scenarios::judge::Verdict;
 use vipd_scenarios::language::duration_text;
 use vipd_scenarios::runner::{self, RunVerdict};
 use vipd_scenarios::scenario::Scenario;
@@ -106,7 +107,14 @@ impl Counterexample {
         let (configurations, _) = Configurations::load(&played);
         let mut world = Simulation::new(&played, configurations, played.seed);
         let outcome = runner::run(&played, &mut world, None, None);
-        self.fails = Some(outcome.verdict == RunVerdict::Fail);
+        // A run that puts nothing to the test does not fail for what was found.
+        self.fails = Some(match self.violation.claim.property() {
+            None => outcome.verdict == RunVerdict::Fail,
+            Some(id) => outcome
+                .properties
+                .iter()
+                .any(|judged| judged.report.id == id && judged.report.verdict == Verdict::Violated),
+        });
         Ok(())
     }
 }

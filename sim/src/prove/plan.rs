@@ -206,6 +206,14 @@ impl Plan {
         3 * self.lattice.quanta() + Self::skew(node)
     }
 
+    /// The echo of a last advert, in quanta. Without preemption everybody obeys everybody: a new
+    /// master yields to the advert that a dead one has left behind, the next one to that of the
+    /// first, and so on, a delay each, and the last one's begins the timers of all others anew.
+    #[must_use]
+    pub const fn echo(&self) -> u8 {
+        if self.nopreempt && self.nodes > 2 { (self.nodes as u8 - 1) * DELAY } else { 0 }
+    }
+
     /// `W` in quanta: how long two masters that hear each other may coexist. The higher one's next
     /// advert comes within A + D, and the answer to one of the lower one within A + 2D. If one has
     /// just returned from a resignation, its first advert is answered instead of obeyed.

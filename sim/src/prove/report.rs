@@ -201,8 +201,12 @@ impl Report<'_> {
                 format!("W = A + D = {bound}{more}")
             }
             Claim::S7 => {
-                let longest = self.plan.down_interval(last) + 2 * DELAY;
-                format!("T = M_max + 2D, {} if all of them run", text(longest))
+                let longest = self.plan.down_interval(last) + 2 * DELAY + self.plan.echo();
+                let echo = match self.plan.echo() {
+                    0 => "",
+                    _ => " + (N-1)D",
+                };
+                format!("T = M_max + 2D{echo}, {} if all of them run", text(longest))
             }
             Claim::L2 => {
                 let [best, worst] = [1, last].map(|node| text(Plan::skew(node) + DELAY));

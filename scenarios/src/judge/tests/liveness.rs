@@ -1,12 +1,14 @@
 //! L1 to L6 at their bounds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use vipd_engine::{News, Priority, StateKind, Vrid};
 
 use super::record::*;
 use crate::judge::{PropertyId, Verdict};
-use crate::record::{MachineChange, ProcessChange};
+use crate::record::{MachineChange, ProcessChange, Seen, WorldTime};
+use crate::scenario::{Conditions, Paths, Step, TimedStep};
 
 const A_MASTER: u64 = 3 * SECOND + skew(200);
 const B_MASTER: u64 = 3 * SECOND + skew(100);
@@ -118,8 +120,8 @@ fn l2_an_older_advert_that_overtakes_costs_one_interval() {
         pair(&mut run, 9 * SECOND + 500 * MS);
         let late = run.make(0, 200);
         run.stop(10 * SECOND, 0);
-        run.see(9 * SECOND + 900 * MS, 0, crate::record::Seen::AdvertSent(late));
-        run.see(10 * SECOND + DELAY + 1, 1, crate::record::Seen::AdvertDelivered(late));
+        run.see(9 * SECOND + 900 * MS, 0, Seen::AdvertSent(late));
+        run.see(10 * SECOND + DELAY + 1, 1, Seen::AdvertDelivered(late));
         run.takes_over(10 * SECOND + bound + extra, 1);
         run.adverts(10 * SECOND + bound + extra, 30 * SECOND, 1);
         run.judged(PropertyId::L2, 30 * SECOND)
@@ -265,6 +267,42 @@ fn l4_every_component_is_settled_one_interval_after_its_longest_down_interval() 
         run.adverts(LIVENESS + extra, 30 * SECOND, 0);
         run.judged(PropertyId::L4, 30 * SECOND)
     });
+}
+
+/// A delay and a late handler for each member but one.
+const ECHO: u64 = 2 * (DELAY + LATE);
+
+#[test]
+fn l4_of_three_that_obey_everybody_waits_for_the_echo_of_a_last_advert() {
+    let down_c = 3 * SECOND + skew(50);
+    let bound = down_c + 2 * DELAY + 3 * LATE + SECOND + ECHO;
+    at_the_bound(PropertyId::L4, bound, |extra| {
+        let mut run = Run::new(&[200, 100, 50]).with(1, |config| config.preempt = false);
+        run.start_all();
+        run.takes_over(bound + extra, 0);
+        run.adverts(bound + extra, 30 * SECOND, 0);
+        run.judged(PropertyId::L4, 30 * SECOND)
+    });
+}
+
+#[test]
+fn l4_counts_from_no_step_that_changes_delays_alone() {
+    let conditions = |loss_ppm| {
+        let conditions = Conditions { loss_ppm, ..Conditions::default() };
+        Seen::Step(Arc::new(TimedStep {
+            at: WorldTime(2 * SECOND),
+            step: Step::Conditions { paths: Paths::All, conditions },
+            span: 0..0,
+        }))
+    };
+    for (loss_ppm, verdict) in [(0, Verdict::Violated), (1, Verdict::Held)] {
+        let mut run = Run::new(&[200, 100]);
+        run.start_all();
+        run.see(2 * SECOND, 0, conditions(loss_ppm));
+        run.takes_over(LIVENESS + 2, 0);
+        run.adverts(LIVENESS + 2, 30 * SECOND, 0);
+        assert_eq!(run.judged(PropertyId::L4, 30 * SECOND).verdict, verdict, "{loss_ppm} ppm");
+    }
 }
 
 #[test]

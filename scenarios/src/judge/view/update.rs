@@ -430,9 +430,14 @@ impl View {
                 self.paths.put(place, path);
             }
             Seen::Step(step) => {
-                self.disturbed_at = now;
+                let mut disturbs = true;
                 if let Step::Conditions { conditions, .. } = &step.step {
                     self.lossy |= conditions.loss_ppm > 0 || conditions.corrupt_ppm > 0;
+                    // Every bound holds for any delays, in any order, that are no longer than D.
+                    disturbs = self.lossy || conditions.duplicate_ppm > 0;
+                }
+                if disturbs {
+                    self.disturbed_at = now;
                 }
                 if let Step::Operator { host, instance, order } = &step.step {
                     self.order(*host, instance, *order);
