@@ -50,7 +50,11 @@ pub(crate) struct Process {
     engine: Engine,
     outputs: Outputs,
     paused: bool,
+    /// SIGTERM was sent; a process that stands still has not heard it yet.
+    asked_to_stop: bool,
     stopping: bool,
+    /// A start came meanwhile. It waits for the end in good order, and goes with any other end.
+    start_wanted: bool,
     /// What waits because the process is paused, frozen or late, in order.
     inbox: VecDeque<Waiting>,
     datagrams_waiting: usize,
@@ -75,7 +79,9 @@ impl Process {
             engine: Engine::new(),
             outputs: Outputs::new(),
             paused: false,
+            asked_to_stop: false,
             stopping: false,
+            start_wanted: false,
             inbox: VecDeque::new(),
             datagrams_waiting: 0,
             told: VecDeque::new(),
@@ -110,12 +116,14 @@ impl Host {
         self.process.as_ref().map(|process| process.engine.status())
     }
 
-    /// Starts the process with the file in place, if there is one and none runs.
+    /// Starts the process with the file in place, if there is one and none runs. While one stops,
+    /// the start waits for its end.
     pub(crate) fn start(&mut self, out: &mut Outside<'_>) {
-        let Some(config) = self.config.clone() else { return };
-        if !self.is_powered() || self.process.is_some() {
+        if let Some(process) = &mut self.process {
+            process.start_wanted = process.asked_to_stop;
             return;
         }
+        let Some(config) = self.config.clone().filter(|_| self.is_powered()) else { return };
         self.process = Some(Process::new());
         self.see(Seen::Process(ProcessChange::Started), out);
         for change in self.kernel.report() {
@@ -136,9 +144,11 @@ impl Host {
         }
     }
 
-    /// SIGTERM.
+    /// SIGTERM. A start that waits is wanted no more.
     pub(crate) fn stop(&mut self, out: &mut Outside<'_>) {
-        if self.process.is_some() {
+        if let Some(process) = &mut self.process {
+            process.asked_to_stop = true;
+            process.start_wanted = false;
             self.see(Seen::Process(ProcessChange::Stopping), out);
             self.tell(Told::Shutdown);
             self.drain(out);
@@ -290,8 +300,12 @@ impl Host {
         }
         let Some(process) = &self.process else { return };
         if process.stopping && !process.engine.status().is_releasing() {
+            let start_wanted = process.start_wanted;
             self.end_process(out);
             self.see(Seen::Process(ProcessChange::Stopped), out);
+            if start_wanted {
+                self.start(out);
+            }
         } else {
             self.file_timer(out);
         }

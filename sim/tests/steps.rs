@@ -34,6 +34,73 @@ fn a_process_that_is_started_again_takes_its_role_back() {
     assert_eq!(played.entered(B, StateKind::Backup).len(), 2);
 }
 
+/// The kernel of `a` takes a second for each command, so that a stop at 6 s takes until 7 s.
+fn slow_to_stop(rest: &str) -> Played {
+    let late = step("5s", "kernel_late = \"a\"\nby = \"1s\"") + &step("6s", "stop = \"a\"");
+    Rehearsal::probed(&(late + rest)).play()
+}
+
+/// What became of the process of `a`, each with when.
+fn life(played: &Played) -> Vec<(u64, ProcessChange)> {
+    let changes = played.seen.iter().filter_map(|seen| match seen.seen {
+        Seen::Process(change) if seen.host == A => Some((seen.at.0, change)),
+        _ => None,
+    });
+    changes.collect()
+}
+
+#[test]
+fn a_start_that_comes_while_the_process_stops_waits_for_its_end() {
+    let played = slow_to_stop(&step("6500ms", "start = \"a\""));
+    let ended = [
+        (0, ProcessChange::Started),
+        (6 * SECOND, ProcessChange::Stopping),
+        (7 * SECOND, ProcessChange::Stopped),
+        (7 * SECOND, ProcessChange::Started),
+    ];
+    assert_eq!(life(&played), ended);
+    assert_eq!(played.entered(A, StateKind::Master), [DOWN, 7 * SECOND + DOWN]);
+    assert_eq!(played.answered_by(15 * SECOND), Some(A));
+}
+
+#[test]
+fn a_start_that_waits_is_for_the_file_that_is_in_place_when_the_process_has_ended() {
+    let file = "config = \"seed/director-1.conf\"";
+    let rest =
+        step("6500ms", "start = \"a\"") + &step("6600ms", &format!("reload = \"a\"\n{file}"));
+    let played = slow_to_stop(&rest);
+    let configured =
+        played.times(|seen| seen.host == A && matches!(seen.seen, Seen::Configured(_)));
+    assert_eq!(configured, [0, 7 * SECOND]);
+}
+
+#[test]
+fn a_start_waits_as_well_behind_a_stop_that_a_paused_process_has_not_heard() {
+    let rest = step("5500ms", "pause = \"a\"")
+        + &step("6s", "stop = \"a\"")
+        + &step("7s", "start = \"a\"")
+        + &step("8s", "resume = \"a\"");
+    let played = Rehearsal::probed(&rest).play();
+    let changes = life(&played);
+    let last = [(8 * SECOND, ProcessChange::Stopped), (8 * SECOND, ProcessChange::Started)];
+    assert_eq!(changes[changes.len() - 2..], last, "{changes:?}");
+}
+
+#[test]
+fn a_stop_a_kill_or_a_loss_of_power_takes_back_a_start_that_waits() {
+    for (what, ended) in [("stop", 7 * SECOND), ("kill", 6_600_000_000), ("power_off", 0)] {
+        let last = step("6600ms", &format!("{what} = \"a\""));
+        let played = slow_to_stop(&(step("6500ms", "start = \"a\"") + &last));
+        let changes = life(&played);
+        let starts = changes.iter().filter(|(_, change)| *change == ProcessChange::Started);
+        assert_eq!(starts.count(), 1, "{what}: {changes:?}");
+        let is_end = |change| matches!(change, ProcessChange::Stopped | ProcessChange::Killed);
+        let end = changes.iter().find(|(_, change)| is_end(*change)).map(|(at, _)| *at);
+        assert_eq!(end.unwrap_or_default(), ended, "{what}");
+        assert!(played.world.status(A).is_none(), "{what}");
+    }
+}
+
 #[test]
 fn a_killed_process_leaves_its_address_and_two_data_planes_own_it() {
     let played = Rehearsal::probed(&step("10s", "kill = \"a\"")).play();
