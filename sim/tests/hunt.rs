@@ -86,6 +86,15 @@ fn a_hunt_for_some_classes_draws_no_other_ones() {
 }
 
 #[test]
+fn over_a_router_that_is_alone_no_fault_of_two_is_drawn() {
+    let played = hunt("dead-man/alone.toml", &["--seeds", "40", "--for", "3m"]);
+    let said = text(&played.stdout);
+    assert_eq!(played.status.code(), Some(0), "{said}{}", text(&played.stderr));
+    let rough = said.lines().find(|line| line.contains("rough-link")).expect("its row");
+    assert!(rough.ends_with("no two hosts share a virtual router"), "{rough}");
+}
+
+#[test]
 fn a_seed_is_played_again_with_its_timeline() {
     let output = hunt("quiet/pair.toml", &["--for", "3m", "--seed", "7"]);
     let said = text(&output.stdout);

@@ -104,6 +104,7 @@ impl Ground {
         let variant = |wanted: fn(Difference) -> bool| {
             self.directors.iter().flat_map(|one| &one.variants).any(|one| wanted(one.difference))
         };
+        let alone = || self.pairs.is_empty().then_some("no two hosts share a virtual router");
         match class {
             FaultClass::HostCrash
             | FaultClass::ProcessCrash
@@ -120,15 +121,13 @@ impl Ground {
             FaultClass::Cut
             | FaultClass::OneWayCut
             | FaultClass::MulticastLost
-            | FaultClass::AdvertsLost => {
-                self.pairs.is_empty().then_some("no two hosts share a virtual router")
-            }
+            | FaultClass::AdvertsLost => alone(),
             FaultClass::Isolation => (self.hosts.len() < 2).then_some("there is one host only"),
             FaultClass::PartialCut => (self.pairs.is_empty() || self.hosts.len() < 3)
                 .then_some("there are fewer than three hosts"),
-            FaultClass::RoughLink => {
+            FaultClass::RoughLink => alone().or_else(|| {
                 self.conditions.is_none().then_some("segments have different conditions")
-            }
+            }),
             FaultClass::Mismatch => {
                 let fits = !self.pairs.is_empty() && variant(Difference::is_mismatch);
                 (!fits).then_some("no file of a host can be given a line that does not fit")
