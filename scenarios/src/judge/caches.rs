@@ -110,6 +110,9 @@ impl Caches {
             // Its data plane follows its state by the time that the kernel takes: the dual interval
             // of the owners may come after that of the masters.
             let owned = member.addresses.iter().filter_map(|one| view.owns(survivor, *one));
+            // What it owns again as its machine goes on is nothing new to it: nothing is announced.
+            let went_on = view.host(member.host).stalled.and_then(|(_, until)| until);
+            let owned = owned.filter(|at| Some(*at) != went_on);
             let new = member.master.into_iter().chain(owned).filter(|at| *at >= dual.began);
             let new = new.max().filter(|_| !member.resumed);
             let config = &member.config.announcements;

@@ -405,8 +405,9 @@ fn s10_the_silence_that_ends_an_alarm_counts_from_the_last_advert_of_the_loser()
 }
 
 /// a has the address in virtual router 7, which c left, and b in 51. c owns it for a second, b
-/// until it stops at 20 s; the client's cache points to b.
-fn address_of_two_routers(b_stops: bool, repaired: u64) -> PropertyReport {
+/// until it stops at 20 s; the client's cache points to b. The machine of a may have stood still
+/// shortly before that.
+fn address_of_two_routers(b_stops: bool, stood: bool, repaired: u64) -> PropertyReport {
     let seven = |config: &mut vipd_engine::InstanceConfig| config.vrid = Vrid::new(7).unwrap();
     let mut run = Run::new(&[200, 150, 100]).with(0, seven).with(2, seven);
     run.start_all();
@@ -420,6 +421,12 @@ fn address_of_two_routers(b_stops: bool, repaired: u64) -> PropertyReport {
     run.reload(10 * SECOND, 2);
     run.owns(12 * SECOND, 2, true);
     run.owns(13 * SECOND, 2, false);
+    if stood {
+        run.machine(stops - 500 * MS, 0, MachineChange::Frozen { clock: false });
+        run.owns(stops - 500 * MS, 0, false);
+        run.machine(stops - 400 * MS, 0, MachineChange::Thawed);
+        run.owns(stops - 400 * MS, 0, true);
+    }
     if b_stops {
         run.stop(stops, 1);
     }
@@ -429,10 +436,18 @@ fn address_of_two_routers(b_stops: bool, repaired: u64) -> PropertyReport {
 
 #[test]
 fn s11_whoever_has_the_address_in_another_virtual_router_is_an_owner_too() {
-    let report = address_of_two_routers(false, 69 * SECOND);
+    let report = address_of_two_routers(false, false, 69 * SECOND);
     assert_eq!(report.verdict, Verdict::NotExercised, "{report:?}");
     let bound = 60 * SECOND + DELAY + 2 * LATE;
-    at_the_bound(PropertyId::S11, bound, |extra| address_of_two_routers(true, bound + extra));
+    at_the_bound(PropertyId::S11, bound, |extra| {
+        address_of_two_routers(true, false, bound + extra)
+    });
+}
+
+#[test]
+fn s11_an_owner_that_stood_still_and_goes_on_is_not_new_and_has_until_its_refresh() {
+    let bound = 60 * SECOND + DELAY + 2 * LATE;
+    at_the_bound(PropertyId::S11, bound, |extra| address_of_two_routers(true, true, bound + extra));
 }
 
 /// a stands still from 9.7 s on, and is killed at 10.5 s; b takes over so long after that.
