@@ -15,13 +15,13 @@ use std::{env, thread};
 use serde_json::{Value, json};
 use vipd_engine::event::Seconds;
 use vipd_scenarios::record::WorldTime;
-use vipd_scenarios::report::files::write;
 use vipd_scenarios::report::history::History;
 use vipd_scenarios::report::page::{Shown, html};
 use vipd_scenarios::runner;
 use vipd_scenarios::scenario::Scenario;
 use vipd_scenarios::world::World;
 use vipd_sim::configurations::Configurations;
+use vipd_sim::output::Output;
 use vipd_sim::run::{Ended, Read, read, said};
 use vipd_sim::suite;
 use vipd_sim::world::Simulation;
@@ -31,7 +31,7 @@ use crate::kernel::Kernel;
 use crate::marks::{Marks, Pair, disagreements, largest_difference, pair};
 use crate::observer::SILENCE;
 use crate::run::{Request as One, programs};
-use crate::uml::agree::{Errand, Told};
+use crate::uml::agree::{Errand, PAGE, Told};
 use crate::world::Lab;
 use crate::{kernel, skips, steps};
 
@@ -105,6 +105,14 @@ enum Stage {
 /// Those of `out` and `err`.
 pub fn agree(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
     let began = Instant::now();
+    // Whether it can be written is known before the work, not after it.
+    let page = match request.how.files.html.as_deref().map(Output::open).transpose() {
+        Ok(page) => page,
+        Err(why) => {
+            writeln!(err, "error: {why}")?;
+            return Ok(Ended::Unusable);
+        }
+    };
     let (mut rows, mut playable, mut carried) = (Vec::new(), Vec::new(), Vec::new());
     for file in &request.files {
         let (row, stage) = prepare(request, file, rows.len(), err)?;
@@ -116,7 +124,7 @@ pub fn agree(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io:
         }
     }
     if let ([_], [one]) = (&rows[..], &carried[..]) {
-        return alone_inside(request, one, out, err);
+        return alone_inside(request, one, page, out, err);
     }
     // Those that take equally long are played together.
     playable.sort_by_key(|one| one.scenario.until);
@@ -145,7 +153,7 @@ pub fn agree(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io:
         }
     }
     out.flush()?;
-    let unwritten = write_page(request, &rows);
+    let unwritten = page.and_then(|page| write_page(page, &rows).err());
     let ended = match tally {
         Tally { unusable: 1.., .. } => Ended::Unusable,
         Tally { disagree: 1.., .. } => Ended::Failed,
@@ -154,22 +162,20 @@ pub fn agree(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io:
         Tally { agree: 0, .. } => Ended::Skipped,
         Tally { .. } => Ended::Passed,
     };
-    said(ended, &unwritten, err)
+    said(ended, unwritten.as_slice(), err)
 }
 
-/// Writes the page of the scenario that was compared, if one is asked for. What is to be said if it
-/// could not be written, or there was nothing to write.
-fn write_page(request: &Request, rows: &[Row]) -> Vec<String> {
-    let Some(path) = &request.how.files.html else { return Vec::new() };
+/// Writes the page of the scenario that was compared. What is to be said if it could not be
+/// written, or there was nothing to write.
+fn write_page(output: Output, rows: &[Row]) -> Result<(), String> {
     let page = rows.iter().find_map(|row| match &row.came.last {
         Came::Compared(compared) => compared.page.as_deref(),
         Came::Skipped(_) | Came::Unusable(_) => None,
     });
-    let written = match page {
-        Some(page) => write(path, "page", page),
-        None => Err(format!("no page in {}: the scenario was not played", path.display())),
-    };
-    written.err().into_iter().collect()
+    match page {
+        Some(page) => output.write(page.as_bytes()),
+        None => Err("no page: the scenario was not played".to_string()),
+    }
 }
 
 /// Reads a scenario. What its configurations are warned of is said only if it is the only one.
@@ -227,23 +233,24 @@ fn play_inside(request: &Request, carried: &[Carried]) -> Vec<Tries<Came>> {
 fn alone_inside(
     request: &Request,
     one: &Carried,
+    page: Option<Output>,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<Ended> {
-    let came = errand(request, std::slice::from_ref(one), request.how.json)
-        .and_then(|errand| errand.run().map(|finished| (errand.fetch_page(&finished), finished)));
-    let (page, finished) = match came {
-        Ok(came) => came,
+    let came = errand(request, std::slice::from_ref(one), request.how.json);
+    let finished = match came.and_then(|errand| errand.run()) {
+        Ok(finished) => finished,
         Err(reason) => {
             writeln!(err, "error: {reason}")?;
             return Ok(Ended::Unusable);
         }
     };
+    let unwritten = page.and_then(|page| finished.hand_over(PAGE, page).err());
     out.write_all(&finished.output)?;
     err.write_all(&finished.errors)?;
     let ends = [Ended::Passed, Ended::Failed, Ended::Unusable, Ended::Skipped];
     let ended = ends.into_iter().find(|ended| ended.status() == finished.status);
-    said(ended.unwrap_or(Ended::Unusable), &page.err().into_iter().collect::<Vec<_>>(), err)
+    said(ended.unwrap_or(Ended::Unusable), unwritten.as_slice(), err)
 }
 
 fn errand(request: &Request, carried: &[Carried], json: bool) -> Result<Errand, String> {

@@ -16,6 +16,7 @@ use vipd_scenarios::report::page::Shown;
 use vipd_scenarios::runner::{self, Outcome};
 use vipd_scenarios::scenario::{Host, Scenario};
 use vipd_scenarios::world::World;
+use vipd_sim::output::Outputs;
 use vipd_sim::run::{Ended, Read, Told, no_capture, read, said};
 
 use crate::frr;
@@ -65,6 +66,14 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         return Ok(Ended::Unusable);
     };
     let Read { scenario, configurations, notes } = read;
+    // Whether they can be written is known before the work, not after it.
+    let files = match Outputs::open(&request.files) {
+        Ok(files) => files,
+        Err(why) => {
+            writeln!(err, "error: {why}")?;
+            return Ok(Ended::Unusable);
+        }
+    };
     let print = |outcome: &Outcome, wall: Duration, frames: u64, out: &mut dyn Write| {
         let (scenario, seed) = (&scenario, scenario.seed);
         Told { scenario, seed, outcome, wall, notes: &notes }.print(frames, request.json, out)
@@ -105,7 +114,7 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     if let Some(history) = &history {
         let (label, scenario, outcome) = ("real", &scenario, &outcome);
         let shown = Shown { label, scenario, seed: None, outcome, history };
-        unwritten.extend(request.files.write(&shown));
+        unwritten.extend(files.write(&shown));
     }
     let ended = said(ended, &unwritten, err)?;
     tell(&lab, err)?;

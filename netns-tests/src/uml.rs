@@ -23,6 +23,7 @@ use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
+use vipd_sim::output::Output;
 
 use crate::run::found;
 
@@ -193,6 +194,17 @@ impl Finished {
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.0.join(name)
+    }
+
+    /// Writes what the command left in the file of this name, if it left any.
+    pub(crate) fn hand_over(&self, name: &str, output: Output) -> Result<(), String> {
+        let made = self.file(name);
+        if !made.exists() {
+            return Ok(());
+        }
+        let octets = fs::read(&made);
+        let octets = octets.map_err(|error| format!("cannot read {}: {error}", made.display()))?;
+        output.write(&octets)
     }
 }
 

@@ -6,6 +6,7 @@
 mod playing;
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use vipd_netns_tests::agree::{Request as AgreeRequest, agree};
 use vipd_netns_tests::kernel::Kernel;
 use vipd_netns_tests::node::Kind;
 use vipd_netns_tests::run::Request;
+use vipd_netns_tests::uml::play as inside;
+use vipd_scenarios::report::files::Files;
 use vipd_sim::run::Ended;
 
 /// A scenario, and what runs on its hosts that run VRRP.
@@ -87,15 +90,8 @@ fn the_simulation_foresees_what_real_kernels_do() {
         return skip(&reason);
     }
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let jobs = NonZeroUsize::MIN;
-    let request = AgreeRequest {
-        files: vec![request.file.clone()],
-        how: request,
-        jobs,
-        kernel: Kernel::Host,
-        tolerance_inside: Duration::ZERO,
-    };
-    let ended = agree(&request, &mut out, &mut err).expect("memory takes everything");
+    let ended = agree(&agreeing(request, Kernel::Host), &mut out, &mut err)
+        .expect("memory takes everything");
     let text = String::from_utf8(out).expect("text");
     assert_eq!(ended, Ended::Passed, "{text}");
     // Both masters, the address that stays until the restart, and the way back.
@@ -120,6 +116,49 @@ fn what_is_wrong_is_found() {
     let (ended, text) = play(&wrong);
     assert_eq!(ended, Ended::Failed, "{text}");
     assert!(text.contains("not met: 3.609375 s to 3.609375 s: director-1 enters master"), "{text}");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named_before_anything_is_played() {
+    let is = || Some(PathBuf::from("no/such/file"));
+    let other = std::env::temp_dir().join(format!("viplab-kept-{}", std::process::id()));
+    std::fs::write(&other, "what was there").expect("a file");
+    let kept = || Some(other.clone());
+    let files = [
+        Files { html: is(), perfetto: kept(), jsonl: None },
+        Files { html: kept(), perfetto: is(), jsonl: None },
+        Files { html: kept(), perfetto: None, jsonl: is() },
+    ];
+    let plain = Request { stop: || panic!("it plays"), ..request("quiet/pair", &[]) };
+    let runs = files.map(|files| Request { files, ..plain.clone() });
+    let capture = Request { capture: is(), files: Files::default(), ..plain };
+    let inside = runs.iter().chain([&capture]).map(|request| (request, Kernel::Uml));
+    let all = runs.iter().map(|request| (request, Kernel::Host)).chain(inside);
+    for (request, kernel) in all {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let ended = inside::play(request.clone(), kernel, None, &mut out, &mut err);
+        is_refused(ended.expect("memory takes everything"), &out, &err);
+    }
+    for kernel in [Kernel::Host, Kernel::Uml] {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let request = agreeing(runs[0].clone(), kernel);
+        let ended = agree(&request, &mut out, &mut err).expect("memory takes everything");
+        is_refused(ended, &out, &err);
+    }
+    assert_eq!(std::fs::read_to_string(&other).expect("a file"), "what was there");
+    std::fs::remove_file(&other).expect("it goes");
+}
+
+fn is_refused(ended: Ended, out: &[u8], err: &[u8]) {
+    let said = String::from_utf8_lossy(err);
+    assert_eq!((ended, out), (Ended::Unusable, &[][..]), "{said}");
+    assert!(said.contains("error: cannot write no/such/file: No such file"), "{said}");
+}
+
+/// One scenario in both worlds.
+fn agreeing(how: Request, kernel: Kernel) -> AgreeRequest {
+    let (files, jobs) = (vec![how.file.clone()], NonZeroUsize::MIN);
+    AgreeRequest { files, how, jobs, kernel, tolerance_inside: Duration::ZERO }
 }
 
 #[test]

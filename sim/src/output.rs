@@ -5,6 +5,10 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use vipd_scenarios::report::files::Files;
+use vipd_scenarios::report::page::{Shown, html};
+use vipd_scenarios::report::{lines, perfetto};
+
 /// A file that is going to be written.
 #[derive(Debug)]
 pub struct Output {
@@ -55,6 +59,36 @@ impl Drop for Output {
             // Nobody can do more about it than we.
             let _ = fs::remove_file(part);
         }
+    }
+}
+
+/// What of a run stands in a file.
+type Text = fn(&Shown<'_>) -> String;
+
+/// The files that are asked for about a run, and what will stand in each.
+#[derive(Debug)]
+pub struct Outputs(Vec<(Output, Text)>);
+
+impl Outputs {
+    /// Opens them.
+    ///
+    /// # Errors
+    /// What to tell people: which file, and why not.
+    pub fn open(files: &Files) -> Result<Self, String> {
+        let Files { html: page, perfetto: trace, jsonl } = files;
+        let one_run: Text = |shown| html(std::slice::from_ref(shown));
+        let all: [(_, Text); 3] = [(page, one_run), (trace, perfetto::text), (jsonl, lines::text)];
+        let asked = all.into_iter().filter_map(|(path, text)| Some((path.as_deref()?, text)));
+        let opened = asked.map(|(path, text)| Ok((Output::open(path)?, text)));
+        opened.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Writes each. One that could not be written is a message; the others are written all the
+    /// same.
+    #[must_use]
+    pub fn write(self, shown: &Shown<'_>) -> Vec<String> {
+        let write = |(output, text): (Output, Text)| output.write(text(shown).as_bytes()).err();
+        self.0.into_iter().filter_map(write).collect()
     }
 }
 

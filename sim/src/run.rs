@@ -13,18 +13,15 @@ use vipd_config::diagnostics::Colour;
 use vipd_scenarios::record::{Recorder, WorldTime};
 use vipd_scenarios::report::files::Files;
 use vipd_scenarios::report::history::History;
-use vipd_scenarios::report::page::{self, Shown};
-use vipd_scenarios::report::{lines, perfetto, summary};
+use vipd_scenarios::report::page::Shown;
+use vipd_scenarios::report::summary;
 use vipd_scenarios::runner::{self, Outcome, RunVerdict};
 use vipd_scenarios::scenario::Scenario;
 use vipd_scenarios::world::World;
 
 use crate::configurations::{Configurations, Findings};
-use crate::output::Output;
+use crate::output::Outputs;
 use crate::world::Simulation;
-
-/// What of a run stands in a file.
-type Text = fn(&Shown<'_>) -> String;
 
 /// How a run ended, as the exit status of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +80,7 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     };
     let Read { scenario, configurations, notes } = read;
     // Whether they can be written is known before the work, not after it.
-    let files = match open(&request.files) {
+    let files = match Outputs::open(&request.files) {
         Ok(files) => files,
         Err(why) => {
             writeln!(err, "error: {why}")?;
@@ -114,19 +111,9 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     if let Some(history) = &history {
         let (label, seed) = ("simulated", Some(seed));
         let shown = Shown { label, scenario: &scenario, seed, outcome: &outcome, history };
-        let written = files.into_iter().map(|(file, text)| file.write(text(&shown).as_bytes()));
-        unwritten.extend(written.filter_map(Result::err));
+        unwritten.extend(files.write(&shown));
     }
     said(ended, &unwritten, err)
-}
-
-/// The files that are asked for, and what will stand in each.
-fn open(files: &Files) -> Result<Vec<(Output, Text)>, String> {
-    let Files { html, perfetto: trace, jsonl } = files;
-    let page: Text = |shown| page::html(std::slice::from_ref(shown));
-    let all: [(_, Text); 3] = [(html, page), (trace, perfetto::text), (jsonl, lines::text)];
-    let asked = all.into_iter().filter_map(|(path, text)| Some((path.as_deref()?, text)));
-    asked.map(|(path, text)| Ok((Output::open(path)?, text))).collect()
 }
 
 /// What is said of a capture that cannot be written.

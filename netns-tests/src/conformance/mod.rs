@@ -28,7 +28,8 @@ pub use judging::judge;
 use requirement::Requirement;
 pub use site::Terms;
 use vipd_engine::Profile;
-use vipd_sim::run::Ended;
+use vipd_sim::output::Output;
+use vipd_sim::run::{Ended, said};
 
 use crate::node::Kind;
 
@@ -142,6 +143,14 @@ pub fn list(out: &mut dyn Write) -> io::Result<()> {
 /// # Errors
 /// Those of `out` and `err`.
 pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
+    // Whether it can be written is known before the work, not after it.
+    let page = match request.html.as_deref().map(Output::open).transpose() {
+        Ok(page) => page,
+        Err(why) => {
+            writeln!(err, "error: {why}")?;
+            return Ok(Ended::Unusable);
+        }
+    };
     let judged = match judge(request) {
         Ok(judged) => judged,
         Err(reason) => {
@@ -158,12 +167,8 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     } else {
         report::table(request, &judged, out)?;
     }
-    if let Some(path) = &request.html
-        && let Err(error) = std::fs::write(path, report::page(request, &judged))
-    {
-        writeln!(err, "error: cannot write {}: {error}", path.display())?;
-        return Ok(Ended::Unusable);
-    }
+    let unwritten =
+        page.and_then(|page| page.write(report::page(request, &judged).as_bytes()).err());
     let failed = judged.rows.iter().any(|row| row.outcome == Outcome::Fail);
-    Ok(if failed { Ended::Failed } else { Ended::Passed })
+    said(if failed { Ended::Failed } else { Ended::Passed }, unwritten.as_slice(), err)
 }

@@ -1,7 +1,6 @@
 //! Scenarios that need what this machine's kernel lacks, compared inside of user-mode Linux: one
 //! boot for all of them, by this program itself.
 
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -81,22 +80,10 @@ impl Errand {
         }
         Ok(words)
     }
-
-    /// Copies the page out, if one is asked for and was made.
-    ///
-    /// # Errors
-    /// In words, what could not be written.
-    pub(crate) fn fetch_page(&self, finished: &Finished) -> Result<(), String> {
-        let Some(to) = &self.how.files.html else { return Ok(()) };
-        let made = finished.file(PAGE);
-        let copied = if made.exists() { std::fs::copy(made, to).map(drop) } else { Ok(()) };
-        copied
-            .map_err(|error: io::Error| format!("cannot write the page {}: {error}", to.display()))
-    }
 }
 
 /// In the folder of the results.
-const PAGE: &str = "page.html";
+pub(crate) const PAGE: &str = "page.html";
 
 #[cfg(test)]
 mod tests {

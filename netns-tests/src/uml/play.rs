@@ -1,7 +1,6 @@
 //! A scenario inside of user-mode Linux: this program plays it there, and what it prints is printed
 //! here.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use vipd_config::diagnostics::Colour;
 use vipd_scenarios::language::duration_text;
 use vipd_scenarios::report::files::Files;
+use vipd_sim::output::Output;
 use vipd_sim::run::{Ended, read, said};
 
 use super::{Inside, MEMORY, init};
@@ -25,7 +25,6 @@ pub const TOLERANCE_INSIDE: Duration = Duration::from_millis(1500);
 
 /// A file that is asked for: it is made inside, in the folder of the results, and copied out.
 struct File<'a> {
-    what: &'static str,
     option: &'static str,
     inside: &'static str,
     to: &'a Path,
@@ -34,14 +33,14 @@ struct File<'a> {
 fn files(request: &Request) -> impl Iterator<Item = File<'_>> {
     let Files { html, perfetto, jsonl } = &request.files;
     let known = [
-        ("capture", "--pcap", "capture.pcapng", &request.capture),
-        ("page", "--html", "page.html", html),
-        ("trace", "--perfetto", "trace.json", perfetto),
-        ("JSON lines", "--jsonl", "lines.jsonl", jsonl),
+        ("--pcap", "capture.pcapng", &request.capture),
+        ("--html", "page.html", html),
+        ("--perfetto", "trace.json", perfetto),
+        ("--jsonl", "lines.jsonl", jsonl),
     ];
-    known.into_iter().filter_map(|(what, option, inside, to)| {
-        Some(File { what, option, inside, to: to.as_deref()? })
-    })
+    known
+        .into_iter()
+        .filter_map(|(option, inside, to)| Some(File { option, inside, to: to.as_deref()? }))
 }
 
 /// Does what is asked for on the kernel that is asked for. Without a tolerance that is the
@@ -88,6 +87,11 @@ fn carried(
         Ok(words) => words,
         Err(reason) => return Ok(Err(reason)),
     };
+    let open = |file: File<'_>| Ok((file.inside, Output::open(file.to)?));
+    let opened: Vec<_> = match files(request).map(open).collect() {
+        Ok(opened) => opened,
+        Err(reason) => return Ok(Err(reason)),
+    };
     hurry();
     let inside = Inside { command: words, viplab, memory: MEMORY, within, stop: request.stop };
     let finished = match inside.run() {
@@ -97,13 +101,8 @@ fn carried(
     out.write_all(&finished.output)?;
     err.write_all(&finished.errors)?;
     let mut unwritten = Vec::new();
-    for File { what, inside, to, .. } in files(request) {
-        let made = finished.file(inside);
-        if made.exists()
-            && let Err(error) = fs::copy(made, to)
-        {
-            unwritten.push(format!("cannot write the {what} {}: {error}", to.display()));
-        }
+    for (inside, output) in opened {
+        unwritten.extend(finished.hand_over(inside, output).err());
     }
     let ends = [Ended::Passed, Ended::Failed, Ended::Unusable, Ended::Skipped];
     let ended = ends.into_iter().find(|ended| ended.status() == finished.status);
