@@ -23,13 +23,23 @@ pub(super) struct OneWay {
     deaf_losers: BTreeMap<(Place, Place), Deaf>,
     /// By winner and loser: the winner is deaf.
     deaf_winners: BTreeMap<(Place, Place), Window>,
-    /// By winner and loser: the alarm of this term of the winner, and until when the loser was
-    /// heard.
-    alarms: BTreeMap<(Place, Place), WorldTime>,
+    /// By winner and loser: the alarm of this term of the winner.
+    alarms: BTreeMap<(Place, Place), Alarm>,
     /// By winner and loser: the loser is master, deaf or not, and the way from it is open.
     heard: BTreeSet<(Place, Place)>,
+    /// The interval of the last advert of each master.
+    intervals: BTreeMap<Place, Duration>,
     /// Winners that are to yield: when they raised their alarm.
     yields: BTreeMap<Place, WorldTime>,
+}
+
+/// An alarm that was given.
+#[derive(Debug)]
+struct Alarm {
+    /// Until when the loser was heard, and the interval of what was heard: the winner knows no
+    /// other one.
+    heard: WorldTime,
+    interval: Duration,
 }
 
 #[derive(Debug)]
@@ -57,6 +67,7 @@ impl OneWay {
             deaf_winners: BTreeMap::new(),
             alarms: BTreeMap::new(),
             heard: BTreeSet::new(),
+            intervals: BTreeMap::new(),
             yields: BTreeMap::new(),
         }
     }
@@ -117,22 +128,23 @@ impl OneWay {
     /// The winner hears the loser from now on, or no longer.
     fn note_heard(&mut self, key: (Place, Place), heard: bool, now: WorldTime) {
         let until_now = if heard { !self.heard.insert(key) } else { self.heard.remove(&key) };
-        if until_now && let Some(at) = self.alarms.get_mut(&key) {
-            *at = now;
+        if until_now && let Some(alarm) = self.alarms.get_mut(&key) {
+            alarm.heard = now;
+            alarm.interval = self.intervals.get(&key.1).copied().unwrap_or(alarm.interval);
         }
     }
 
     /// An alarm is given once as long as the winner goes on hearing the loser. A loser that is
     /// silent for more than four of its intervals is news again.
     fn alarm_stands(&mut self, view: &View, key: (Place, Place), now: WorldTime) -> bool {
-        let (winner, loser) = key;
-        let memory = view.up(view.member(loser).advertised * 4)
+        let Some(alarm) = self.alarms.get(&key) else { return false };
+        let (winner, _) = key;
+        let memory = view.up(alarm.interval * 4)
             + view.delay_spread(winner.router)
             + view.late() * 2
             + view.tolerance();
         // What arrives while the winner stands still is heard when it goes on.
-        let heard = self.alarms.get(&key).map(|at| view.read_at(winner, *at));
-        let stands = heard.is_some_and(|at| since(now, at) <= memory);
+        let stands = since(now, view.read_at(winner, alarm.heard)) <= memory;
         if stands {
             self.score.held();
         }
@@ -142,14 +154,14 @@ impl OneWay {
     /// Adverts in the loser's name are the loser's to the winner, if it takes them for adverts of a
     /// lower router.
     fn forged(&mut self, view: &View, host: HostId, advert: &SeenAdvert, by: Option<&Injection>) {
-        for ((winner, loser), heard) in &mut self.alarms {
+        for ((winner, loser), alarm) in &mut self.alarms {
             let (one, other) = (view.member(*winner), view.member(*loser));
             let here = view.routers[winner.router].key == advert.router && one.host == host;
             let named = other.source == Some(advert.src);
             let lower = 0 < advert.priority && advert.priority < one.priority;
             let takes = by.is_none_or(|by| mismatch::takes(by, &one.config));
             if here && named && lower && takes {
-                *heard = view.now;
+                *alarm = Alarm { heard: view.now, interval: advert.interval };
             }
         }
     }
@@ -184,7 +196,9 @@ impl OneWay {
     }
 
     fn alarm(&mut self, view: &View, key: (Place, Place), now: WorldTime) {
-        self.alarms.insert(key, now);
+        let interval = self.intervals.get(&key.1).copied();
+        let interval = interval.unwrap_or(view.member(key.1).advertised);
+        self.alarms.insert(key, Alarm { heard: now, interval });
         if let Some(deaf) = self.deaf_losers.get_mut(&key)
             && !std::mem::replace(&mut deaf.alarmed, true)
         {
@@ -343,6 +357,11 @@ impl Property for OneWay {
                 self.alarm(view, (*winner, loser), change.at);
             }
             self.note_yield(view, *winner, change.at);
+        }
+        if let What::MasterStarts { place, interval, .. }
+        | What::Advertises { place, interval, .. } = change.what
+        {
+            self.intervals.insert(place, interval);
         }
         // A winner that was silent for a while, and never left the state, forgets nothing.
         if let What::MasterStarts { place, resumed: false, .. } = change.what {

@@ -1,7 +1,7 @@
 //! What a million random schedules brought up about the alarm of S10: what the judge must
 //! not blame, and beside it what it must go on to blame.
 
-use vipd_engine::{News, StateKind};
+use vipd_engine::{Interval, News, StateKind};
 
 use super::hunted::{A_MASTER, B_FIRST, alarmed};
 use super::record::*;
@@ -70,6 +70,48 @@ fn s10_adverts_in_the_name_of_the_loser_keep_an_alarm() {
     is(&silent(2, 9, MEMORY + 1), Verdict::Violated, "a raised no alarm");
     is(&silent(77, 9, MEMORY), Verdict::Violated, "a raised no alarm");
     is(&silent(2, 0, MEMORY), Verdict::Violated, "a raised no alarm");
+}
+
+/// b of the v3 pair advertised every `before` until it was killed at 10 s. Somebody may speak in
+/// its name a second later, with the second of a's interval. So long after that b is master again,
+/// every `then`.
+fn another_interval(before: u64, then: u64, forged: bool, after: u64) -> PropertyReport {
+    let every = |interval: u64| {
+        let interval = Interval::from_centiseconds((interval / MS / 10) as i64).unwrap();
+        move |config: &mut vipd_engine::InstanceConfig| config.interval = interval
+    };
+    let mut run = Run::new(&[200, 100]).version_3(SECOND).with(1, every(before));
+    run.start_all();
+    run.path(0, 0, 1, false);
+    run.takes_over(A_MASTER, 0);
+    run.adverts_to(A_MASTER, 60 * SECOND, 0, &[]);
+    run.takes_over(B_FIRST, 1);
+    run.adverts(B_FIRST, 10 * SECOND, 1);
+    let raised = News::OneWay { peer: address(2), asserts: 3 };
+    run.news(B_FIRST + 2 * before + DELAY, 0, raised);
+    let mut heard = 10 * SECOND;
+    if forged {
+        heard = 11 * SECOND;
+        run.forge(heard, 0, 2, 9);
+    }
+    let mut run = run.with(1, every(then));
+    back_again(&mut run, 10 * SECOND, heard + after);
+    run.judged(PropertyId::S10, 50 * SECOND)
+}
+
+#[test]
+fn s10_a_silent_loser_is_remembered_for_four_of_the_intervals_that_the_winner_heard() {
+    let cases = [
+        (SECOND, 100 * MS, false, MEMORY),
+        (100 * MS, SECOND, false, 400 * MS + 2 * LATE),
+        (100 * MS, 100 * MS, true, MEMORY),
+    ];
+    for (before, then, forged, memory) in cases {
+        let report = another_interval(before, then, forged, memory);
+        assert_eq!(report.verdict, Verdict::Held, "{before} {then}: {report:?}");
+        let report = another_interval(before, then, forged, memory + 1);
+        is(&report, Verdict::Violated, "a raised no alarm");
+    }
 }
 
 #[test]
