@@ -98,7 +98,13 @@ impl Takeover {
             .saturating_sub(before + view.tolerance())
     }
 
-    fn taken(&mut self, view: &View, crash: &Crash, taker: Place) {
+    fn taken(
+        &mut self,
+        view: &View,
+        crash: &Crash,
+        taker: Place,
+        heard: &[Option<(WorldTime, u8)>],
+    ) {
         let value = since(view.now, crash.at);
         let excuse = || excuse(view, crash.master, &[taker], crash.at);
         let what = |word: &str| {
@@ -109,7 +115,10 @@ impl Takeover {
         let latest = Self::latest(view, taker);
         self.score.at_most(value, latest, excuse, || what("too late"));
         let (better, old) = (view.member(taker), view.member(crash.master));
-        let timer_ran_on = better.priority > old.priority && better.may_preempt(view.now);
+        // It decides by what it heard, whatever the master's priority was by then.
+        let told = heard.get(crash.master.member).copied().flatten();
+        let told = told.map_or(old.priority, |(_, priority)| priority);
+        let timer_ran_on = better.priority > told && better.may_preempt(view.now);
         let period = view.up(old.advertised * 2);
         let resigned = view.resigned_before(crash.master, taker, crash.at);
         let resigned =
@@ -168,10 +177,10 @@ impl Property for Takeover {
             if crash.heirs.is_empty() {
                 continue;
             }
-            if let What::MasterStarts { place, .. } = change.what
+            if let What::MasterStarts { place, heard, .. } = &change.what
                 && place.router == crash.master.router
             {
-                self.taken(view, &crash, place);
+                self.taken(view, &crash, *place, heard);
             } else if crash.is_void(view) {
                 self.overdue(view, &crash, change.at);
             } else {

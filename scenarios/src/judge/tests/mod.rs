@@ -13,6 +13,7 @@ mod hunted;
 mod liveness;
 mod pool;
 mod record;
+mod reloads;
 mod resignations;
 mod runs;
 mod safety;
