@@ -32,7 +32,7 @@ impl Lasting {
         if view.member(sender).master.is_none() || !view.is_running(receiver) {
             return;
         }
-        let bound = longest_gap(view, sender, lost);
+        let bound = longest_gap(view, sender, view.member(sender).advertised, lost);
         let began = view.now.earlier(gap);
         let both = [sender, receiver];
         let excuse = || {
@@ -72,8 +72,8 @@ impl Lasting {
 }
 
 /// The longest that the promise allows between two arrivals with `lost` lost ones between them.
-fn longest_gap(view: &View, master: Place, lost: u32) -> Duration {
-    (view.pace(master) + view.late()) * (lost + 1)
+fn longest_gap(view: &View, master: Place, interval: Duration, lost: u32) -> Duration {
+    (view.up(interval) + view.late()) * (lost + 1)
         + view.delay_spread(master.router)
         + view.tolerance()
 }
@@ -116,7 +116,9 @@ fn excuse(view: &View, master: Place, taker: Place, last: WorldTime) -> Option<S
     }
     let lost = view.lost_since(master, taker, last);
     let down = view.down(view.member(taker).down_interval_floor());
-    if longest_gap(view, master, lost) >= down {
+    // Of an interval that was longer for a while the taker may have lost every advert.
+    let interval = view.member(master).longest_interval_since(last);
+    if longest_gap(view, master, interval, lost) >= down {
         return Some(format!("{lost} adverts of {from} in a row were lost on the way to {to}"));
     }
     // An older resignation that arrives after the first advert of the new master restarts the skew.

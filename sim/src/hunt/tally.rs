@@ -331,7 +331,7 @@ impl PropertyCount {
         }
     }
 
-    /// Seeds of violations that have no card, as many as fit on a line, and how many there are more.
+    /// Seeds of violations without a card, as many as fit on a line, and how many more there are.
     #[must_use]
     pub fn more(&self) -> Option<String> {
         let seeds = self.violating.iter().skip(self.cards.len()).take(ON_A_LINE);

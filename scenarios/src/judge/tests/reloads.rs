@@ -1,6 +1,6 @@
 //! Files that come between two adverts: what the others have heard by then, and what they have not.
 
-use vipd_engine::Priority;
+use vipd_engine::{Interval, Priority};
 
 use super::hunted::{A_MASTER, pair};
 use super::record::*;
@@ -38,4 +38,34 @@ fn l1_a_backup_preempts_a_crashed_master_whose_last_advert_was_lower() {
     let early = 3 * SECOND + skew(100) + DELAY - 1500 * MS;
     assert_ne!(killed_after_a_low_advert(true, early).verdict, Verdict::Violated);
     is(&killed_after_a_low_advert(false, early), Verdict::Violated, "too early");
+}
+
+/// In v3, a has the interval `then` from 500 ms after an advert on, and for a second. The next two
+/// adverts are lost, and b takes over as its timer has it.
+fn two_lost(then: u64) -> PropertyReport {
+    let every = |run: Run, interval: u64, at: u64| {
+        let interval = Interval::from_centiseconds((interval / MS / 10) as i64).unwrap();
+        let mut run = run.with(0, |config| config.interval = interval);
+        run.reload(at, 0);
+        run
+    };
+    let last = A_MASTER + 6 * SECOND;
+    let mut run = Run::new(&[200, 100]).version_3(SECOND);
+    run.start_all();
+    run.takes_over(A_MASTER, 0);
+    run.adverts(A_MASTER, last + 1, 0);
+    let mut run = every(run, then, last + 500 * MS);
+    run.lost(last + SECOND, 0, 200);
+    let mut run = every(run, SECOND, last + 1500 * MS);
+    run.lost(last + 2500 * MS, 0, 200);
+    let taken = last + DELAY + 3 * SECOND + skew(100);
+    run.takes_over(taken, 1);
+    run.advert(taken, 1);
+    run.judged(PropertyId::S3, taken + 1)
+}
+
+#[test]
+fn s3_lost_adverts_are_as_far_apart_as_the_longest_interval_since_the_last_one_that_was_heard() {
+    is(&two_lost(2 * SECOND), Verdict::NotProvided, "2 adverts of a in a row were lost");
+    is(&two_lost(SECOND), Verdict::Violated, "b took over");
 }

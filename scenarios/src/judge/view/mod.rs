@@ -151,6 +151,8 @@ pub(super) struct Member {
     pub priority: u8,
     /// What its own adverts carry.
     pub advertised: Duration,
+    /// Longer ones that they carried, each with when that was over; the longest comes first.
+    longer: Vec<(WorldTime, Duration)>,
     /// What paces its Master_Down_Interval.
     pub in_force: Duration,
     /// A start-up or preempt delay runs, or a hold-down: until then at most.
@@ -168,6 +170,21 @@ impl Member {
     /// It is master by the wire, or was at that time or later.
     pub(super) fn was_master_since(&self, since: WorldTime) -> bool {
         self.master.is_some() || self.ended.is_some_and(|(at, _)| at >= since)
+    }
+
+    /// Its adverts carry this interval from now on.
+    fn advertises(&mut self, interval: Duration, now: WorldTime) {
+        let before = std::mem::replace(&mut self.advertised, interval);
+        if before > interval {
+            self.longer.retain(|(_, longer)| *longer > before);
+            self.longer.push((now, before));
+        }
+    }
+
+    /// The longest interval of its adverts at that time or later.
+    pub(super) fn longest_interval_since(&self, since: WorldTime) -> Duration {
+        let before = self.longer.iter().find(|(until, _)| *until >= since);
+        before.map_or(self.advertised, |(_, longer)| self.advertised.max(*longer))
     }
 }
 

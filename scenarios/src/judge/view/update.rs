@@ -142,7 +142,7 @@ impl View {
                 member.resumed = *resumed;
                 member.source = Some(*source);
                 member.priority = *priority;
-                member.advertised = *interval;
+                member.advertises(*interval, at);
                 member.held = None;
                 // Who yields and is needed is as before.
                 member.ordered = member.ordered.filter(|order| *order != Order::Yield);
@@ -159,7 +159,7 @@ impl View {
             What::Advertises { place, priority, interval } => {
                 let member = self.member_mut(*place);
                 member.priority = *priority;
-                member.advertised = *interval;
+                member.advertises(*interval, at);
             }
             What::InForce(place, interval) => self.member_mut(*place).in_force = *interval,
             What::Heard { pair, priority } => self.first_heard(*pair, *priority),
@@ -228,6 +228,7 @@ impl View {
                 left_master_at: None,
                 priority: config.priority.get(),
                 advertised: interval,
+                longer: Vec::new(),
                 in_force: interval,
                 held: None,
                 alarmed_at: None,
@@ -246,7 +247,7 @@ impl View {
             (member.present, member.joined) = (true, now);
         }
         member.source = source;
-        member.advertised = interval;
+        member.advertises(interval, now);
         member.in_force = interval;
         member.addresses = addresses;
     }
