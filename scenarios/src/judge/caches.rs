@@ -184,7 +184,9 @@ impl Property for Caches {
         if let What::HeardInMaster(pair) = change.what {
             let sender = Place { router: pair.router, member: pair.sender };
             let receiver = Place { router: pair.router, member: pair.receiver };
-            if mismatch::discards(view.member(receiver), view.member(sender)) {
+            if mismatch::discards(view.member(receiver), view.member(sender))
+                || view.may_be_of_before(pair.router)
+            {
                 return;
             }
             if let Some(dual) = self.dual.get_mut(&pair.router) {

@@ -338,6 +338,14 @@ impl View {
         self.at_odds(&[a, b]).is_some() || ended.is_some_and(|(at, _)| *at >= since)
     }
 
+    /// An advert that arrives now may have left before the end of a mismatch between running
+    /// members, and be discarded for it.
+    pub(super) fn may_be_of_before(&self, router: usize) -> bool {
+        let on_its_way = self.most_delay(router) + self.late() + self.tolerance();
+        let ended = self.routers[router].odds_ended.as_ref();
+        ended.is_some_and(|(at, _)| since(self.now, *at) <= on_its_way)
+    }
+
     /// A cut that is one-way or partial among the running members.
     pub(super) fn irregular(&self, router: usize) -> Option<String> {
         let (from, to) = self.routers[router].connections.deaf?;

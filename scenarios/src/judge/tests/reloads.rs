@@ -1,8 +1,8 @@
 //! Files that come between two adverts: what the others have heard by then, and what they have not.
 
-use vipd_engine::{Interval, Priority};
+use vipd_engine::{Interval, Priority, Version};
 
-use super::hunted::{A_MASTER, pair};
+use super::hunted::{A_MASTER, B_FIRST, pair};
 use super::record::*;
 use crate::judge::{PropertyId, PropertyReport, Verdict};
 use crate::record::ProcessChange;
@@ -68,4 +68,33 @@ fn two_lost(then: u64) -> PropertyReport {
 fn s3_lost_adverts_are_as_far_apart_as_the_longest_interval_since_the_last_one_that_was_heard() {
     is(&two_lost(2 * SECOND), Verdict::NotProvided, "2 adverts of a in a row were lost");
     is(&two_lost(SECOND), Verdict::Violated, "b took over");
+}
+
+/// b speaks v3 beside a until its file fits at 20 s, and yields with an advert so long after that;
+/// the client's cache points to b.
+fn yields_after_a_mismatch(after: u64, repaired: u64) -> PropertyReport {
+    let fits = 20 * SECOND;
+    let mut run = Run::new(&[200, 100]).with(1, |config| config.version = Version::V3);
+    run.start_all();
+    run.takes_over(A_MASTER, 0);
+    run.adverts(A_MASTER, 95 * SECOND, 0);
+    run.takes_over(B_FIRST, 1);
+    run.adverts(B_FIRST, fits, 1);
+    run.neighbour(B_FIRST, CLIENT, 1);
+    let mut run = run.with(1, |config| config.version = Version::V2);
+    run.reload(fits, 1);
+    run.advert_to(fits + after, 1, 100, &[0]);
+    run.yields(fits + after, 1);
+    run.neighbour(fits + after + repaired, CLIENT, 0);
+    run.judged(PropertyId::S11, 90 * SECOND)
+}
+
+#[test]
+fn s11_an_advert_that_may_have_left_before_the_end_of_a_mismatch_is_not_one_that_was_heard() {
+    let refresh = 60 * SECOND + DELAY + 2 * LATE;
+    at_the_bound(PropertyId::S11, refresh, |extra| yields_after_a_mismatch(LATE, refresh + extra));
+    let announced = SECOND + DELAY + 5 * SECOND + 2 * LATE;
+    at_the_bound(PropertyId::S11, announced, |extra| {
+        yields_after_a_mismatch(LATE + 1, announced + extra)
+    });
 }
