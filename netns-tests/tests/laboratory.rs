@@ -3,11 +3,14 @@
 //! They need root, iproute2, keepalived and FRR; those with vipd need it built. What is missing is
 //! a skip in plain sight, and a failure under `CI=true`.
 
+#[path = "../../sim/tests/browser/mod.rs"]
+mod browser;
 mod playing;
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use playing::{lacks, play, play_all, skip};
@@ -83,20 +86,54 @@ fn scenarios_pass_with_each_implementation_on_each_side() {
     }
 }
 
+/// A SIGKILL of the master in both worlds: how it ended, what was printed, and the page.
+fn in_both_worlds() -> Result<&'static (Ended, String, PathBuf), String> {
+    static BOTH: OnceLock<Result<(Ended, String, PathBuf), String>> = OnceLock::new();
+    BOTH.get_or_init(|| {
+        let nodes = [("a", Kind::Vipd), ("b", Kind::Vipd)];
+        let page = Path::new(env!("CARGO_TARGET_TMPDIR")).join("both.html");
+        let files = Files { html: Some(page.clone()), ..Files::default() };
+        let request = Request { files, ..request("failover/kill-9", &nodes) };
+        if let Some(reason) = lacks(&Request { files: Files::default(), ..request.clone() }) {
+            return Err(reason);
+        }
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let ended = agree(&agreeing(request, Kernel::Host), &mut out, &mut err);
+        let ended = ended.expect("memory takes everything");
+        Ok((ended, String::from_utf8(out).expect("text"), page))
+    })
+    .as_ref()
+    .map_err(Clone::clone)
+}
+
 #[test]
 fn the_simulation_foresees_what_real_kernels_do() {
-    let request = request("failover/kill-9", &[("a", Kind::Vipd), ("b", Kind::Vipd)]);
-    if let Some(reason) = lacks(&request) {
-        return skip(&reason);
-    }
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let ended = agree(&agreeing(request, Kernel::Host), &mut out, &mut err)
-        .expect("memory takes everything");
-    let text = String::from_utf8(out).expect("text");
-    assert_eq!(ended, Ended::Passed, "{text}");
+    let (ended, text, _) = match in_both_worlds() {
+        Ok(both) => both,
+        Err(reason) => return skip(&reason),
+    };
+    assert_eq!(*ended, Ended::Passed, "{text}");
     // Both masters, the address that stays until the restart, and the way back.
     let compared = text.lines().filter(|line| !line.contains("first try"));
     assert_eq!(compared.filter(|line| line.contains("owns 10.0.0.100")).count(), 5, "{text}");
+}
+
+#[test]
+fn one_page_shows_the_simulated_and_the_real_run_with_their_faults_at_one_place() {
+    let (_, _, page) = match in_both_worlds() {
+        Ok(both) => both,
+        Err(reason) => return skip(&reason),
+    };
+    let Some(runs) = browser::runs(page) else { return };
+    let [simulated, real] = &runs[..] else { panic!("{runs:?}") };
+    assert_eq!((&*simulated.label, &*real.label), ("simulated", "real"));
+    assert_eq!(simulated.steps[0], real.steps[0], "{runs:?}");
+    for run in &runs {
+        assert_eq!(run.lanes, ["a", "b"], "{run:?}");
+        let advert = "VRRPv2 advert, vrid 51 IPv4 on lan\n10.0.0.1 → 224.0.0.18, sent by a at ";
+        assert!(run.advert.starts_with(advert), "{run:?}");
+        assert!(run.advert.contains("\npriority 200, interval 1 s\n"), "{run:?}");
+    }
 }
 
 #[test]

@@ -9,7 +9,14 @@ use std::time::Duration;
 use serde_json::Value;
 use vipd_config::diagnostics::Colour;
 use vipd_scenarios::report::files::Files;
+use vipd_scenarios::report::history::History;
+use vipd_scenarios::report::page::{Shown, html};
+use vipd_scenarios::runner;
+use vipd_scenarios::scenario::Scenario;
+use vipd_scenarios::world::World;
+use vipd_sim::configurations::Configurations;
 use vipd_sim::run::{Ended, Request, run};
+use vipd_sim::world::Simulation;
 
 use browser::{Browsed, browse, elements};
 
@@ -168,6 +175,43 @@ fn keys_zoom_into_an_hour_and_the_pointer_decodes_an_advert() {
     {
         assert!(tip.contains(part), "{tip}");
     }
+}
+
+#[test]
+fn runs_that_are_compared_have_their_first_steps_at_one_place() {
+    let file = root().join("scenarios/failover/kill-9.toml");
+    let text = std::fs::read_to_string(&file).expect("a scenario");
+    // The kill of the second one is late, and the start after it is not.
+    let late = text.replace("at = \"10.5s\"\nkill", "at = \"12.25s\"\nkill");
+    assert_ne!(text, late);
+    let kept = [text, late].map(|text| {
+        let scenario = Scenario::parse(&file, &text).expect("a scenario");
+        let (configurations, _) = Configurations::load(&scenario);
+        let mut world = Simulation::new(&scenario, configurations, 1);
+        let mut history = History::new(world.setting());
+        let outcome = runner::run(&scenario, &mut world, None, Some(&mut history));
+        (scenario, outcome, history)
+    });
+    let labels = ["simulated", "real"].into_iter();
+    let shown: Vec<_> = labels
+        .zip(&kept)
+        .map(|(label, (scenario, outcome, history))| Shown {
+            label,
+            scenario,
+            seed: None,
+            outcome,
+            history,
+        })
+        .collect();
+    let page = folder("compared").join("page.html");
+    std::fs::write(&page, html(&shown)).expect("a page");
+    let Some(runs) = browser::runs(&page) else { return };
+    let [simulated, real] = &runs[..] else { panic!("{runs:?}") };
+    assert_eq!((&*simulated.label, &*real.label), ("simulated", "real"));
+    assert!(runs.iter().all(|run| run.lanes == ["a", "b"]), "{runs:?}");
+    assert_eq!((simulated.steps.len(), real.steps.len()), (2, 2), "{runs:?}");
+    assert_eq!(simulated.steps[0], real.steps[0], "the kill");
+    assert_ne!(simulated.steps[1], real.steps[1], "the start");
 }
 
 #[test]

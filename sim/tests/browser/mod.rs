@@ -58,6 +58,41 @@ pub fn dom(page: &Path, view: &str) -> Option<String> {
     Some(dom)
 }
 
+/// A run as a page that compares several shows it.
+#[derive(Debug)]
+pub struct Run {
+    pub label: String,
+    /// The host of each lane.
+    pub lanes: Vec<String>,
+    /// Where each step stands.
+    pub steps: Vec<String>,
+    /// What the pointer tells of its first advert.
+    pub advert: String,
+}
+
+/// The runs of a page, with the pointer over the first advert of each.
+pub fn runs(page: &Path) -> Option<Vec<Run>> {
+    let hands = "<script>for (const run of document.querySelectorAll('.run')) {\
+                 run.querySelector('.hit').dispatchEvent(\
+                 new PointerEvent('pointermove', { bubbles: true }));\
+                 run.dataset.advert = document.getElementById('tip').textContent;\
+                 }</script></html>";
+    let text = std::fs::read_to_string(page).expect("a page");
+    let touched = page.with_extension("touched.html");
+    std::fs::write(&touched, text.replace("</html>", hands)).expect("a page");
+    let dom = dom(&touched, "")?;
+    let told = elements(&dom, &["data-label", "data-advert"]);
+    let drawn = dom.split(" data-label=").skip(1);
+    let run = |(told, drawn): (Vec<String>, &str)| {
+        let first = |found: Vec<String>| found.into_iter().next().unwrap_or_default();
+        let lanes = elements(drawn, &["data-host", "data-router"]).into_iter().map(first).collect();
+        let steps = elements(drawn, &["x1", "class"]).into_iter().filter(|one| one[1] == "step");
+        let [label, advert] = <[String; 2]>::try_from(told).expect("two attributes");
+        Run { label, lanes, steps: steps.map(first).collect(), advert }
+    };
+    Some(told.into_iter().zip(drawn).map(run).collect())
+}
+
 /// The attributes `names` of each element that has all of them.
 pub fn elements(dom: &str, names: &[&str]) -> Vec<Vec<String>> {
     let of = |tag: &str, name: &str| {
