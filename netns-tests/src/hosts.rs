@@ -64,8 +64,6 @@ pub(crate) struct Host {
     pub(crate) observer: Option<Observer>,
     pub(crate) powered: bool,
     pub(crate) frozen: bool,
-    /// A `start` step came before the process had ended.
-    pub(crate) start_wanted: bool,
     /// Frames for or of a machine that stands still.
     pub(crate) held: Vec<Held>,
     fixed: Vec<IpAddr>,
@@ -149,7 +147,6 @@ impl Host {
             observer: None,
             powered: true,
             frozen: false,
-            start_wanted: false,
             held: Vec::new(),
             fixed,
             macvlans: Vec::new(),

@@ -118,6 +118,8 @@ pub(crate) struct Node {
     word: Option<Word>,
     /// It was asked to stop.
     pub(crate) stopping: bool,
+    /// A start came meanwhile. It waits for the end, unless a stop or a kill takes it back.
+    pub(crate) start_wanted: bool,
 }
 
 impl Node {
@@ -133,7 +135,7 @@ impl Node {
     ) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
         let (host, namespace) = (host.to_string(), namespace.clone());
-        let (child, ready, word, stopping) = (None, None, None, false);
+        let (child, ready, word) = (None, None, None);
         let mut node = Self {
             program,
             kind,
@@ -145,7 +147,8 @@ impl Node {
             child,
             ready,
             word,
-            stopping,
+            stopping: false,
+            start_wanted: false,
         };
         node.put(file)?;
         node.make_ready()?;
@@ -249,7 +252,7 @@ impl Node {
     /// SIGTERM.
     pub(crate) fn stop(&mut self) {
         if let Some(pid) = self.pid() {
-            self.stopping = true;
+            (self.stopping, self.start_wanted) = (true, false);
             let _ = kill(pid, Signal::SIGTERM);
         }
     }
@@ -281,7 +284,7 @@ impl Node {
         if let Some(child) = self.child.take() {
             end(child);
         }
-        self.stopping = false;
+        (self.stopping, self.start_wanted) = (false, false);
     }
 
     /// SIGSTOP, to all of its processes.

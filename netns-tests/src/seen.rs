@@ -283,9 +283,10 @@ impl Lab {
                 let words = node.last_words();
                 self.trouble.push(format!("{name}'s process ended by itself:\n{words}"));
             }
+            let start_wanted = std::mem::take(&mut node.start_wanted);
             self.hear_out(id, record);
             self.see(id, Seen::Process(change), record);
-            if std::mem::take(&mut self.hosts[place].start_wanted) {
+            if start_wanted {
                 self.start(id, record);
             }
         }

@@ -190,7 +190,7 @@ impl Lab {
         let host = &mut self.hosts[usize::from(id.0)];
         let Some(node) = host.node.as_mut().filter(|_| host.powered) else { return };
         if node.runs() {
-            host.start_wanted = node.stopping;
+            node.start_wanted = node.stopping;
             return;
         }
         let muted = host.mute();

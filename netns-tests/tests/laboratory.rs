@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use playing::{lacks, play, play_all, skip};
+use serde_json::Value;
 use vipd_netns_tests::agree::{Request as AgreeRequest, agree};
 use vipd_netns_tests::kernel::Kernel;
 use vipd_netns_tests::node::Kind;
@@ -196,6 +197,44 @@ fn is_refused(ended: Ended, out: &[u8], err: &[u8]) {
 fn agreeing(how: Request, kernel: Kernel) -> AgreeRequest {
     let (files, jobs) = (vec![how.file.clone()], NonZeroUsize::MIN);
     AgreeRequest { files, how, jobs, kernel, tolerance_inside: Duration::ZERO }
+}
+
+/// a is asked to stop while it stands still, and to start; it is killed before it has done either.
+const START_THAT_WAITS: [(&str, &str); 6] = [
+    ("1s", "pause"),
+    ("1200ms", "stop"),
+    ("1400ms", "start"),
+    ("1600ms", "kill"),
+    ("2s", "start"),
+    ("3s", "stop"),
+];
+
+#[test]
+fn a_start_that_waits_goes_with_a_kill_and_is_not_made_up_for_after_a_later_stop() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("start-that-waits");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let mut text = format!(
+        "title = \"a start that waits\"\nuntil = \"5s\"\n[segment.lan]\n[host.a]\nconfig = \"{}\"\n\
+         interfaces.eth0 = {{ segment = \"lan\", address = \"10.0.0.1/24\" }}\n",
+        playing::scenarios().join("failover/pair.conf").display()
+    );
+    for (at, what) in START_THAT_WAITS {
+        text += &format!("[[step]]\nat = \"{at}\"\n{what} = \"a\"\n");
+    }
+    let (file, lines) = (folder.join("scenario.toml"), folder.join("lines.jsonl"));
+    std::fs::write(&file, text).expect("a file");
+    let request = playing::request(file, &[]);
+    if let Some(reason) = lacks(&request) {
+        return skip(&reason);
+    }
+    let files = Files { jsonl: Some(lines.clone()), ..Files::default() };
+    let (_, said) = play(&Request { files, ..request });
+    let lines = std::fs::read_to_string(lines).expect("lines");
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("an object"));
+    let changes = lines.filter(|line| line["what"] == "process" && line["host"] == "a");
+    let changes: Vec<_> = changes.map(|line| line["change"].to_string()).collect();
+    let wanted = ["started", "paused", "stopping", "killed", "started", "stopping", "stopped"];
+    assert_eq!(changes, wanted.map(|change| format!("\"{change}\"")), "{said}");
 }
 
 #[test]
