@@ -28,6 +28,7 @@ pub(super) struct DeadMan {
 struct Stopped {
     /// Its last advert.
     last: WorldTime,
+    at: WorldTime,
     /// Its machine stood still with it: what it owned comes back with it.
     frozen: bool,
     /// And so did the clock that the kernel ends leases by.
@@ -53,7 +54,8 @@ impl DeadMan {
                         self.unbounded(view, place, address.1);
                     } else if let Some(last) = member.last_advert {
                         let (frozen, without_clock) = (machine.is_some(), machine == Some(true));
-                        let stopped = Stopped { last, frozen, without_clock };
+                        let at = change.at;
+                        let stopped = Stopped { last, at, frozen, without_clock };
                         self.open.entry((place, *address)).or_insert(stopped);
                     }
                 }
@@ -89,7 +91,10 @@ impl DeadMan {
         };
         let what =
             || format!("the kernel of {name} owned {address} for {value:?} after its last advert");
-        let bound = view.up(lease) + view.setting.release + view.tolerance();
+        // The kernel ends leases by the machine's clock, which may have stood still before as well.
+        let host = view.host(view.member(place).host);
+        let stood = host.clock_stood(stopped.last, stopped.at);
+        let bound = view.up(lease) + stood + view.setting.release + view.tolerance();
         self.score.at_most(value, bound, excuse, what);
     }
 

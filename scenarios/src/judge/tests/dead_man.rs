@@ -73,6 +73,27 @@ fn s8_is_violated_by_a_machine_that_goes_on_and_owns_again_unless_its_clock_stoo
     is(&frozen(true), Verdict::NotProvided, "only S1 holds");
 }
 
+/// The machine stood still once already since the last advert, for 100 ms.
+fn frozen_twice(clock: bool, until: u64) -> PropertyReport {
+    let mut run = run(Some(LEASE));
+    let mut freeze = |from: u64, clock: bool, until: u64| {
+        run.machine(from, 0, MachineChange::Frozen { clock });
+        run.owns(from, 0, false);
+        run.machine(until, 0, MachineChange::Thawed);
+        run.owns(until, 0, true);
+    };
+    freeze(LAST + 200 * MS, clock, LAST + 300 * MS);
+    freeze(LAST + 400 * MS, false, until);
+    run.judged(PropertyId::S8, END)
+}
+
+#[test]
+fn s8_a_lease_is_longer_by_as_long_as_the_clock_stood_still_in_it() {
+    let longer = BOUND + 100 * MS;
+    at_the_bound(PropertyId::S8, longer, |extra| frozen_twice(true, LAST + longer + extra));
+    at_the_bound(PropertyId::S8, BOUND, |extra| frozen_twice(false, LAST + BOUND + extra));
+}
+
 #[test]
 fn s8_is_not_provided_to_an_engine_without_a_lease() {
     let mut run = run(None);

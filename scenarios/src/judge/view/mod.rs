@@ -181,9 +181,9 @@ impl Member {
         }
     }
 
-    /// The longest interval of its adverts at that time or later.
+    /// The longest interval of its adverts from that time on.
     pub(super) fn longest_interval_since(&self, since: WorldTime) -> Duration {
-        let before = self.longer.iter().find(|(until, _)| *until >= since);
+        let before = self.longer.iter().find(|(until, _)| *until > since);
         before.map_or(self.advertised, |(_, longer)| self.advertised.max(*longer))
     }
 }
@@ -196,6 +196,11 @@ impl Host {
     /// The process lives, is not stopped or paused, and its machine goes on.
     pub(super) fn is_running(&self) -> bool {
         self.on && !self.frozen && self.process == Process::Running
+    }
+
+    /// How long its clock stood still between two times.
+    pub(super) fn clock_stood(&self, since: WorldTime, until: WorldTime) -> Duration {
+        self.stalls.clock_stood(since, until)
     }
 
     /// The earliest that a master here that advertises each `period`, at most `late`, can have sent
