@@ -238,7 +238,7 @@ impl Preemptions {
         let bound = view.most_delay(better.router)
             + view.setting.release
             + view.late()
-            + view.pace(better) * lost
+            + view.pace_since(better, began) * lost
             + view.tolerance();
         let both = [better, lower];
         let excuse = || {

@@ -39,7 +39,7 @@ impl Heal {
         let waits = |component: &Vec<Place>| {
             let best = component.iter().copied().reduce(|a, b| better(view, a, b))?;
             let lost = component.iter().map(|place| view.lost_since(best, *place, began)).max();
-            Some(view.pace(best) * (1 + lost.unwrap_or(0)))
+            Some(view.pace_since(best, began) * (1 + lost.unwrap_or(0)))
         };
         let Some(waits) = split.components.iter().filter_map(waits).max() else { return };
         let bound = waits + view.most_delay(router) + view.late() * 2 + view.tolerance();

@@ -263,7 +263,7 @@ impl OneWay {
             return;
         }
         let lost = view.lost_since(winner, loser, began);
-        let bound = view.pace(winner) * (1 + lost)
+        let bound = view.pace_since(winner, began) * (1 + lost)
             + view.most_delay(winner.router)
             + view.late() * 2
             + view.tolerance();
@@ -293,7 +293,7 @@ impl OneWay {
         };
         let third = view.places(winner.router).filter(third).count();
         let third = u32::try_from(third).unwrap_or(u32::MAX);
-        let bound = view.pace(loser) * (u32::from(alarm) + lost + third)
+        let bound = view.pace_since(loser, deaf.began) * (u32::from(alarm) + lost + third)
             + view.most_delay(winner.router) * 2
             + view.late() * 2
             + view.tolerance();

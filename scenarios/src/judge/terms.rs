@@ -163,6 +163,11 @@ impl View {
         self.up(self.member(place).advertised)
     }
 
+    /// The same from that time on, if its interval was longer for a while.
+    pub(super) fn pace_since(&self, place: Place, since: WorldTime) -> Duration {
+        self.up(self.member(place).longest_interval_since(since))
+    }
+
     /// How long a virtual router may take once nothing disturbs it any more. Who decides are its
     /// running members and those of the ones that a sync group joins to it, for a member waits
     /// until all of its group want to be master.
@@ -206,10 +211,10 @@ impl View {
         let answered = u32::from(self.had_resigned_late(high, low, since));
         let lost = self.lost_since(high, low, since) + answered;
         let delay = self.most_delay(high.router);
-        let waits = self.pace(high) * (1 + lost) + delay + self.late() * 2;
+        let waits = self.pace_since(high, since) * (1 + lost) + delay + self.late() * 2;
         let asserts = self.member(high).config.rules.lower_priority == LowerPriorityRule::Assert;
         let bound = if lost == 0 && asserts {
-            waits.min(self.pace(low) + delay * 2 + self.late() * 3)
+            waits.min(self.pace_since(low, since) + delay * 2 + self.late() * 3)
         } else {
             waits
         };

@@ -70,6 +70,38 @@ fn s3_lost_adverts_are_as_far_apart_as_the_longest_interval_since_the_last_one_t
     is(&two_lost(SECOND), Verdict::Violated, "b took over");
 }
 
+/// In v3, a has the interval `before` until a file gives it a second, 900 ms after b became master
+/// beside it; b yields so long after it began.
+fn beside_a_slow_one(before: u64, after: u64) -> PropertyReport {
+    let every = |run: Run, interval: u64| {
+        let interval = Interval::from_centiseconds((interval / MS / 10) as i64).unwrap();
+        run.with(0, |config| config.interval = interval)
+    };
+    let began = A_MASTER + 200 * MS;
+    let mut run = every(Run::new(&[200, 100]).version_3(SECOND), before);
+    run.start_all();
+    run.takes_over(A_MASTER, 0);
+    run.advert_to(A_MASTER, 0, 200, &[]);
+    run.takes_over(began, 1);
+    run.advert_to(began, 1, 100, &[]);
+    let mut run = every(run, SECOND);
+    run.reload(began + 900 * MS, 0);
+    run.advert_to(began + SECOND, 1, 100, &[0]);
+    run.advert(began + SECOND + DELAY, 0);
+    run.advert_to(began + after, 1, 100, &[]);
+    run.yields(began + after, 1);
+    run.judged(PropertyId::S1, began + after + 1)
+}
+
+#[test]
+fn s1_two_masters_coexist_for_the_longest_interval_that_the_higher_one_had_meanwhile() {
+    // It answers the second advert of the lower one before its own is due.
+    let answered = SECOND + 2 * DELAY + 3 * LATE;
+    at_the_bound(PropertyId::S1, answered, |extra| beside_a_slow_one(2 * SECOND, answered + extra));
+    let own = SECOND + DELAY + 2 * LATE;
+    at_the_bound(PropertyId::S1, own, |extra| beside_a_slow_one(SECOND, own + extra));
+}
+
 /// b speaks v3 beside a until its file fits at 20 s, and yields with an advert so long after that;
 /// the client's cache points to b.
 fn yields_after_a_mismatch(after: u64, repaired: u64) -> PropertyReport {
