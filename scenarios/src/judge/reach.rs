@@ -3,8 +3,8 @@
 //!
 //! Seen by the probes of clients and by the neighbour caches of all hosts.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -22,6 +22,9 @@ use crate::record::{HostId, Seen, SegmentId, WorldTime};
 pub(super) struct Reachable {
     score: Score,
     stretches: BTreeMap<usize, Stretch>,
+    /// Receivers and senders: what the latter advertised as it was master last did not fit. A file
+    /// that it reads after that changes nothing of what waits for the receiver.
+    discarded: BTreeSet<(Place, Place)>,
 }
 
 #[derive(Debug)]
@@ -50,7 +53,8 @@ type CutOff = (HostId, WorldTime, Option<Duration>);
 impl Reachable {
     pub(super) const fn new() -> Self {
         let missing = "nobody asked for a virtual address long enough after the last fault";
-        Self { score: Score::new(PropertyId::L6, missing), stretches: BTreeMap::new() }
+        let score = Score::new(PropertyId::L6, missing);
+        Self { score, stretches: BTreeMap::new(), discarded: BTreeSet::new() }
     }
 
     fn begin(view: &View, router: usize) -> Stretch {
@@ -113,6 +117,17 @@ impl Reachable {
         }
     }
 
+    /// A master ended: what it sent was as its file was.
+    fn note_discarded(&mut self, view: &View, sender: Place) {
+        for receiver in view.places(sender.router).filter(|place| *place != sender) {
+            if mismatch::discards(view.member(receiver), view.member(sender)) {
+                self.discarded.insert((receiver, sender));
+            } else {
+                self.discarded.remove(&(receiver, sender));
+            }
+        }
+    }
+
     /// A mastership that silence had ended goes on: its host stood still and never left the state.
     /// Whoever was master meanwhile announced last. What came back knows of it by an advert only,
     /// and without one it announces at its next refresh, as after any dual interval (S11).
@@ -126,7 +141,9 @@ impl Reachable {
                 rival.master.is_some() || rival.ended.is_some_and(|(at, _)| since_then(at));
             let told = heard.get(other.member).copied().flatten();
             let told = told.is_some_and(|(at, _)| since_then(at));
-            let repeats = repeats_for_rival(view, place) && !mismatch::discards(member, rival);
+            let then = self.discarded.contains(&(place, other)) && rival.master.is_none();
+            let discarded = then || mismatch::discards(member, rival);
+            let repeats = repeats_for_rival(view, place) && !discarded;
             other != place && was_master && !(told && repeats)
         };
         if let Some(stretch) = self.stretches.get_mut(&place.router)
@@ -279,6 +296,9 @@ impl Property for Reachable {
         }
         for &router in &view.touched {
             self.follow(view, router, change.at);
+        }
+        if let What::MasterEnds(place, _) = change.what {
+            self.note_discarded(view, place);
         }
         if let What::MasterStarts { place, heard, resumed: true, .. } = &change.what {
             self.goes_on(view, *place, heard);

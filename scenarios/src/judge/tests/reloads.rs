@@ -5,7 +5,7 @@ use vipd_engine::{Interval, Priority, Version};
 use super::hunted::{A_MASTER, B_FIRST, pair};
 use super::record::*;
 use crate::judge::{PropertyId, PropertyReport, Verdict};
-use crate::record::ProcessChange;
+use crate::record::{MachineChange, ProcessChange};
 
 /// A file gives a the priority 47 between two adverts, or for as long as one of them; then it is
 /// killed, and b takes over so long after that.
@@ -100,6 +100,41 @@ fn s1_two_masters_coexist_for_the_longest_interval_that_the_higher_one_had_meanw
     at_the_bound(PropertyId::S1, answered, |extra| beside_a_slow_one(2 * SECOND, answered + extra));
     let own = SECOND + DELAY + 2 * LATE;
     at_the_bound(PropertyId::S1, own, |extra| beside_a_slow_one(SECOND, own + extra));
+}
+
+/// The machine of a stands still for 15 s. b is master meanwhile, in v2 or v3, stops, and starts
+/// anew with v2, the version of a; then a goes on and finds one of the adverts of b. The client's
+/// entry is right again so long after that.
+fn came_back_beside_another_file(version: Version, repaired: u64) -> PropertyReport {
+    let (stands, back, ends) = (10 * SECOND, 25 * SECOND, 99 * SECOND);
+    let mut run = Run::new(&[200, 100]).with(1, |config| config.version = version);
+    run.start_all();
+    run.takes_over(A_MASTER, 0);
+    run.adverts(A_MASTER, stands, 0);
+    run.machine(stands, 0, MachineChange::Frozen { clock: false });
+    run.owns(stands, 0, false);
+    run.neighbour(15 * SECOND, CLIENT, 1);
+    let b_master = stands + B_FIRST;
+    run.takes_over(b_master, 1);
+    run.adverts_to(b_master, 20 * SECOND, 1, &[]);
+    run.stop(20 * SECOND, 1);
+    run.advert_to(back - DELAY, 1, 100, &[0]);
+    let mut run = run.with(1, |config| config.version = Version::V2);
+    run.start(back, 1);
+    run.machine(back, 0, MachineChange::Thawed);
+    run.owns(back, 0, true);
+    run.adverts(back, ends, 0);
+    run.neighbour(back + repaired, CLIENT, 0);
+    run.judged(PropertyId::L6, ends - SECOND)
+}
+
+#[test]
+fn l6_who_stood_still_heard_the_other_master_if_it_took_its_adverts_as_they_were() {
+    let refresh = 60 * SECOND + DELAY + 2 * LATE;
+    let discarded = came_back_beside_another_file(Version::V3, refresh);
+    is(&discarded, Verdict::NotProvided, "until the next refresh");
+    let taken = came_back_beside_another_file(Version::V2, refresh);
+    is(&taken, Verdict::Violated, "the cache of client");
 }
 
 /// b speaks v3 beside a until its file fits at 20 s, and yields with an advert so long after that;
