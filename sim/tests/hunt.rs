@@ -85,13 +85,74 @@ fn a_hunt_for_some_classes_draws_no_other_ones() {
     assert!(words.ends_with("quiet/pair.toml --class clean-stop --class cut"), "{words}");
 }
 
-#[test]
-fn over_a_router_that_is_alone_no_fault_of_two_is_drawn() {
-    let played = hunt("dead-man/alone.toml", &["--seeds", "40", "--for", "3m"]);
+/// Why each class that takes two routers is not drawn, by its row in the table of faults.
+#[track_caller]
+fn draws_nothing_of_two(played: &Output) {
     let said = text(&played.stdout);
     assert_eq!(played.status.code(), Some(0), "{said}{}", text(&played.stderr));
-    let rough = said.lines().find(|line| line.contains("rough-link")).expect("its row");
-    assert!(rough.ends_with("no two hosts share a virtual router"), "{rough}");
+    let classes = [
+        "cut",
+        "one-way-cut",
+        "partial-cut",
+        "multicast-lost",
+        "adverts-lost",
+        "rough-link",
+        "mismatch",
+        "upgrade",
+    ];
+    for class in classes {
+        let of = |line: &&str| line.split_whitespace().nth(1) == Some(class);
+        let row = said.lines().find(of).unwrap_or_else(|| panic!("{class}: {said}"));
+        assert!(row.ends_with("no two hosts share a virtual router"), "{row}");
+    }
+}
+
+#[test]
+fn over_a_router_that_is_alone_no_fault_of_two_is_drawn() {
+    draws_nothing_of_two(&hunt("dead-man/alone.toml", &["--seeds", "40", "--for", "3m"]));
+}
+
+#[test]
+fn over_routers_that_share_no_virtual_router_no_fault_of_two_is_drawn() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hunt-apart");
+    fs::create_dir_all(&folder).expect("a folder");
+    let [lb1, lb2] = pair("hunt-apart", "100");
+    let apart = fs::read_to_string(&lb2).expect("a file");
+    let apart = apart.replace("_id 51", "_id 52").replace("2.100/", "2.101/");
+    fs::write(&lb2, apart).expect("a file");
+    let host = |name: &str, last: u8, config: &str| {
+        format!(
+            "[host.{name}]\n{config}interfaces.eth0 = \
+             {{ segment = \"lan\", address = \"192.0.2.{last}/24\" }}\n"
+        )
+    };
+    let config = |file: &str| format!("config = \"{file}\"\n");
+    let (a, b) = (host("a", 1, &config(&lb1)), host("b", 2, &config(&lb2)));
+    let client = host("c", 9, "");
+    for (name, hosts) in [("one.toml", [a.clone(), client]), ("two.toml", [a, b])] {
+        let file = folder.join(name).display().to_string();
+        let text = format!("title = \"apart\"\nuntil = \"20s\"\n[segment.lan]\n{}", hosts.concat());
+        fs::write(&file, text).expect("a scenario");
+        draws_nothing_of_two(&vipsim(&["hunt", &file, "--seeds", "40", "--for", "3m"]));
+    }
+}
+
+#[test]
+fn bare_files_of_which_no_two_share_a_virtual_router_are_nothing_to_hunt_over() {
+    let [lb1, lb2] = pair("hunt-bare-apart", "100");
+    let apart = fs::read_to_string(&lb2).expect("a file").replace("_id 51", "_id 52");
+    fs::write(&lb2, apart).expect("a file");
+    let empty = lb2.replace("lb2.conf", "empty.conf");
+    fs::write(&empty, "").expect("a file");
+    for files in [&[&*lb1][..], &[&lb1, &lb2], &[&empty, &lb1]] {
+        let output = vipsim(&[&["hunt", "--conf"], files].concat());
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{files:?}: {said}");
+        assert_eq!(said.matches("error: ").count(), 1, "{said}");
+        let why = "nobody takes over from anybody, and there is nothing to hunt for; name the \
+                   files of routers that share a virtual router";
+        assert!(said.contains(why) && output.stdout.is_empty(), "{files:?}: {said}");
+    }
 }
 
 #[test]

@@ -123,19 +123,19 @@ impl Ground {
             | FaultClass::MulticastLost
             | FaultClass::AdvertsLost => alone(),
             FaultClass::Isolation => (self.hosts.len() < 2).then_some("there is one host only"),
-            FaultClass::PartialCut => (self.pairs.is_empty() || self.hosts.len() < 3)
-                .then_some("there are fewer than three hosts"),
+            FaultClass::PartialCut => alone()
+                .or_else(|| (self.hosts.len() < 3).then_some("there are fewer than three hosts")),
             FaultClass::RoughLink => alone().or_else(|| {
                 self.conditions.is_none().then_some("segments have different conditions")
             }),
-            FaultClass::Mismatch => {
-                let fits = !self.pairs.is_empty() && variant(Difference::is_mismatch);
-                (!fits).then_some("no file of a host can be given a line that does not fit")
-            }
-            FaultClass::Upgrade => {
-                let fits = !self.pairs.is_empty() && variant(|one| one == Difference::Version);
-                (!fits).then_some("no file of a host can be given another version")
-            }
+            FaultClass::Mismatch => alone().or_else(|| {
+                (!variant(Difference::is_mismatch))
+                    .then_some("no file of a host can be given a line that does not fit")
+            }),
+            FaultClass::Upgrade => alone().or_else(|| {
+                (!variant(|one| one == Difference::Version))
+                    .then_some("no file of a host can be given another version")
+            }),
             FaultClass::Flaps => {
                 let tracks = self.directors.iter().any(|one| !one.trackers.is_empty());
                 (!tracks && self.real_servers.is_empty())

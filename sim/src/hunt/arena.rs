@@ -10,7 +10,7 @@ use vipd_scenarios::world::World as _;
 
 use super::reached::Reached;
 use crate::configurations::Configurations;
-use crate::faults::{Ground, Plan, Schedule};
+use crate::faults::{FaultClass, Ground, Plan, Schedule};
 use crate::world::Simulation;
 
 /// What is hunted over, and how. Shared by all who hunt.
@@ -27,8 +27,8 @@ pub struct Arena {
 pub struct Played {
     /// Which one.
     pub seed: u64,
-    /// What was done.
-    pub schedule: Schedule,
+    /// The class of each fault that was drawn.
+    pub faults: Vec<FaultClass>,
     /// What the judge says, a report for each property; the words of a panic if there was one.
     pub judged: Result<Vec<PropertyReport>, String>,
     /// What was reached.
@@ -70,11 +70,13 @@ impl Arena {
         Simulation::new(scenario, self.configurations.clone(), scenario.seed)
     }
 
-    /// Plays a seed. A panic of the engine is a finding like any other.
+    /// Plays a seed. A panic is a finding like any other, also one while its schedule is drawn.
     #[must_use]
     pub fn play(&self, seed: u64) -> Played {
-        let schedule = self.schedule(seed);
+        let mut faults = Vec::new();
         let run = || {
+            let schedule = self.schedule(seed);
+            faults.extend(schedule.faults.iter().map(|fault| fault.class));
             let scenario = schedule.over(&self.scenario);
             let mut world = self.world(&scenario).untraced();
             let judge = Judge::new(world.setting());
@@ -85,14 +87,14 @@ impl Arena {
         };
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok((reports, reached, events)) => {
-                Played { seed, schedule, judged: Ok(reports), reached, events }
+                Played { seed, faults, judged: Ok(reports), reached, events }
             }
             Err(panic) => {
                 let words = panic.downcast_ref::<String>().map(String::as_str);
                 let words = words.or(panic.downcast_ref::<&str>().copied());
                 let judged = Err(words.unwrap_or("a panic without words").to_owned());
                 let reached = Reached::new(0);
-                Played { seed, schedule, judged, reached, events: 0 }
+                Played { seed, faults, judged, reached, events: 0 }
             }
         }
     }
@@ -108,5 +110,41 @@ impl Recorder for Ears {
     fn observe(&mut self, observation: &Observation) {
         self.judge.observe(observation);
         self.reached.observe(observation);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::super::html;
+    use super::super::tally::{FORM, Hunted, PANIC, Tally};
+    use super::*;
+    use crate::run;
+
+    #[test]
+    fn a_panic_while_a_schedule_is_drawn_is_a_card_and_ends_no_hunt() {
+        let pair = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/quiet/pair.toml");
+        let read = run::read(&pair, vipd_config::diagnostics::Colour::Never, &mut Vec::new());
+        let run::Read { scenario, configurations, .. } = read.expect("memory").expect("a pair");
+        let plan = Plan::hunt(Duration::from_secs(180), &[FaultClass::Cut]);
+        let mut arena = Arena::new(scenario, &configurations, plan);
+        let played = arena.play(3);
+        assert!(played.judged.is_ok() && played.faults.contains(&FaultClass::Cut));
+        arena.ground.pairs = vec![(7, 8)];
+        let hunted = Hunted {
+            form: FORM,
+            version: String::new(),
+            scenario: "pair.toml".to_owned(),
+            ground: String::new(),
+            for_ns: 0,
+        };
+        let mut tally = Tally::new(&arena, hunted);
+        tally.add(&arena.play(3));
+        let panics = &tally.properties[PANIC];
+        assert_eq!((panics.violated, panics.cards[0].seed), (1, 3));
+        assert!(panics.cards[0].what.contains("index out of bounds"), "{}", panics.cards[0].what);
+        assert!(html::html(&tally, &arena).contains("seed 3 ends in a panic"));
     }
 }

@@ -183,11 +183,14 @@ fn run(page: &mut Gallery, tally: &Tally, arena: &Arena, seed: u64, open: bool) 
     let notes: Vec<_> = notes.collect();
     let mut commands = vec![replay(tally, seed)];
     commands.extend(violated.iter().map(|(id, _)| shrink(tally, id, seed)));
-    let scenario = arena.schedule(seed).over(arena.scenario());
-    let mut world = arena.world(&scenario);
-    let mut history = History::new(world.setting());
-    let play = || runner::run(&scenario, &mut world, None, Some(&mut history));
-    let Ok(outcome) = catch_unwind(AssertUnwindSafe(play)) else {
+    let play = || {
+        let scenario = arena.schedule(seed).over(arena.scenario());
+        let mut world = arena.world(&scenario);
+        let mut history = History::new(world.setting());
+        let outcome = runner::run(&scenario, &mut world, None, Some(&mut history));
+        (scenario, outcome, history)
+    };
+    let Ok((scenario, outcome, history)) = catch_unwind(AssertUnwindSafe(play)) else {
         // The words of the panic are in the table; what led to it ends nowhere.
         page.section(&name(seed), &format!("seed {seed} ends in a panic"));
         page.paragraphs(&commands);

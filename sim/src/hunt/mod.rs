@@ -242,6 +242,17 @@ fn prepare(request: &Request, err: &mut dyn Write) -> io::Result<Option<(Arena, 
         writeln!(err, "error: no host of {} runs a virtual router", hunted.scenario)?;
         return Ok(None);
     }
+    if let Over::Files(_) = request.over
+        && arena.ground().pairs.is_empty()
+    {
+        writeln!(
+            err,
+            "error: no two of these files have an instance of one family and VRID: nobody takes \
+             over from anybody, and there is nothing to hunt for; name the files of routers that \
+             share a virtual router"
+        )?;
+        return Ok(None);
+    }
     if let Some(lacks) = lacks(arena.ground(), &request.classes) {
         writeln!(err, "error: {lacks}")?;
         return Ok(None);

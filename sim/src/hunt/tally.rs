@@ -168,8 +168,8 @@ impl Tally {
         self.add_range((played.seed, played.seed + 1));
         self.events += played.events;
         let mut classes: Vec<u8> = Vec::new();
-        for fault in &played.schedule.faults {
-            let number = fault.class.number();
+        for class in &played.faults {
+            let number = class.number();
             let count = self.faults.entry(number).or_default();
             count.faults += 1;
             if !classes.contains(&number) {
