@@ -167,9 +167,11 @@ fn settled(view: &View, router: usize) -> Result<bool, (WorldTime, Unrest)> {
     let mut counts = false;
     for component in &view.routers[router].connections.components {
         let eligible = || component.iter().copied().filter(|place| view.is_eligible(*place));
+        let free = || eligible().filter(|place| !view.is_kept_by_group(*place));
         let masters =
             || component.iter().copied().filter(|place| view.member(*place).master.is_some());
-        if eligible().next().is_none() {
+        let nobody = masters().next().is_none() && free().next().is_none();
+        if eligible().next().is_none() || nobody {
             continue;
         }
         counts = true;
@@ -177,16 +179,18 @@ fn settled(view: &View, router: usize) -> Result<bool, (WorldTime, Unrest)> {
         match (two.next(), two.next()) {
             (None, _) => {
                 // Whoever fell silent is missed when its next advert is due.
-                let due = component.iter().filter_map(|place| view.next_advert_due(*place)).max();
+                let due = |place: &Place| view.next_advert_due(*place).max(view.kept_until(*place));
+                let due = component.iter().filter_map(due).max();
                 return Err((due.unwrap_or(view.now), Unrest::Nobody));
             }
             (Some(master), None) => {
-                let outranked = eligible().find(|place| {
+                let outranked = free().find(|place| {
                     let member = view.member(*place);
                     member.preempts() && member.priority > view.member(master).priority
                 });
                 if let Some(better) = outranked {
-                    return Err((view.now, Unrest::Outranked { master, better }));
+                    let from = view.kept_until(better).unwrap_or(view.now);
+                    return Err((from, Unrest::Outranked { master, better }));
                 }
             }
             (Some(_), Some(_)) => return Err((view.now, Unrest::Together(masters().collect()))),
@@ -197,7 +201,12 @@ fn settled(view: &View, router: usize) -> Result<bool, (WorldTime, Unrest)> {
 
 impl Property for Calm {
     fn after(&mut self, view: &View, change: &Change) {
-        for &router in &view.touched {
+        // Whether a member is kept back may change with any other one of its sync group.
+        let mut touched = view.touched.clone();
+        touched.extend(view.touched.iter().flat_map(|router| view.joined_to(*router)));
+        touched.sort_unstable();
+        touched.dedup();
+        for router in touched {
             let disturbed = view.calm_since(router) == change.at;
             let before = match self.stretches.entry(router) {
                 Entry::Occupied(mut entry) if disturbed => {

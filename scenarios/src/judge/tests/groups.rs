@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vipd_engine::config::{Config, GroupConfig};
+use vipd_engine::config::{Config, GroupConfig, Peer, Transport};
 use vipd_engine::{Event, GroupName, InstanceName, Interval, News, StateKind, Vrid, Why};
 
 use super::record::*;
 use crate::judge::{PropertyId, PropertyReport, Verdict};
-use crate::record::{RouterKey, Seen, SeenAdvert};
+use crate::record::{HostId, RouterKey, Seen, SeenAdvert};
 
 const A_MASTER: u64 = 3 * SECOND + skew(200);
 /// When a forged advert arrives at a that takes it for a better master.
@@ -91,4 +91,64 @@ fn s7_a_member_of_a_sync_group_waits_for_the_one_with_the_longest_interval_and_n
     let bound = settling(2);
     at_the_bound(PropertyId::S7, bound, |extra| forged(together, 2, bound + extra));
     is(&forged(&[&["VI_1"], &["VI_2"]], 2, bound), Verdict::Violated, "nobody was master");
+}
+
+/// a and b run VI_1 over unicast, which passes, and VI_2 over multicast, which does not; a is
+/// master of both, of VI_1 until then, and b of none. Perhaps a loses its link at last.
+fn split_group(grouped: bool, priority: i64, until: u64, down: Option<u64>) -> PropertyReport {
+    let (backup, master) = (StateKind::Backup, StateKind::Master);
+    let peers = [address(1), address(2)].map(Peer::new);
+    let mut run = Run::new(&[200, priority]);
+    for (host, peer) in [(0, &peers[1]), (1, &peers[0])] {
+        let peers = vec![peer.clone()];
+        let unicast = Transport::Unicast { source: None, peers, ttl: 255 };
+        run = run.with(host, |config| config.transport = unicast);
+    }
+    let multicast = Run::new(&[100]).config(0).transport;
+    run.start_all();
+    for (host, other) in [(0, 1), (1, 0)] {
+        let mut second = run.config(host);
+        (second.name, second.vrid) = (InstanceName::new("VI_2"), Vrid::new(52).unwrap());
+        second.transport = multicast.clone();
+        let members = [&run.config(host).name, &second.name].map(Clone::clone).to_vec();
+        let name = GroupName::new("VG_1");
+        let group = GroupConfig { name, members, tracks: vec![], tracking_weight: false };
+        let groups = if grouped { vec![group] } else { vec![] };
+        let config = Config::new(vec![run.config(host), second], groups, Duration::ZERO).unwrap();
+        run.see(1, host, Seen::Configured(Arc::new(config)));
+        let to = HostId(other);
+        run.see(1, host, Seen::Path { segment: LAN, to, multicast: false, unicast: true });
+    }
+    run.state(A_MASTER, 0, backup, master);
+    run.adverts(A_MASTER, until, 0);
+    let news = News::State { from: backup, to: master, why: Why::Startup };
+    run.see(A_MASTER, 0, Seen::Engine(Event { instance: InstanceName::new("VI_2"), news }));
+    for at in (A_MASTER..END).step_by(SECOND as usize) {
+        let advert = SeenAdvert { router: RouterKey { vrid: 52, ..key() }, ..run.make(0, 200) };
+        run.see(at, 0, Seen::AdvertSent(advert));
+    }
+    let Some(down) = down else { return run.judged(PropertyId::S7, END) };
+    run.see(down, 0, Seen::Link { segment: LAN, up: false });
+    run.state(down, 0, master, StateKind::Fault);
+    run.judged(PropertyId::S7, down + SECOND)
+}
+
+#[test]
+fn s7_who_follows_a_master_in_one_member_is_none_in_the_others_of_its_sync_group() {
+    assert_eq!(split_group(true, 100, END, None).verdict, Verdict::Held);
+    let nobody = "nobody was master";
+    // Nothing keeps it back where its instances do not move together, where the master that it
+    // followed is gone, or where it would take over from that one.
+    is(&split_group(false, 100, END, None), Verdict::Violated, nobody);
+    is(&split_group(true, 100, 20 * SECOND, None), Verdict::Violated, nobody);
+    is(&split_group(true, 250, END, None), Verdict::Violated, "although b is better");
+}
+
+#[test]
+fn s7_a_master_that_falls_silent_keeps_a_sync_group_until_its_next_advert_is_due() {
+    let last = A_MASTER + 16 * SECOND;
+    let due = last + SECOND + LATE;
+    let until = |down: u64| split_group(true, 100, last + 1, Some(down));
+    assert_eq!(until(due).verdict, Verdict::Held);
+    is(&until(due + 1), Verdict::Violated, "nobody was master");
 }

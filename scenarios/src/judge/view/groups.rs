@@ -2,6 +2,8 @@
 
 use super::{Member, View};
 use crate::judge::change::Place;
+use crate::judge::mismatch;
+use crate::record::WorldTime;
 
 impl Member {
     pub(in crate::judge) const fn is_grouped(&self) -> bool {
@@ -38,6 +40,42 @@ impl View {
             let Some(following) = found.get(next) else { return found };
             (one, next) = (*following, next + 1);
         }
+    }
+
+    /// Its sync group keeps it a backup: another member of the group follows a master, and they
+    /// become master together or not at all.
+    pub(in crate::judge) fn is_kept_by_group(&self, place: Place) -> bool {
+        self.group_leaders(place).any(|leader| self.member(leader).master.is_some())
+    }
+
+    /// Until when it is kept by one that fell silent: until the next advert of that one is due.
+    pub(in crate::judge) fn kept_until(&self, place: Place) -> Option<WorldTime> {
+        self.group_leaders(place).filter_map(|leader| self.next_advert_due(leader)).max()
+    }
+
+    /// Whom the other members of its sync group follow, if they are master.
+    fn group_leaders(&self, place: Place) -> impl Iterator<Item = Place> {
+        let one = self.member(place);
+        let joined = if one.is_grouped() { self.joined_to(place.router) } else { Vec::new() };
+        let others = joined.into_iter().flat_map(|other| self.places(other));
+        let others = others.filter(move |other| {
+            let member = self.member(*other);
+            member.present && member.moves_with(one) && member.master.is_none()
+        });
+        others.flat_map(move |other| {
+            let leads = move |leader: &Place| self.would_follow(other, *leader);
+            self.places(other.router).filter(leads)
+        })
+    }
+
+    /// It hears the other one, and would not take over from it.
+    fn would_follow(&self, place: Place, leader: Place) -> bool {
+        let (own, other) = (self.member(place), self.member(leader));
+        leader != place
+            && self.reaches(leader, place)
+            && !own.discards_as_owner()
+            && !mismatch::discards(own, other)
+            && (!own.preempts() || other.priority >= own.priority)
     }
 
     fn are_joined(&self, a: usize, b: usize) -> bool {
