@@ -25,6 +25,8 @@ impl Listener {
         }
         for place in before.into_iter().filter(|place| !now.contains(place)) {
             self.sender(place).present = false;
+            let name = self.sender(place).config.name.clone();
+            self.former.insert((host, name), place);
             if self.end_mastership(place) {
                 self.sender(place).removed_at = Some(at);
                 self.push(at, host, What::MasterEnds(place, Ending::Stopped));
@@ -57,7 +59,7 @@ impl Listener {
     }
 
     pub(super) fn engine(&mut self, at: WorldTime, host: HostId, event: &Event) {
-        let Some(place) = self.names.get(&(host, event.instance.clone())).copied() else { return };
+        let Some(place) = self.place_of(host, event) else { return };
         let News::State { from, to, why } = &event.news else {
             if let News::SendRefused { .. } = event.news {
                 self.sender(place).free_since = Some(at);
@@ -89,6 +91,15 @@ impl Listener {
         }
         self.freshen_receiver(place);
         self.push(at, host, What::State { place, from: *from, to: *to });
+    }
+
+    /// Whose word this is. A VRID is what a virtual router is known by, and a new configuration may
+    /// give its name to another one: who leaves speaks by the name that it had.
+    fn place_of(&self, host: HostId, event: &Event) -> Option<Place> {
+        let key = (host, event.instance.clone());
+        let leaves = matches!(event.news, News::State { why: Why::Removed, .. });
+        let former = self.former.get(&key).filter(|_| leaves);
+        former.or_else(|| self.names.get(&key)).copied()
     }
 
     pub(super) fn process(&mut self, at: WorldTime, host: HostId, change: ProcessChange) {

@@ -39,6 +39,8 @@ pub(super) struct Listener {
     by_key: BTreeMap<RouterKey, usize>,
     latest: Option<(RouterKey, usize)>,
     names: BTreeMap<(HostId, InstanceName), Place>,
+    /// Where an instance was, by its name then, before a configuration that lacks it there.
+    former: BTreeMap<(HostId, InstanceName), Place>,
     started: BTreeMap<HostId, WorldTime>,
     /// What the steps inject, in their order.
     injections: Vec<Arc<Injection>>,
@@ -66,6 +68,7 @@ impl Listener {
             by_key: BTreeMap::new(),
             latest: None,
             names: BTreeMap::new(),
+            former: BTreeMap::new(),
             started: BTreeMap::new(),
             injections: Vec::new(),
             strangers: BTreeSet::new(),

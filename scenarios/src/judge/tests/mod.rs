@@ -14,6 +14,7 @@ mod liveness;
 mod pool;
 mod record;
 mod reloads;
+mod renamed;
 mod resignations;
 mod runs;
 mod safety;
