@@ -6,6 +6,7 @@
 //! anybody. A variant that cannot be used, or that means the same as the original, is none. Blocks
 //! that stand in an included file, or that a macro makes, are left as they are.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,7 +57,7 @@ impl Difference {
     }
 
     /// The line that makes it, if this instance can have it.
-    fn line(self, instance: &InstanceConfig) -> Option<String> {
+    fn line(self, instance: &InstanceConfig, other_vrids: &BTreeMap<u8, u8>) -> Option<String> {
         let v2 = instance.version == Version::V2;
         match self {
             Self::Priority => {
@@ -73,7 +74,10 @@ impl Difference {
             Self::Password => {
                 v2.then(|| "authentication {\nauth_type PASS\nauth_pass other\n}".to_owned())
             }
-            Self::Vrid => Some(format!("virtual_router_id {}", instance.vrid.get() % 254 + 1)),
+            Self::Vrid => {
+                let other = other_vrids.get(&instance.vrid.get())?;
+                Some(format!("virtual_router_id {other}"))
+            }
         }
     }
 }
@@ -100,8 +104,10 @@ pub fn of_host(scenario: &Scenario, configurations: &Configurations, host: HostI
     let Some(file) = &plan.config else { return Vec::new() };
     let Some(original) = configurations.get(host, file) else { return Vec::new() };
     let id = plan.name.to_string();
+    let instances = configurations.iter().flat_map(|config| config.instances());
+    let other_vrids = other_vrids(instances.map(|instance| instance.vrid.get()).collect());
     let make = |difference: Difference| {
-        let text = altered(file, &id, original, difference)?;
+        let text = altered(file, &id, original, (difference, &other_vrids))?;
         let stem = file.file_stem().unwrap_or_default().to_string_lossy();
         let path = file.with_file_name(format!("{stem}-{id}-{}.conf", difference.name()));
         let files = Beside { path: &path, text: text.as_bytes() };
@@ -113,8 +119,26 @@ pub fn of_host(scenario: &Scenario, configurations: &Configurations, host: HostI
     Difference::ALL.into_iter().filter_map(make).collect()
 }
 
+/// For each VRID of a topology the next one that is nobody's, nor that of another one's variant: a
+/// virtual router that leaves its own does not come to another one. None where all are in use.
+fn other_vrids(used: BTreeSet<u8>) -> BTreeMap<u8, u8> {
+    let mut taken = used.clone();
+    let other = |vrid: u8| {
+        let next = (vrid..u8::MAX).chain(0..vrid).map(|before| before + 1);
+        let free = next.into_iter().find(|one| !taken.contains(one))?;
+        taken.insert(free);
+        Some((vrid, free))
+    };
+    used.into_iter().filter_map(other).collect()
+}
+
 /// The text of `file` with a line more in each block of a virtual router.
-fn altered(file: &Path, id: &str, original: &Config, difference: Difference) -> Option<String> {
+fn altered(
+    file: &Path,
+    id: &str,
+    original: &Config,
+    (difference, other_vrids): (Difference, &BTreeMap<u8, u8>),
+) -> Option<String> {
     let options = TextOptions { config_id: Some(id.to_owned()), ..TextOptions::default() };
     let document = text::read_from(&Disk, file, &options);
     let mut lines = Vec::new();
@@ -130,7 +154,7 @@ fn altered(file: &Path, id: &str, original: &Config, difference: Difference) -> 
         {
             return None;
         }
-        lines.push((close, difference.line(instance)?));
+        lines.push((close, difference.line(instance, other_vrids)?));
     }
     let (close, _) = lines.first()?;
     let mut text = document.sources.text(close.file).to_owned();
@@ -165,5 +189,18 @@ impl Files for Beside<'_> {
 
     fn environment(&self, name: &str) -> Option<String> {
         Disk.environment(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_vrid_is_nobodys_and_no_two_get_the_same_one() {
+        let others = other_vrids(BTreeSet::from([10, 11, 51, 255]));
+        assert_eq!(others, BTreeMap::from([(10, 12), (11, 13), (51, 52), (255, 1)]));
+        assert_eq!(other_vrids((1..=255).collect()), BTreeMap::new());
+        assert_eq!(other_vrids((1..=254).collect()), BTreeMap::from([(1, 255)]));
     }
 }
