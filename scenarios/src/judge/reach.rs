@@ -104,7 +104,9 @@ impl Reachable {
         }
         let addresses = view.routers[router].members.iter().flat_map(|member| &member.addresses);
         for address in addresses {
-            let Some(owner) = only_owner(view, router, *address) else { continue };
+            // Where no engine of an owner runs, nobody is there to announce the address.
+            let owner = only_owner(view, router, *address);
+            let Some(owner) = owner.filter(|owner| view.is_running(*owner)) else { continue };
             for (cache, entry) in caches(view, owner, *address) {
                 stretch.cached = true;
                 if entry != Some(view.member(owner).host) {

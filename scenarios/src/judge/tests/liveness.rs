@@ -361,6 +361,26 @@ fn l6_is_violated_by_a_cache_that_never_comes_to_point_to_the_owner() {
 }
 
 #[test]
+fn l6_an_owner_whose_engine_does_not_run_announces_to_nobody() {
+    let stale = |stops: fn(&mut Run)| {
+        let mut run = Run::new(&[200, 100]);
+        pair(&mut run, 10 * SECOND);
+        stops(&mut run);
+        run.neighbour(0, CLIENT, 0);
+        run.neighbour(11 * SECOND, CLIENT, 1);
+        run.process(12 * SECOND, 1, ProcessChange::Killed);
+        run.judged(PropertyId::L6, 60 * SECOND)
+    };
+    let runs: fn(&mut Run) = |run| run.adverts(10 * SECOND + A_MASTER % SECOND, 60 * SECOND, 0);
+    is(&stale(runs), Verdict::Violated, "the cache of client pointed elsewhere");
+    let is_paused: fn(&mut Run) = |run| run.process(10 * SECOND, 0, ProcessChange::Paused);
+    let is_killed: fn(&mut Run) = |run| run.process(10 * SECOND, 0, ProcessChange::Killed);
+    for ends in [is_paused, is_killed] {
+        assert_eq!(stale(ends).verdict, Verdict::Held);
+    }
+}
+
+#[test]
 fn l6_is_not_provided_in_a_partial_cut() {
     let mut run = Run::new(&[200, 100, 50]);
     pair(&mut run, 30 * SECOND);
