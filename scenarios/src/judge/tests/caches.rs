@@ -7,6 +7,7 @@ use vipd_engine::StateKind;
 use super::record::*;
 use super::safety::{B_MASTER, HEALED, cut_and_heal, pair, split};
 use crate::judge::{PropertyId, PropertyReport, Verdict};
+use crate::record::MachineChange;
 
 /// The client's cache points to b until so long after the dual interval.
 fn stale_cache(mut run: Run, repaired: u64) -> PropertyReport {
@@ -74,6 +75,19 @@ fn s11_a_survivor_that_heard_nothing_repairs_the_caches_within_a_refresh() {
     let bound = 60 * SECOND + DELAY + 2 * LATE;
     at_the_bound(PropertyId::S11, bound, |extra| {
         stale_cache(cut_and_heal(MS, 2 * MS, false), 2 * MS + bound + extra)
+    });
+}
+
+#[test]
+fn s11_a_machine_that_goes_on_in_a_dual_interval_has_nothing_new_to_announce() {
+    let bound = 60 * SECOND + DELAY + 2 * LATE;
+    at_the_bound(PropertyId::S11, bound, |extra| {
+        let mut run = cut_and_heal(MS, 2 * MS, false);
+        run.machine(HEALED - SECOND, 0, MachineChange::Frozen { clock: false });
+        run.owns(HEALED - SECOND, 0, false);
+        run.machine(HEALED - MS, 0, MachineChange::Thawed);
+        run.owns(HEALED - MS, 0, true);
+        stale_cache(run, 2 * MS + bound + extra)
     });
 }
 
