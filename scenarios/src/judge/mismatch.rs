@@ -5,10 +5,11 @@
 use std::net::IpAddr;
 
 use vipd_engine::config::Transport;
-use vipd_engine::rules::{ChecksumRule, ListRule};
+use vipd_engine::rules::{ChecksumRule, ListRule, OwnerRule};
 use vipd_engine::{Family, InstanceConfig, Version};
 
 use super::view::Member;
+use crate::record::SeenAdvert;
 use crate::scenario::{AdvertFields, Injection, Message};
 
 /// What `receiver` must name when it hears `sender`, in the order in which it would notice.
@@ -80,13 +81,26 @@ pub(super) fn named_in(
 }
 
 /// Whether a configured receiver takes an advert that somebody put on the wire for one of its
-/// virtual router, rather than to discard it.
-pub(super) fn takes(injection: &Injection, receiver: &InstanceConfig) -> bool {
+/// virtual router, rather than to discard it. What has its own source is to it an advert of its own
+/// that came back.
+pub(super) fn takes(
+    seen: &SeenAdvert,
+    injection: Option<&Injection>,
+    own_source: Option<IpAddr>,
+    receiver: &InstanceConfig,
+) -> bool {
+    if own_source == Some(seen.src) {
+        return false;
+    }
+    let Some(injection) = injection else { return true };
     let Message::Advert(advert) = &injection.message else { return true };
     let checks_source = receiver.rules.check_unicast_source;
+    let discards_as_owner =
+        receiver.rules.owner == OwnerRule::Discard || receiver.version == Version::V2;
     let tolerates = |kind: &&str| match *kind {
         "ttl" => matches!(receiver.transport, Transport::Unicast { .. }),
         "unlisted-peer" => !checks_source,
+        "owner" => !discards_as_owner,
         _ => false,
     };
     let kinds = named_in(injection, advert, receiver);

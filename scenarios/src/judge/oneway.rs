@@ -159,7 +159,7 @@ impl OneWay {
             let here = view.routers[winner.router].key == advert.router && one.host == host;
             let named = other.source == Some(advert.src);
             let lower = 0 < advert.priority && advert.priority < one.priority;
-            let takes = by.is_none_or(|by| mismatch::takes(by, &one.config));
+            let takes = mismatch::takes(advert, by, one.source, &one.config);
             if here && named && lower && takes {
                 *alarm = Alarm { heard: view.now, interval: advert.interval };
             }

@@ -10,12 +10,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use vipd_engine::rules::{LowerPriorityRule, OwnerRule};
-use vipd_engine::{StateKind, Version};
+use vipd_engine::{Family, InstanceConfig, StateKind, Version};
 
 use super::change::{Change, Ending, Place, What};
 use super::mismatch;
 use super::view::{Connections, Member, Process, View};
-use crate::record::WorldTime;
+use crate::record::{SegmentId, WorldTime};
 
 const GIGA: u128 = 1_000_000_000;
 
@@ -50,6 +50,21 @@ pub(super) fn skew_time(
     };
     let product = over * (256 - u128::from(priority));
     nanos(if ceil { product.div_ceil(256) } else { product / 256 })
+}
+
+/// The source of a member's adverts: the configured one, or the first of its family that its host
+/// has there.
+pub(super) fn source_of(
+    own: &[(SegmentId, IpAddr)],
+    segment: SegmentId,
+    config: &InstanceConfig,
+) -> Option<IpAddr> {
+    let fits = |address: &IpAddr| match address {
+        IpAddr::V4(_) => config.family == Family::Ipv4,
+        IpAddr::V6(address) => config.family == Family::Ipv6 && address.is_unicast_link_local(),
+    };
+    let mut there = own.iter().filter(|(on, _)| *on == segment).map(|(_, address)| *address);
+    config.source().or_else(|| there.find(fits))
 }
 
 /// What a virtual router is given to settle, see [`View::patience`].

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use vipd_engine::{Config, Event, InstanceConfig, News, StateKind, Why};
 
 use super::super::change::{Ending, Place, What};
+use super::super::terms::source_of;
 use super::Listener;
 use super::members::Router;
 use crate::record::{HostId, MachineChange, ProcessChange, RouterKey, Seen, SegmentId, WorldTime};
@@ -45,7 +46,9 @@ impl Listener {
             self.routers.push(router);
             self.routers.len() - 1
         });
-        let member = self.routers[router].join(host, instance);
+        let own = self.addresses.get(usize::from(host.0)).map_or(&[][..], |list| list);
+        let source = source_of(own, segment, instance);
+        let member = self.routers[router].join(host, instance, source);
         let place = Place { router, member };
         self.names.insert((host, instance.name.clone()), place);
         place

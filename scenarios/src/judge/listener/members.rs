@@ -28,7 +28,7 @@ pub(super) struct Sender {
     pub(super) host: HostId,
     pub(super) config: Arc<InstanceConfig>,
     pub(super) present: bool,
-    /// Where its adverts come from, once it has sent one.
+    /// Where its adverts come from, as far as that is known.
     pub(super) source: Option<IpAddr>,
     pub(super) master: bool,
     /// It is no master by silence alone: its engine has not left the state since.
@@ -72,13 +72,19 @@ impl Router {
         *self.by_host.get(usize::from(host.0))?
     }
 
-    pub(super) fn join(&mut self, host: HostId, config: &Arc<InstanceConfig>) -> usize {
+    pub(super) fn join(
+        &mut self,
+        host: HostId,
+        config: &Arc<InstanceConfig>,
+        source: Option<IpAddr>,
+    ) -> usize {
         let interval = config.interval.duration();
         if let Some(member) = self.member(host) {
             let sender = &mut self.members[member];
             sender.config = Arc::clone(config);
             sender.present = true;
             sender.in_force = interval;
+            sender.source = source.or(sender.source);
             return member;
         }
         let member = self.members.len();
@@ -89,7 +95,7 @@ impl Router {
             host,
             config: Arc::clone(config),
             present: true,
-            source: None,
+            source,
             master: false,
             silent: false,
             last: WorldTime(0),

@@ -12,12 +12,14 @@ mod hosts;
 mod members;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use vipd_engine::{InstanceName, StateKind};
 
 use super::change::{Change, Ending, Pair, Place, What};
+use super::mismatch;
 use super::terms::{plus, since};
 use crate::record::{
     HostId, LossReason, Observation, RouterKey, Seen, SeenAdvert, SegmentId, Setting, WorldTime,
@@ -30,6 +32,7 @@ use members::{Ear, Router, Sender};
 #[derive(Debug)]
 pub(super) struct Listener {
     interfaces: Vec<Vec<(Arc<str>, SegmentId)>>,
+    addresses: Vec<Vec<(SegmentId, IpAddr)>>,
     /// What a clock's rate and a late handler may add to twice the interval, beside `2A`.
     rate_error_ppb: u64,
     slack: Duration,
@@ -61,6 +64,7 @@ impl Listener {
     pub(super) fn new(setting: &Setting) -> Self {
         Self {
             interfaces: setting.hosts.iter().map(|host| host.interfaces.clone()).collect(),
+            addresses: setting.hosts.iter().map(|host| host.addresses.clone()).collect(),
             rate_error_ppb: u64::from(setting.rate_error_ppb),
             slack: setting.lateness + setting.tolerance,
             tolerance: setting.tolerance,
@@ -257,14 +261,7 @@ impl Listener {
 
     fn delivered(&mut self, at: WorldTime, host: HostId, advert: &SeenAdvert) {
         let Some(sender) = advert.sender else {
-            let injection = self.injection_of(advert);
-            self.push(at, host, What::Injected(*advert, injection));
-            if let Some(router) = self.router(advert.router)
-                && let Some(member) = self.routers[router].member(host)
-                && let Some(interval) = self.routers[router].learns(member, advert)
-            {
-                self.push(at, host, What::InForce(Place { router, member }, interval));
-            }
+            self.injected(at, host, advert);
             return;
         };
         let Some(router) = self.router(advert.router) else { return };
@@ -284,6 +281,21 @@ impl Listener {
             ear.last = at;
         } else {
             self.heard_otherwise(at, Pair { router, receiver: to, sender: from }, advert);
+        }
+    }
+
+    /// An advert of somebody who runs no engine: who discards it learns nothing of it.
+    fn injected(&mut self, at: WorldTime, host: HostId, advert: &SeenAdvert) {
+        let injection = self.injection_of(advert);
+        self.push(at, host, What::Injected(*advert, injection.clone()));
+        let Some(router) = self.router(advert.router) else { return };
+        let members = &mut self.routers[router];
+        let Some(member) = members.member(host) else { return };
+        let receiver = &members.members[member];
+        let takes =
+            mismatch::takes(advert, injection.as_deref(), receiver.source, &receiver.config);
+        if takes && let Some(interval) = members.learns(member, advert) {
+            self.push(at, host, What::InForce(Place { router, member }, interval));
         }
     }
 

@@ -34,25 +34,25 @@ struct Resignation {
 }
 
 impl View {
-    /// Somebody put an advert on the wire, and this host takes it for one of its virtual router.
+    /// Somebody put an advert on the wire: whether this host takes it for one of its virtual
+    /// router.
     pub(super) fn forge(
         &mut self,
         router: usize,
         host: HostId,
         advert: &SeenAdvert,
         injection: Option<&Injection>,
-    ) {
+    ) -> bool {
         let members = &mut self.routers[router];
         let Some(receiver) = members.members.iter().position(|one| one.host == host) else {
-            return;
+            return false;
         };
         let member = &members.members[receiver];
-        // What has its own source is to it an advert of its own that came back.
-        let own = member.source == Some(advert.src);
-        let takes = !own && injection.is_none_or(|one| mismatch::takes(one, &member.config));
+        let takes = mismatch::takes(advert, injection, member.source, &member.config);
         if advert.priority == 0 && takes {
             members.forged.0.insert((receiver, advert.src), self.now);
         }
+        takes
     }
 
     /// When a router made something of what arrived by this time: one that stood still found it

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use vipd_engine::{Family, InstanceConfig, KernelCommand, News, Order, StateKind};
+use vipd_engine::{InstanceConfig, KernelCommand, News, Order, StateKind};
 
 use super::removed::QUIET;
 use super::resigned::Forged;
 use super::{Connections, Host, LOSSES_KEPT, Member, Path, Process, Router, View};
 use crate::judge::change::{Change, Ending, Pair, Place, What};
+use crate::judge::terms::source_of;
 use crate::record::{HostId, MachineChange, ProcessChange, RouterKey, Seen, SegmentId, WorldTime};
 use crate::scenario::Step;
 
@@ -166,10 +167,11 @@ impl View {
             What::Lost { pair, run, .. } => self.lose(*pair, *run),
             What::Injected(advert, injection) => {
                 for router in 0..self.routers.len() {
-                    if self.routers[router].key == advert.router {
+                    if self.routers[router].key == advert.router
+                        && self.forge(router, host, advert, injection.as_deref())
+                    {
                         self.routers[router].injected_at = Some(at);
                         self.disturb(router);
-                        self.forge(router, host, advert, injection.as_deref());
                     }
                 }
             }
@@ -206,7 +208,9 @@ impl View {
             self.routers.push(Router::new(key));
         }
         let segment = self.routers[place.router].key.segment;
-        let source = self.source_of(host, segment, config);
+        let setting = self.setting.hosts.get(usize::from(host.0));
+        let own = setting.map_or(&[][..], |host| &host.addresses[..]);
+        let source = source_of(own, segment, config);
         let addresses = self.addresses_of(host, segment, config);
         let (interval, now) = (config.interval.duration(), self.now);
         let members = &mut self.routers[place.router].members;
@@ -250,23 +254,6 @@ impl View {
         member.advertises(interval, now);
         member.in_force = interval;
         member.addresses = addresses;
-    }
-
-    /// The source of a member's adverts: the configured one, or the first of its family.
-    fn source_of(
-        &self,
-        host: HostId,
-        segment: SegmentId,
-        config: &InstanceConfig,
-    ) -> Option<IpAddr> {
-        let fits = |address: &IpAddr| match address {
-            IpAddr::V4(_) => config.family == Family::Ipv4,
-            IpAddr::V6(address) => config.family == Family::Ipv6 && address.is_unicast_link_local(),
-        };
-        let setting = self.setting.hosts.get(usize::from(host.0));
-        let addresses = setting.map_or(&[][..], |host| &host.addresses[..]).iter();
-        let mut own = addresses.filter(|(on, _)| *on == segment).map(|(_, address)| *address);
-        config.source().or_else(|| own.find(fits))
     }
 
     fn addresses_of(
