@@ -3,7 +3,7 @@
 
 mod driver;
 
-use driver::{Answer, Driver, ETH0, OWN_MAC, ip, nanos, priority, v2};
+use driver::{Answer, Driver, ETH0, OWN_MAC, ip, nanos, priority, v2, v3};
 use std::time::Duration;
 use vipd_engine::config::{Announcements, Peer, Transport, VirtualAddress, VirtualMac};
 use vipd_engine::{
@@ -57,6 +57,23 @@ fn an_address_that_the_kernel_adds_after_the_time_limit_is_removed_at_the_stop()
 /// Whether it was told that an address was left over or lost.
 fn told(driver: &Driver, name: &str) -> bool {
     driver.news().iter().any(|(_, told)| *told == name)
+}
+
+#[test]
+fn a_removal_that_was_ordered_is_no_loss_though_the_address_is_wanted_again_by_then() {
+    let mut driver = Driver::new(v3(10));
+    driver.run_until(at(SECOND));
+    assert_eq!(driver.state(), StateKind::Master);
+    driver.address("10.0.0.100", true);
+    driver.kernel = Answer::Silent;
+    driver.hear("10.0.0.1", 200);
+    driver.run_for(nanos(500_000_000));
+    assert_eq!(driver.state(), StateKind::Master, "its command still waits");
+    driver.address("10.0.0.100", false);
+    assert!(!told(&driver, "address-lost"), "{:?}", driver.news());
+    driver.kernel = Answer::Ok;
+    driver.run_for(SECOND * 2);
+    assert!(matches!(driver.commands()[..], [.., KernelCommand::AddAddress(_)]));
 }
 
 #[test]
@@ -318,7 +335,7 @@ fn an_address_of_an_owner_that_is_one_no_more_goes_with_the_stop() {
 
 #[test]
 fn an_owner_that_yields_keeps_the_address_that_it_speaks_from() {
-    let mut owner = InstanceConfig { priority: priority(255), ..driver::v3(100) };
+    let mut owner = InstanceConfig { priority: priority(255), ..v3(100) };
     owner.addresses.push(VirtualAddress::new(ip("10.0.0.2")));
     let mut driver = Driver::new(owner);
     driver.address("10.0.0.100", true);
@@ -367,7 +384,7 @@ fn under_strict_rules_a_second_lies_between_two_neighbour_advertisements_of_an_a
 #[test]
 fn an_owner_that_yields_does_not_miss_the_address_that_it_gives_back() {
     let interval = Interval::DEFAULT;
-    let owner = InstanceConfig { priority: priority(255), interval, ..driver::v3(100) };
+    let owner = InstanceConfig { priority: priority(255), interval, ..v3(100) };
     let mut driver = Driver::unconfigured();
     driver.address("10.0.0.100", true);
     driver.configure(vec![owner], vec![]);

@@ -268,10 +268,10 @@ impl Holdings {
         let Some(holding) = holding.filter(|holding| holding.present != present) else {
             return Change::None;
         };
-        let adding = matches!(
-            holding.pending.as_ref().map(|waiting| &waiting.command),
-            Some(KernelCommand::AddAddress(_))
-        );
+        let pending = holding.pending.as_ref().map(|waiting| &waiting.command);
+        let adding = matches!(pending, Some(KernelCommand::AddAddress(_)));
+        // It may be wanted again by the time that our own command is obeyed.
+        let removing = matches!(pending, Some(KernelCommand::RemoveAddress(_)));
         holding.present = present;
         // Only an owner's address can be somebody else's: any other one goes when we stop, also if
         // our command to add it was given up before the kernel obeyed.
@@ -280,7 +280,7 @@ impl Holdings {
             (true, _) if adding => Change::Present(address),
             (true, Want::Held) => Change::Present(address),
             (true, Want::Released | Want::ReleasedOnStop) => Change::Leftover(address),
-            (false, Want::Held) if !holding.retired => Change::Lost(address),
+            (false, Want::Held) if !holding.retired && !removing => Change::Lost(address),
             (false, Want::Held | Want::Released | Want::ReleasedOnStop) => Change::None,
         }
     }
