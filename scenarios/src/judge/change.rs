@@ -88,7 +88,12 @@ pub(super) enum What {
     /// The two columns disagree.
     Disagreement { place: Place, text: &'static str },
     /// The first advert of a mastership, or after a change between the two, that got through.
-    Heard { pair: Pair, priority: u8 },
+    Heard {
+        pair: Pair,
+        priority: u8,
+        /// It left before its sender read the file that it has now.
+        of_before: bool,
+    },
     /// A master heard another one.
     HeardInMaster(Pair),
     /// The longest time between two adverts so far, or one with losses in it.

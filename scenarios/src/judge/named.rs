@@ -245,7 +245,7 @@ impl Property for Named {
         {
             self.drop_unheard(view);
         }
-        if let What::Heard { pair, .. } = change.what {
+        if let What::Heard { pair, of_before: false, .. } = change.what {
             self.heard(view, pair);
         }
         if let What::Foreign { sender, source } = change.what {

@@ -36,6 +36,11 @@ impl Listener {
         }
         self.strangers.retain(|(receiver, ..)| *receiver != host);
         self.freshen(host);
+        for place in now {
+            for ears in &mut self.routers[place.router].ears {
+                ears[place.member].read_file_after = self.last_sent;
+            }
+        }
     }
 
     fn join(&mut self, host: HostId, instance: &Arc<InstanceConfig>) -> Place {

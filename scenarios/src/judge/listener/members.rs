@@ -65,6 +65,8 @@ pub(super) struct Ear {
     pub(super) priority: u8,
     pub(super) interval: Duration,
     pub(super) longest: u64,
+    /// The last advert that left before the sender read another file.
+    pub(super) read_file_after: Option<PacketId>,
 }
 
 impl Router {

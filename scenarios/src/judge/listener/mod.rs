@@ -22,8 +22,8 @@ use super::change::{Change, Ending, Pair, Place, What};
 use super::mismatch;
 use super::terms::{plus, since};
 use crate::record::{
-    HostId, LossReason, Observation, RouterKey, Seen, SeenAdvert, SegmentId, Setting, WorldTime,
-    whole_nanos,
+    HostId, LossReason, Observation, PacketId, RouterKey, Seen, SeenAdvert, SegmentId, Setting,
+    WorldTime, whole_nanos,
 };
 use crate::scenario::{Injection, Step};
 use members::{Ear, Router, Sender};
@@ -41,6 +41,8 @@ pub(super) struct Listener {
     routers: Vec<Router>,
     by_key: BTreeMap<RouterKey, usize>,
     latest: Option<(RouterKey, usize)>,
+    /// The last datagram that anybody sent.
+    last_sent: Option<PacketId>,
     names: BTreeMap<(HostId, InstanceName), Place>,
     /// Where an instance was, by its name then, before a configuration that lacks it there.
     former: BTreeMap<(HostId, InstanceName), Place>,
@@ -71,6 +73,7 @@ impl Listener {
             routers: Vec::new(),
             by_key: BTreeMap::new(),
             latest: None,
+            last_sent: None,
             names: BTreeMap::new(),
             former: BTreeMap::new(),
             started: BTreeMap::new(),
@@ -189,6 +192,7 @@ impl Listener {
 /// Adverts.
 impl Listener {
     fn sent(&mut self, at: WorldTime, host: HostId, advert: &SeenAdvert) {
+        self.last_sent = Some(advert.packet);
         let Some(router) = self.router(advert.router) else { return };
         let Some(member) = self.routers[router].member(host) else { return };
         let place = Place { router, member };
@@ -316,9 +320,10 @@ impl Listener {
             push(What::Overtaken(pair));
         } else {
             let gap = since(at, ear.last);
+            let of_before = ear.read_file_after.is_some_and(|last| advert.packet <= last);
             if ear.fresh || !ear.ever {
                 ear.longest = 0;
-                push(What::Heard { pair, priority: advert.priority });
+                push(What::Heard { pair, priority: advert.priority, of_before });
             } else if !in_master {
                 push(What::Gap { pair, gap, lost: ear.lost });
                 // Every unusually long one is looked at, not only the longest.
@@ -332,6 +337,10 @@ impl Listener {
                 priority: advert.priority,
                 interval: advert.interval,
                 longest: ear.longest,
+                // What it sends with its file of now is news as well.
+                fresh: of_before,
+                special: of_before,
+                read_file_after: ear.read_file_after.filter(|_| of_before),
                 ..Ear::default()
             };
             if in_master {

@@ -412,6 +412,14 @@ impl View {
         member.present && self.host(member.host).is_running()
     }
 
+    /// The same of one that is paused or frozen.
+    pub(super) fn is_alive(&self, place: Place) -> bool {
+        let member = self.member(place);
+        let host = self.host(member.host);
+        let lives = matches!(host.process, Process::Running | Process::Paused);
+        member.present && host.on && lives
+    }
+
     /// It could be master: it runs, its link is up, its engine is not at fault, and no operator
     /// holds it.
     pub(super) fn is_eligible(&self, place: Place) -> bool {

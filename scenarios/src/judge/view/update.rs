@@ -163,7 +163,7 @@ impl View {
                 member.advertises(*interval, at);
             }
             What::InForce(place, interval) => self.member_mut(*place).in_force = *interval,
-            What::Heard { pair, priority } => self.first_heard(*pair, *priority),
+            What::Heard { pair, priority, .. } => self.first_heard(*pair, *priority),
             What::Lost { pair, run, .. } => self.lose(*pair, *run),
             What::Injected(advert, injection) => {
                 for router in 0..self.routers.len() {
@@ -279,8 +279,9 @@ impl View {
         if router >= self.routers.len() {
             return;
         }
-        let running: Vec<_> = self.places(router).filter(|place| self.is_running(*place)).collect();
-        if let Some(odds) = self.at_odds(&running) {
+        // What waits for one that stands still is discarded all the same.
+        let alive: Vec<_> = self.places(router).filter(|place| self.is_alive(*place)).collect();
+        if let Some(odds) = self.at_odds(&alive) {
             self.routers[router].odds_ended = Some((self.now, odds));
         }
     }
