@@ -24,7 +24,9 @@ impl Engine {
     /// transitions that may be flapping, why a router becomes Master.
     ///
     /// The outputs that such engines give may differ in their [`Notify`](crate::Output::Notify),
-    /// and in nothing else.
+    /// and in nothing else, as long as nothing changes a priority or whether somebody preempts (a
+    /// file, a tracker, a link, an operator): that a Backup heard a lower router is left out, and
+    /// decides once it is lower no more.
     pub fn election_fingerprint(&self, now: Timestamp, hasher: &mut impl Hasher) {
         self.fold_rest(now, hasher);
         for instance in self.instances.iter().flatten() {

@@ -120,8 +120,10 @@ impl State {
                 // A late timer is not the same state as one that is due: trackers move it from
                 // where it was.
                 backup.master_down_at.map(|at| (at - now, now - at)).hash(hasher);
-                // Who heard nobody joins the masters of its group.
-                (backup.interval, backup.heard == Heard::Nothing).hash(hasher);
+                // Who heard nobody joins the masters of its group, and who lost its lease takes
+                // them along without a word.
+                let heard = backup.heard;
+                (backup.interval, heard == Heard::Nothing, heard == Heard::Unread).hash(hasher);
                 // One that is due ends alike, however late.
                 backup.hold.deadline().map(|at| at - now).hash(hasher);
                 (backup.hold == Hold::Over).hash(hasher);
