@@ -240,6 +240,7 @@ pub fn topology(files: Vec<BareFile>) -> Bare {
     clients(&mut hosts, &configs, &wiring, &mut addressing);
     let mut configurations = Configurations::default();
     for (file, id) in files.iter().zip(0..) {
+        configurations.read_from(&file.path, Some(&file.loaded.report));
         configurations.insert(HostId(id), &file.path, Arc::clone(&file.loaded.config));
     }
     let scenario = Scenario {

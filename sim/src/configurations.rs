@@ -1,7 +1,7 @@
 //! The configurations of a scenario: read before the run, so that a bad file ends it before it
 //! begins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ use vipd_scenarios::scenario::{Scenario, Step};
 pub struct Configurations {
     /// Keyed by host and file. Shared by its copies: a hunt makes thousands.
     files: Arc<BTreeMap<(HostId, PathBuf), Arc<Config>>>,
+    /// All that was read, included files as well.
+    paths: Arc<BTreeSet<PathBuf>>,
 }
 
 /// What reading them brought up.
@@ -37,6 +39,7 @@ impl Configurations {
         for (host, file, refused) in files(scenario) {
             let name = &scenario.hosts[usize::from(host.0)].name;
             let options = Options { config_id: Some(name.to_string()), ..Options::default() };
+            configurations.read_from(file, None);
             match vipd_config::load(file, &options) {
                 Ok(_) if refused => {
                     findings.unusable = true;
@@ -47,6 +50,7 @@ impl Configurations {
                 }
                 Err(_) if refused => {}
                 Ok(loaded) => {
+                    configurations.read_from(file, Some(&loaded.report));
                     configurations.insert(host, file, loaded.config);
                     findings.reports.push(loaded.report);
                 }
@@ -63,6 +67,18 @@ impl Configurations {
     pub fn insert(&mut self, host: HostId, file: &Path, config: Arc<Config>) {
         let files = Arc::make_mut(&mut self.files);
         files.insert((host, file.to_path_buf()), config);
+    }
+
+    /// Says that a file was read, and which ones it includes.
+    pub fn read_from(&mut self, file: &Path, report: Option<&vipd_config::Report>) {
+        let included = report.into_iter().flat_map(|report| report.sources.paths());
+        let paths = Arc::make_mut(&mut self.paths);
+        paths.extend(included.map(PathBuf::from).chain([file.to_path_buf()]));
+    }
+
+    /// The files that were read, included ones as well.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.paths.iter().map(PathBuf::as_path)
     }
 
     /// What a file of a host says, if it was read.

@@ -15,6 +15,7 @@ pub mod clock;
 pub mod configurations;
 mod dripping;
 pub mod faults;
+pub mod files;
 mod host;
 pub mod hunt;
 pub mod inject;

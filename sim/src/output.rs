@@ -1,13 +1,18 @@
 //! A file that a command is asked to write: whether it can be is known before the work, and what
 //! is there already is kept until the new one is whole.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use vipd_scenarios::report::files::Files;
 use vipd_scenarios::report::page::{Shown, html};
 use vipd_scenarios::report::{lines, perfetto};
+
+/// Files beside their places that are not whole yet.
+static PARTS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// A file that is going to be written.
 #[derive(Debug)]
@@ -34,6 +39,7 @@ impl Output {
             None => File::options().write(true).open(&path),
         };
         let file = opened.map_err(|error| message(asked, &error))?;
+        parts().extend(part.iter().map(|(part, _)| part.clone()));
         Ok(Self { asked: asked.to_path_buf(), part, file })
     }
 
@@ -42,14 +48,30 @@ impl Output {
     /// # Errors
     /// What to tell people: which file, and why not.
     pub fn write(mut self, octets: &[u8]) -> Result<(), String> {
-        let mut written = self.file.write_all(octets).and_then(|()| self.file.flush());
-        if let (Ok(()), Some((part, path))) = (&written, &self.part) {
-            written = fs::rename(part, path);
-        }
-        if written.is_ok() {
+        let written = self.file.write_all(octets).and_then(|()| self.file.flush());
+        written.map_err(|error| message(&self.asked, &error))?;
+        self.keep()
+    }
+
+    /// What to write it through, bit by bit. [`Output::keep`] is for when it is whole.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// It is whole.
+    ///
+    /// # Errors
+    /// What to tell people: which file, and why not.
+    pub fn keep(mut self) -> Result<(), String> {
+        if let Some((part, path)) = &self.part {
+            fs::rename(part, path).map_err(|error| message(&self.asked, &error))?;
+            parts().remove(part);
             self.part = None;
         }
-        written.map_err(|error| message(&self.asked, &error))
+        Ok(())
     }
 }
 
@@ -58,6 +80,7 @@ impl Drop for Output {
         if let Some((part, _)) = &self.part {
             // Nobody can do more about it than we.
             let _ = fs::remove_file(part);
+            parts().remove(part);
         }
     }
 }
@@ -92,13 +115,25 @@ impl Outputs {
     }
 }
 
-fn partial(path: &Path) -> PathBuf {
+/// Removes what is not whole, for a process that ends at once.
+pub fn abandon() {
+    for part in &*parts() {
+        let _ = fs::remove_file(part);
+    }
+}
+
+fn parts() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    PARTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is written first, beside it.
+pub(crate) fn partial(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".part");
     path.with_file_name(name)
 }
 
-fn message(path: &Path, error: &std::io::Error) -> String {
+fn message(path: &Path, error: &io::Error) -> String {
     format!("cannot write {}: {error}", path.display())
 }
 
@@ -122,6 +157,7 @@ mod tests {
         let output = Output::open(&path).expect("it can be written");
         assert_eq!(fs::read_to_string(&path).expect("a file"), "old");
         output.write(b"new").expect("it is written");
+        assert!(!parts().contains(&partial(&path)), "nothing of it is left to be abandoned");
         assert_eq!(fs::read_to_string(&path).expect("a file"), "new");
         let names: Vec<_> = fs::read_dir(&folder).expect("a folder").collect();
         assert_eq!(names.len(), 1, "{names:?}");

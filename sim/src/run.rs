@@ -4,7 +4,6 @@
 //! machine once before and once after the run, for `wall_seconds` alone.
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,7 +19,8 @@ use vipd_scenarios::scenario::Scenario;
 use vipd_scenarios::world::World;
 
 use crate::configurations::{Configurations, Findings};
-use crate::output::Outputs;
+use crate::files::NamedFiles;
+use crate::output::{Output, Outputs};
 use crate::world::Simulation;
 
 /// How a run ended, as the exit status of the process.
@@ -78,6 +78,13 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     let Some(read) = read(&request.file, request.colour, err)? else {
         return Ok(Ended::Unusable);
     };
+    let capture = request.capture.as_deref();
+    let used =
+        NamedFiles::of_run(&request.file, &read.configurations, capture, &request.files).check();
+    if let Err(why) = used {
+        writeln!(err, "error: {why}")?;
+        return Ok(Ended::Unusable);
+    }
     let Read { scenario, configurations, notes } = read;
     // Whether they can be written is known before the work, not after it.
     let files = match Outputs::open(&request.files) {
@@ -89,12 +96,15 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     };
     let seed = request.seed.unwrap_or(scenario.seed);
     let mut world = Simulation::new(&scenario, configurations, seed);
-    if let Some(path) = &request.capture
-        && let Err(error) =
-            File::create(path).and_then(|file| world.capture_to(&scenario, BufWriter::new(file)))
-    {
-        writeln!(err, "error: {}", no_capture(path, &error))?;
-        return Ok(Ended::Unusable);
+    let mut captured = None;
+    if let Some(path) = &request.capture {
+        match begin_capture(path, &mut world, &scenario) {
+            Ok(output) => captured = Some((path, output)),
+            Err(why) => {
+                writeln!(err, "error: {why}")?;
+                return Ok(Ended::Unusable);
+            }
+        }
     }
     let until = request.until.map(|until| WorldTime(0).later(until));
     let began = Instant::now();
@@ -103,8 +113,9 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     let outcome = runner::run_unless(&scenario, &mut world, until, also, &request.stop);
     let wall = began.elapsed();
     let mut unwritten = Vec::new();
-    if let (Some(path), Err(error)) = (&request.capture, world.finish_capture()) {
-        unwritten.push(no_capture(path, &error));
+    if let Some((path, output)) = captured {
+        let whole = world.finish_capture().map_err(|error| no_capture(path, &error));
+        unwritten.extend(whole.and_then(|()| output.keep()).err());
     }
     let told = Told { scenario: &scenario, seed, outcome: &outcome, wall, notes: &notes };
     let ended = told.print(world.events(), request.json, out)?;
@@ -114,6 +125,18 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         unwritten.extend(files.write(&shown));
     }
     said(ended, &unwritten, err)
+}
+
+/// Opens the capture of this world, and begins it.
+fn begin_capture(
+    path: &Path,
+    world: &mut Simulation,
+    scenario: &Scenario,
+) -> Result<Output, String> {
+    let output = Output::open(path)?;
+    let begun = output.handle().and_then(|file| world.capture_to(scenario, BufWriter::new(file)));
+    begun.map_err(|error| no_capture(path, &error))?;
+    Ok(output)
 }
 
 /// What is said of a capture that cannot be written.

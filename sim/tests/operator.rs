@@ -195,6 +195,25 @@ fn a_file_on_a_full_disk_is_named_and_the_result_is_printed_all_the_same() {
 }
 
 #[test]
+fn a_capture_that_a_full_disk_cuts_off_is_not_left_and_the_old_one_is_kept() {
+    let folder = folder("full-capture");
+    fs::write(folder.join("run.pcap"), "what was there").expect("a file");
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/failover/pkill-master.toml");
+    // Files of this shell have 8 blocks of 512 octets at most: too little for the capture.
+    let script = format!("trap '' XFSZ; ulimit -f 8; exec \"$0\" run {scenario} --pcap run.pcap");
+    let mut command = Command::new("sh");
+    command.current_dir(&folder).args(["-c", &script, env!("CARGO_BIN_EXE_vipsim")]);
+    let ended = command.output().expect("sh runs");
+    let (out, err) = (text(&ended.stdout), text(&ended.stderr));
+    assert_eq!(ended.status.code(), Some(2), "{err}");
+    assert!(out.contains("verdict: pass"), "{out}");
+    assert!(err.contains("error: cannot write the capture run.pcap: File too large"), "{err}");
+    let kept = fs::read_to_string(folder.join("run.pcap")).expect("the old one");
+    assert_eq!(kept, "what was there");
+    assert!(!folder.join("run.pcap.part").exists());
+}
+
+#[test]
 fn who_cannot_be_told_how_far_it_is_still_gets_the_result() {
     let folder = folder("full-errors");
     for (name, arguments) in commands() {

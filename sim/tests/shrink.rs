@@ -257,6 +257,37 @@ fn a_seed_of_a_hunt_for_one_class_shrinks_to_a_story_of_that_class() {
 }
 
 #[test]
+fn files_beside_the_scenario_that_somebody_else_wrote_are_not_overwritten() {
+    let folder = folder("beside");
+    // Some seed of a hunt for files that do not fit violates S2, if the pair is paused as well.
+    let classes = vec![FaultClass::Pause, FaultClass::Mismatch];
+    let of = |seed| Hunted { seed, length: Duration::from_secs(180), classes: classes.clone() };
+    let asked = |seed| Request {
+        hunted: Some(of(seed)),
+        property: Some(PropertyId::S2),
+        most_runs: 0,
+        ..request(&folder)
+    };
+    let made_up = || {
+        let entries = std::fs::read_dir(&folder).expect("a folder");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        let made_up = |path: &PathBuf| path.extension().is_some_and(|one| one == "conf");
+        paths.filter(made_up).find(|path| !path.ends_with("pair.conf"))
+    };
+    let seed =
+        (0..200).find(|seed| run(&asked(*seed)).ended == Ended::Passed && made_up().is_some());
+    let (seed, beside) = (seed.expect("a seed with both"), made_up().expect("a file"));
+    // It is ours: written again, it is the same.
+    assert_eq!(run(&asked(seed)).ended, Ended::Passed);
+    std::fs::write(&beside, "somebody's own").expect("a file");
+    let said = run(&asked(seed));
+    assert_eq!(said.ended, Ended::Unusable);
+    let wanted = format!("cannot write {}: another file is there; here it is", beside.display());
+    assert!(said.err.contains(&wanted) && said.out.contains("title = "), "{}", said.err);
+    assert_eq!(std::fs::read_to_string(&beside).expect("a file"), "somebody's own");
+}
+
+#[test]
 fn standard_output_gets_the_scenario_itself() {
     let folder = folder("standard");
     let said = run(&Request { out: Some(PathBuf::from("-")), ..request(&folder) });

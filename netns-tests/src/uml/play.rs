@@ -59,6 +59,15 @@ pub fn play(
     // What is to be said of the scenario is said where it is played. One that cannot be used is
     // not carried in.
     let read = read(&request.file, Colour::Never, &mut io::sink())?;
+    let capture = request.capture.as_deref();
+    let used = read.as_ref().map(|read| {
+        let (configurations, files) = (&read.configurations, &request.files);
+        vipd_sim::files::NamedFiles::of_run(&request.file, configurations, capture, files)
+    });
+    if let Some(Err(why)) = used.map(vipd_sim::files::NamedFiles::check) {
+        writeln!(err, "error: {why}")?;
+        return Ok(Ended::Unusable);
+    }
     let Some(read) = read.filter(|read| kernel.is_uml(&read.scenario.needs)) else {
         return run(&request, out, err);
     };
@@ -174,5 +183,30 @@ mod tests {
              --vipd /opt/vipd --until 8s --json --pcap /run/viplab/capture.pcapng \
              --html /run/viplab/page.html"
         );
+    }
+
+    #[test]
+    fn an_output_that_would_overwrite_what_is_read_is_refused_before_anything_is_played() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/failover/kill-9.toml");
+        let length = || Path::new(file).metadata().expect("the scenario").len();
+        let before = length();
+        let request = Request {
+            file: file.into(),
+            nodes: [].into(),
+            vipd: None,
+            json: false,
+            capture: None,
+            files: Files { html: Some(file.into()), ..Files::default() },
+            tolerance: TOLERANCE,
+            until: None,
+            colour: Colour::Never,
+            stop: || false,
+        };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let ended = play(request, Kernel::Host, None, &mut out, &mut err);
+        assert_eq!(ended.expect("memory takes everything"), Ended::Unusable);
+        let wanted = format!("error: --html {file} would overwrite the scenario {file}: ");
+        assert!(String::from_utf8(err).expect("text").starts_with(&wanted) && out.is_empty());
+        assert_eq!(length(), before);
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::tally::{FORM, Tally};
+use crate::files::NamedFiles;
 use crate::run::Ended;
 
 /// Octets of one file that are read.
@@ -24,6 +25,11 @@ pub struct Request {
 /// # Errors
 /// Those of `out` and `err`.
 pub fn merge(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
+    let parts = request.files.iter().map(PathBuf::as_path);
+    if let Err(why) = NamedFiles::default().reads("the part", parts).check() {
+        writeln!(err, "error: {why}")?;
+        return Ok(Ended::Unusable);
+    }
     let mut all: Option<Tally> = None;
     for file in &request.files {
         let tally = match read(file) {

@@ -32,6 +32,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 use crate::bare_files;
 use crate::configurations::Configurations;
 use crate::faults::{FaultClass, Ground, Plan};
+use crate::files::NamedFiles;
 use crate::output::Output;
 use crate::run::{self, Ended};
 use arena::Arena;
@@ -92,6 +93,15 @@ impl Request {
 }
 
 impl Over {
+    /// The scenario, if there is one.
+    fn files(&self) -> NamedFiles {
+        let files = NamedFiles::default();
+        match self {
+            Self::Scenario(path) => files.reads("the scenario", [path.as_path()]),
+            Self::Files(_) => files,
+        }
+    }
+
     /// The words of a command line that name it.
     fn words(&self) -> String {
         let word = |path: &PathBuf| bare_files::shell(&path.display().to_string());
@@ -229,6 +239,12 @@ fn prepare(request: &Request, err: &mut dyn Write) -> io::Result<Option<(Arena, 
             .map(|bare| (bare.scenario, bare.configurations)),
     };
     let Some((scenario, configurations)) = read else { return Ok(None) };
+    let used = request.over.files().reads("the configuration", configurations.paths());
+    let used = used.writes("--out", request.out.as_deref());
+    if let Err(why) = used.writes("--html", request.html.as_deref()).check() {
+        writeln!(err, "error: {why}")?;
+        return Ok(None);
+    }
     let hunted = Hunted {
         form: FORM,
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -25,6 +25,7 @@ use vipd_scenarios::runner;
 
 use crate::bare_files::{self, Bare};
 use crate::faults::FaultClass;
+use crate::files::NamedFiles;
 use crate::output::Output;
 use crate::run::{Ended, Told, said};
 use advice::Advice;
@@ -114,6 +115,11 @@ pub fn rehearse(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> 
     let Some(bare) = bare_files::read(&request.files, request.colour, err)? else {
         return Ok(Ended::Unusable);
     };
+    let used = NamedFiles::default().reads("the configuration", bare.configurations.paths());
+    if let Err(why) = used.writes("--html", request.html.as_deref()).check() {
+        writeln!(err, "error: {why}")?;
+        return Ok(Ended::Unusable);
+    }
     let advice = advice::advise(&bare.files);
     let stage = Stage::new(&bare);
     if !stage.has_a_pair() {

@@ -10,7 +10,7 @@ pub mod case;
 pub mod minimise;
 mod simpler;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,7 +22,9 @@ use vipd_scenarios::scenario::{Paths, Scenario, Step};
 
 use crate::bare_files;
 use crate::faults::{FaultClass, Ground, Plan, Schedule};
+use crate::files::NamedFiles;
 use crate::hunt;
+use crate::output::Output;
 use crate::run::{self, Ended};
 use case::{Case, Failure};
 use minimise::{Finished, Minimiser};
@@ -93,14 +95,13 @@ pub fn shrink(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io
     };
     let target = Target::choose(request, &found.case.scenario, failure);
     // Whether it can be written is known before the work, not after it.
-    if let Err(error) = target.open() {
-        writeln!(
-            err,
-            "error: cannot write {}: {error}; name another file with -o",
-            target.words()
-        )?;
-        return Ok(Ended::Unusable);
-    }
+    let output = match target.open(found.files) {
+        Ok(output) => output,
+        Err(why) => {
+            writeln!(err, "error: {why}")?;
+            return Ok(Ended::Unusable);
+        }
+    };
     writeln!(err, "{}: {}", failure.word(), size(&found.case.scenario))?;
     let bar = request.bar;
     let mut told = |case: &Case, runs: u64| {
@@ -135,7 +136,7 @@ pub fn shrink(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io
     };
     let word = failure.word();
     case.scenario.title = format!("{word}, shrunk from {}", found.origin);
-    write_out(&target, &case, &found.made_up, out, err)
+    write_out(&target, output, &case, &found.made_up, out, err)
 }
 
 /// What was read.
@@ -147,6 +148,8 @@ struct Found {
     expected: Vec<(PropertyId, Verdict)>,
     /// Files that stand nowhere: where they would, and their text.
     made_up: Vec<(PathBuf, String)>,
+    /// What was read.
+    files: NamedFiles,
 }
 
 fn read(request: &Request, err: &mut dyn Write) -> io::Result<Option<Found>> {
@@ -161,6 +164,10 @@ fn read(request: &Request, err: &mut dyn Write) -> io::Result<Option<Found>> {
         None
     };
     let Some((scenario, configurations)) = read else { return Ok(None) };
+    let alone = request.files.iter().filter(|_| !bare_files::are_bare(&request.files));
+    let files = NamedFiles::default()
+        .reads("the scenario", alone.map(PathBuf::as_path))
+        .reads("the configuration", configurations.paths());
     let expected = scenario.properties.clone();
     if let Some(Hunted { seed, length, classes }) = &request.hunted {
         let ground = Ground::survey(&scenario, &configurations);
@@ -180,12 +187,12 @@ fn read(request: &Request, err: &mut dyn Write) -> io::Result<Option<Found>> {
         let origin = format!("seed {seed} of a hunt over {name}{only}{}", names.join(", "));
         let configurations = ground.with_variants(&configurations);
         let case = Case { scenario: schedule.over(&scenario), configurations };
-        return Ok(Some(Found { case, origin, expected: Vec::new(), made_up }));
+        return Ok(Some(Found { case, origin, expected: Vec::new(), made_up, files }));
     }
     let seed = request.seed.unwrap_or(scenario.seed);
     let origin = format!("{} with seed {seed}", scenario.name);
     let case = Case { scenario: Scenario { seed, ..scenario }, configurations };
-    Ok(Some(Found { case, origin, expected, made_up: Vec::new() }))
+    Ok(Some(Found { case, origin, expected, made_up: Vec::new(), files }))
 }
 
 /// How large a scenario is: `3 steps, 2 hosts, 12s`.
@@ -258,19 +265,16 @@ impl Target {
         }
     }
 
-    /// The file beside it that is written first: what is there is kept until the new one is whole.
-    fn partial(path: &Path) -> PathBuf {
-        let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(".part");
-        path.with_file_name(name)
-    }
-
-    fn open(&self) -> io::Result<()> {
-        match self {
-            Self::Standard => Ok(()),
-            Self::File(path) if path.is_dir() => Err(io::Error::other("it is a folder")),
-            Self::File(path) => File::create(Self::partial(path)).map(drop),
-        }
+    /// Opens it; none of the files that are read may be overwritten. `None` for standard output.
+    fn open(&self, files: NamedFiles) -> Result<Option<Output>, String> {
+        let Self::File(path) = self else { return Ok(None) };
+        files.writes("-o", Some(path)).check()?;
+        let opened = if path.is_dir() {
+            Err(format!("cannot write {}: it is a folder", path.display()))
+        } else {
+            Output::open(path)
+        };
+        opened.map(Some).map_err(|why| format!("{why}; name another file with -o"))
     }
 
     fn folder(&self) -> &Path {
@@ -279,18 +283,12 @@ impl Target {
             Self::File(path) => path.parent().unwrap_or(Path::new("")),
         }
     }
-
-    fn words(&self) -> String {
-        match self {
-            Self::Standard => "to standard output".to_owned(),
-            Self::File(path) => path.display().to_string(),
-        }
-    }
 }
 
 /// Writes the case; where that does not work it is printed, so that nothing is lost.
 fn write_out(
     target: &Target,
+    output: Option<Output>,
     case: &Case,
     made_up: &[(PathBuf, String)],
     out: &mut dyn Write,
@@ -319,19 +317,16 @@ fn write_out(
         }
     }
     let text = scenario.to_toml(target.folder());
-    let Target::File(path) = target else {
+    let (Target::File(path), Some(output)) = (target, output) else {
         out.write_all(text.as_bytes())?;
         for (path, text) in &files {
             writeln!(err, "note: {} would be:\n{}", path.display(), text.trim_end())?;
         }
         return Ok(Ended::Passed);
     };
-    let partial = Target::partial(path);
-    let written = files.iter().try_for_each(|(path, text)| fs::write(path, text.as_bytes()));
-    let written = written.and_then(|()| fs::write(&partial, &text));
-    if let Err(error) = written.and_then(|()| fs::rename(&partial, path)) {
-        let _ = fs::remove_file(&partial);
-        writeln!(err, "error: cannot write {}: {error}; here it is", path.display())?;
+    let written = files.iter().try_for_each(|(path, text)| write_beside(path, text));
+    if let Err(why) = written.and_then(|()| output.write(text.as_bytes())) {
+        writeln!(err, "error: {why}; here it is")?;
         out.write_all(text.as_bytes())?;
         return Ok(Ended::Unusable);
     }
@@ -341,6 +336,15 @@ fn write_out(
         return Ok(Ended::Unusable);
     }
     Ok(Ended::Passed)
+}
+
+/// Writes a file that nobody named: what is there already stays as it is.
+fn write_beside(path: &Path, text: &str) -> Result<(), String> {
+    match fs::read(path) {
+        Ok(there) if there == text.as_bytes() => Ok(()),
+        Ok(_) => Err(format!("cannot write {}: another file is there", path.display())),
+        Err(_) => Output::open(path)?.write(text.as_bytes()),
+    }
 }
 
 /// Keeps thousands of equal panics from the terminal while one is shrunk.
