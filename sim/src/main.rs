@@ -12,9 +12,10 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 use mimalloc::MiMalloc;
@@ -27,6 +28,7 @@ use vipd_scenarios::language::parse_duration;
 use vipd_scenarios::report::files::Files;
 use vipd_sim::faults::FaultClass;
 use vipd_sim::hunt::{self, Shard, merge};
+use vipd_sim::output;
 use vipd_sim::prove::plan::{Claim, Delays, Lattice, MAX_FAULTS, MAX_NODES, Plan};
 use vipd_sim::prove::{self, parse_octets};
 use vipd_sim::rehearse;
@@ -319,11 +321,18 @@ impl RunArguments {
     }
 }
 
-/// Ctrl-C was pressed once: what was found so far is printed. A second one ends the process.
+/// Ctrl-C was pressed once: what was found so far is printed.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
+/// A second Ctrl-C ends the process, but not within this time: `timeout` and others signal a
+/// process and then its whole group, and mean one signal.
+const ONE_SIGNAL: Duration = Duration::from_secs(1);
+
 fn on_interrupt() {
-    if INTERRUPTED.swap(true, Ordering::Relaxed) {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    INTERRUPTED.store(true, Ordering::Relaxed);
+    if FIRST.get_or_init(Instant::now).elapsed() >= ONE_SIGNAL {
+        output::abandon();
         std::process::exit(130);
     }
 }

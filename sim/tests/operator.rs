@@ -45,10 +45,20 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Presses Ctrl-C, and returns what the process says until it ends by itself.
-fn interrupt(mut child: Child) -> Output {
+/// Sends this signal.
+fn signal(child: &Child, name: &str) {
     let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill runs").success());
+    assert!(Command::new("kill").args([name, &pid]).status().expect("kill runs").success());
+}
+
+/// Presses Ctrl-C, and returns what the process says until it ends by itself.
+fn interrupt(child: Child) -> Output {
+    signal(&child, "-INT");
+    end_of(child)
+}
+
+/// What the process says until it ends by itself.
+fn end_of(mut child: Child) -> Output {
     // Its output must be read for it to end.
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let reader = thread::spawn(move || {
@@ -101,6 +111,48 @@ fn ctrl_c_in_a_hunt_keeps_what_was_found_and_says_that_it_is_not_all() {
     // What was kept can be merged, and is still no whole hunt.
     let merged = vipsim(&folder, &["merge", "part.json"]).output().expect("vipsim runs");
     assert_eq!(merged.status.code(), status, "{}", text(&merged.stderr));
+}
+
+#[test]
+fn a_signal_that_comes_twice_within_a_second_is_one_and_what_was_found_is_written() {
+    let folder = folder("twice");
+    let child = spawn(
+        &folder,
+        &[&["hunt"], &CONF[..], &["--seeds", "1000000000", "--for", "3m", "--out", "part.json"]]
+            .concat(),
+    );
+    until("the hunt begins", || folder.join("part.json.part").exists());
+    thread::sleep(Duration::from_secs(2));
+    // As `timeout` does: its child, and then the whole group, which that is in.
+    for name in ["-TERM", "-INT", "-TERM"] {
+        signal(&child, name);
+    }
+    let ended = end_of(child);
+    let said = text(&ended.stdout);
+    assert!(said.contains("interrupted: this is what was found until then"), "{said}");
+    let violated = said.contains("VIOLATED");
+    assert_eq!(ended.status.code(), Some(if violated { 1 } else { 3 }), "{said}");
+    assert!(folder.join("part.json").is_file() && !folder.join("part.json.part").exists());
+}
+
+#[test]
+fn a_second_ctrl_c_a_second_later_ends_the_process_at_once_and_leaves_nothing_half_written() {
+    let folder = folder("second");
+    fs::write(folder.join("part.json"), "what was there").expect("a file");
+    // A seed of a year: it does not end before the second signal.
+    let asked = ["--seeds", "1", "--for", "8760h", "--out", "part.json", "--html", "p.html"];
+    let child = spawn(&folder, &[&["hunt"], &CONF[..], &asked[..]].concat());
+    until("the hunt begins", || folder.join("p.html.part").exists());
+    thread::sleep(Duration::from_millis(500));
+    signal(&child, "-INT");
+    thread::sleep(Duration::from_millis(1500));
+    let ended = interrupt(child);
+    assert_eq!(ended.status.code(), Some(130), "{}", text(&ended.stderr));
+    let kept = fs::read_to_string(folder.join("part.json")).expect("the old one");
+    assert_eq!(kept, "what was there");
+    for name in ["part.json.part", "p.html.part", "p.html"] {
+        assert!(!folder.join(name).exists(), "{name}");
+    }
 }
 
 #[test]
