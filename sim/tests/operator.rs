@@ -155,6 +155,59 @@ fn a_second_ctrl_c_a_second_later_ends_the_process_at_once_and_leaves_nothing_ha
     }
 }
 
+/// The script of the Kubernetes Job in docs/hunting.md, with the folders of this test.
+fn job_script(folder: &Path) -> String {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/hunting.md");
+    let page = fs::read_to_string(page).expect("the page");
+    let (_, script) = page.split_once("            - |\n").expect("the script");
+    let (script, _) = script.split_once("          env:\n").expect("its end");
+    let here = folder.display().to_string();
+    let lines = script.lines().map(str::trim_start);
+    lines.collect::<Vec<_>>().join("\n").replace("/pair", &here).replace("/parts", &here)
+}
+
+/// The script as a Job's container runs it.
+fn job(folder: &Path, script: &str, index: &str) -> Child {
+    let programs = Path::new(env!("CARGO_BIN_EXE_vipsim")).parent().expect("a folder");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).current_dir(folder).stdin(Stdio::null());
+    command.env("PATH", format!("{}:{path}", programs.display()));
+    command.env("JOB_COMPLETION_INDEX", index);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("sh runs")
+}
+
+#[test]
+fn a_kubernetes_job_that_is_ended_writes_what_its_hunt_found_and_is_not_done() {
+    let folder = folder("job-ended");
+    let child = job(&folder, &job_script(&folder), "0");
+    until("the hunt begins", || folder.join("0.json.part").exists());
+    thread::sleep(Duration::from_secs(2));
+    signal(&child, "-TERM");
+    let ended = end_of(child);
+    let said = text(&ended.stdout);
+    let tally = fs::read_to_string(folder.join("0.json")).expect("the part is written");
+    let tally: Value = serde_json::from_str(&tally).expect("an object");
+    assert_eq!(tally["interrupted"], true);
+    assert!(!folder.join("0.json.part").exists());
+    // `[` says 1 of what is no part that is done.
+    let violated = said.contains("VIOLATED");
+    assert_eq!(ended.status.code(), Some(if violated { 0 } else { 1 }), "{said}");
+}
+
+#[test]
+fn a_kubernetes_job_is_done_with_a_violation_and_without_one_and_not_with_an_error() {
+    let folder = folder("job-done");
+    let script = job_script(&folder);
+    let with = |status: &str| {
+        let stand_in = script.replace("vipsim hunt", &format!("sh -c 'exit {status}' hunt"));
+        end_of(job(&folder, &stand_in, "0")).status.code()
+    };
+    for (status, wanted) in [("0", 0), ("1", 0), ("2", 1), ("3", 1), ("130", 1)] {
+        assert_eq!(with(status), Some(wanted), "{status}");
+    }
+}
+
 #[test]
 fn ctrl_c_in_a_rehearsal_shows_the_worst_until_then_on_the_page_too() {
     let folder = folder("rehearse");
