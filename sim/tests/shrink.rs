@@ -257,6 +257,22 @@ fn a_seed_of_a_hunt_for_one_class_shrinks_to_a_story_of_that_class() {
 }
 
 #[test]
+fn the_command_that_the_document_shows_shrinks_what_it_says() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = std::fs::read_to_string(workspace.join("docs/rehearsing.md")).expect("the page");
+    let shown = page.lines().find_map(|line| line.strip_prefix("vipsim shrink "));
+    let words: Vec<_> = shown.expect("a command").split(' ').collect();
+    let mut shrink = std::process::Command::new(env!("CARGO_BIN_EXE_vipsim"));
+    let shrunk = shrink.current_dir(&workspace).arg("shrink").args(&words).args(["-o", "-"]);
+    let shrunk = shrunk.output().expect("vipsim runs");
+    let (out, err) =
+        (String::from_utf8_lossy(&shrunk.stdout), String::from_utf8_lossy(&shrunk.stderr));
+    assert_eq!(shrunk.status.code(), Some(0), "{err}");
+    assert!(err.contains("S2: 12 steps") && err.contains("S2: 1 step, "), "{err}");
+    assert!(out.contains("pause = ") && out.contains("held = [\"S2\"]"), "{out}");
+}
+
+#[test]
 fn files_beside_the_scenario_that_somebody_else_wrote_are_not_overwritten() {
     let folder = folder("beside");
     // Some seed of a hunt for files that do not fit violates S2, if the pair is paused as well.
