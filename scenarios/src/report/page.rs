@@ -280,6 +280,19 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
+/// Words in which backticks are around what is code. One without another is itself.
+fn prose(text: &str) -> String {
+    let mut parts = text.split('`').map(escaped);
+    let mut page = parts.next().unwrap_or_default();
+    while let Some(code) = parts.next() {
+        match parts.next() {
+            Some(words) => page.extend(["<code>", &*code, "</code>", &*words]),
+            None => page.extend(["`", &*code]),
+        }
+    }
+    page
+}
+
 /// JSON as it may stand inside of a script element: nothing in it can end that, whatever a name is.
 fn embedded(value: &Value) -> String {
     value.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
@@ -290,6 +303,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_stands_between_backticks_is_code_and_one_alone_is_itself() {
+        let prose = |text| prose(text);
+        assert_eq!(
+            prose("no `dead_man` and no `a<b`"),
+            "no <code>dead_man</code> and no <code>a&lt;b</code>"
+        );
+        assert_eq!(prose("`"), "`");
+        assert_eq!(prose("`a` and ` b"), "<code>a</code> and ` b");
+        assert_eq!(prose("nothing & nobody"), "nothing &amp; nobody");
+    }
 
     #[test]
     fn every_property_has_its_statement_and_its_bound_from_the_catalogue() {

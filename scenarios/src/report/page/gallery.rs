@@ -9,7 +9,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::{
-    LEGEND, NO_SCRIPT, Shown, catalogue, data, escaped, foot, intervals, is_told, table, top,
+    LEGEND, NO_SCRIPT, Shown, catalogue, data, escaped, foot, intervals, is_told, prose, table, top,
 };
 use crate::judge::PropertyId;
 use crate::record::WorldTime;
@@ -18,7 +18,7 @@ use crate::report::picture::Picture;
 /// What stands in a cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cell {
-    /// Words.
+    /// Words, `code` among them.
     Text(String),
     /// A figure, at the right.
     Figure(String),
@@ -83,10 +83,10 @@ impl Gallery {
         let _ = writeln!(self.page, "<h2 id=\"{}\">{}</h2>", escaped(name), escaped(text));
     }
 
-    /// Lines of text.
+    /// Lines of text, `code` among them.
     pub fn paragraphs(&mut self, lines: &[String]) {
         for line in lines {
-            let _ = writeln!(self.page, "<p>{}</p>", escaped(line));
+            let _ = writeln!(self.page, "<p>{}</p>", prose(line));
         }
     }
 
@@ -106,7 +106,7 @@ impl Gallery {
             page.push_str("\n<tr>");
             for cell in row {
                 let _ = match cell {
-                    Cell::Text(text) => write!(page, "<td>{}", escaped(text)),
+                    Cell::Text(text) => write!(page, "<td>{}", prose(text)),
                     Cell::Figure(text) => write!(page, "<td class=n>{}", escaped(text)),
                     Cell::Wrong(text) => write!(page, "<td class=\"n bad\">{}", escaped(text)),
                     Cell::Code(text) => write!(page, "<td><code>{}</code>", escaped(text)),
@@ -153,7 +153,7 @@ impl Gallery {
             escaped(heading)
         );
         for note in notes {
-            let _ = writeln!(page, "<p>{}</p>", escaped(note));
+            let _ = writeln!(page, "<p>{}</p>", prose(note));
         }
         for command in commands {
             let _ = writeln!(page, "<p><code>{}</code></p>", escaped(command));
