@@ -350,6 +350,12 @@ fn a_file_that_cannot_be_written_is_named_before_any_work() {
         assert!(said.contains("error: cannot write ") && said.contains("no/such/file: "), "{said}");
         assert!(ended.stdout.is_empty(), "{option}");
     }
+    let missing = "no/such/found.toml";
+    let proof = ["prove", "--nodes", "2", "--faults", "1", "--out", missing];
+    let ended = vipsim(&folder, &proof).output().expect("vipsim runs");
+    let said = text(&ended.stderr);
+    assert_eq!(said.matches(missing).count(), 1, "{said}");
+    assert!(said.starts_with("error: cannot write no/such/found.toml: No such file"), "{said}");
     let mixed = [&["hunt"], &CONF[..], &["--seed", "1", "--html", "page.html"]].concat();
     let ended = vipsim(&folder, &mixed).output().expect("vipsim runs");
     assert_eq!(ended.status.code(), Some(2));

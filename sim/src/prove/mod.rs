@@ -48,7 +48,7 @@ pub fn prove(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io:
     if let Some(path) = &request.out
         && let Err(reason) = check_out(path)
     {
-        writeln!(err, "error: cannot write {}: {reason}", path.display())?;
+        writeln!(err, "error: cannot write {reason}")?;
         return Ok(Ended::Unusable);
     }
     let began = Instant::now();
@@ -92,10 +92,11 @@ pub fn prove(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io:
 }
 
 /// Whether both files can be written, before a search that may take hours. A file that somebody
-/// else wrote is not touched.
+/// else wrote is not touched. The error names the one that cannot.
 fn check_out(path: &Path) -> Result<(), String> {
     if path.extension().is_none_or(|extension| extension != "toml") {
-        return Err("a scenario is a file whose name ends in .toml".to_owned());
+        let shown = path.display();
+        return Err(format!("{shown}: a scenario is a file whose name ends in .toml"));
     }
     for path in [path.to_path_buf(), path.with_extension("conf")] {
         let shown = path.display();
@@ -104,7 +105,7 @@ fn check_out(path: &Path) -> Result<(), String> {
             let opened = File::open(&path).map(BufReader::new);
             let read = opened.and_then(|mut file| file.read_line(&mut first));
             if read.is_err() || first.trim_end() != HEADER {
-                return Err(format!("{shown} is not of `vipsim prove`: name another file"));
+                return Err(format!("{shown}: it is not of `vipsim prove`: name another file"));
             }
             let opened = OpenOptions::new().append(true).open(&path);
             opened.map_err(|error| format!("{shown}: {error}"))?;
