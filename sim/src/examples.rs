@@ -54,7 +54,7 @@ Examples:
       The fourth of a thousand parts, on one of many machines; `vipsim merge` adds them.
 
 Exit status:
-  0  no violation, but those for want of S8, which nothing provides
+  0  no violation, but those for want of S8 where no host has `dead_man`
   1  a violation; a card says which, and how to see it again
   2  the scenario, a configuration, the arguments or an output file cannot be used
   3  interrupted, and no violation until then
@@ -69,7 +69,7 @@ Examples:
       The same for programs, and for another merge.
 
 Exit status:
-  0  no violation, but those for want of S8, which nothing provides
+  0  no violation, but those for want of S8 where no host has `dead_man`
   1  a violation
   2  a file cannot be read, was written by another version, hunted something else, or has a
      seed that another one has too

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use mimalloc::MiMalloc;
 use vipd_config::Options;
 use vipd_config::diagnostics::Colour;
@@ -125,9 +125,9 @@ struct SuiteArguments {
 }
 
 #[derive(Args)]
+#[command(group = ArgGroup::new("over").required(true).args(["scenario", "conf"]))]
 struct HuntArguments {
     /// The scenario, a TOML file. Its topology is used, its steps are not.
-    #[arg(required_unless_present = "conf", conflicts_with = "conf")]
     scenario: Option<PathBuf>,
     /// Instead of a scenario the configuration of each host, FILE or NAME=FILE; the name is the
     /// config-id, too.

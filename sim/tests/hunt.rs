@@ -354,7 +354,7 @@ fn bare_files_that_contradict_each_other_or_the_options_are_one_clear_message() 
         (&["--conf", &lb1, &lb1], "is given twice"),
         (&["--conf", &lb1, "/nowhere/lb2.conf"], "/nowhere/lb2.conf"),
         (&[&toml, "--conf", &lb1], "cannot be used with"),
-        (&[], "required"),
+        (&[], "<SCENARIO|--conf <FILE>...>"),
     ];
     for (arguments, expected) in cases {
         let output = vipsim(&[&["hunt"], arguments].concat());
@@ -362,6 +362,32 @@ fn bare_files_that_contradict_each_other_or_the_options_are_one_clear_message() 
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
         assert!(said.contains(expected) && output.stdout.is_empty(), "{arguments:?}: {said}");
     }
+}
+
+#[test]
+fn a_part_of_a_hunt_that_has_no_seed_says_so_and_is_merged_like_any_other() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hunt-no-seed");
+    fs::create_dir_all(&folder).expect("a folder");
+    let (none, some) = (folder.join("none.json"), folder.join("some.json"));
+    let part = |shard: &str, out: &Path| {
+        let out = out.display().to_string();
+        let asked = ["--shard", shard, "--seeds", "2", "--for", "3m", "--out", &out];
+        let output = hunt("quiet/pair.toml", &asked);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let said = part("0/3", &none);
+    assert!(said.contains("\n0 seeds: there are more parts than seeds, and this one has none\n"));
+    assert!(said.ends_with("\nverdict: nothing was played\n"), "{said}");
+    assert!(part("2/3", &some).ends_with("\nverdict: no violation\n"));
+    let files = [&none, &some].map(|path| path.display().to_string());
+    let merged = vipsim(&["merge", &files[0], &files[1]]);
+    assert_eq!(merged.status.code(), Some(0), "{}", text(&merged.stderr));
+    assert!(
+        text(&merged.stdout).contains("\n1 seeds (1) of 180s each"),
+        "{}",
+        text(&merged.stdout)
+    );
 }
 
 #[test]

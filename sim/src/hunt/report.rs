@@ -201,6 +201,10 @@ pub(super) fn sums(tally: &Tally) -> Vec<String> {
         _ => format!("{from} to {}", until - 1),
     });
     let ranges: Vec<_> = ranges.collect();
+    if played == 0 && !tally.interrupted {
+        let none = "0 seeds: there are more parts than seeds, and this one has none";
+        return vec![none.to_owned(), "verdict: nothing was played".to_owned()];
+    }
     let mut lines = vec![format!(
         "{played} seeds ({}) of {} each, {} events, in {:.1} s on {} threads: {} seeds/s",
         ranges.join(", "),
