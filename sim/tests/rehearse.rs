@@ -221,6 +221,34 @@ fn a_stronger_mode_is_not_advised_where_it_cannot_be_or_changes_nothing() {
 }
 
 #[test]
+fn where_intervals_differ_each_host_gets_a_lease_that_its_own_file_allows() {
+    let [one, other] = plain(&["dead_man 0.15", "nopreempt"]);
+    let slow = |text: &str, every| text.replace("advert_int 0.1", &format!("advert_int {every}"));
+    let (one, other) = (slow(&one, 1), slow(&other, 2));
+    let found = advice("leases", &one, &other);
+    let leases: Vec<_> = found.iter().filter(|advice| advice.code == "no-lease").collect();
+    let [first, second] = leases[..] else { panic!("{found:?}") };
+    let mut files = [one, other];
+    for (advice, text) in [first, second].into_iter().zip(&mut files) {
+        let line = advice.instead.split('`').nth(1).expect("a line of the file");
+        *text = text.replace("one_way_yield", &format!("{line}\n one_way_yield"));
+    }
+    assert!(first.what.contains("a process on lb1 that") && first.instead.contains("dead_man 1.5"));
+    assert!(second.what.contains("a process on lb2 that"), "{second:?}");
+    // Obeyed, it is no error and there is no more of it.
+    let after = codes("leases-obeyed", &files[0], &files[1]);
+    assert!(!after.contains(&"no-lease"), "{after:?}");
+}
+
+#[test]
+fn where_nobody_is_better_nobody_is_said_to_take_the_address_back() {
+    let equal = |text: String| text.replace("priority 200", "priority 100");
+    let preempts = lb2("").replace("nopreempt", "");
+    let found = codes("nobody-better", &equal(lb1("")), &preempts);
+    assert_eq!(found, ["equal-priorities"]);
+}
+
+#[test]
 fn a_script_that_is_tracked_and_asks_nobody_else_gets_no_advice() {
     let script = "vrrp_script own {\n script \"/usr/bin/pgrep haproxy\"\n}\n";
     let tracked = format!("{script}{}", lb1("track_script {\n own\n }"));

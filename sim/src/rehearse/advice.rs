@@ -368,6 +368,12 @@ fn nopreempt_master(files: &Files<'_>) -> Vec<String> {
         .collect()
 }
 
+/// Whether nobody else of its virtual router has this priority or a higher one.
+fn outranks_all(one: &Member<'_>, router: &[Member<'_>]) -> bool {
+    let mut others = router.iter().filter(|other| other.host != one.host);
+    others.all(|other| other.config.priority < one.config.priority)
+}
+
 fn nopreempt_differs(files: &Files<'_>) -> Vec<String> {
     let words =
         |one: &InstanceConfig| (if one.preempt { "preempts" } else { "does not" }).to_owned();
@@ -376,7 +382,7 @@ fn nopreempt_differs(files: &Files<'_>) -> Vec<String> {
         .filter(|(router, _)| {
             // Only the best one ever preempts: what the others say does not matter.
             let best = router.iter().max_by_key(|member| member.config.priority);
-            best.is_some_and(|best| best.config.preempt)
+            best.is_some_and(|best| best.config.preempt && outranks_all(best, router))
         })
         .map(|(router, said)| {
             format!(
@@ -534,8 +540,7 @@ fn preempts_at_once(files: &Files<'_>) -> Vec<String> {
     for router in files.routers().into_iter().filter(|router| router.len() > 1) {
         let best = router.iter().max_by_key(|member| member.config.priority);
         let Some(Member { host, config }) = best else { continue };
-        let others = router.iter().filter(|other| other.host != *host);
-        let outranks = others.clone().all(|other| other.config.priority < config.priority);
+        let outranks = best.is_some_and(|best| outranks_all(best, &router));
         if outranks && config.preempt && config.preempt_delay.is_zero() {
             found.push(format!(
                 "VRID {}: {host} takes the address back as soon as it returns, ready or not: a \

@@ -17,24 +17,31 @@ pub(super) fn no_lease(files: &Files<'_>) -> Vec<(String, String)> {
         let lacks = |one: &&Member<'_>| one.config.dead_man.is_none();
         // An owner has none, and below some interval there is none: no advice where none can be.
         let could = router.iter().filter(lacks);
-        let could = could.filter_map(|one| Some((one, fitting(one.config)?)));
-        let could: Vec<_> = could.collect();
-        let Some((first, lease)) = could.first() else { continue };
-        let hosts: Vec<_> = could.iter().map(|(one, _)| one.host).collect();
-        found.push((
-            format!(
-                "VRID {}: a process on {} that is killed or stands still leaves its addresses in \
-                 its kernel: two hosts answer for them until somebody starts it again, or it goes \
-                 on",
-                first.config.vrid,
-                hosts.join(" or ")
-            ),
-            format!(
-                "`dead_man {}`; its price: a process that stands still for longer than that loses \
-                 the addresses, also where nobody else could have taken them",
-                lease.as_secs_f64()
-            ),
-        ));
+        let could = could.filter_map(|one| Some((fitting(one.config)?, one.host)));
+        // Where intervals differ the lease of one is an error in the file of another one.
+        let mut leases: Vec<(Duration, Vec<&str>)> = Vec::new();
+        for (lease, host) in could {
+            match leases.iter_mut().find(|(other, _)| *other == lease) {
+                Some((_, hosts)) => hosts.push(host),
+                None => leases.push((lease, vec![host])),
+            }
+        }
+        let vrid = router[0].config.vrid;
+        found.extend(leases.iter().map(|(lease, hosts)| {
+            (
+                format!(
+                    "VRID {vrid}: a process on {} that is killed or stands still leaves its \
+                     addresses in its kernel: two hosts answer for them until somebody starts it \
+                     again, or it goes on",
+                    hosts.join(" or ")
+                ),
+                format!(
+                    "`dead_man {}`; its price: a process that stands still for longer than that \
+                     loses the addresses, also where nobody else could have taken them",
+                    lease.as_secs_f64()
+                ),
+            )
+        }));
     }
     found
 }
