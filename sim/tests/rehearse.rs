@@ -125,6 +125,7 @@ fn advised() -> Vec<(&'static str, String, String)> {
         with(without(text, "one_way_yield 5"), priority, "priority 255")
     };
     let script = "vrrp_script gateway {\n script \"/usr/bin/ping -c 1 192.0.2.1\"\n}\n";
+    let opaque = "vrrp_script gateway {\n script /etc/keepalived/chk_gw.sh\n}\n";
     let tracks = "track_script {\n gateway\n }";
     let own = "vrrp_script own {\n script \"/usr/bin/pgrep haproxy\"\n weight -20\n}\n";
     let lost = "track_script {\n own\n }";
@@ -145,11 +146,13 @@ fn advised() -> Vec<(&'static str, String, String)> {
         ),
         ("two-owners", owner(lb1(""), "priority 200"), owner(lb2(""), "priority 100")),
         ("addresses-differ", lb1(""), with(lb2(""), ".100/24", ".101/24")),
+        ("source-is-virtual", with(lb1(""), ".0.2.11", ".0.2.100"), lb2("")),
         ("alone", second(lb1("")), lb2("")),
         ("equal-priorities", lb1(""), with(lb2(""), "priority 100", "priority 200")),
         ("nopreempt-master", lb1("state MASTER"), lb2("")),
         ("nopreempt-differs", without(lb1(""), "nopreempt"), lb2("")),
         ("script-is-no-witness", format!("{script}{}", lb1(tracks)), lb2("")),
+        ("script-is-opaque", format!("{opaque}{}", lb1(tracks)), lb2("")),
         ("weight-too-small", format!("{own}{}", lb1(lost)), lb2("")),
         ("no-sync-group", second(lb1("")), second(lb2(""))),
         ("group-differs", format!("{}{group}", second(lb1(""))), second(lb2(""))),
@@ -246,6 +249,68 @@ fn where_nobody_is_better_nobody_is_said_to_take_the_address_back() {
     let preempts = lb2("").replace("nopreempt", "");
     let found = codes("nobody-better", &equal(lb1("")), &preempts);
     assert_eq!(found, ["equal-priorities"]);
+}
+
+/// The advice about a script of lb1 with this command.
+fn of_script(name: &str, command: &str) -> Vec<Advice> {
+    let script = format!("vrrp_script gateway {{\n script \"{command}\"\n}}\n");
+    let text = format!("{script}{}", lb1("track_script {\n gateway\n }"));
+    advice(name, &text, &lb2(""))
+}
+
+#[test]
+fn a_script_that_asks_an_address_of_somebody_else_is_no_witness_whatever_asks() {
+    for (place, command) in [
+        "curl http://10.9.9.9/",
+        "/usr/bin/nc -z 192.0.2.1 80",
+        "wget -q -O /dev/null http://10.9.9.9:8080/health",
+        "dig @192.0.2.53 example.com",
+        "/bin/sh -c 'curl -sf http://[2001:db8::1]:80/ || exit 1'",
+        "/usr/bin/arping -c 1 192.0.2.1",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let found = of_script(&format!("asks-other-{place}"), command);
+        let codes: Vec<_> = found.iter().map(|one| one.code).collect();
+        assert_eq!(codes, ["script-is-no-witness"], "{command}");
+    }
+}
+
+#[test]
+fn a_script_that_asks_its_own_host_is_no_matter() {
+    for (place, command) in [
+        "curl -sf http://127.0.0.1/health",
+        "/usr/bin/nc -z localhost 80",
+        "curl http://192.0.2.11:8080/",
+        "dig @192.0.2.100 example.com",
+        "/usr/bin/killall -0 haproxy",
+        "/bin/sh -c '[ -f /run/haproxy.pid ]'",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let found = of_script(&format!("asks-own-{place}"), command);
+        assert!(found.is_empty(), "{command}: {found:?}");
+    }
+}
+
+#[test]
+fn of_a_script_that_is_a_program_of_its_own_it_is_said_that_nobody_can_tell() {
+    for (place, (command, program)) in [
+        ("/etc/keepalived/chk_gw.sh", "/etc/keepalived/chk_gw.sh"),
+        ("/bin/sh /etc/keepalived/chk_gw.sh", "/bin/sh"),
+        ("curl http://gateway.example.com/", "curl"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let found = of_script(&format!("opaque-{place}"), command);
+        let [only] = &found[..] else { panic!("{command}: {found:?}") };
+        assert_eq!((only.code, only.keyword), ("script-is-opaque", "track_script"));
+        assert!(only.what.starts_with(&format!("lb1: `gateway` runs {program}: ")), "{only:?}");
+        assert!(only.what.contains("nobody can tell here whether it tells a cut"), "{only:?}");
+    }
 }
 
 #[test]

@@ -2,9 +2,11 @@
 //! keyword that would change it. The table [`ADVICE`] is all of it.
 //!
 //! It looks at the files, not at the runs: what the runs show stands beside it on the page. What is
-//! said of the stronger modes, each with its price, is in `modes`.
+//! said of the stronger modes, each with its price, is in `modes`, and what of tracked scripts in
+//! `scripts`.
 
 mod modes;
+mod scripts;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -62,6 +64,8 @@ const fn mode(
     Row { code, keyword, look: Look::Each(look) }
 }
 
+const OWN_SERVICE: &str = "checks of the own service";
+
 /// All advice, what breaks a pair first.
 pub const ADVICE: &[Row] = &[
     row("vrid-differs", "virtual_router_id", vrid_differs, "the same VRID in both files"),
@@ -72,11 +76,13 @@ pub const ADVICE: &[Row] = &[
     row("password-differs", "auth_pass", password_differs, "the same `authentication` block"),
     row("two-owners", "priority", two_owners, "255 on one host at most"),
     row("addresses-differ", "virtual_ipaddress", addresses_differ, "the same list, in one order"),
+    row("source-is-virtual", "unicast_src_ip", source_is_virtual, "an address that always stays"),
     row("alone", "vrrp_instance", alone, "an instance of this VRID in another file"),
     row("equal-priorities", "priority", equal_priorities, "priorities that differ"),
     row("nopreempt-master", "nopreempt", nopreempt_master, "`state BACKUP` in both files"),
     row("nopreempt-differs", "nopreempt", nopreempt_differs, "`nopreempt` in both files"),
-    row("script-is-no-witness", "track_script", script_is_no_witness, "checks of the own service"),
+    row("script-is-no-witness", "track_script", scripts::script_is_no_witness, OWN_SERVICE),
+    row("script-is-opaque", "track_script", scripts::script_is_opaque, OWN_SERVICE),
     row("weight-too-small", "weight", weight_too_small, "a weight above the difference"),
     row("no-sync-group", "vrrp_sync_group", no_sync_group, "a `vrrp_sync_group` of them"),
     row("group-differs", "vrrp_sync_group", group_differs, "the same groups in both files"),
@@ -314,6 +320,25 @@ fn addresses_differ(files: &Files<'_>) -> Vec<String> {
         .collect()
 }
 
+/// An address that comes and goes with the master, as the one that adverts are sent from.
+fn source_is_virtual(files: &Files<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for one in files.members() {
+        let Some(source) = one.config.source() else { continue };
+        let of_host = files.members().filter(|other| other.host == one.host);
+        let mut held = of_host
+            .flat_map(|of_host| of_host.config.addresses.iter().chain(&of_host.config.excluded));
+        if held.any(|held| held.address == source) {
+            found.push(format!(
+                "VRID {}: {} sends its adverts from {source}, a virtual address: it has that only \
+                 while it is master, and cannot become master without it",
+                one.config.vrid, one.host
+            ));
+        }
+    }
+    found
+}
+
 fn alone(files: &Files<'_>) -> Vec<String> {
     if files.files.len() < 2 {
         return Vec::new();
@@ -391,36 +416,6 @@ fn nopreempt_differs(files: &Files<'_>) -> Vec<String> {
             )
         })
         .collect()
-}
-
-/// Programs that ask whether somebody else is there.
-const ASKS_OTHERS: [&str; 6] = ["ping", "ping6", "fping", "arping", "traceroute", "mtr"];
-
-fn script_is_no_witness(files: &Files<'_>) -> Vec<String> {
-    let mut found = Vec::new();
-    for file in files.files {
-        let config = &file.loaded.config;
-        let tracks = config.instances().iter().flat_map(|one| &one.tracks);
-        let tracks: Vec<_> =
-            tracks.chain(config.groups().iter().flat_map(|one| &one.tracks)).collect();
-        for script in &file.loaded.trackers.scripts {
-            let words = script.command.split(|c: char| c.is_whitespace() || "'\"".contains(c));
-            let mut programs = words.map(|word| word.rsplit('/').next().unwrap_or(word));
-            let asks = programs.find(|program| ASKS_OTHERS.contains(program));
-            let is_tracked = tracks.iter().any(|track| match &track.tracked {
-                Tracked::Tracker(name) => *name == script.name,
-                Tracked::Interface(_) => false,
-            });
-            if let (Some(program), true) = (asks, is_tracked) {
-                found.push(format!(
-                    "{}: `{}` runs {program}: it cannot tell a cut between the pair from a crash, \
-                     both sides may reach what it asks; it is no witness against two masters",
-                    file.name, script.name
-                ));
-            }
-        }
-    }
-    found
 }
 
 /// The priority while everything that is watched is well.
