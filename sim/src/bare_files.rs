@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use vipd_config::diagnostics::Colour;
 use vipd_config::{Loaded, Options};
+use vipd_engine::config::VirtualAddress;
 use vipd_engine::{Config, Family, InstanceConfig};
 use vipd_scenarios::record::{HostId, SegmentId, WorldTime};
 use vipd_scenarios::scenario::{Conditions, Host, Interface, Probe, Scenario, Segment};
@@ -237,7 +238,7 @@ pub fn topology(files: Vec<BareFile>) -> Bare {
         let started = true;
         hosts.push(Host { name, config, started, forwards: false, interfaces, probe, requests });
     }
-    clients(&mut hosts, &configs, &wiring, &mut addressing);
+    clients(&mut hosts, &configs, &wiring, &mut addressing, &mut remarks);
     let mut configurations = Configurations::default();
     for (file, id) in files.iter().zip(0..) {
         configurations.read_from(&file.path, Some(&file.loaded.report));
@@ -266,19 +267,33 @@ fn segment_name(place: usize) -> Arc<str> {
     if place == 0 { Arc::from("lan") } else { Arc::from(format!("lan-{}", place + 1)) }
 }
 
-/// On each segment where somebody serves an address, somebody who asks for it.
+/// On each segment where somebody serves an address, somebody who asks for it; nobody where it
+/// answers nothing, which is remarked.
 fn clients(
     hosts: &mut Vec<Host>,
     configs: &[Arc<Config>],
     wiring: &Wiring,
     addressing: &mut Addressing,
+    remarks: &mut Vec<String>,
 ) {
     for segment in 0..wiring.segments() {
-        let served = wiring.instances_on(segment, configs).find_map(|instance| {
-            let held = instance.addresses.iter().chain(&instance.excluded).next()?;
-            Some((held, instance))
-        });
-        let Some((held, _)) = served else { continue };
+        let all = || wiring.instances_on(segment, configs);
+        let served = || all().flat_map(held);
+        let answers = |asked: &&VirtualAddress| {
+            let mut serve = all().filter(|one| held(one).any(|its| its.address == asked.address));
+            serve.all(accepts)
+        };
+        let Some(held) = served().find(answers) else {
+            remarks.extend(served().next().map(|held| {
+                format!(
+                    "{}: no client is made, for {} answers nobody while its master is without \
+                     `accept` (`vrrp_strict` or `no_accept`)",
+                    segment_name(segment),
+                    held.address
+                )
+            }));
+            continue;
+        };
         let intervals = wiring.instances_on(segment, configs);
         let shortest = intervals.map(|instance| instance.interval.duration()).min();
         let every = shortest.unwrap_or_default() / PROBES;
@@ -294,6 +309,16 @@ fn clients(
         let (config, started, forwards) = (None, false, false);
         hosts.push(Host { name, config, started, forwards, interfaces, probe, requests });
     }
+}
+
+/// Whether a host answers for the addresses of this instance while it is master of them.
+pub(crate) fn accepts(instance: &InstanceConfig) -> bool {
+    instance.rules.accept || instance.priority.is_owner()
+}
+
+/// The addresses that an instance serves.
+fn held(instance: &InstanceConfig) -> impl Iterator<Item = &VirtualAddress> {
+    instance.addresses.iter().chain(&instance.excluded)
 }
 
 fn client_name(hosts: &[Host]) -> Arc<str> {

@@ -106,6 +106,44 @@ fn what_bare_files_make_is_an_ordinary_scenario_file() {
 }
 
 #[test]
+fn where_an_address_answers_nobody_no_client_is_made_and_it_is_said_why() {
+    let pair = |name: &str, globals: &str, rest: &str| {
+        let file = |priority| format!("{globals}{}", instance("VI_1", 51, priority, rest));
+        bare(name, &[("lb1.conf", &file(200)), ("lb2.conf", &file(100))])
+    };
+    let strict = "global_defs {\n vrrp_strict\n}\n";
+    for (name, globals, rest) in [("strict", strict, ""), ("no-accept", "", "no_accept")] {
+        let bare = pair(name, globals, rest);
+        assert_eq!(bare.scenario.hosts.len(), 2, "{name}");
+        let said = bare.remarks.last().expect("a remark");
+        let wanted = "lan: no client is made, for 192.0.2.100 answers nobody while its master is \
+                      without `accept` (`vrrp_strict` or `no_accept`)";
+        assert_eq!(said, wanted, "{name}");
+        let outcome = play(&bare);
+        assert_eq!(verdict(&outcome, PropertyId::S7), Verdict::Held, "{name}");
+        assert_ne!(verdict(&outcome, PropertyId::L6), Verdict::Violated, "{name}");
+    }
+    // Strict, and yet it answers.
+    let bare = pair("strict-accept", strict, "accept");
+    let probe = bare.scenario.hosts[2].probe.expect("the client asks");
+    assert_eq!(probe.address, "192.0.2.100".parse::<IpAddr>().expect("an address"));
+    assert_eq!(verdict(&play(&bare), PropertyId::L6), Verdict::Held);
+}
+
+#[test]
+fn a_client_asks_an_address_that_answers_rather_than_one_that_does_not() {
+    let file = |priority| {
+        let deaf = instance("VI_1", 51, priority, "no_accept");
+        let other = instance("VI_2", 52, priority, "").replace("192.0.2.100", "192.0.2.101");
+        format!("{deaf}{other}")
+    };
+    let bare = bare("one-answers", &[("lb1.conf", &file(200)), ("lb2.conf", &file(100))]);
+    let probe = bare.scenario.hosts[2].probe.expect("the client asks");
+    assert_eq!(probe.address, "192.0.2.101".parse::<IpAddr>().expect("an address"));
+    assert!(!bare.remarks.iter().any(|remark| remark.contains("no client")), "{:?}", bare.remarks);
+}
+
+#[test]
 fn multicast_hosts_without_a_source_get_addresses_of_the_virtual_network_and_it_is_said() {
     let bare = bare(
         "made-up",
@@ -152,7 +190,7 @@ fn two_files_that_say_the_same_source_are_remarked() {
             ("lb2.conf", &instance("VI_1", 51, 100, same)),
         ],
     );
-    assert!(bare.remarks.iter().any(|remark| remark.contains("192.0.2.11 is the source")));
+    assert!(bare.remarks.iter().any(|remark| remark.ends_with("of 1 other file, too")));
 }
 
 #[test]

@@ -147,6 +147,7 @@ fn advised() -> Vec<(&'static str, String, String)> {
         ("two-owners", owner(lb1(""), "priority 200"), owner(lb2(""), "priority 100")),
         ("addresses-differ", lb1(""), with(lb2(""), ".100/24", ".101/24")),
         ("source-is-virtual", with(lb1(""), ".0.2.11", ".0.2.100"), lb2("")),
+        ("accepts-nothing", lb1("no_accept"), lb2("")),
         ("alone", second(lb1("")), lb2("")),
         ("equal-priorities", lb1(""), with(lb2(""), "priority 100", "priority 200")),
         ("nopreempt-master", lb1("state MASTER"), lb2("")),
@@ -311,6 +312,21 @@ fn of_a_script_that_is_a_program_of_its_own_it_is_said_that_nobody_can_tell() {
         assert!(only.what.starts_with(&format!("lb1: `gateway` runs {program}: ")), "{only:?}");
         assert!(only.what.contains("nobody can tell here whether it tells a cut"), "{only:?}");
     }
+}
+
+#[test]
+fn a_pair_whose_address_answers_nobody_has_no_client_and_is_told_what_makes_users_wait() {
+    let strict = |text: String| {
+        let text = text.replace("dead_man 0.15\n", "").replace("one_way_yield 5\n", "");
+        format!("global_defs {{\n vrrp_strict\n}}\n{text}")
+    };
+    let files = pair("strict", &strict(lb1("")), &strict(lb2("")));
+    let said = run(&request(files, &[FaultClass::Stop, FaultClass::Cut], 5));
+    assert_eq!(said.ended, Ended::Passed, "{}{}", said.out, said.err);
+    assert!(said.out.contains("verdict: everything is within its formula"), "{}", said.out);
+    assert!(!said.out.contains("client gap  "), "{}", said.out);
+    assert!(said.out.contains("  `accept`: VRID 51: lb1 and lb2 without `accept`"), "{}", said.out);
+    assert!(said.err.contains("note: lan: no client is made, for 192.0.2.100 "), "{}", said.err);
 }
 
 #[test]

@@ -61,7 +61,10 @@ impl<'a> Addressing<'a> {
             if !given.iter().any(|(address, _)| *address == source) {
                 given.push((source, self.prefix_len(port.segment, Family::of(source))));
                 if let Some(other) = self.also_says(host, source) {
-                    told(format!("{source} is the source of adverts of {other} other files, too"));
+                    let files = if other == 1 { "file" } else { "files" };
+                    told(format!(
+                        "{source} is the source of adverts of {other} other {files}, too"
+                    ));
                 }
             }
         }

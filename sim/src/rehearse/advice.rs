@@ -14,7 +14,7 @@ use std::time::Duration;
 use vipd_engine::config::{Tracked, Transport, Weight};
 use vipd_engine::{Config, Family, InstanceConfig, TrackerName};
 
-use crate::bare_files::BareFile;
+use crate::bare_files::{BareFile, accepts};
 
 /// A piece of advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +77,7 @@ pub const ADVICE: &[Row] = &[
     row("two-owners", "priority", two_owners, "255 on one host at most"),
     row("addresses-differ", "virtual_ipaddress", addresses_differ, "the same list, in one order"),
     row("source-is-virtual", "unicast_src_ip", source_is_virtual, "an address that always stays"),
+    row("accepts-nothing", "accept", accepts_nothing, "`accept`, or no `vrrp_strict`"),
     row("alone", "vrrp_instance", alone, "an instance of this VRID in another file"),
     row("equal-priorities", "priority", equal_priorities, "priorities that differ"),
     row("nopreempt-master", "nopreempt", nopreempt_master, "`state BACKUP` in both files"),
@@ -337,6 +338,24 @@ fn source_is_virtual(files: &Files<'_>) -> Vec<String> {
         }
     }
     found
+}
+
+/// Addresses that nobody but their owner accepts packets for (RFC 9568 `Accept_Mode`).
+fn accepts_nothing(files: &Files<'_>) -> Vec<String> {
+    let refuses = |one: &&Member<'_>| !accepts(one.config);
+    let routers = files.routers().into_iter();
+    let told = |router: Vec<Member<'_>>| {
+        let hosts: Vec<_> = router.iter().filter(refuses).map(|one| one.host).collect();
+        (!hosts.is_empty()).then(|| {
+            format!(
+                "VRID {}: {} without `accept` (`vrrp_strict` or `no_accept`): users get no \
+                 answer from the addresses, not even to ping, only what is forwarded passes",
+                router[0].config.vrid,
+                hosts.join(" and ")
+            )
+        })
+    };
+    routers.filter_map(told).collect()
 }
 
 fn alone(files: &Files<'_>) -> Vec<String> {
