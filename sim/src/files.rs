@@ -145,12 +145,7 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn folder(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("vipsim-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder");
-        folder
-    }
+    use crate::output::tests::folder;
 
     fn check(read: &Path, written: &[(&str, &Path)]) -> Result<(), String> {
         let files = NamedFiles::default().reads("the scenario", [read]);

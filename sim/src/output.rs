@@ -138,10 +138,11 @@ fn message(path: &Path, error: &io::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn folder(name: &str) -> PathBuf {
+    /// A folder for one test.
+    pub(crate) fn folder(name: &str) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("vipsim-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
         folder
