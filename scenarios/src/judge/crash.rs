@@ -119,10 +119,7 @@ impl Takeover {
         let told = heard.get(crash.master.member).copied().flatten();
         let told = told.map_or(old.priority, |(_, priority)| priority);
         let timer_ran_on = better.priority > told && better.may_preempt(view.now);
-        let period = view.up(old.advertised * 2);
-        let resigned = view.resigned_before(crash.master, taker, crash.at);
-        let resigned =
-            resigned.is_some_and(|before| before <= period) || view.just_resigned(taker).is_some();
+        let resigned = crash.comes_after_a_resignation(view, taker);
         let armed = crash.at_minus(view, taker);
         // Its timer runs from the last advert that it took for one.
         let cut = view.was_cut(crash.master, taker, armed, crash.at)
@@ -151,6 +148,15 @@ impl Crash {
     fn at_minus(&self, view: &View, heir: Place) -> WorldTime {
         let down = view.up(view.member(heir).down_interval());
         WorldTime(self.at.0.saturating_sub(u64::try_from(down.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// Whether the timer of an heir may not run for M since the last advert: the adverts in the
+    /// interval after it reads a resignation of the master arm it with A + Skew, and a resignation
+    /// of anybody with Skew.
+    fn comes_after_a_resignation(&self, view: &View, heir: Place) -> bool {
+        let period = view.up(view.member(self.master).advertised * 2);
+        let resigned = view.resigned_before(self.master, heir, self.at);
+        resigned.is_some_and(|before| before <= period) || view.just_resigned(heir).is_some()
     }
 }
 
@@ -219,6 +225,34 @@ struct Other {
     began: Option<WorldTime>,
 }
 
+impl Election {
+    /// What explains that a backup far below the best one became master.
+    fn excuse(&self, view: &View, place: Place) -> Option<String> {
+        let (crash, best) = (&self.crash, self.best);
+        let (master, before) = (crash.master, crash.at_minus(view, place));
+        let lost = view.lost_since(master, place, before) > 0
+            || view.lost_since(master, best, before) > 0
+            || view.lost_since(best, place, before) > 0
+            || view.was_cut(master, place, before, crash.at)
+            || view.was_cut(master, best, before, crash.at)
+            || view.odds_since(master, place, before)
+            || view.odds_since(master, best, before);
+        if lost {
+            return Some("adverts were lost, cut off or discarded before the crash".to_owned());
+        }
+        // Its timer began with its process, as it came to this virtual router, or with the end of a
+        // fault, not with an advert that the other one heard too.
+        let member = view.member(best);
+        if view.host(member.host).running_since.max(member.joined) > before {
+            return Some(format!("{} had started shortly before", view.name(best)));
+        }
+        if crash.comes_after_a_resignation(view, place) {
+            return Some(format!("{} had read a resignation shortly before", view.name(place)));
+        }
+        excuse_of(view, master, [best, place], crash.at)
+    }
+}
+
 impl BestFollows {
     pub(super) const fn new() -> Self {
         let missing = "no master crashed while two backups heard it";
@@ -244,7 +278,6 @@ impl BestFollows {
     }
 
     fn starts(&mut self, view: &View, election: &mut Election, place: Place) {
-        let at = election.crash.at;
         if place == election.best {
             self.score.at_most(Duration::ZERO, bound(view, place), || None, String::new);
         }
@@ -258,27 +291,7 @@ impl BestFollows {
         if !view.is_running(best) {
             return;
         }
-        let before = election.crash.at_minus(view, place);
-        let lost = view.lost_since(election.crash.master, place, before) > 0
-            || view.lost_since(election.crash.master, best, before) > 0
-            || view.lost_since(best, place, before) > 0
-            || view.was_cut(election.crash.master, place, before, at)
-            || view.was_cut(election.crash.master, best, before, at)
-            || view.odds_since(election.crash.master, place, before)
-            || view.odds_since(election.crash.master, best, before);
-        let excuse = || {
-            let excuse =
-                lost.then(|| "adverts were lost, cut off or discarded before the crash".to_owned());
-            // Its timer began with its process, or as it came to this virtual router, not with an
-            // advert that the other one heard too.
-            let member = view.member(best);
-            let began = view.host(member.host).running_since.max(member.joined);
-            let young = began > before;
-            let excuse = excuse.or_else(|| {
-                young.then(|| format!("{} had started shortly before", view.name(best)))
-            });
-            excuse.or_else(|| excuse_of(view, election.crash.master, [best, place], at))
-        };
+        let excuse = || election.excuse(view, place);
         let what = || {
             let (place, best) = (view.name(place), view.name(best));
             format!("{place} became master although {best} is far better")

@@ -76,6 +76,12 @@ fn s4_a_best_backup_that_had_started_earlier_must_win() {
         run.reload(at, 1);
         run
     };
+    let recovers = |mut run: Run, at: u64| {
+        run.start(0, 1);
+        run.state(0, 1, StateKind::Backup, StateKind::Fault);
+        run.state(at, 1, StateKind::Fault, StateKind::Backup);
+        run
+    };
     let judged = |began: u64, begins: fn(Run, u64) -> Run| {
         let mut run = Run::new(&[200, 150, 50]).version_3(10 * MS);
         run.start(0, 0);
@@ -92,7 +98,7 @@ fn s4_a_best_backup_that_had_started_earlier_must_win() {
         run.yields(136 * MS, 2);
         run.judged(PropertyId::S4, 400 * MS)
     };
-    for begins in [starts, joins] {
+    for begins in [starts, joins, recovers] {
         is(&judged(before + 1, begins), Verdict::NotProvided, "b had started shortly before");
         let report = judged(before, begins);
         is(&report, Verdict::Violated, "c became master although b is far better");

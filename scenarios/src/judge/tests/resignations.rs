@@ -110,3 +110,34 @@ fn s5_what_a_resignation_begins_lasts_as_long_as_a_clock_stands_still() {
     is(&far, Verdict::Violated, "b went on beside it");
     is(&stood_still_after_a_resignation(false, rest), Verdict::Violated, "b went on beside it");
 }
+
+/// c stands still while a resigns and comes back, reads both when it goes on at 14 s, and becomes
+/// master a second after a crash of a, which is so long after that.
+fn crash_after_a_resignation_that_waited(after: u64) -> PropertyReport {
+    let (resigns, back) = (10 * SECOND, 14 * SECOND);
+    let mut run = Run::new(&[200, 150, 50]);
+    run.start_all();
+    run.takes_over(A_MASTER, 0);
+    run.adverts(A_MASTER, resigns, 0);
+    run.process(9 * SECOND, 2, ProcessChange::Paused);
+    run.stop(resigns, 0);
+    run.start(resigns, 0);
+    let again = resigns + A_MASTER;
+    run.takes_over(again, 0);
+    run.process(back, 2, ProcessChange::Resumed);
+    run.adverts(again, back + after, 0);
+    run.machine(back + after, 0, MachineChange::Off);
+    let taken = back + after + SECOND;
+    run.takes_over(taken, 2);
+    run.advert(taken, 2);
+    run.judged(PropertyId::S4, taken + 1)
+}
+
+#[test]
+fn s4_a_resignation_that_waited_explains_a_crash_within_two_intervals() {
+    let explained = 2 * SECOND;
+    let report = crash_after_a_resignation_that_waited(explained);
+    is(&report, Verdict::NotProvided, "c had read a resignation shortly before");
+    let report = crash_after_a_resignation_that_waited(explained + 1);
+    is(&report, Verdict::Violated, "c became master although b is far better");
+}

@@ -129,7 +129,8 @@ pub(super) struct Member {
     pub host: HostId,
     pub config: Arc<InstanceConfig>,
     pub present: bool,
-    /// Since when: another virtual router may have been its own before.
+    /// Since when it can wait for adverts: another virtual router may have been its own before, or
+    /// it may have been in Fault.
     pub joined: WorldTime,
     /// The sync group that it is in.
     pub group: Option<GroupName>,

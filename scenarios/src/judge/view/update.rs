@@ -320,6 +320,9 @@ impl View {
         if from == StateKind::Master && to != StateKind::Master {
             member.left_master_at = Some(now);
         }
+        if from == StateKind::Fault && to != StateKind::Fault {
+            member.joined = now;
+        }
         // Each time as a backup has its own preempt delay.
         let begins = to == StateKind::Backup && !matches!(from, StateKind::Initialize);
         if begins && !member.config.preempt_delay.is_zero() && member.held_down.is_none() {
