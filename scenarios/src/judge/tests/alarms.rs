@@ -3,7 +3,7 @@
 
 use vipd_engine::{Interval, News, StateKind};
 
-use super::hunted::{A_MASTER, B_FIRST, alarmed};
+use super::hunted::alarmed;
 use super::record::*;
 use crate::judge::{PropertyId, PropertyReport, Verdict};
 use crate::record::{MachineChange, ProcessChange};
@@ -29,18 +29,18 @@ fn s10_each_third_master_costs_the_loser_s_timer_an_interval() {
         run.path(0, 0, 1, false);
         run.takes_over(A_MASTER, 0);
         run.adverts_to(A_MASTER, 20 * SECOND, 0, &[2]);
-        run.takes_over(B_FIRST - SECOND, 2);
+        run.takes_over(B_MASTER - SECOND, 2);
         run.advert(third_until, 2);
         run.yields(third_until, 2);
-        run.takes_over(B_FIRST, 1);
-        run.adverts(B_FIRST, 20 * SECOND, 1);
-        run.news(B_FIRST + after, 0, News::OneWay { peer: address(2), asserts: 3 });
+        run.takes_over(B_MASTER, 1);
+        run.adverts(B_MASTER, 20 * SECOND, 1);
+        run.news(B_MASTER + after, 0, News::OneWay { peer: address(2), asserts: 3 });
         run.judged(PropertyId::S10, 20 * SECOND)
     };
     at_the_bound(PropertyId::S10, normal + SECOND, |extra| {
-        judged(B_FIRST + MS, normal + SECOND + extra)
+        judged(B_MASTER + MS, normal + SECOND + extra)
     });
-    at_the_bound(PropertyId::S10, normal, |extra| judged(B_FIRST - MS, normal + extra));
+    at_the_bound(PropertyId::S10, normal, |extra| judged(B_MASTER - MS, normal + extra));
 }
 
 #[test]
@@ -85,10 +85,10 @@ fn another_interval(before: u64, then: u64, forged: bool, after: u64) -> Propert
     run.path(0, 0, 1, false);
     run.takes_over(A_MASTER, 0);
     run.adverts_to(A_MASTER, 60 * SECOND, 0, &[]);
-    run.takes_over(B_FIRST, 1);
-    run.adverts(B_FIRST, 10 * SECOND, 1);
+    run.takes_over(B_MASTER, 1);
+    run.adverts(B_MASTER, 10 * SECOND, 1);
     let raised = News::OneWay { peer: address(2), asserts: 3 };
-    run.news(B_FIRST + 2 * before + DELAY, 0, raised);
+    run.news(B_MASTER + 2 * before + DELAY, 0, raised);
     let mut heard = 10 * SECOND;
     if forged {
         heard = 11 * SECOND;
@@ -145,9 +145,9 @@ fn lost_after(heard: u64, lost: u64, alarm: u64) -> PropertyReport {
     run.path(0, 0, 1, false);
     run.takes_over(A_MASTER, 0);
     run.adverts_to(A_MASTER, 60 * SECOND, 0, &[]);
-    run.takes_over(B_FIRST, 1);
-    let first = B_FIRST + heard * SECOND;
-    run.adverts(B_FIRST, first, 1);
+    run.takes_over(B_MASTER, 1);
+    let first = B_MASTER + heard * SECOND;
+    run.adverts(B_MASTER, first, 1);
     for number in 0..lost {
         run.lost(first + number * SECOND, 1, 100);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use vipd_engine::StateKind;
 
 use super::record::*;
-use super::safety::{B_MASTER, HEALED, cut_and_heal, pair, split};
+use super::safety::{HEALED, cut_and_heal, split};
 use crate::judge::{PropertyId, PropertyReport, Verdict};
 use crate::record::MachineChange;
 
@@ -50,7 +50,7 @@ fn s11_a_survivor_whose_address_came_after_the_loser_had_left_its_state_announce
 fn address_after_the_state(after: u64) -> PropertyReport {
     let mut run = Run::new(&[200, 100]);
     run.setting.tolerance = Duration::from_millis(50);
-    pair(&mut run, 90 * SECOND);
+    run.a_is_master(90 * SECOND);
     let at = 20 * SECOND + 10 * MS;
     run.state(at, 1, StateKind::Backup, StateKind::Master);
     run.advert_to(at, 1, 100, &[0]);

@@ -6,9 +6,8 @@ use super::record::*;
 use crate::judge::{PropertyId, PropertyReport, Verdict};
 use crate::record::{MachineChange, ProcessChange};
 
-const MASTER: u64 = 3 * SECOND + skew(200);
 /// The last advert before it stops at `STOPS`.
-const LAST: u64 = MASTER + 6 * SECOND;
+const LAST: u64 = A_MASTER + 6 * SECOND;
 const STOPS: u64 = 10 * SECOND;
 const LEASE: u64 = 1_500 * MS;
 /// The gate takes as long as any command.
@@ -19,9 +18,7 @@ const END: u64 = 30 * SECOND;
 fn run(lease: Option<u64>) -> Run {
     let dead_man = lease.map(Duration::from_nanos);
     let mut run = Run::new(&[200, 100]).with(0, |config| config.dead_man = dead_man);
-    run.start_all();
-    run.takes_over(MASTER, 0);
-    run.adverts(MASTER, STOPS, 0);
+    run.a_is_master(STOPS);
     run
 }
 

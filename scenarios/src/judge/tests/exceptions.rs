@@ -5,12 +5,10 @@
 use vipd_engine::{StateKind, Vrid};
 
 use super::record::*;
-use super::safety::{A_MASTER, B_MASTER, HEALED, cut_and_heal, pair, split};
+use super::safety::{HEALED, cut_and_heal, split};
 use crate::judge::{PropertyId, PropertyReport, Verdict};
 use crate::record::{MachineChange, Seen, SeenAdvert};
 
-/// A_hi + D + 2L.
-const W: u64 = SECOND + DELAY + 2 * LATE;
 /// When a cache is right again at the latest if nobody repeats an announcement.
 const REFRESH: u64 = 60 * SECOND + DELAY + 2 * LATE;
 const NOBODY: &str = "somebody who runs no engine";
@@ -38,7 +36,7 @@ fn s1_and_s2_a_forged_resignation_explains_for_an_interval_d_and_two_handlers() 
 /// long after that.
 fn overlap_after_a_stall(before: u64, overlap: u64) -> PropertyReport {
     let mut run = Run::new(&[200, 100]);
-    pair(&mut run, 10 * SECOND);
+    run.a_is_master(10 * SECOND);
     run.machine(9 * SECOND, 1, MachineChange::Frozen { clock: false });
     run.stop(10 * SECOND, 0);
     run.start(10 * SECOND, 0);
@@ -109,7 +107,7 @@ fn s4_a_best_backup_that_had_started_earlier_must_win() {
 fn s5_a_resignation_explains_for_an_interval_d_and_two_handlers() {
     let judged = |after: u64| {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 10 * SECOND);
+        run.a_is_master(10 * SECOND);
         run.stop(10 * SECOND, 0);
         run.takes_over(10 * SECOND + 100 * MS, 1);
         let again = 10 * SECOND + after;
@@ -162,7 +160,7 @@ fn s11_an_owner_that_discards_has_until_its_refresh_and_whoever_is_no_owner_has_
 fn s12_an_address_that_was_on_its_way_as_the_state_ended_goes_within_2r() {
     at_the_bound(PropertyId::S12, 2 * RELEASE, |extra| {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 30 * SECOND);
+        run.a_is_master(30 * SECOND);
         let at = 20 * SECOND;
         run.state(at, 1, StateKind::Backup, StateKind::Master);
         run.advert(at, 1);
@@ -177,7 +175,7 @@ fn s12_an_address_that_was_on_its_way_as_the_state_ended_goes_within_2r() {
 fn l1_a_cut_that_was_over_before_the_last_down_interval_explains_no_early_takeover() {
     let crashed = |healed: u64| {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 10 * SECOND);
+        run.a_is_master(10 * SECOND);
         run.path(healed - 50 * MS, 0, 1, false);
         run.path(healed, 0, 1, true);
         run.machine(10 * SECOND, 0, MachineChange::Off);

@@ -11,7 +11,6 @@ use super::record::*;
 use crate::judge::{PropertyId, PropertyReport, Verdict};
 use crate::record::{HostId, RouterKey, Seen, SeenAdvert};
 
-const A_MASTER: u64 = 3 * SECOND + skew(200);
 /// When a forged advert arrives at a that takes it for a better master.
 const FORGED: u64 = 10 * SECOND;
 /// T with intervals of one second: b and c have the longest down interval.

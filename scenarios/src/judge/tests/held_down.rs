@@ -12,9 +12,6 @@ use crate::judge::{PropertyId, PropertyReport, Verdict};
 use crate::record::{HostId, MachineChange, ProcessChange, RouterKey, Seen, SeenAdvert, WorldTime};
 use crate::scenario::{Step, TimedStep};
 
-const A_MASTER: u64 = 3 * SECOND + skew(200);
-/// When b becomes master, which hears nobody.
-const B_MASTER: u64 = 3 * SECOND + skew(100);
 const ALARM: u64 = B_MASTER + 2 * SECOND + DELAY;
 const HOLD_DOWN: u64 = 10_500 * MS;
 /// When the hold-down is over at the latest.
@@ -287,9 +284,7 @@ fn s6_counts_the_adverts_of_the_winner_that_were_lost_also_if_it_is_the_one_that
 fn nobody_followed(lost: bool) -> PropertyReport {
     let hold_down = Some(Duration::from_nanos(HOLD_DOWN));
     let mut run = pair().with(0, |config| config.one_way_yield = hold_down);
-    run.start_all();
-    run.takes_over(A_MASTER, 0);
-    run.adverts(A_MASTER, ALARM, 0);
+    run.a_is_master(ALARM);
     alarm(&mut run);
     if lost {
         run.lost(ALARM, 0, 0);

@@ -7,20 +7,14 @@ use super::record::*;
 use crate::judge::{PropertyId, PropertyReport, Verdict};
 use crate::record::{MachineChange, ProcessChange};
 
-pub(super) const A_MASTER: u64 = 3 * SECOND + skew(200);
 const KILLED: u64 = 10 * SECOND;
-const B_MASTER: u64 = KILLED + 3 * SECOND + skew(100);
-/// When b becomes master if it hears nobody.
-pub(super) const B_FIRST: u64 = 3 * SECOND + skew(100);
+const B_FOLLOWS: u64 = KILLED + 3 * SECOND + skew(100);
 const AGAIN: u64 = 20 * SECOND;
-const W: u64 = SECOND + DELAY + 2 * LATE;
 
 /// a is master and b its backup.
 pub(super) fn pair(until: u64) -> Run {
     let mut run = Run::new(&[200, 100]);
-    run.start_all();
-    run.takes_over(A_MASTER, 0);
-    run.adverts(A_MASTER, until, 0);
+    run.a_is_master(until);
     run
 }
 
@@ -28,8 +22,8 @@ pub(super) fn pair(until: u64) -> Run {
 fn left_behind(gone: u64) -> PropertyReport {
     let mut run = pair(KILLED);
     run.process(KILLED, 0, ProcessChange::Killed);
-    run.takes_over(B_MASTER, 1);
-    run.adverts(B_MASTER, 40 * SECOND, 1);
+    run.takes_over(B_FOLLOWS, 1);
+    run.adverts(B_FOLLOWS, 40 * SECOND, 1);
     run.start(AGAIN, 0);
     run.owns(AGAIN + gone, 0, false);
     run.judged(PropertyId::S2, 40 * SECOND)
@@ -155,9 +149,9 @@ pub(super) fn alarmed(a_until: u64, b_until: u64) -> Run {
     run.path(0, 0, 1, false);
     run.takes_over(A_MASTER, 0);
     run.adverts_to(A_MASTER, a_until, 0, &[]);
-    run.takes_over(B_FIRST, 1);
-    run.adverts(B_FIRST, b_until, 1);
-    run.news(B_FIRST + 2 * SECOND + DELAY, 0, raised());
+    run.takes_over(B_MASTER, 1);
+    run.adverts(B_MASTER, b_until, 1);
+    run.news(B_MASTER + 2 * SECOND + DELAY, 0, raised());
     run
 }
 
@@ -165,7 +159,7 @@ pub(super) fn alarmed(a_until: u64, b_until: u64) -> Run {
 fn way_back_cut_for(silence: u64, alarm: Option<u64>) -> PropertyReport {
     let mut run = alarmed(40 * SECOND, 10 * SECOND);
     run.path(10 * SECOND, 1, 0, false);
-    run.adverts_to(B_FIRST + 7 * SECOND, 10 * SECOND + silence, 1, &[]);
+    run.adverts_to(B_MASTER + 7 * SECOND, 10 * SECOND + silence, 1, &[]);
     run.path(10 * SECOND + silence, 1, 0, true);
     run.adverts(10 * SECOND + silence, 40 * SECOND, 1);
     if let Some(at) = alarm {
@@ -191,9 +185,9 @@ fn s11_a_new_master_that_announced_while_the_loser_was_there_repairs_within_a_re
         run.cut(0, 0, 1);
         run.takes_over(A_MASTER, 0);
         run.adverts_to(A_MASTER, 100 * SECOND, 0, &[]);
-        run.takes_over(B_FIRST, 1);
-        run.adverts_to(B_FIRST, 20 * SECOND, 1, &[]);
-        run.neighbour(B_FIRST, CLIENT, 1);
+        run.takes_over(B_MASTER, 1);
+        run.adverts_to(B_MASTER, 20 * SECOND, 1, &[]);
+        run.neighbour(B_MASTER, CLIENT, 1);
         run.machine(20 * SECOND, 1, MachineChange::Off);
         run.owns(20 * SECOND, 1, false);
         run.neighbour(20 * SECOND + repaired, CLIENT, 0);
@@ -216,7 +210,7 @@ fn l1_a_mismatch_that_ended_before_the_last_down_interval_explains_no_early_take
         run.advert(11 * SECOND, 1);
         run.judged(PropertyId::L1, 11 * SECOND + 1)
     };
-    let armed = 10 * SECOND - B_FIRST;
+    let armed = 10 * SECOND - B_MASTER;
     assert_ne!(crashed(armed).verdict, Verdict::Violated, "{:?}", crashed(armed));
     is(&crashed(armed - 1), Verdict::Violated, "too early");
 }
@@ -229,8 +223,8 @@ fn l4_refused_adverts_keep_a_router_in_fault_for_a_down_interval_and_no_longer()
         run.news(5 * SECOND, 0, News::SendRefused { error, in_a_row: 3 });
         run.state(5 * SECOND, 0, StateKind::Master, StateKind::Fault);
         run.owns(5 * SECOND, 0, false);
-        run.takes_over(5 * SECOND + B_FIRST, 1);
-        run.adverts(5 * SECOND + B_FIRST, 40 * SECOND, 1);
+        run.takes_over(5 * SECOND + B_MASTER, 1);
+        run.adverts(5 * SECOND + B_MASTER, 40 * SECOND, 1);
         run.state(5 * SECOND + waits, 0, StateKind::Fault, StateKind::Backup);
         let again = 5 * SECOND + waits + A_MASTER;
         run.takes_over(again, 0);
@@ -265,8 +259,8 @@ fn came_back(other: bool, told: bool, repaired: u64) -> PropertyReport {
     run.owns(KILLED, 0, false);
     run.neighbour(15 * SECOND, CLIENT, 1);
     if other {
-        run.takes_over(B_MASTER, 1);
-        run.adverts_to(B_MASTER, 20 * SECOND, 1, &[]);
+        run.takes_over(B_FOLLOWS, 1);
+        run.adverts_to(B_FOLLOWS, 20 * SECOND, 1, &[]);
         run.stop(20 * SECOND, 1);
     }
     run.machine(back, 0, MachineChange::Thawed);
@@ -410,9 +404,7 @@ fn s10_the_silence_that_ends_an_alarm_counts_from_the_last_advert_of_the_loser()
 fn address_of_two_routers(b_stops: bool, stood: bool, repaired: u64) -> PropertyReport {
     let seven = |config: &mut vipd_engine::InstanceConfig| config.vrid = Vrid::new(7).unwrap();
     let mut run = Run::new(&[200, 150, 100]).with(0, seven).with(2, seven);
-    run.start_all();
-    run.takes_over(A_MASTER, 0);
-    run.adverts(A_MASTER, 95 * SECOND, 0);
+    run.a_is_master(95 * SECOND);
     let stops = if b_stops { 20 * SECOND } else { 95 * SECOND };
     run.takes_over(5 * SECOND, 1);
     run.adverts(5 * SECOND, stops, 1);

@@ -10,20 +10,10 @@ use crate::judge::{PropertyId, Verdict};
 use crate::record::{MachineChange, ProcessChange, Seen, WorldTime};
 use crate::scenario::{Conditions, Paths, Step, TimedStep};
 
-const A_MASTER: u64 = 3 * SECOND + skew(200);
-const B_MASTER: u64 = 3 * SECOND + skew(100);
-const DOWN_B: u64 = 3 * SECOND + skew(100);
-
-fn pair(run: &mut Run, until: u64) {
-    run.start_all();
-    run.takes_over(A_MASTER, 0);
-    run.adverts(A_MASTER, until, 0);
-}
-
 /// a is master and crashes; b follows so long after the crash.
 fn crash(after: u64) -> Run {
     let mut run = Run::new(&[200, 100]);
-    pair(&mut run, 10 * SECOND);
+    run.a_is_master(10 * SECOND);
     run.machine(10 * SECOND, 0, MachineChange::Off);
     run.takes_over(10 * SECOND + after, 1);
     run.adverts(10 * SECOND + after, 30 * SECOND, 1);
@@ -32,7 +22,7 @@ fn crash(after: u64) -> Run {
 
 #[test]
 fn l1_a_backup_takes_over_by_its_down_interval_after_a_crash() {
-    let bound = DOWN_B + DELAY + 2 * LATE;
+    let bound = B_MASTER + DELAY + 2 * LATE;
     at_the_bound(PropertyId::L1, bound, |extra| {
         crash(bound + extra).judged(PropertyId::L1, 30 * SECOND)
     });
@@ -40,7 +30,7 @@ fn l1_a_backup_takes_over_by_its_down_interval_after_a_crash() {
 
 #[test]
 fn l1_a_backup_does_not_take_over_earlier_than_two_intervals_and_its_skew() {
-    let earliest = DOWN_B + DELAY - SECOND - LATE;
+    let earliest = B_MASTER + DELAY - SECOND - LATE;
     let report = crash(earliest).judged(PropertyId::L1, 30 * SECOND);
     assert_eq!(report.verdict, Verdict::Held);
     assert_eq!(report.bound, Some(Duration::from_nanos(earliest)));
@@ -52,7 +42,7 @@ fn l1_a_backup_does_not_take_over_earlier_than_two_intervals_and_its_skew() {
 #[test]
 fn l1_is_violated_if_nobody_follows() {
     let mut run = Run::new(&[200, 100]);
-    pair(&mut run, 10 * SECOND);
+    run.a_is_master(10 * SECOND);
     run.process(10 * SECOND, 0, ProcessChange::Killed);
     let report = run.judged(PropertyId::L1, 30 * SECOND);
     is(&report, Verdict::Violated, "nobody followed a");
@@ -69,7 +59,7 @@ fn l1_has_no_lower_bound_in_the_time_after_a_resignation() {
 #[test]
 fn l1_is_not_provided_if_the_backup_was_paused_too() {
     let mut run = Run::new(&[200, 100]);
-    pair(&mut run, 10 * SECOND);
+    run.a_is_master(10 * SECOND);
     run.process(10 * SECOND, 0, ProcessChange::Killed);
     run.process(12 * SECOND, 1, ProcessChange::Paused);
     run.process(20 * SECOND, 1, ProcessChange::Resumed);
@@ -81,7 +71,7 @@ fn l1_is_not_provided_if_the_backup_was_paused_too() {
 fn l1_who_ends_or_loses_its_link_at_the_same_instant_follows_nobody() {
     let crashed = |also: fn(&mut Run)| {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 10 * SECOND);
+        run.a_is_master(10 * SECOND);
         run.process(10 * SECOND, 0, ProcessChange::Killed);
         also(&mut run);
         run.judged(PropertyId::L1, 30 * SECOND)
@@ -97,7 +87,7 @@ fn l1_who_ends_or_loses_its_link_at_the_same_instant_follows_nobody() {
 /// a stops; b follows so long after that.
 fn stop(after: u64) -> Run {
     let mut run = Run::new(&[200, 100]);
-    pair(&mut run, 10 * SECOND);
+    run.a_is_master(10 * SECOND);
     run.stop(10 * SECOND, 0);
     run.takes_over(10 * SECOND + after, 1);
     run.adverts(10 * SECOND + after, 30 * SECOND, 1);
@@ -117,7 +107,7 @@ fn l2_an_older_advert_that_overtakes_costs_one_interval() {
     let bound = SECOND + skew(100) + DELAY + 2 * LATE;
     at_the_bound(PropertyId::L2, bound, |extra| {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 9 * SECOND + 500 * MS);
+        run.a_is_master(9 * SECOND + 500 * MS);
         let late = run.make(0, 200);
         run.stop(10 * SECOND, 0);
         run.see(9 * SECOND + 900 * MS, 0, Seen::AdvertSent(late));
@@ -131,7 +121,7 @@ fn l2_an_older_advert_that_overtakes_costs_one_interval() {
 #[test]
 fn l2_is_not_provided_if_the_resignation_is_lost() {
     let mut run = Run::new(&[200, 100]);
-    pair(&mut run, 10 * SECOND);
+    run.a_is_master(10 * SECOND);
     run.process(10 * SECOND, 0, ProcessChange::Stopping);
     run.lost(10 * SECOND, 0, 0);
     run.state(10 * SECOND, 0, StateKind::Master, StateKind::Initialize);
@@ -145,7 +135,7 @@ fn l2_is_not_provided_if_the_resignation_is_lost() {
 #[test]
 fn l2_is_violated_if_nobody_follows() {
     let mut run = Run::new(&[200, 100]);
-    pair(&mut run, 10 * SECOND);
+    run.a_is_master(10 * SECOND);
     run.stop(10 * SECOND, 0);
     let report = run.judged(PropertyId::L2, 30 * SECOND);
     is(&report, Verdict::Violated, "nobody followed a");
@@ -156,7 +146,7 @@ fn l2_who_leaves_or_ends_or_is_cut_off_at_the_same_instant_follows_nobody() {
     let at = 10 * SECOND;
     let stopped = |also: fn(Run) -> Run| {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, at);
+        run.a_is_master(at);
         run.stop(at, 0);
         also(run).judged(PropertyId::L2, 30 * SECOND)
     };
@@ -256,7 +246,7 @@ fn l3_is_not_provided_if_the_network_is_too_slow() {
 }
 
 /// M_max + 2D + 3L + A.
-const LIVENESS: u64 = DOWN_B + 2 * DELAY + 3 * LATE + SECOND;
+const LIVENESS: u64 = B_MASTER + 2 * DELAY + 3 * LATE + SECOND;
 
 #[test]
 fn l4_every_component_is_settled_one_interval_after_its_longest_down_interval() {
@@ -318,7 +308,7 @@ fn l4_counts_from_the_end_of_a_preempt_delay() {
 fn l5_nothing_changes_once_all_is_settled() {
     at_the_bound(PropertyId::L5, LIVENESS, |extra| {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 30 * SECOND);
+        run.a_is_master(30 * SECOND);
         run.state(LIVENESS + extra, 1, StateKind::Backup, StateKind::Fault);
         run.judged(PropertyId::L5, 30 * SECOND)
     });
@@ -329,7 +319,7 @@ fn l4_and_l5_are_not_provided_if_two_routers_do_not_understand_each_other() {
     let odd = || {
         let mut run = Run::new(&[200, 100])
             .with(1, |config| config.interval = vipd_engine::Interval::from_seconds(2).unwrap());
-        pair(&mut run, 40 * SECOND);
+        run.a_is_master(40 * SECOND);
         run.takes_over(20 * SECOND, 1);
         run.adverts(20 * SECOND, 40 * SECOND, 1);
         run
@@ -344,7 +334,7 @@ fn l6_the_address_answers_by_l4_and_the_announcement_delay() {
     let bound = LIVENESS + 5 * SECOND + DELAY + RELEASE;
     at_the_bound(PropertyId::L6, bound, |extra| {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 30 * SECOND);
+        run.a_is_master(30 * SECOND);
         run.probe(bound + extra, None);
         run.probe(20 * SECOND, Some(0));
         run.judged(PropertyId::L6, 30 * SECOND)
@@ -354,7 +344,7 @@ fn l6_the_address_answers_by_l4_and_the_announcement_delay() {
 #[test]
 fn l6_is_violated_by_a_cache_that_never_comes_to_point_to_the_owner() {
     let mut run = Run::new(&[200, 100]);
-    pair(&mut run, 30 * SECOND);
+    run.a_is_master(30 * SECOND);
     run.neighbour(0, CLIENT, 1);
     let report = run.judged(PropertyId::L6, 30 * SECOND);
     is(&report, Verdict::Violated, "the cache of client pointed elsewhere");
@@ -364,7 +354,7 @@ fn l6_is_violated_by_a_cache_that_never_comes_to_point_to_the_owner() {
 fn l6_an_owner_whose_engine_does_not_run_announces_to_nobody() {
     let stale = |stops: fn(&mut Run)| {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 10 * SECOND);
+        run.a_is_master(10 * SECOND);
         stops(&mut run);
         run.neighbour(0, CLIENT, 0);
         run.neighbour(11 * SECOND, CLIENT, 1);
@@ -383,7 +373,7 @@ fn l6_an_owner_whose_engine_does_not_run_announces_to_nobody() {
 #[test]
 fn l6_is_not_provided_in_a_partial_cut() {
     let mut run = Run::new(&[200, 100, 50]);
-    pair(&mut run, 30 * SECOND);
+    run.a_is_master(30 * SECOND);
     run.cut(0, 0, 1);
     run.probe(20 * SECOND, None);
     let report = run.judged(PropertyId::L6, 30 * SECOND);
@@ -396,7 +386,7 @@ fn a_reload_changes_what_is_in_force() {
     let bound = 3 * SECOND + skew(50) + DELAY + 2 * LATE;
     at_the_bound(PropertyId::L1, bound, |extra| {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 10 * SECOND);
+        run.a_is_master(10 * SECOND);
         let mut run = run.with(1, |config| config.priority = Priority::new(50).unwrap());
         run.reload(5 * SECOND, 1);
         run.machine(10 * SECOND, 0, MachineChange::Off);
@@ -411,7 +401,7 @@ fn a_tracked_priority_counts_in_the_bounds() {
     let bound = 3 * SECOND + skew(60) + DELAY + 2 * LATE;
     at_the_bound(PropertyId::L1, bound, |extra| {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 10 * SECOND);
+        run.a_is_master(10 * SECOND);
         run.machine(10 * SECOND, 0, MachineChange::Off);
         run.takes_over(10 * SECOND + bound + extra, 1);
         run.advert_to(10 * SECOND + bound + extra, 1, 60, &[]);
@@ -445,9 +435,9 @@ fn a_clock_that_is_off_widens_upper_bounds_by_its_rate() {
     run.setting.rate_error_ppb = 1_000_000;
     let report = run.judged(PropertyId::L1, 30 * SECOND);
     assert_eq!(report.verdict, Verdict::Violated);
-    let exact = Duration::from_nanos(DOWN_B);
+    let exact = Duration::from_nanos(B_MASTER);
     let widened = exact.as_secs_f64() / 0.999;
-    let mut run = crash(DOWN_B);
+    let mut run = crash(B_MASTER);
     run.setting.rate_error_ppb = 1_000_000;
     let report = run.judged(PropertyId::L1, 30 * SECOND);
     let bound = report.bound.unwrap().as_secs_f64() - 0.0001 - 0.002;

@@ -29,6 +29,12 @@ pub const RELEASE: u64 = 2 * MS;
 pub const LATE: u64 = MS;
 /// So long an answer may take: the address is resolved and the question answered.
 pub const ANSWERED: u64 = 4 * DELAY + 2 * LATE;
+/// A + D + 2L.
+pub const W: u64 = SECOND + DELAY + 2 * LATE;
+/// When a, with priority 200, becomes master if it hears nobody after a common start.
+pub const A_MASTER: u64 = 3 * SECOND + skew(200);
+/// When b, with priority 100, does.
+pub const B_MASTER: u64 = 3 * SECOND + skew(100);
 pub const LAN: SegmentId = SegmentId(0);
 pub const CLIENT: usize = 9;
 
@@ -191,6 +197,13 @@ impl Run {
     /// Adverts every interval from `from` on, as long as they leave before `to`.
     pub fn adverts(&mut self, from: u64, to: u64, host: usize) {
         self.adverts_to(from, to, host, &self.others(host));
+    }
+
+    /// All start, a becomes master and advertises as long as it leaves before `until`.
+    pub fn a_is_master(&mut self, until: u64) {
+        self.start_all();
+        self.takes_over(A_MASTER, 0);
+        self.adverts(A_MASTER, until, 0);
     }
 
     pub fn adverts_to(&mut self, from: u64, to: u64, host: usize, receivers: &[usize]) {

@@ -2,7 +2,7 @@
 
 use vipd_engine::{Interval, Priority, Version};
 
-use super::hunted::{A_MASTER, B_FIRST, pair};
+use super::hunted::pair;
 use super::record::*;
 use crate::judge::{PropertyId, PropertyReport, Verdict};
 use crate::record::{MachineChange, ProcessChange};
@@ -51,9 +51,7 @@ fn two_lost(then: u64) -> PropertyReport {
     };
     let last = A_MASTER + 6 * SECOND;
     let mut run = Run::new(&[200, 100]).version_3(SECOND);
-    run.start_all();
-    run.takes_over(A_MASTER, 0);
-    run.adverts(A_MASTER, last + 1, 0);
+    run.a_is_master(last + 1);
     let mut run = every(run, then, last + 500 * MS);
     run.lost(last + SECOND, 0, 200);
     let mut run = every(run, SECOND, last + 1500 * MS);
@@ -108,13 +106,11 @@ fn s1_two_masters_coexist_for_the_longest_interval_that_the_higher_one_had_meanw
 fn came_back_beside_another_file(version: Version, repaired: u64) -> PropertyReport {
     let (stands, back, ends) = (10 * SECOND, 25 * SECOND, 99 * SECOND);
     let mut run = Run::new(&[200, 100]).with(1, |config| config.version = version);
-    run.start_all();
-    run.takes_over(A_MASTER, 0);
-    run.adverts(A_MASTER, stands, 0);
+    run.a_is_master(stands);
     run.machine(stands, 0, MachineChange::Frozen { clock: false });
     run.owns(stands, 0, false);
     run.neighbour(15 * SECOND, CLIENT, 1);
-    let b_master = stands + B_FIRST;
+    let b_master = stands + B_MASTER;
     run.takes_over(b_master, 1);
     run.adverts_to(b_master, 20 * SECOND, 1, &[]);
     run.stop(20 * SECOND, 1);
@@ -142,12 +138,10 @@ fn l6_who_stood_still_heard_the_other_master_if_it_took_its_adverts_as_they_were
 fn yields_after_a_mismatch(after: u64, repaired: u64) -> PropertyReport {
     let fits = 20 * SECOND;
     let mut run = Run::new(&[200, 100]).with(1, |config| config.version = Version::V3);
-    run.start_all();
-    run.takes_over(A_MASTER, 0);
-    run.adverts(A_MASTER, 95 * SECOND, 0);
-    run.takes_over(B_FIRST, 1);
-    run.adverts(B_FIRST, fits, 1);
-    run.neighbour(B_FIRST, CLIENT, 1);
+    run.a_is_master(95 * SECOND);
+    run.takes_over(B_MASTER, 1);
+    run.adverts(B_MASTER, fits, 1);
+    run.neighbour(B_MASTER, CLIENT, 1);
     let mut run = run.with(1, |config| config.version = Version::V2);
     run.reload(fits, 1);
     run.advert_to(fits + after, 1, 100, &[0]);

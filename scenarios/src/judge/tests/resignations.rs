@@ -3,7 +3,7 @@
 
 use vipd_engine::StateKind;
 
-use super::hunted::{A_MASTER, B_FIRST, pair};
+use super::hunted::pair;
 use super::record::*;
 use crate::judge::{PropertyId, PropertyReport, Verdict};
 use crate::record::{MachineChange, ProcessChange};
@@ -61,7 +61,7 @@ fn resigned_after_a_silence(resigns: bool, before: u64) -> PropertyReport {
     let (frozen, thawed) = (6 * SECOND, 20 * SECOND);
     let mut run = pair(frozen);
     run.machine(frozen, 0, MachineChange::Frozen { clock: false });
-    let b_master = frozen + B_FIRST;
+    let b_master = frozen + B_MASTER;
     run.takes_over(b_master, 1);
     run.adverts(b_master, 19 * SECOND, 1);
     run.process(19 * SECOND, 1, ProcessChange::Paused);
@@ -116,9 +116,7 @@ fn s5_what_a_resignation_begins_lasts_as_long_as_a_clock_stands_still() {
 fn crash_after_a_resignation_that_waited(after: u64) -> PropertyReport {
     let (resigns, back) = (10 * SECOND, 14 * SECOND);
     let mut run = Run::new(&[200, 150, 50]);
-    run.start_all();
-    run.takes_over(A_MASTER, 0);
-    run.adverts(A_MASTER, resigns, 0);
+    run.a_is_master(resigns);
     run.process(9 * SECOND, 2, ProcessChange::Paused);
     run.stop(resigns, 0);
     run.start(resigns, 0);

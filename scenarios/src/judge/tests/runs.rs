@@ -8,15 +8,6 @@ use crate::record::{HostId, Observation, ProcessChange, Recorder, Seen, WorldTim
 
 use PropertyId::{L1, L2, L3, L4, L5, L6, S1, S2, S3, S5, S6, S7, S11, S12};
 
-const A_MASTER: u64 = 3 * SECOND + skew(200);
-const B_MASTER: u64 = 3 * SECOND + skew(100);
-
-fn pair(run: &mut Run, until: u64) {
-    run.start_all();
-    run.takes_over(A_MASTER, 0);
-    run.adverts(A_MASTER, until, 0);
-}
-
 /// Asserts that exactly these are held and that none is violated.
 #[track_caller]
 fn holds(run: impl Fn() -> Run, end: u64, held: &[PropertyId]) {
@@ -31,7 +22,7 @@ fn holds(run: impl Fn() -> Run, end: u64, held: &[PropertyId]) {
 fn a_quiet_pair_holds_what_an_election_puts_to_the_test() {
     let run = || {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 60 * SECOND);
+        run.a_is_master(60 * SECOND);
         run
     };
     holds(run, 60 * SECOND, &[S1, S2, S3, S7, S12, L4, L5]);
@@ -41,7 +32,7 @@ fn a_quiet_pair_holds_what_an_election_puts_to_the_test() {
 fn a_clean_stop_and_the_return_of_the_better_node_hold() {
     let run = || {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 20 * SECOND);
+        run.a_is_master(20 * SECOND);
         run.neighbour(A_MASTER, CLIENT, 0);
         run.stop(20 * SECOND, 0);
         let taken = 20 * SECOND + DELAY + skew(100);
@@ -64,7 +55,7 @@ fn a_clean_stop_and_the_return_of_the_better_node_hold() {
 fn a_crash_holds() {
     let run = || {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 20 * SECOND);
+        run.a_is_master(20 * SECOND);
         run.process(20 * SECOND, 0, ProcessChange::Killed);
         run.owns(20 * SECOND, 0, false);
         let last = A_MASTER + 16 * SECOND;
@@ -79,7 +70,7 @@ fn a_crash_holds() {
 fn a_cut_that_heals_holds_on_both_sides() {
     let run = || {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 20 * SECOND);
+        run.a_is_master(20 * SECOND);
         run.neighbour(A_MASTER, CLIENT, 0);
         run.cut(20 * SECOND, 0, 1);
         run.adverts_to(A_MASTER + 17 * SECOND, 40 * SECOND, 0, &[]);
@@ -107,7 +98,7 @@ fn routers_of_different_vrids_do_not_interact() {
             config.vrid = vrid;
             config.addresses = vec![vipd_engine::config::VirtualAddress::new(address(101))];
         });
-        pair(&mut run, 60 * SECOND);
+        run.a_is_master(60 * SECOND);
         run.state(B_MASTER, 1, StateKind::Backup, StateKind::Master);
         run.adverts(B_MASTER, 60 * SECOND, 1);
         run
@@ -119,7 +110,7 @@ fn routers_of_different_vrids_do_not_interact() {
 fn a_pause_shorter_than_the_down_interval_breaks_nothing() {
     let run = || {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 20 * SECOND);
+        run.a_is_master(20 * SECOND);
         run.process(20 * SECOND, 0, ProcessChange::Paused);
         run.process(21 * SECOND, 0, ProcessChange::Resumed);
         run.adverts(21 * SECOND, 60 * SECOND, 0);
@@ -131,7 +122,7 @@ fn a_pause_shorter_than_the_down_interval_breaks_nothing() {
 #[test]
 fn a_day_of_quiet_adverts_is_held_to_the_end() {
     let mut run = Run::new(&[200, 100]);
-    pair(&mut run, 10 * SECOND);
+    run.a_is_master(10 * SECOND);
     let (start, sent) = (run.take(), run.make(0, 200));
     let mut judge = Judge::new(run.setting);
     for observation in &start {

@@ -11,13 +11,7 @@ use crate::judge::{PropertyId, PropertyReport, Verdict};
 use crate::record::{ProcessChange, Seen, SeenAdvert, WorldTime};
 use crate::scenario::{AdvertFields, Injection, Message, Step, TimedStep};
 
-/// When a, with priority 200, becomes master after a common start.
-pub(super) const A_MASTER: u64 = 3 * SECOND + skew(200);
-/// When b, with priority 100, does.
-pub(super) const B_MASTER: u64 = 3 * SECOND + skew(100);
 pub(super) const HEALED: u64 = 10 * SECOND;
-/// A_hi + D + 2L.
-const W: u64 = SECOND + DELAY + 2 * LATE;
 
 /// a and b, cut from each other, are both master until `HEALED`. b sends its last advert `last`
 /// after that and lets the address go at `gone`. `heard` by a or not.
@@ -42,20 +36,13 @@ pub(super) fn split(run: &mut Run, last: u64, gone: u64, heard: bool) {
     run.owns(HEALED + gone, 1, false);
 }
 
-/// a is master and b its backup.
-pub(super) fn pair(run: &mut Run, until: u64) {
-    run.start_all();
-    run.takes_over(A_MASTER, 0);
-    run.adverts(A_MASTER, until, 0);
-}
-
 /// A pair that cannot understand each other: both become master.
 fn odd_pair() -> Run {
     let password = |text: &[u8]| Some(Password::new(text).unwrap());
     let mut run = Run::new(&[200, 100])
         .with(0, |config| config.password = password(b"one"))
         .with(1, |config| config.password = password(b"two"));
-    pair(&mut run, 20 * SECOND);
+    run.a_is_master(20 * SECOND);
     run.takes_over(B_MASTER, 1);
     run.adverts(B_MASTER, 20 * SECOND, 1);
     run
@@ -125,7 +112,7 @@ fn s1_counts_anew_once_a_reload_ends_a_mismatch() {
 #[test]
 fn s1_is_violated_where_the_engine_says_master_and_the_wire_is_silent() {
     let mut run = Run::new(&[200, 100]);
-    pair(&mut run, 10 * SECOND);
+    run.a_is_master(10 * SECOND);
     let report = run.judged(PropertyId::S1, 20 * SECOND);
     is(&report, Verdict::Violated, "the two columns of a disagree");
 }
@@ -133,7 +120,7 @@ fn s1_is_violated_where_the_engine_says_master_and_the_wire_is_silent() {
 #[test]
 fn s1_is_violated_by_an_advert_of_a_router_that_says_backup() {
     let mut run = Run::new(&[200, 100]);
-    pair(&mut run, 20 * SECOND);
+    run.a_is_master(20 * SECOND);
     run.advert_to(5 * SECOND, 1, 100, &[]);
     let report = run.judged(PropertyId::S1, 20 * SECOND);
     is(&report, Verdict::Violated, "the two columns of b disagree");
@@ -166,7 +153,7 @@ fn s2_two_data_planes_coexist_for_w_plus_r_at_most() {
 #[test]
 fn s2_is_violated_by_an_address_that_a_killed_process_left() {
     let mut run = Run::new(&[200, 100]);
-    pair(&mut run, 10 * SECOND);
+    run.a_is_master(10 * SECOND);
     run.process(10 * SECOND, 0, ProcessChange::Killed);
     run.takes_over(A_MASTER + 6 * SECOND + B_MASTER, 1);
     run.adverts(A_MASTER + 6 * SECOND + B_MASTER, 30 * SECOND, 1);
@@ -187,7 +174,7 @@ fn s2_is_not_provided_where_the_kernel_refuses_to_remove_the_address() {
 fn s3_a_living_master_is_heard_every_interval() {
     at_the_bound(PropertyId::S3, SECOND + LATE, |extra| {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 10 * SECOND);
+        run.a_is_master(10 * SECOND);
         run.adverts(A_MASTER + 7 * SECOND + LATE + extra, 20 * SECOND, 0);
         run.judged(PropertyId::S3, 20 * SECOND)
     });
@@ -196,7 +183,7 @@ fn s3_a_living_master_is_heard_every_interval() {
 #[test]
 fn s3_a_takeover_from_a_living_master_is_a_violation() {
     let mut run = Run::new(&[200, 100]);
-    pair(&mut run, 20 * SECOND);
+    run.a_is_master(20 * SECOND);
     run.takes_over(10 * SECOND, 1);
     run.adverts(10 * SECOND, 11 * SECOND, 1);
     run.yields(10 * SECOND + 1, 1);
@@ -210,9 +197,7 @@ fn s3_a_takeover_from_a_living_master_is_a_violation() {
 fn s3_a_takeover_before_the_first_advert_could_be_handled_is_no_violation() {
     for (extra, verdict) in [(0, Verdict::Held), (1, Verdict::Violated)] {
         let mut run = Run::new(&[200, 199]);
-        run.start_all();
-        run.takes_over(A_MASTER, 0);
-        run.adverts(A_MASTER, 20 * SECOND, 0);
+        run.a_is_master(20 * SECOND);
         let taken = A_MASTER + DELAY + LATE + extra;
         run.takes_over(taken, 1);
         run.advert(taken, 1);
@@ -226,7 +211,7 @@ fn s3_a_takeover_before_the_first_advert_could_be_handled_is_no_violation() {
 fn s3_is_not_provided_once_three_adverts_in_a_row_are_lost_and_held_with_two() {
     for lost in [2, 3] {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 10 * SECOND);
+        run.a_is_master(10 * SECOND);
         for number in 0..lost {
             run.lost(A_MASTER + (7 + number) * SECOND, 0, 200);
         }
@@ -248,7 +233,7 @@ fn s3_is_not_provided_once_three_adverts_in_a_row_are_lost_and_held_with_two() {
 #[test]
 fn s3_is_not_provided_while_the_master_is_paused() {
     let mut run = Run::new(&[200, 100]);
-    pair(&mut run, 10 * SECOND);
+    run.a_is_master(10 * SECOND);
     run.process(10 * SECOND, 0, ProcessChange::Paused);
     run.takes_over(A_MASTER + 6 * SECOND + DELAY + B_MASTER, 1);
     run.adverts(A_MASTER + 6 * SECOND + DELAY + B_MASTER, 20 * SECOND, 1);
@@ -395,7 +380,7 @@ fn s7_is_not_provided_in_a_one_way_cut() {
 #[test]
 fn s7_says_nothing_where_no_stretch_is_long_enough() {
     let mut run = Run::new(&[200, 100]);
-    pair(&mut run, 20 * SECOND);
+    run.a_is_master(20 * SECOND);
     for second in 1..20 {
         run.path(second * SECOND, 0, CLIENT, true);
     }
@@ -432,7 +417,7 @@ fn s9_a_foreign_vrid_with_our_address_must_be_named() {
     let foreign = |named: bool| {
         let mut run = Run::new(&[200, 100])
             .with(1, |config| config.vrid = vipd_engine::Vrid::new(7).unwrap());
-        pair(&mut run, 20 * SECOND);
+        run.a_is_master(20 * SECOND);
         if named {
             let vrid = vipd_engine::Vrid::new(51).unwrap();
             run.news(A_MASTER + DELAY, 1, News::ForeignVrid { peer: address(1), vrid });
@@ -447,7 +432,7 @@ fn s9_a_foreign_vrid_with_our_address_must_be_named() {
 fn s9_an_injected_advert_of_another_version_must_be_named() {
     let spoofed = |named: bool| {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 20 * SECOND);
+        run.a_is_master(20 * SECOND);
         let injection = Injection {
             segment: LAN,
             src: address(77),
@@ -518,7 +503,7 @@ fn s10_is_not_provided_with_the_alarm_off() {
 fn s10_a_deaf_winner_takes_over_once_and_no_more() {
     let taken = |times: u64| {
         let mut run = Run::new(&[200, 100]);
-        pair(&mut run, 30 * SECOND);
+        run.a_is_master(30 * SECOND);
         run.path(0, 1, 0, false);
         for number in 0..times {
             let at = 10 * SECOND + 3 * number * SECOND;
@@ -542,7 +527,7 @@ fn s12_a_backup_lets_the_address_go_within_r() {
 #[test]
 fn s12_is_violated_by_a_backup_that_answers() {
     let mut run = Run::new(&[200, 100]);
-    pair(&mut run, 20 * SECOND);
+    run.a_is_master(20 * SECOND);
     let mac = vipd_engine::MacAddress([2; 6]);
     run.see(5 * SECOND, 1, Seen::Answered { segment: LAN, address: vip(), mac });
     let report = run.judged(PropertyId::S12, 20 * SECOND);
