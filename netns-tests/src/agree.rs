@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use std::{env, thread};
 
 use serde_json::{Value, json};
+use vipd_config::diagnostics::Colour;
 use vipd_engine::event::Seconds;
 use vipd_scenarios::record::WorldTime;
 use vipd_scenarios::report::history::History;
@@ -21,6 +22,7 @@ use vipd_scenarios::runner;
 use vipd_scenarios::scenario::Scenario;
 use vipd_scenarios::world::World;
 use vipd_sim::configurations::Configurations;
+use vipd_sim::files::NamedFiles;
 use vipd_sim::output::Output;
 use vipd_sim::run::{Ended, Read, read, said};
 use vipd_sim::suite;
@@ -105,8 +107,7 @@ enum Stage {
 /// Those of `out` and `err`.
 pub fn agree(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
     let began = Instant::now();
-    // Whether it can be written is known before the work, not after it.
-    let page = match request.how.files.html.as_deref().map(Output::open).transpose() {
+    let page = match open_page(request)? {
         Ok(page) => page,
         Err(why) => {
             writeln!(err, "error: {why}")?;
@@ -163,6 +164,21 @@ pub fn agree(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io:
         Tally { .. } => Ended::Passed,
     };
     said(ended, unwritten.as_slice(), err)
+}
+
+/// The page that is asked for. Whether it can be written is known before the work, not after it.
+fn open_page(request: &Request) -> io::Result<Result<Option<Output>, String>> {
+    let files = &request.how.files;
+    let Some(page) = &files.html else { return Ok(Ok(None)) };
+    for file in &request.files {
+        // What is to be said of the scenario is said when it is prepared.
+        let Some(read) = read(file, Colour::Never, &mut io::sink())? else { continue };
+        let used = NamedFiles::of_run(file, &read.configurations, None, files);
+        if let Err(why) = used.check() {
+            return Ok(Err(why));
+        }
+    }
+    Ok(Output::open(page).map(Some))
 }
 
 /// Writes the page of the scenario that was compared. What is to be said if it could not be
@@ -503,4 +519,42 @@ fn object(rows: &[Row], tally: &Tally, wall: Duration) -> Value {
         "largest_difference_inside_seconds": seconds(tally.largest_inside),
         "wall_seconds": wall.as_secs_f64(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use vipd_scenarios::report::files::Files;
+
+    use super::*;
+
+    #[test]
+    fn a_page_that_would_overwrite_the_scenario_is_refused_before_anything_is_played() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/failover/kill-9.toml");
+        let before = std::fs::read(file).expect("the scenario");
+        let request = Request {
+            files: vec![file.into()],
+            how: One {
+                file: PathBuf::new(),
+                nodes: [].into(),
+                vipd: None,
+                json: false,
+                capture: None,
+                files: Files { html: Some(file.into()), ..Files::default() },
+                tolerance: Duration::ZERO,
+                until: None,
+                colour: Colour::Never,
+                // Who plays it is interrupted at once.
+                stop: || true,
+            },
+            jobs: NonZeroUsize::MIN,
+            kernel: Kernel::Host,
+            tolerance_inside: Duration::ZERO,
+        };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let ended = agree(&request, &mut out, &mut err).expect("memory takes everything");
+        let wanted = format!("error: --html {file} would overwrite the scenario {file}: ");
+        assert!(String::from_utf8(err).expect("text").starts_with(&wanted) && out.is_empty());
+        assert_eq!(ended, Ended::Unusable);
+        assert_eq!(std::fs::read(file).expect("the scenario"), before);
+    }
 }
