@@ -175,7 +175,7 @@ pub(super) fn repeats_for_rival(view: &View, place: Place) -> bool {
 pub(super) fn is_dual(view: &View, router: usize) -> bool {
     let masters = view.places(router).filter(|place| view.member(*place).master.is_some());
     let owners = |address: &_| view.owners.of(*address).len();
-    let mut addresses = view.routers[router].members.iter().flat_map(|member| &member.addresses);
+    let mut addresses = view.routers[router].addresses();
     masters.count() > 1 || addresses.any(|address| owners(address) > 1)
 }
 

@@ -102,8 +102,7 @@ impl Reachable {
         if let Some(why) = stretch.stale.take() {
             stretch.unreachable = stretch.unreachable.take().max(Some((now, why)));
         }
-        let addresses = view.routers[router].members.iter().flat_map(|member| &member.addresses);
-        for address in addresses {
+        for address in view.routers[router].addresses() {
             // Where no engine of an owner runs, nobody is there to announce the address.
             let owner = only_owner(view, router, *address);
             let Some(owner) = owner.filter(|owner| view.is_running(*owner)) else { continue };

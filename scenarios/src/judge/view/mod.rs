@@ -221,6 +221,14 @@ impl Host {
 }
 
 impl Router {
+    /// The addresses of its members; once for members in a row that have the same.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &(SegmentId, IpAddr)> {
+        let mut before: &[(SegmentId, IpAddr)] = &[];
+        let each = self.members.iter().map(|member| &member.addresses[..]);
+        let other = each.filter(move |own| std::mem::replace(&mut before, own) != *own);
+        other.flatten()
+    }
+
     /// Whether a member has this address.
     pub(super) fn has(&self, address: (SegmentId, IpAddr)) -> bool {
         self.members.iter().any(|member| member.addresses.contains(&address))
