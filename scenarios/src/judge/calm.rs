@@ -22,14 +22,15 @@ pub(super) struct Calm {
     settled: Score,
     no_livelock: Score,
     stretches: BTreeMap<usize, Stretch>,
+    /// Those whose terms are not worked out.
+    begun: Vec<usize>,
 }
 
 #[derive(Debug)]
 struct Stretch {
     began: WorldTime,
-    settling: Duration,
-    liveness: Duration,
-    excuse: Option<String>,
+    /// Worked out once, behind all that is told of what it began with.
+    terms: Option<Terms>,
     /// Since when it is not settled, and why.
     unsettled: Option<(WorldTime, Unrest)>,
     /// Until when it was not settled, and why.
@@ -42,6 +43,13 @@ struct Stretch {
     silent: Option<(WorldTime, WorldTime, Place)>,
     /// A component with an eligible node was seen.
     counts: bool,
+}
+
+/// What a stretch is held to.
+#[derive(Debug)]
+struct Terms {
+    patience: Patience,
+    excuse: Option<String>,
 }
 
 /// Why a virtual router is not settled.
@@ -98,44 +106,55 @@ impl Calm {
             settled: Score::new(PropertyId::L4, too_short),
             no_livelock: Score::new(PropertyId::L5, too_short),
             stretches: BTreeMap::new(),
+            begun: Vec::new(),
         }
     }
 
     fn close(&mut self, view: &View, mut stretch: Stretch, end: WorldTime, fault: bool) {
         stretch.pass(end, fault);
         let length = since(end, stretch.began);
-        if !stretch.counts {
-            return;
-        }
+        // Without terms it has no length either.
+        let Some(terms) = stretch.terms.filter(|_| stretch.counts) else { return };
+        let Patience { settling, liveness } = terms.patience;
         let unrest = stretch.was_unsettled.as_ref();
         let value = unrest.map_or(Duration::ZERO, |(until, _)| since(*until, stretch.began));
-        let excuse = || stretch.excuse.clone();
+        let excuse = || terms.excuse.clone();
         let what = || {
             let why = unrest.map_or_else(String::new, |(_, why)| why.text(view));
             format!("{why} {value:?} after the last fault")
         };
-        if length >= stretch.settling {
-            self.one_master.at_most(value, stretch.settling, excuse, what);
+        if length >= settling {
+            self.one_master.at_most(value, settling, excuse, what);
         }
-        if length >= stretch.liveness {
-            self.settled.at_most(value, stretch.liveness, excuse, what);
+        if length >= liveness {
+            self.settled.at_most(value, liveness, excuse, what);
             let value = stretch.changed.map_or(Duration::ZERO, |(at, _)| since(at, stretch.began));
             let what = || {
                 let name = stretch.changed.map_or("nobody", |(_, place)| view.name(place));
                 format!("{name} changed its state {value:?} after the last fault")
             };
-            self.no_livelock.at_most(value, stretch.liveness, excuse, what);
+            self.no_livelock.at_most(value, liveness, excuse, what);
         }
     }
 
-    fn begin(view: &View, router: usize) -> Stretch {
-        let running = &view.routers[router].connections.running;
-        let Patience { settling, liveness } = view.patience(router);
+    /// Works out the terms of the stretches that began with what was told last.
+    pub(super) fn work_out(&mut self, view: &View) {
+        for router in self.begun.drain(..) {
+            let running = &view.routers[router].connections.running;
+            let excuse = conditions(view, router, running);
+            if let Some(stretch) = self.stretches.get_mut(&router) {
+                stretch.terms = Some(Terms { patience: view.patience(router), excuse });
+            }
+        }
+    }
+
+    fn begin(begun: &mut Vec<usize>, view: &View, router: usize) -> Stretch {
+        if !begun.contains(&router) {
+            begun.push(router);
+        }
         Stretch {
             began: view.now,
-            settling,
-            liveness,
-            excuse: conditions(view, router, running),
+            terms: None,
             unsettled: None,
             was_unsettled: None,
             changed: None,
@@ -210,11 +229,11 @@ impl Property for Calm {
             let disturbed = view.calm_since(router) == change.at;
             let before = match self.stretches.entry(router) {
                 Entry::Occupied(mut entry) if disturbed => {
-                    Some(entry.insert(Self::begin(view, router)))
+                    Some(entry.insert(Self::begin(&mut self.begun, view, router)))
                 }
                 Entry::Occupied(_) => None,
                 Entry::Vacant(entry) => {
-                    entry.insert(Self::begin(view, router));
+                    entry.insert(Self::begin(&mut self.begun, view, router));
                     None
                 }
             };
@@ -247,6 +266,7 @@ impl Property for Calm {
     }
 
     fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
+        self.work_out(view);
         for (_, stretch) in std::mem::take(&mut self.stretches) {
             self.close(view, stretch, end, false);
         }

@@ -147,6 +147,20 @@ impl What {
         }
     }
 
+    /// Whether it touches every virtual router that there is.
+    pub(super) const fn touches_all(&self) -> bool {
+        matches!(
+            self,
+            Self::Seen(
+                Seen::Process(_)
+                    | Seen::Machine(_)
+                    | Seen::Link { .. }
+                    | Seen::Path { .. }
+                    | Seen::Step(_)
+            )
+        )
+    }
+
     /// Whether it may change who must be mute, or who owns an address.
     pub(super) const fn mutes(&self) -> bool {
         matches!(

@@ -22,6 +22,8 @@ use crate::record::{HostId, Seen, SegmentId, WorldTime};
 pub(super) struct Reachable {
     score: Score,
     stretches: BTreeMap<usize, Stretch>,
+    /// Those whose terms are not worked out.
+    begun: Vec<usize>,
     /// Receivers and senders: what the latter advertised as it was master last did not fit. A file
     /// that it reads after that changes nothing of what waits for the receiver.
     discarded: BTreeSet<(Place, Place)>,
@@ -30,8 +32,8 @@ pub(super) struct Reachable {
 #[derive(Debug)]
 struct Stretch {
     began: WorldTime,
-    bound: Duration,
-    excuse: Option<String>,
+    /// Worked out once, behind all that is told of what it began with.
+    terms: Option<Terms>,
     /// The cache that points elsewhere now.
     stale: Option<String>,
     /// Until when an address was not reachable, and from where.
@@ -46,6 +48,13 @@ struct Stretch {
     cut_off: Option<CutOff>,
 }
 
+/// What a stretch is held to.
+#[derive(Debug)]
+struct Terms {
+    bound: Duration,
+    excuse: Option<String>,
+}
+
 /// A host, since when it may hear the owner again, and how long after that it does at most (`None`:
 /// never).
 type CutOff = (HostId, WorldTime, Option<Duration>);
@@ -54,22 +63,33 @@ impl Reachable {
     pub(super) const fn new() -> Self {
         let missing = "nobody asked for a virtual address long enough after the last fault";
         let score = Score::new(PropertyId::L6, missing);
-        Self { score, stretches: BTreeMap::new(), discarded: BTreeSet::new() }
+        Self { score, stretches: BTreeMap::new(), begun: Vec::new(), discarded: BTreeSet::new() }
     }
 
-    fn begin(view: &View, router: usize) -> Stretch {
-        let running = &view.routers[router].connections.running;
-        let delays = running.iter().map(|place| announcement_delay(view, *place));
-        let delay = delays.max().unwrap_or_default();
-        let bound = view.patience(router).liveness
-            + view.up(delay)
-            + view.most_delay(router)
-            + view.setting.release;
-        let excuse = view.unusual(running, view.now).or_else(|| view.irregular(router));
+    /// Works out the terms of the stretches that began with what was told last.
+    pub(super) fn work_out(&mut self, view: &View) {
+        for router in self.begun.drain(..) {
+            let Some(stretch) = self.stretches.get_mut(&router) else { continue };
+            let running = &view.routers[router].connections.running;
+            let delays = running.iter().map(|place| announcement_delay(view, *place));
+            let delay = delays.max().unwrap_or_default();
+            let bound = view.patience(router).liveness
+                + view.up(delay)
+                + view.most_delay(router)
+                + view.setting.release;
+            let unusual = view.unusual(running, stretch.began);
+            let excuse = unusual.or_else(|| view.irregular(router));
+            stretch.terms = Some(Terms { bound, excuse });
+        }
+    }
+
+    fn begin(begun: &mut Vec<usize>, view: &View, router: usize) -> Stretch {
+        if !begun.contains(&router) {
+            begun.push(router);
+        }
         Stretch {
             began: view.now,
-            bound,
-            excuse,
+            terms: None,
             stale: None,
             unreachable: None,
             asked_at: None,
@@ -82,13 +102,13 @@ impl Reachable {
     fn follow(&mut self, view: &View, router: usize, now: WorldTime) {
         let before = match self.stretches.entry(router) {
             Entry::Occupied(mut entry) if view.calm_since(router) == now => {
-                let mut next = Self::begin(view, router);
+                let mut next = Self::begin(&mut self.begun, view, router);
                 next.dual = entry.get().dual;
                 Some(entry.insert(next))
             }
             Entry::Occupied(_) => None,
             Entry::Vacant(entry) => {
-                entry.insert(Self::begin(view, router));
+                entry.insert(Self::begin(&mut self.begun, view, router));
                 None
             }
         };
@@ -158,9 +178,11 @@ impl Reachable {
         if let Some(why) = stretch.stale.take() {
             stretch.unreachable = stretch.unreachable.max(Some((end, why)));
         }
+        // Without terms it has no length either.
+        let Some(Terms { bound, excuse }) = stretch.terms else { return };
         let asked = stretch.asked_at.map_or(Duration::ZERO, |at| since(at, stretch.began));
-        let watched = stretch.cached && since(end, stretch.began) >= stretch.bound;
-        if asked < stretch.bound && !watched {
+        let watched = stretch.cached && since(end, stretch.began) >= bound;
+        if asked < bound && !watched {
             return;
         }
         let (value, why) = match &stretch.unreachable {
@@ -191,10 +213,9 @@ impl Reachable {
             };
             dual.then(s11).or_else(|| cut_off.map(missed))
         };
-        let excuse = || stretch.excuse.clone().or_else(lossy).or_else(stale).or_else(shared);
-        self.score.at_most(value, stretch.bound, excuse, || {
-            format!("{why} {value:?} after the last fault")
-        });
+        let excuse = || excuse.clone().or_else(lossy).or_else(stale).or_else(shared);
+        self.score
+            .at_most(value, bound, excuse, || format!("{why} {value:?} after the last fault"));
     }
 
     fn probe(
@@ -310,6 +331,7 @@ impl Property for Reachable {
     }
 
     fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
+        self.work_out(view);
         for (router, stretch) in std::mem::take(&mut self.stretches) {
             self.close(view, router, stretch, end);
         }

@@ -45,12 +45,13 @@ impl View {
                 Seen::Owns { segment, address, .. } => {
                     touched.extend(self.routers_of((*segment, *address)));
                 }
+                _ if change.what.touches_all() => touched.extend(0..self.routers.len()),
                 Seen::Process(_)
                 | Seen::Machine(_)
                 | Seen::Link { .. }
                 | Seen::Path { .. }
-                | Seen::Step(_) => touched.extend(0..self.routers.len()),
-                Seen::AdvertSent(_)
+                | Seen::Step(_)
+                | Seen::AdvertSent(_)
                 | Seen::AdvertDelivered(_)
                 | Seen::AdvertLost(..)
                 | Seen::Address { .. }
