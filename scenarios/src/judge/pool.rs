@@ -123,7 +123,12 @@ impl Property for Pool {
                 director.running = running;
                 director.begin(view.now);
             }
-            if running && (turns || may_differ) {
+            // Of paths it is asked for those between itself and a real server.
+            let elsewhere = match change.what {
+                What::Seen(Seen::Path { to, .. }) => ![change.host, to].contains(host),
+                _ => false,
+            };
+            if running && (turns || (may_differ && !elsewhere)) {
                 director.look(view, *host, conducts, score);
             }
         }
@@ -221,8 +226,9 @@ impl Director {
                     self.overdue(view, place, score);
                     let server = Server { health, bound, since: view.now, settled: false };
                     self.servers.insert(place, server);
+                    // The table is as before, and so is what else must be.
+                    self.settle(view, place, score);
                 }
-                self.settle(view, place, score);
             }
         }
     }
