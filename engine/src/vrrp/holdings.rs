@@ -311,13 +311,19 @@ impl Holdings {
         let due = |waiting: &Option<Pending>, retry_at: Option<Timestamp>| {
             waiting.as_ref().map(|waiting| waiting.limit).or(retry_at)
         };
-        let gate = due(&self.gate.pending, self.gate.retry_at);
-        let mut first = earlier(gate, self.fib.deadline());
+        // Mostly nothing waits, and each call of the engine asks.
+        let mut first = due(&self.gate.pending, self.gate.retry_at);
+        let mut note = |at: Option<Timestamp>| {
+            if at.is_some() {
+                first = earlier(first, at);
+            }
+        };
+        note(self.fib.deadline());
         for macvlan in &self.macvlans {
-            first = earlier(first, due(&macvlan.pending, macvlan.retry_at));
+            note(due(&macvlan.pending, macvlan.retry_at));
         }
         for holding in &self.addresses {
-            first = earlier(first, due(&holding.pending, holding.retry_at));
+            note(due(&holding.pending, holding.retry_at));
         }
         first
     }

@@ -396,11 +396,12 @@ impl Instance {
 
     /// Does what is due. A late timer acts once.
     pub(crate) fn on_tick(&mut self, ctx: &mut Context<'_>) {
-        while let Some(change) = self.holdings.overdue(ctx.now) {
+        while self.holdings.deadline().is_some_and(|at| at <= ctx.now) {
+            let Some(change) = self.holdings.overdue(ctx.now) else {
+                self.reconcile(ctx);
+                break;
+            };
             self.on_change(ctx, change);
-        }
-        if self.holdings.deadline().is_some_and(|at| at <= ctx.now) {
-            self.reconcile(ctx);
         }
         self.end_hold_down(ctx);
         self.end_hold(ctx);
@@ -523,10 +524,9 @@ impl Instance {
         match change {
             Change::None => {}
             Change::Present(address) => {
-                let now = ctx.now;
                 let State::Master(master) = &mut self.state else { return };
                 let announcements = self.config.announcements;
-                master.announcing.repeat(now, &announcements);
+                master.announcing.repeat(ctx.now, &announcements);
                 self.announce_address(ctx, address, announcements.repeat);
             }
             Change::Lost(address) => self.on_lost(ctx, address),
