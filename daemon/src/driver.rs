@@ -27,7 +27,7 @@ use crate::mail::Post;
 use crate::process::{self, Urgency};
 use crate::seam::{Clock, Kernel, NoServers, Servers, Socket, Told};
 use crate::systemd::Supervisor;
-use crate::{journal, loudness, notify, orders, status};
+use crate::{journal, log, loudness, notify, orders, status};
 
 pub use hearing::{
     HEAR_AT_ONCE, HEAR_TOGETHER, PAUSED_FROM, READ_AT_ONCE, READ_BEFORE_TIMER, READ_FOR,
@@ -548,14 +548,16 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
         if self.untold.is_empty() {
             return;
         }
-        let (mut latest, mut changed) = (self.clock.now(), false);
+        let mut latest = self.clock.now();
         for untold in self.untold.iter_mut().rev() {
             latest = untold.at.map_or(latest, |at| at.min(latest));
             untold.at = Some(latest);
         }
-        for Untold { event, priority, at } in mem::take(&mut self.untold) {
+        let all = mem::take(&mut self.untold);
+        log::gathered(|| all.iter().for_each(|untold| loudness::log(&untold.event)));
+        let mut changed = false;
+        for Untold { event, priority, at } in all {
             let at = at.unwrap_or(latest);
-            loudness::log(&event);
             self.events.tell(at, &event);
             changed |= matches!(event.news, News::State { .. });
             if let Some(post) = &self.post {
