@@ -401,6 +401,22 @@ fn a_service_that_is_not_there_is_no_error() {
 }
 
 #[test]
+fn services_are_found_by_one_datagram_and_where_answers_are_lost_one_by_one() {
+    let (peer, mut ipvs) = speak();
+    ipvs.perform(&[Command::AddService(some_spec())]).expect("an answer");
+    let missing = Service::Fwmark { mark: 7, family: Family::Ipv4 };
+    let asked = [missing, some_service(), missing, some_service()];
+    let before = peer.kernel().received.len();
+    let found = ipvs.find(&asked).expect("answers");
+    assert_eq!(peer.kernel().received.len(), before + 1);
+    let there: Vec<_> = found.iter().map(Option::is_some).collect();
+    assert_eq!(there, [false, true, false, true]);
+    peer.kernel().room = 3;
+    assert_eq!(ipvs.find(&asked).expect("answers"), found);
+    assert_eq!(peer.kernel().received.len(), before + 2 + asked.len());
+}
+
+#[test]
 fn the_version_is_read() {
     let (_, mut ipvs) = speak();
     let version = ipvs.version().expect("a version");

@@ -233,6 +233,29 @@ async fn a_kernel_without_ipvs_is_told_until_it_has_one() {
 }
 
 #[tokio::test]
+async fn one_socket_does_for_all_orders_also_of_a_module_loaded_anew_until_one_fails() {
+    let (peer, opened) = (Peer::default(), Arc::new(AtomicUsize::new(0)));
+    let (count, way) = (Arc::clone(&opened), peer.clone());
+    let mut worker = Worker::over(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        Ipvs::over(way.clone())
+    });
+    worker.order(batch(1, vec![add(80)]));
+    assert_eq!(next(&mut worker).await, (1, Answer::Done(Ok(vec![]))));
+    peer.kernel().reloads = 1;
+    worker.order(batch(2, vec![add(81)]));
+    assert_eq!(next(&mut worker).await, (2, Answer::Done(Ok(vec![]))));
+    assert_eq!((peer.kernel().table.rows.len(), opened.load(Ordering::SeqCst)), (2, 1));
+    peer.kernel().is_deaf = true;
+    worker.order(batch(3, vec![add(82)]));
+    assert_eq!(next(&mut worker).await, (3, Answer::Done(Err(IpvsError::TimedOut))));
+    peer.kernel().is_deaf = false;
+    worker.order(read(4, &[82]));
+    assert_eq!(observed(&mut worker, 4).await, []);
+    assert_eq!(opened.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
 async fn a_kernel_that_does_not_answer_is_out_of_time() {
     let peer = Peer::default();
     let mut worker = worker(&peer);

@@ -20,6 +20,9 @@ use crate::wire::{DONE, DUMP_INTERRUPTED, ERROR, Message, Messages, Writer};
 /// Commands in one datagram: their answers, should all fail, fit into any socket's buffer.
 const AT_ONCE: usize = 64;
 
+/// Octets that an answer which is no part of a dump may have: a service has some 400.
+const LONGEST_ANSWER: usize = 2048;
+
 /// The kernel makes no datagram of a dump longer than half of this.
 pub const LONGEST_DATAGRAM: usize = 65_536;
 
@@ -39,6 +42,15 @@ pub trait Datagrams {
     /// # Errors
     /// Those of recv(2). ENOBUFS: some were lost; EAGAIN: none came in time.
     fn receive(&mut self, room: &mut [u8]) -> io::Result<usize>;
+
+    /// Waits for a datagram and takes what else is there, one into each part of this length, as
+    /// far as there are parts; says how long each is.
+    ///
+    /// # Errors
+    /// As [`Self::receive`].
+    fn receive_several(&mut self, room: &mut [u8], part: usize) -> io::Result<Vec<usize>> {
+        Ok(vec![self.receive(&mut room[..part])?])
+    }
 }
 
 /// Why there is no result at all.
@@ -107,12 +119,20 @@ impl<D: Datagrams> Ipvs<D> {
     pub fn over(datagrams: D) -> Result<Self, Error> {
         let room = vec![0; LONGEST_DATAGRAM];
         let mut ipvs = Self { datagrams, family: 0, sequence: 0, room };
-        match ipvs.one(Question::Family, codec::family) {
-            Ok(family) => ipvs.family = family,
-            Err(Error::Refused(Failure::NotThere)) => return Err(Error::NotInKernel),
-            Err(error) => return Err(error),
-        }
+        ipvs.find_family()?;
         Ok(ipvs)
+    }
+
+    /// Asks for the number of the family: it is another one when the module was loaded anew.
+    ///
+    /// # Errors
+    /// [`Error::NotInKernel`], and those of the datagrams.
+    pub fn find_family(&mut self) -> Result<(), Error> {
+        self.family = match self.one(Question::Family, codec::family) {
+            Err(Error::Refused(Failure::NotThere)) => return Err(Error::NotInKernel),
+            family => family?,
+        };
+        Ok(())
     }
 
     /// Orders all of this, in this order, whether the one before it succeeded or not. The result
@@ -162,6 +182,26 @@ impl<D: Datagrams> Ipvs<D> {
             Err(Error::Refused(Failure::NoService)) => Ok(None),
             found => found,
         }
+    }
+
+    /// The services with these keys, each in its place; `None` for one that is not there.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub fn find(&mut self, services: &[Service]) -> Result<Vec<Option<ListedService>>, Error> {
+        let mut found = Vec::with_capacity(services.len());
+        for some in services.chunks(AT_ONCE) {
+            match self.find_at_once(some)? {
+                Some(all) => found.extend(all),
+                // Answers were lost: one after the other.
+                None => {
+                    for service in some {
+                        found.push(self.service(*service)?);
+                    }
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// All destinations of a service; none if it is not there.
@@ -224,6 +264,50 @@ impl<D: Datagrams> Ipvs<D> {
         // One that was not answered has succeeded, unless its answer may be among those lost.
         let silent = || if fence.is_none() { Ok(()) } else { Err(Failure::Unknown) };
         Ok(results.into_iter().map(|one| one.unwrap_or_else(silent)).collect())
+    }
+
+    /// `None`: answers were lost.
+    fn find_at_once(
+        &mut self,
+        some: &[Service],
+    ) -> Result<Option<Vec<Option<ListedService>>>, Error> {
+        let first = self.sequence.wrapping_add(1);
+        let (mut writer, mut ends) = (Writer::default(), Vec::with_capacity(some.len()));
+        for service in some {
+            self.sequence = self.sequence.wrapping_add(1);
+            let question = Question::Service(*service);
+            codec::ask(&mut writer, self.family, self.sequence, question);
+            ends.push(writer.len());
+        }
+        self.send_whole(&writer.into_octets(), &ends)?;
+        let (mut found, mut is_answered) = (vec![None; some.len()], false);
+        while !is_answered {
+            let Self { datagrams, room, .. } = self;
+            let lengths = insist(|| datagrams.receive_several(room, LONGEST_ANSWER))?;
+            let Some(lengths) = lengths else { return Ok(None) };
+            for (part, length) in room.chunks(LONGEST_ANSWER).zip(lengths) {
+                let Some(datagram) = part.get(..length) else { return Ok(None) };
+                for message in Messages(datagram) {
+                    let message = message?;
+                    let place = message.sequence.wrapping_sub(first) as usize;
+                    let Some(row) = found.get_mut(place) else { continue };
+                    if message.kind != ERROR {
+                        *row = codec::service(&message)?;
+                        continue;
+                    }
+                    match message.error()? {
+                        (0, _) => {}
+                        (errno, text) => match Failure::of(errno, text, None) {
+                            Failure::NoService => {}
+                            failure => return Err(Error::Refused(failure)),
+                        },
+                    }
+                    // The kernel works in order.
+                    is_answered |= place + 1 == some.len();
+                }
+            }
+        }
+        Ok(Some(found))
     }
 
     /// What is asked and has one answer.
@@ -315,18 +399,28 @@ impl<D: Datagrams> Ipvs<D> {
 
     /// The length of the next datagram; `None`: some were lost.
     fn receive(&mut self) -> Result<Option<usize>, Error> {
-        loop {
-            let error = match self.datagrams.receive(&mut self.room) {
-                Ok(length) if length <= self.room.len() => return Ok(Some(length)),
-                Ok(length) => return Err(Error::Malformed(Malformed::Datagram(length))),
-                Err(error) => error,
-            };
-            match error.kind() {
-                ErrorKind::Interrupted => {}
-                ErrorKind::WouldBlock | ErrorKind::TimedOut => return Err(Error::NoAnswer),
-                _ if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => return Ok(None),
-                _ => return Err(Error::Socket(error)),
+        let Self { datagrams, room, .. } = self;
+        match insist(|| datagrams.receive(room))? {
+            Some(length) if length > room.len() => {
+                Err(Error::Malformed(Malformed::Datagram(length)))
             }
+            length => Ok(length),
+        }
+    }
+}
+
+/// What is received, whatever interrupts it; `None`: some were lost.
+fn insist<T>(mut receive: impl FnMut() -> io::Result<T>) -> Result<Option<T>, Error> {
+    loop {
+        let error = match receive() {
+            Ok(received) => return Ok(Some(received)),
+            Err(error) => error,
+        };
+        match error.kind() {
+            ErrorKind::Interrupted => {}
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => return Err(Error::NoAnswer),
+            _ if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => return Ok(None),
+            _ => return Err(Error::Socket(error)),
         }
     }
 }

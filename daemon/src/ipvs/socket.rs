@@ -1,10 +1,10 @@
 //! The netlink socket itself. Its calls block, but hardly: the kernel works a request off while it
 //! is sent, and its answers are there before the call returns.
 
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::fd::AsRawFd;
 
-use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, MultiHeaders, recv, recvmmsg, setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 use rtnetlink::sys::protocols::NETLINK_GENERIC;
 use rtnetlink::sys::{Socket as Raw, SocketAddr};
@@ -49,5 +49,14 @@ impl Datagrams for Socket {
 
     fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
         Ok(recv(self.0.as_raw_fd(), room, MsgFlags::MSG_TRUNC)?)
+    }
+
+    fn receive_several(&mut self, room: &mut [u8], part: usize) -> io::Result<Vec<usize>> {
+        let mut parts: Vec<_> = room.chunks_mut(part).map(|part| [IoSliceMut::new(part)]).collect();
+        let mut headers = MultiHeaders::<()>::preallocate(parts.len(), None);
+        let flags = MsgFlags::MSG_WAITFORONE | MsgFlags::MSG_TRUNC;
+        let fd = self.0.as_raw_fd();
+        let received = recvmmsg(fd, &mut headers, parts.iter_mut(), flags, None)?;
+        Ok(received.map(|datagram| datagram.bytes).collect())
     }
 }

@@ -1,8 +1,9 @@
 //! The thread that performs what the engine's director orders of the kernel's table, in order, and
 //! answers each order. Its calls may wait for the kernel; nobody waits for it.
 //!
-//! It begins with the first order. Each order opens a socket and asks for the number of the family:
-//! that is two calls, and a module that came or went is never missed.
+//! It begins with the first order. Before each order it asks for the number of the family: that is
+//! two calls, and a module that came or went is never missed. Behind a failure it opens another
+//! socket.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,7 +12,7 @@ use std::thread;
 
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tracing::{error, warn};
-use vipd_engine::ipvs::{Answer, Batch, Failure as Failed, IpvsError, Observed, Request, Seen};
+use vipd_engine::ipvs::{Answer, Batch, Failure as Failed, IpvsError, Observed, Read, Request};
 
 use crate::process;
 
@@ -22,21 +23,25 @@ use super::socket::Socket;
 /// Orders that wait for the thread, at most. The director waits for the answer to one before it
 /// gives the next, or for a few seconds.
 pub const WAITING_ORDERS: usize = 4;
-/// Answers that wait to be heard: the thread waits with the next one.
-pub const WAITING_ANSWERS: usize = 64;
+/// Orders whose answers wait to be heard: the thread waits with those to the next one.
+pub const WAITING_ANSWERS: usize = 4;
 
 /// What came of an order, by its number.
 type Answered = (u64, Answer);
 
 type Open<D> = Arc<dyn Fn() -> Result<Ipvs<D>, Error> + Send + Sync>;
 
+/// All that came of an order, in its order: the loop is woken once for it.
+type Told = VecDeque<Answered>;
+
 /// The loop's end of the thread.
 pub struct Worker<D = Socket> {
     open: Open<D>,
     orders: Option<mpsc::Sender<Request>>,
-    answers: (mpsc::Sender<Answered>, mpsc::Receiver<Answered>),
-    /// Orders that were not taken: answered before anything else.
-    refused: VecDeque<Answered>,
+    answers: (mpsc::Sender<Told>, mpsc::Receiver<Told>),
+    /// What is to be heard before anything else: the rest of an order's answers, and orders that
+    /// were not taken.
+    told: Told,
 }
 
 impl Worker<Socket> {
@@ -55,11 +60,11 @@ impl Default for Worker<Socket> {
 }
 
 impl<D: Datagrams + 'static> Worker<D> {
-    /// Opens the way to the kernel like this, for each order.
+    /// Opens the way to the kernel like this, for the first order and behind a failure.
     #[must_use]
     pub fn over(open: impl Fn() -> Result<Ipvs<D>, Error> + Send + Sync + 'static) -> Self {
         let answers = mpsc::channel(WAITING_ANSWERS);
-        Self { open: Arc::new(open), orders: None, answers, refused: VecDeque::new() }
+        Self { open: Arc::new(open), orders: None, answers, told: VecDeque::new() }
     }
 
     /// Gives an order. It never waits: one that cannot be taken is answered as refused.
@@ -71,7 +76,7 @@ impl<D: Datagrams + 'static> Worker<D> {
                 Ok(orders) => self.orders.insert(orders).clone(),
                 Err(error) => {
                     error!("no thread for IPVS: {error}");
-                    self.refused.push_back((number, Answer::Done(Err(IpvsError::Refused))));
+                    self.told.push_back((number, Answer::Done(Err(IpvsError::Refused))));
                     return;
                 }
             },
@@ -81,39 +86,46 @@ impl<D: Datagrams + 'static> Worker<D> {
                 // A mistake of ours has ended it. The next order starts another one.
                 self.orders = None;
             }
-            self.refused.push_back((number, Answer::Done(Err(IpvsError::TimedOut))));
+            self.told.push_back((number, Answer::Done(Err(IpvsError::TimedOut))));
         }
     }
 
     /// The next answer, whenever it comes. Nothing is lost if this is dropped.
     pub async fn next(&mut self) -> Answered {
-        if let Some(answer) = self.refused.pop_front() {
-            return answer;
-        }
-        let (_, answers) = &mut self.answers;
-        match answers.recv().await {
-            Some(answer) => answer,
-            // We hold a sender ourselves.
-            None => std::future::pending().await,
+        loop {
+            if let Some(answer) = self.told.pop_front() {
+                return answer;
+            }
+            let (_, answers) = &mut self.answers;
+            match answers.recv().await {
+                Some(told) => self.told = told,
+                // We hold a sender ourselves.
+                None => std::future::pending().await,
+            }
         }
     }
 
     /// The next answer, if there is one.
     pub fn try_next(&mut self) -> Option<Answered> {
         let (_, answers) = &mut self.answers;
-        self.refused.pop_front().or_else(|| answers.try_recv().ok())
+        if self.told.is_empty() {
+            self.told = answers.try_recv().ok()?;
+        }
+        self.told.pop_front()
     }
 
     /// Ends with `self`, or behind the order at which it is then.
     fn start(&self) -> io::Result<mpsc::Sender<Request>> {
-        let (orders, mut due) = mpsc::channel(WAITING_ORDERS);
+        let (orders, mut due) = mpsc::channel::<Request>(WAITING_ORDERS);
         let (open, answers) = (Arc::clone(&self.open), self.answers.0.clone());
         thread::Builder::new().name("ipvs".to_string()).spawn(move || {
             process::give_way();
-            let mut teller = Teller::default();
+            let (mut ipvs, mut teller) = (None, Teller::default());
             while let Some(order) = due.blocking_recv() {
-                let tell = |answer| answers.blocking_send(answer).is_ok();
-                if !perform(open().as_mut(), &order, &mut teller, tell) {
+                let number = order.number();
+                let told = perform(&mut ipvs, &*open, &order, &mut teller);
+                let told = told.into_iter().map(|answer| (number, answer)).collect();
+                if answers.blocking_send(told).is_err() {
                     return;
                 }
             }
@@ -122,43 +134,51 @@ impl<D: Datagrams + 'static> Worker<D> {
     }
 }
 
-/// Performs an order. `false` if nobody hears the answers any more.
+/// Performs an order. What came of it ends with how it ended.
 fn perform<D: Datagrams>(
-    ipvs: Result<&mut Ipvs<D>, &mut Error>,
+    known: &mut Option<Ipvs<D>>,
+    open: &dyn Fn() -> Result<Ipvs<D>, Error>,
     order: &Request,
     teller: &mut Teller,
-    mut tell: impl FnMut(Answered) -> bool,
-) -> bool {
-    let number = order.number();
-    let ipvs = match ipvs {
-        Ok(ipvs) => ipvs,
-        Err(error) => return tell((number, Answer::Done(Err(teller.failed(error))))),
+) -> Vec<Answer> {
+    let mut told = Vec::new();
+    let mut act = || {
+        let mut ipvs = match known.take() {
+            Some(mut ipvs) => ipvs.find_family().map(|()| ipvs),
+            None => open(),
+        }?;
+        let done = match order {
+            Request::Batch(batch) => Answer::Done(Ok(change(&mut ipvs, batch, teller)?)),
+            Request::Read(read) => {
+                look(&mut ipvs, read, &mut told)?;
+                Answer::Observed(Observed::End)
+            }
+        };
+        *known = Some(ipvs);
+        Ok(done)
     };
-    match order {
-        Request::Batch(batch) => {
-            let done = change(ipvs, batch, teller).map_err(|error| teller.failed(&error));
-            tell((number, Answer::Done(done)))
-        }
-        Request::Read(read) => {
-            let mut tell_all = || {
-                let mut hears = tell((number, Answer::Observed(Observed::Begin)));
-                for service in &read.services {
-                    if let Some(listed) = ipvs.service(*service)? {
-                        let destinations = ipvs.destinations(*service)?;
-                        let seen: Seen = seen(listed, destinations);
-                        hears &= tell((number, Answer::Observed(Observed::Service(seen))));
-                    }
-                }
-                if read.settings {
-                    let settings = orders::settings(ipvs.timeouts()?, ipvs.sync()?);
-                    hears &= tell((number, Answer::Observed(Observed::Settings(settings))));
-                }
-                Ok(hears && tell((number, Answer::Observed(Observed::End))))
-            };
-            let told: Result<bool, Error> = tell_all();
-            told.unwrap_or_else(|error| tell((number, Answer::Done(Err(teller.failed(&error))))))
+    let done: Result<_, Error> = act();
+    told.push(done.unwrap_or_else(|error| Answer::Done(Err(teller.failed(&error)))));
+    told
+}
+
+fn look<D: Datagrams>(
+    ipvs: &mut Ipvs<D>,
+    read: &Read,
+    told: &mut Vec<Answer>,
+) -> Result<(), Error> {
+    told.push(Answer::Observed(Observed::Begin));
+    for (service, listed) in read.services.iter().zip(ipvs.find(&read.services)?) {
+        if let Some(listed) = listed {
+            let seen = seen(listed, ipvs.destinations(*service)?);
+            told.push(Answer::Observed(Observed::Service(seen)));
         }
     }
+    if read.settings {
+        let settings = orders::settings(ipvs.timeouts()?, ipvs.sync()?);
+        told.push(Answer::Observed(Observed::Settings(settings)));
+    }
+    Ok(())
 }
 
 fn change<D: Datagrams>(

@@ -44,6 +44,8 @@ enum Waiting {
 pub struct Kernel {
     /// It has no IPVS.
     pub has_none: bool,
+    /// So often its module was loaded anew: each time the family has another number.
+    pub reloads: u16,
     pub table: Table,
     /// A send takes no more octets than this.
     pub takes_at_most: Option<usize>,
@@ -148,7 +150,9 @@ impl Kernel {
         let answer = match (self.refuses, family) {
             (Some(refused), _) => Err(refused),
             (None, 16) => self.family(command, payload),
-            (None, FAMILY) => self.table.answer(command, is_dump, payload),
+            (None, number) if number == self.number() => {
+                self.table.answer(command, is_dump, payload)
+            }
             (None, _) => Err((ENOENT, None)),
         };
         let rows = match answer {
@@ -158,12 +162,11 @@ impl Kernel {
         let disturbed = is_dump && self.disturbs > 0;
         self.disturbs -= usize::from(disturbed);
         let flags = if disturbed { NLM_F_DUMP_INTR } else { 0 };
-        let of = if family == 16 { 16 } else { FAMILY };
         let mut messages: Vec<_> = rows
             .into_iter()
             .map(|(command, attributes)| {
                 let payload = [&[command, 1, 0, 0], attributes.as_slice()].concat();
-                message(of, flags, sequence, &payload)
+                message(family, flags, sequence, &payload)
             })
             .collect();
         if !is_dump {
@@ -180,6 +183,10 @@ impl Kernel {
         }
     }
 
+    fn number(&self) -> u16 {
+        FAMILY + self.reloads
+    }
+
     fn family(&self, command: u8, payload: &[u8]) -> Result<Vec<(u8, Vec<u8>)>, Refused> {
         assert_eq!(command, CTRL_CMD.number("GETFAMILY") as u8);
         let attributes = Attributes::read(payload);
@@ -189,7 +196,7 @@ impl Kernel {
         }
         let answer = [
             attribute(CTRL_ATTR.number("FAMILY_NAME"), name),
-            attribute(CTRL_ATTR.number("FAMILY_ID"), &FAMILY.to_ne_bytes()),
+            attribute(CTRL_ATTR.number("FAMILY_ID"), &self.number().to_ne_bytes()),
         ];
         Ok(vec![(CTRL_CMD.number("NEWFAMILY") as u8, answer.concat())])
     }
