@@ -11,6 +11,7 @@ mod permitted;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::mem;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -31,6 +32,7 @@ use crate::systemd::VARIABLES;
 
 pub use helper::serve;
 
+use crate::ipvs::module;
 use crate::reload::Source;
 
 /// The hidden command of our program that is the helper.
@@ -161,7 +163,13 @@ impl Helper {
             answered.askers.clear();
             answered.over = true;
         });
-        Ok(Scripts { questions, waiting, used: Arc::default(), _child: Arc::new(self.0) })
+        Ok(Scripts {
+            questions,
+            waiting,
+            used: Arc::default(),
+            begun: false,
+            _child: Arc::new(self.0),
+        })
     }
 }
 
@@ -181,15 +189,19 @@ pub struct Scripts {
     waiting: Waiting,
     /// The helper was told of scripts.
     used: Arc<AtomicBool>,
+    /// There was a file: another one is a reload's.
+    begun: bool,
     /// Its pipe is closed with the last of us, and then it ends.
     _child: Arc<Child>,
 }
 
 impl Scripts {
     /// The file has these scripts and named pipes from now on: the helper is told to read it. As
-    /// long as there were none, it is left alone.
+    /// long as there were none, it is left alone. Of a reload that has virtual servers it is told
+    /// too, to have the kernel load its IPVS; for the first file the start has done that.
     pub async fn configure(&mut self, loaded: &Loaded) {
-        if permitted::are_needed(loaded) {
+        let is_reload = mem::replace(&mut self.begun, true);
+        if permitted::are_needed(loaded) || (is_reload && module::is_needed(loaded)) {
             self.used.store(true, Ordering::Relaxed);
         }
         if self.used.load(Ordering::Relaxed) {

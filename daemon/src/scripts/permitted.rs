@@ -7,8 +7,6 @@ use std::mem;
 use vipd_config::Loaded;
 use vipd_config::trackers::ScriptUser;
 
-use crate::ipvs::module;
-
 /// A command as it stands in the file, its user and its group.
 type Entry = (String, Option<String>, Option<String>);
 
@@ -46,14 +44,14 @@ impl Permitted {
     }
 }
 
-/// Whether a file needs somebody who runs scripts, writes to named pipes, or has the kernel load a
-/// module.
+/// Whether a file needs somebody who runs scripts or writes to named pipes.
 #[must_use]
 pub fn are_needed(loaded: &Loaded) -> bool {
-    let notify = &loaded.notify;
-    let scripts = !loaded.trackers.scripts.is_empty() || notify.scripts().next().is_some();
-    let pipes = !notify.fifos.is_empty() || loaded.director.fifo.is_some();
-    scripts || pipes || module::is_needed(loaded)
+    let (notify, director) = (&loaded.notify, &loaded.director);
+    let mut told = notify.scripts().chain(director.scripts());
+    let scripts = !loaded.trackers.scripts.is_empty() || told.next().is_some();
+    let pipes = !notify.fifos.is_empty() || director.fifo.is_some();
+    scripts || pipes
 }
 
 fn entry(command: &str, user: Option<&ScriptUser>) -> Entry {
@@ -90,6 +88,13 @@ mod tests {
         assert_eq!(permitted.safety("/bin/n down", Some(&two)), Some(false));
         assert_eq!(permitted.safety("/bin/q up", None), Some(false));
         assert_eq!(permitted.safety("/bin/m x", None), None, "another account");
+    }
+
+    #[test]
+    fn virtual_servers_by_themselves_need_nobody_who_runs_scripts() {
+        let bare = "virtual_server 10.0.0.9 80 {\nprotocol TCP\nreal_server 10.0.0.1 80 {\n";
+        assert!(!are_needed(&load(&format!("{bare}}}\n}}\n"))));
+        assert!(are_needed(&load(&format!("{bare}notify_up /bin/n\n}}\n}}\n"))));
     }
 
     #[test]
