@@ -57,7 +57,8 @@ pub struct Sources {
 #[derive(Clone, Debug)]
 struct Source {
     path: String,
-    text: Arc<str>,
+    /// As it was read: to be moved into an `Arc<str>` it would be copied.
+    text: Arc<String>,
     /// Where each line starts, once that is asked for.
     lines: OnceLock<Vec<u32>>,
 }
@@ -80,8 +81,8 @@ impl Source {
 impl Sources {
     /// Adds a file.
     pub fn add(&mut self, path: impl Into<String>, text: impl Into<String>) -> FileId {
-        let text: Arc<str> = text.into().into();
-        self.files.push(Source { path: path.into(), text, lines: OnceLock::new() });
+        let (path, text) = (path.into(), Arc::new(text.into()));
+        self.files.push(Source { path, text, lines: OnceLock::new() });
         FileId(self.files.len() - 1)
     }
 
@@ -96,7 +97,7 @@ impl Sources {
     }
 
     /// Its text, to be held while the sources grow.
-    pub(crate) fn shared_text(&self, file: FileId) -> Arc<str> {
+    pub(crate) fn shared_text(&self, file: FileId) -> Arc<String> {
         Arc::clone(&self.files[file.0].text)
     }
 

@@ -59,8 +59,10 @@ impl Files for Disk {
             return Err(ReadError::NotAFile);
         }
         let file = std::fs::File::open(path).map_err(|error| cause(&error))?;
-        let mut octets = Vec::new();
         let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        // With room for all of it, and for the look behind its end: nothing is copied.
+        let room = usize::try_from(kind.len().saturating_add(1).min(most)).unwrap_or(0);
+        let mut octets = Vec::with_capacity(room);
         file.take(most).read_to_end(&mut octets).map_err(|error| cause(&error))?;
         if octets.len() > limit { Err(ReadError::TooLarge) } else { Ok(octets) }
     }
