@@ -4,6 +4,7 @@
 //! Before it fires a timer it reads what was queued when the deadline passed, and no more: a
 //! process that was paused hears the adverts that wait for it, and a flood cannot starve its own.
 
+mod freeing;
 mod hearing;
 
 use std::collections::VecDeque;
@@ -15,7 +16,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, trace, warn};
 use vipd_engine::health::Probe;
-use vipd_engine::ipvs::{self, ServerOrder};
+use vipd_engine::ipvs::{self, Answer, Observed, ServerOrder};
 use vipd_engine::{
     CommandId, Config, Engine, Event, Frame, Input, InstanceName, KernelCommand, News, Order,
     Output, Outputs, Priority, StateKind, Timestamp, TrackerName, TrackerValue,
@@ -29,6 +30,7 @@ use crate::seam::{Clock, Kernel, NoServers, Servers, Socket, Told};
 use crate::systemd::Supervisor;
 use crate::{journal, log, loudness, notify, orders, status};
 
+pub use freeing::{GIVE_BACK_AHEAD, GIVE_BACK_WITHIN};
 pub use hearing::{
     HEAR_AT_ONCE, HEAR_TOGETHER, PAUSED_FROM, READ_AT_ONCE, READ_BEFORE_TIMER, READ_FOR,
 };
@@ -43,11 +45,11 @@ pub const LATE_FROM: Duration = Duration::from_millis(3);
 pub const TELL_LATE_FROM: Duration = Duration::from_millis(50);
 /// See [`TELL_LATE_FROM`].
 pub const TELL_LATE_EVERY: Duration = Duration::from_secs(10);
-/// Free memory is given back, which may take milliseconds, when no timer of a virtual router is due
-/// within this time.
-pub const GIVE_BACK_AHEAD: Duration = Duration::from_millis(50);
-/// Or, where there is always one, after this long.
-pub const GIVE_BACK_WITHIN: Duration = Duration::from_secs(2);
+/// Portions of the director's work that follow each other before all else is looked at again: to
+/// look takes longer than a portion does. No timer of a virtual router waits for more than one.
+pub const PORTIONS_AT_ONCE: usize = 16;
+/// And for this long at most.
+pub const WORK_FOR: Duration = Duration::from_millis(1);
 /// How long a stop waits for the kernel to take back what it was given.
 pub const STOP_LIMIT: Duration = Duration::from_secs(5);
 
@@ -140,6 +142,8 @@ pub struct Driver<S, C, K, D = NoServers> {
     /// Since when free memory is to be given back, and how.
     owes_since: Option<Timestamp>,
     give_back: fn(),
+    /// What of the kernel's table was ordered last and not answered yet, by its number.
+    ordered: Option<u64>,
     /// When the supervisor is to hear that we are alive.
     alive_at: Option<Timestamp>,
     /// When a stop is given up, once one was asked for.
@@ -192,6 +196,7 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
             urgency: Urgency::default(),
             owes_since: None,
             give_back: process::give_back_memory,
+            ordered: None,
             alive_at: None,
             stops_by: None,
         }
@@ -323,22 +328,6 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
         }
     }
 
-    fn owe_memory(&mut self) {
-        let now = self.clock.now();
-        self.owes_since.get_or_insert(now);
-    }
-
-    /// Gives free memory back if that is owed and delays no advert.
-    fn give_back_in_time(&mut self) {
-        let Some(since) = self.owes_since else { return };
-        let (now, timer) = (self.clock.now(), self.engine.next_timer());
-        let has_time = timer.is_none_or(|timer| timer.at - now >= GIVE_BACK_AHEAD);
-        if has_time || now - since >= GIVE_BACK_WITHIN {
-            self.owes_since = None;
-            (self.give_back)();
-        }
-    }
-
     /// Lets the engine obey, if it has such an instance.
     fn obey(&mut self, name: &str, order: Order) -> serde_json::Value {
         if self.stops_by.is_some() {
@@ -395,9 +384,13 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
         self.hear_kernel();
         self.hear_servers();
         self.read(READ_BEFORE_TIMER);
-        let now = self.clock.now();
-        self.show_life(now);
-        if self.engine.next_deadline().is_some_and(|deadline| deadline.at <= now) {
+        let begun = self.clock.now();
+        self.show_life(begun);
+        let mut now = begun;
+        for _ in 0..PORTIONS_AT_ONCE {
+            if self.engine.next_deadline().is_none_or(|deadline| deadline.at > now) {
+                return;
+            }
             let timer = self.engine.next_timer().filter(|timer| timer.at <= now);
             self.decide(now, Input::Tick);
             // The engine may ask to be called too early: then it does nothing, and is not late.
@@ -408,6 +401,12 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
                 self.note_lateness(now, now.since(timer.at));
             }
             self.settle();
+            now = self.clock.now();
+            // Adverts that wait are heard before a timer of theirs.
+            let is_due = self.engine.next_timer().is_some_and(|timer| timer.at <= now);
+            if is_due || now - begun >= WORK_FOR {
+                return;
+            }
         }
     }
 
@@ -477,7 +476,13 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
                 Told::Fib(change) => Input::Fib(change),
                 Told::Done { id, result } => Input::Done { id, result },
                 Told::Probe { id, outcome } => Input::Probe { id, outcome },
-                Told::Ipvs { number, answer } => Input::Ipvs { number, answer: Box::new(answer) },
+                Told::Ipvs { number, answer } => {
+                    let goes_on = |seen| !matches!(seen, &Observed::End);
+                    if !matches!(&answer, Answer::Observed(seen) if goes_on(seen)) {
+                        self.ordered = self.ordered.filter(|ordered| *ordered != number);
+                    }
+                    Input::Ipvs { number, answer: Box::new(answer) }
+                }
             };
             self.decide(*now.get_or_insert_with(|| self.clock.now()), input);
         }
@@ -499,6 +504,7 @@ impl<S: Socket, C: Clock, K: Kernel, D: Servers> Driver<S, C, K, D> {
                 Asked::Probe(probe) => self.servers.probe(probe),
                 Asked::Ipvs(request) => {
                     debug!("{request}");
+                    self.ordered = Some(request.number());
                     self.servers.order(request);
                 }
             }

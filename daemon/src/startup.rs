@@ -145,7 +145,7 @@ pub fn run(run: &Run<'_>) -> Result<Ended, Failure> {
         info!("ready: {} instances of {}", reload::count(&loaded), source.file.display());
         // What is said of the file was said, and everybody has what is his.
         drop(loaded);
-        process::give_back_memory();
+        driver.owe_memory();
         let ended = driver.run(&mut due).await;
         tokio::join!(notifier.end(), mailer.end());
         events.end().await;
