@@ -167,6 +167,20 @@ fn memory_is_given_back_at_once_unless_an_advert_is_about_to_leave() {
 }
 
 #[test]
+fn memory_is_given_back_behind_the_work_on_the_table_and_not_in_its_midst() {
+    let (done, _) = run(|machine| {
+        machine.config = directing();
+        machine.hearing_takes = 1_000_000;
+        machine.events.insert(2, Event::Ask(Request::GiveBack));
+        machine.events.insert(1_000_000_000, Event::Ask(Request::Stop));
+    });
+    let words = words(&done);
+    let at = |what: &str| words.iter().position(|word| word.starts_with(what));
+    assert!(at("ipvs: add service").is_some(), "{words:?}");
+    assert!(at("give memory back") > at("ipvs: add service"), "{words:?}");
+}
+
+#[test]
 fn memory_is_given_back_after_a_while_where_an_advert_is_always_about_to_leave() {
     let asked = 5_000_000_000;
     let given = given_back(2, &[asked, asked + 1_000_000]);
