@@ -170,7 +170,7 @@ fn memory_is_given_back_at_once_unless_an_advert_is_about_to_leave() {
 fn memory_is_given_back_behind_the_work_on_the_table_and_not_in_its_midst() {
     let (done, _) = run(|machine| {
         machine.config = directing();
-        machine.hearing_takes = 1_000_000;
+        machine.order_takes = 1_000_001;
         machine.events.insert(2, Event::Ask(Request::GiveBack));
         machine.events.insert(1_000_000_000, Event::Ask(Request::Stop));
     });

@@ -1,4 +1,5 @@
-//! When free memory is given back: when nothing works that would fetch it again, and no advert waits.
+//! When free memory is given back: when nothing works that would fetch it again, and no advert is
+//! about to leave.
 
 use std::time::Duration;
 

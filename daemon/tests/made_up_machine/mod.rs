@@ -43,6 +43,8 @@ pub enum Event {
     News(u32),
     /// So many attempts end that nobody waits for.
     Outcomes(u32),
+    /// The kernel answers about its table.
+    Answered(Vec<Told>),
     Ask(Request),
 }
 
@@ -65,6 +67,8 @@ pub struct Machine {
     pub news: VecDeque<Told>,
     /// Hearing one takes so long.
     pub hearing_takes: u64,
+    /// An order about the table takes so long.
+    pub order_takes: u64,
     /// Sending a frame takes so long.
     pub sending_takes: u64,
     /// The kernel answers these.
@@ -111,6 +115,7 @@ impl Machine {
                 let told = (0..count).map(|_| Told::Probe { id, outcome: Outcome::GOOD });
                 self.answers.extend(told);
             }
+            Event::Answered(told) => self.answers.extend(told),
             Event::Ask(request) => self.requests.try_send(request).expect("there is room"),
         }
     }
@@ -242,7 +247,13 @@ impl Servers for FakeServers {
                 observed.map(ipvs::Answer::Observed).collect()
             }
         };
-        machine.answers.extend(answers.into_iter().map(|answer| Told::Ipvs { number, answer }));
+        let told = answers.into_iter().map(|answer| Told::Ipvs { number, answer }).collect();
+        if machine.order_takes == 0 {
+            machine.answers.extend::<Vec<_>>(told);
+        } else {
+            let at = now + machine.order_takes;
+            machine.events.insert(at, Event::Answered(told));
+        }
     }
 
     async fn next(&mut self) -> Told {
@@ -347,6 +358,7 @@ pub fn run_followed(
         flood: None,
         news: VecDeque::from([Told::Link(link), Told::Address(own)]),
         hearing_takes: 0,
+        order_takes: 0,
         sending_takes: 0,
         answered: |_| true,
         refuses_until: 0,
