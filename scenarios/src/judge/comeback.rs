@@ -23,6 +23,7 @@ pub(super) struct Comeback {
 struct Return {
     place: Place,
     at: WorldTime,
+    startup_delay: Duration,
     bound: Duration,
 }
 
@@ -47,7 +48,7 @@ impl Comeback {
         };
         let bound = waits + view.up(startup_delay) + view.late() * 2 + view.tolerance();
         self.open.retain(|open| open.place != place);
-        self.open.push(Return { place, at: now, bound });
+        self.open.push(Return { place, at: now, startup_delay, bound });
     }
 
     fn close(&mut self, view: &View, open: &Return, now: WorldTime) {
@@ -95,10 +96,16 @@ impl Property for Comeback {
                 self.close(view, &open, change.at);
                 continue;
             }
-            let void = view.disturbed_at(place.router) > open.at
-                || matches!(view.member(place).state, Some(StateKind::Fault))
+            let over = matches!(view.member(place).state, Some(StateKind::Fault))
                 || lower_master(view, place).is_none();
-            if !void {
+            // It comes back with what it is told at the same instant.
+            if change.at == open.at {
+                if !over {
+                    self.open(view, place, open.startup_delay, change.at);
+                }
+                continue;
+            }
+            if !over && view.disturbed_at(place.router) <= open.at {
                 self.open.push(open);
             } else if since(change.at, open.at) > open.bound {
                 self.close(view, &open, change.at);

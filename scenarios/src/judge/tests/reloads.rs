@@ -1,6 +1,6 @@
 //! Files that come between two adverts: what the others have heard by then, and what they have not.
 
-use vipd_engine::{Interval, Priority, Version};
+use vipd_engine::{Interval, Priority, StateKind, Version};
 
 use super::hunted::pair;
 use super::record::*;
@@ -158,4 +158,33 @@ fn s11_an_advert_that_may_have_left_before_the_end_of_a_mismatch_is_not_one_that
     at_the_bound(PropertyId::S11, announced, |extra| {
         yields_after_a_mismatch(LATE + 1, announced + extra)
     });
+}
+
+/// a comes out of Fault and gets a file that says 200 so long after that instead of 240; it is
+/// master so long after it came back.
+fn back_with_another_file(reloaded: u64, after: u64) -> PropertyReport {
+    let prefers = |run: Run, priority: i64| {
+        run.with(0, |config| config.priority = Priority::new(priority).unwrap())
+    };
+    let back = 10 * SECOND;
+    let mut run = prefers(Run::new(&[200, 100]), 240);
+    run.start_all();
+    run.state(0, 0, StateKind::Backup, StateKind::Fault);
+    run.takes_over(B_MASTER, 1);
+    run.adverts(B_MASTER, 30 * SECOND, 1);
+    run.state(back, 0, StateKind::Fault, StateKind::Backup);
+    let mut run = prefers(run, 200);
+    run.reload(back + reloaded, 0);
+    run.takes_over(back + after, 0);
+    run.advert(back + after, 0);
+    run.judged(PropertyId::L3, back + after + 1)
+}
+
+#[test]
+fn l3_a_router_comes_back_with_what_a_file_says_at_the_same_instant() {
+    let bound = 3 * SECOND + skew(200) + DELAY + 2 * LATE;
+    at_the_bound(PropertyId::L3, bound, |extra| back_with_another_file(0, bound + extra));
+    // One that comes later is a fault of its own.
+    let later = back_with_another_file(1, bound + 1);
+    is(&later, Verdict::NotExercised, "no better node");
 }
