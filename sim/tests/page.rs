@@ -73,8 +73,9 @@ fn a_page_that_loads_something_or_has_a_mistake_is_noticed() {
     let page = folder("control").join("page.html");
     let text = "<!doctype html><img src=http://page.invalid/x.png><script>nothing()</script>";
     std::fs::write(&page, text).expect("a page");
-    let Some(Browsed { console, asked, .. }) = browse(&page, "") else { return };
-    assert!(console.iter().any(|line| line.contains("nothing is not defined")), "{console:?}");
+    let Some(Browsed { said, asked, .. }) = browse(&page, "") else { return };
+    let mistake = "Uncaught ReferenceError: nothing is not defined";
+    assert!(said.iter().any(|one| one == mistake), "{said:?}");
     assert!(asked.iter().any(|url| url.contains("page.invalid")), "{asked:?}");
 }
 

@@ -7,12 +7,18 @@
 use std::path::Path;
 use std::process::Command;
 
+/// Keeps the mistakes of a page's scripts in the document. They are on the console, too, but come
+/// from there by another way, which may be the slower one.
+const WATCH: &str = "<script>for (const kind of ['error', 'unhandledrejection'])\
+                     addEventListener(kind, (event) => document.documentElement.setAttribute(\
+                     'data-mistake', event.message ?? event.reason));</script>";
+
 /// What a browser makes of a page.
 pub struct Browsed {
     /// The document after its script has run.
     pub dom: String,
-    /// What the page says on the console.
-    pub console: Vec<String>,
+    /// What the page says on the console, and the last mistake of its scripts.
+    pub said: Vec<String>,
     /// What it asks the network for.
     pub asked: Vec<String>,
 }
@@ -22,6 +28,10 @@ pub fn browse(page: &Path, view: &str) -> Option<Browsed> {
     let folder = page.with_extension("browser");
     std::fs::create_dir_all(&folder).expect("a folder");
     let log = folder.join("net.json");
+    let (text, watched) =
+        (std::fs::read_to_string(page).expect("a page"), folder.join("page.html"));
+    let (head, rest) = text.split_once('>').expect("a doctype");
+    std::fs::write(&watched, format!("{head}>{WATCH}{rest}")).expect("a page");
     let command = Command::new("timeout")
         .args(["60", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
         .args(["--enable-logging=stderr", "--window-size=1240,1000", "--no-first-run"])
@@ -29,15 +39,18 @@ pub fn browse(page: &Path, view: &str) -> Option<Browsed> {
         .arg("--host-resolver-rules=MAP * ~NOTFOUND")
         .arg(format!("--user-data-dir={}", folder.display()))
         .arg(format!("--log-net-log={}", log.display()))
-        .arg(format!("file://{}{view}", page.display()))
+        .arg(format!("file://{}{view}", watched.display()))
         .output();
     let output = command.ok().filter(|output| output.status.code() != Some(127));
     let Some(output) = output else {
         eprintln!("skipped: chromium is not installed (Debian package chromium)");
         return None;
     };
-    let said = String::from_utf8_lossy(&output.stderr);
-    let console = said.lines().filter(|line| line.contains("CONSOLE")).map(str::to_string);
+    let dom = String::from_utf8(output.stdout).expect("text");
+    let console = String::from_utf8_lossy(&output.stderr);
+    let console = console.lines().filter(|line| line.contains("CONSOLE")).map(str::to_string);
+    let mistakes = elements(&dom, &["data-mistake"]).into_iter().flatten();
+    let said = console.chain(mistakes).collect();
     let log = std::fs::read_to_string(log).expect("a log of the network");
     assert!(log.contains("\"events\""), "a log of the network");
     let urls = log.split("\"url\":\"").skip(1).filter_map(|rest| rest.split('"').next());
@@ -45,15 +58,15 @@ pub fn browse(page: &Path, view: &str) -> Option<Browsed> {
     let own = ["googleapis.com/", "google.com/", "gvt1.com/"];
     let asked = urls.filter(|url| url.starts_with("http") || url.starts_with("ws"));
     let asked = asked.filter(|url| !own.iter().any(|own| url.contains(own))).map(str::to_string);
-    let (console, asked) = (console.collect(), asked.collect());
+    let asked = asked.collect();
     let _ = std::fs::remove_dir_all(&folder);
-    Some(Browsed { dom: String::from_utf8(output.stdout).expect("text"), console, asked })
+    Some(Browsed { dom, said, asked })
 }
 
 /// The document after its script has run to its end, with nothing said and nothing asked for.
 pub fn dom(page: &Path, view: &str) -> Option<String> {
-    let Browsed { dom, console, asked } = browse(page, view)?;
-    assert_eq!((console, asked), (Vec::<String>::new(), Vec::<String>::new()));
+    let Browsed { dom, said, asked } = browse(page, view)?;
+    assert_eq!((said, asked), (Vec::<String>::new(), Vec::<String>::new()));
     assert!(dom.contains("data-ready=\"yes\""), "the script did not end");
     Some(dom)
 }
