@@ -2,10 +2,10 @@
 
 mod driver;
 
-use driver::{Driver, nanos, v2, v6};
+use driver::{Driver, nanos, v2, v3, v6};
 use std::time::Duration;
 use vipd_engine::config::Announcements;
-use vipd_engine::{InstanceConfig, Profile, Rules, Timestamp};
+use vipd_engine::{Input, InstanceConfig, Profile, Rules, Timestamp};
 
 /// Three intervals and the skew of priority 100 at one second.
 const M: Timestamp = Timestamp::from_nanos(3_609_375_000);
@@ -83,7 +83,7 @@ fn a_late_refresh_acts_once_and_keeps_its_period_unless_a_whole_one_was_missed()
         driver.run_until(M + SECOND);
         driver.log.clear();
         driver.now = M + MINUTE + late;
-        driver.handle(vipd_engine::Input::Tick);
+        driver.handle(Input::Tick);
         driver.run_until(next);
         assert_eq!(driver.announcements(), [M + MINUTE + late, next], "{late:?}");
     }
@@ -101,4 +101,47 @@ fn an_asserting_master_spaces_neighbour_advertisements_by_a_second_under_an_rfc(
         let frames = if announced { vec![M + after; 2] } else { vec![] };
         assert_eq!(driver.announcements(), frames);
     }
+}
+
+#[test]
+fn a_master_that_stood_still_for_as_long_as_a_backup_waits_announces_again_at_once_and_later() {
+    let delay = SECOND * 5;
+    let announcements = Announcements { delay, ..ONCE };
+    let (slow, quick) = (v3(200), v3(10));
+    // The interval, how late its advert is handled, and whether it announces for that. Backups wait
+    // for three adverts; a second is the least.
+    let table = [
+        (&slow, SECOND * 4 - nanos(1), false),
+        (&slow, SECOND * 4, true),
+        (&quick, SECOND - nanos(1), false),
+        (&quick, SECOND, true),
+    ];
+    for (config, late, announces) in table {
+        let mut driver = Driver::new(InstanceConfig { announcements, ..config.clone() });
+        driver.run_until(M + MINUTE);
+        driver.log.clear();
+        let goes_on = driver.deadline().expect("an advert is due") + late;
+        driver.now = goes_on;
+        driver.handle(Input::Tick);
+        driver.run_until(goes_on + MINUTE);
+        let announced = if announces { vec![goes_on, goes_on + delay] } else { vec![] };
+        assert_eq!(driver.announcements(), announced, "{late:?}");
+    }
+}
+
+#[test]
+fn what_waits_for_a_master_that_stood_still_is_read_before_it_announces() {
+    let announced = |priority| {
+        let announcements = Announcements { lower_priority_repeat: 0, ..ONCE };
+        let mut driver = Driver::new(with(announcements));
+        driver.run_until(M + SECOND);
+        driver.log.clear();
+        driver.now = M + SECOND * 4;
+        driver.hear("10.0.0.1", priority);
+        driver.run_until(M + SECOND * 6);
+        driver.announcements()
+    };
+    // A rival that is lower is no reason not to, even where nothing is announced for it.
+    assert_eq!(announced(50), [M + SECOND * 4]);
+    assert_eq!(announced(200), []);
 }

@@ -2,7 +2,9 @@
 //!
 //! At once when the kernel has an address, again after `garp_master_delay`, and at every
 //! `garp_master_refresh`; after a lower priority or a resignation was heard at once and again after
-//! `garp_lower_prio_delay`. The schedule is part of the Master state, so none of it outlives the
+//! `garp_lower_prio_delay`. A Master that stood still for so long that another one may have
+//! announced them meanwhile announces as if the kernel had them since now: nothing that it hears
+//! need tell it of that one. The schedule is part of the Master state, so none of it outlives the
 //! state.
 
 use core::hash::{Hash, Hasher};

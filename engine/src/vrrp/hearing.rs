@@ -258,10 +258,11 @@ impl Instance {
         if !master.rivals.may_assert(ctx.now, interval) {
             return;
         }
+        let anew = master.announces_anew(ctx.now, &self.config);
         master.advert_at = ctx.now + interval;
         master.announcing.repeat_for_lower(ctx.now, &announcements);
         self.send_adverts(ctx, self.priority.get());
-        self.announce(ctx, announcements.lower_priority_repeat);
+        self.announce(ctx, announcements.lower_priority_repeat.max(anew));
     }
 
     /// `Master_Adver_Interval` after an advert with this interval: v3 learns it, v2 has its own.

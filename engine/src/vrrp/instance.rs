@@ -433,7 +433,7 @@ impl Instance {
     pub(crate) fn on_master_tick(&mut self, ctx: &mut Context<'_>) {
         let interval = self.config.interval.duration();
         let State::Master(master) = &mut self.state else { return };
-        let frames = master.announcing.due(ctx.now, &self.config.announcements);
+        let frames = master.announcements_due(ctx.now, &self.config);
         if master.advert_at <= ctx.now {
             // From the deadline, not from now: the period does not drift.
             let next = master.advert_at + interval;

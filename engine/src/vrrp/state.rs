@@ -174,7 +174,27 @@ impl Backup {
     }
 }
 
+/// No router is so busy that its adverts are late by this.
+const STOOD_STILL: Duration = Duration::from_secs(1);
+
 impl Master {
+    /// Frames per address that are due now. Asked before the advert that is due is sent.
+    pub(crate) fn announcements_due(&mut self, now: Timestamp, config: &InstanceConfig) -> u8 {
+        let due = self.announcing.due(now, &config.announcements);
+        due.max(self.announces_anew(now, config))
+    }
+
+    /// Frames per address because it stood still: its advert is late by so much that a backup that
+    /// waits for as many as it would itself may have been Master meanwhile. Zero if it did not.
+    pub(crate) fn announces_anew(&mut self, now: Timestamp, config: &InstanceConfig) -> u8 {
+        let others = u32::from(config.down_timer_adverts.saturating_sub(1));
+        if now < self.advert_at + STOOD_STILL.max(config.interval.duration() * others) {
+            return 0;
+        }
+        self.announcing.repeat(now, &config.announcements);
+        config.announcements.repeat
+    }
+
     pub(crate) fn new(now: Timestamp, config: &InstanceConfig) -> Self {
         Self {
             advert_at: now + config.interval.duration(),

@@ -1,12 +1,13 @@
 //! S11: after any dual interval every host's neighbour cache ends on the survivor.
 //!
 //! Within A + D + announcement delay where the survivor repeats its announcement after the dual
-//! interval (it heard an advert of the loser, or it is the newcomer), else within one
-//! `garp_master_refresh`.
+//! interval (it heard an advert of the loser, it is the newcomer, or it stood still for long), else
+//! within one `garp_master_refresh`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use vipd_engine::config::Announcements;
 use vipd_engine::rules::LowerPriorityRule;
 
 use super::change::{Change, Place, What};
@@ -118,6 +119,7 @@ impl Caches {
             let config = &member.config.announcements;
             let heard = dual.heard.get(&survivor.member).copied();
             let heard = heard.filter(|_| repeats_for_rival(view, survivor));
+            let anew = view.announced_anew(survivor).filter(|at| *at >= dual.began);
             // What it announced again while the loser was still there mends nothing.
             let after = |from: Option<WorldTime>, delay| {
                 let last = plus(now, view.most_delay(router));
@@ -125,6 +127,7 @@ impl Caches {
             };
             let repeats = dual.repeats == Some(survivor)
                 || after(new, config.delay)
+                || after(anew, shortest(config))
                 || after(heard, config.lower_priority_delay);
             let (stale, was_stale) = (None, None);
             let after = After { survivor, ended: now, repeats, stale, was_stale, cached: false };
@@ -158,6 +161,15 @@ impl Caches {
                 }
             }
         }
+    }
+}
+
+/// What it announces again once has been announced after so long: whatever it heard meanwhile has
+/// put the other announcement in its place.
+fn shortest(config: &Announcements) -> Duration {
+    match config.lower_priority_delay {
+        Duration::ZERO => config.delay,
+        lower => lower.min(config.delay),
     }
 }
 

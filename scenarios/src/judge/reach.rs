@@ -150,11 +150,15 @@ impl Reachable {
     }
 
     /// A mastership that silence had ended goes on: its host stood still and never left the state.
-    /// Whoever was master meanwhile announced last. What came back knows of it by an advert only,
-    /// and without one it announces at its next refresh, as after any dual interval (S11).
+    /// Whoever was master meanwhile announced last. What came back knows of it by an advert, or by
+    /// its clock; without either it announces at its next refresh, as after any dual interval
+    /// (S11).
     fn goes_on(&mut self, view: &View, place: Place, heard: &[Option<(WorldTime, u8)>]) {
         let member = view.member(place);
         let Some((silent, _)) = member.ended else { return };
+        if view.announced_anew(place).is_some_and(|at| at > silent) {
+            return;
+        }
         let since_then = |at: WorldTime| at > silent;
         let unnoticed = |other: Place| {
             let rival = view.member(other);

@@ -78,16 +78,31 @@ fn s11_a_survivor_that_heard_nothing_repairs_the_caches_within_a_refresh() {
     });
 }
 
+/// The machine of a stands still for so long in the dual interval, with its clock if `clock`.
+fn goes_on_in_a_dual_interval(stands: u64, clock: bool, repaired: u64) -> PropertyReport {
+    let mut run = cut_and_heal(MS, 2 * MS, false);
+    run.machine(HEALED - MS - stands, 0, MachineChange::Frozen { clock });
+    run.owns(HEALED - MS - stands, 0, false);
+    run.machine(HEALED - MS, 0, MachineChange::Thawed);
+    run.owns(HEALED - MS, 0, true);
+    stale_cache(run, 2 * MS + repaired)
+}
+
 #[test]
 fn s11_a_machine_that_goes_on_in_a_dual_interval_has_nothing_new_to_announce() {
     let bound = 60 * SECOND + DELAY + 2 * LATE;
+    for (stands, clock) in [(3 * SECOND + 2 * LATE, false), (5 * SECOND, true)] {
+        at_the_bound(PropertyId::S11, bound, |extra| {
+            goes_on_in_a_dual_interval(stands, clock, bound + extra)
+        });
+    }
+}
+
+#[test]
+fn s11_a_machine_that_stood_still_for_three_intervals_of_its_clock_announces_again() {
+    let bound = SECOND + DELAY + 5 * SECOND + 2 * LATE;
     at_the_bound(PropertyId::S11, bound, |extra| {
-        let mut run = cut_and_heal(MS, 2 * MS, false);
-        run.machine(HEALED - SECOND, 0, MachineChange::Frozen { clock: false });
-        run.owns(HEALED - SECOND, 0, false);
-        run.machine(HEALED - MS, 0, MachineChange::Thawed);
-        run.owns(HEALED - MS, 0, true);
-        stale_cache(run, 2 * MS + bound + extra)
+        goes_on_in_a_dual_interval(3 * SECOND + 2 * LATE + 1, false, bound + extra)
     });
 }
 

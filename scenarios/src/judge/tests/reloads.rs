@@ -100,14 +100,14 @@ fn s1_two_masters_coexist_for_the_longest_interval_that_the_higher_one_had_meanw
     at_the_bound(PropertyId::S1, own, |extra| beside_a_slow_one(SECOND, own + extra));
 }
 
-/// The machine of a stands still for 15 s. b is master meanwhile, in v2 or v3, stops, and starts
-/// anew with v2, the version of a; then a goes on and finds one of the adverts of b. The client's
-/// entry is right again so long after that.
+/// The machine of a stands still for 15 s with its clock. b is master meanwhile, in v2 or v3,
+/// stops, and starts anew with v2, the version of a; then a goes on and finds one of the adverts of
+/// b. The client's entry is right again so long after that.
 fn came_back_beside_another_file(version: Version, repaired: u64) -> PropertyReport {
     let (stands, back, ends) = (10 * SECOND, 25 * SECOND, 99 * SECOND);
     let mut run = Run::new(&[200, 100]).with(1, |config| config.version = version);
     run.a_is_master(stands);
-    run.machine(stands, 0, MachineChange::Frozen { clock: false });
+    run.machine(stands, 0, MachineChange::Frozen { clock: true });
     run.owns(stands, 0, false);
     run.neighbour(15 * SECOND, CLIENT, 1);
     let b_master = stands + B_MASTER;

@@ -1,8 +1,11 @@
 //! When a host stood still, because its process was paused or its machine frozen: what that makes
-//! late, and how long before something a master may have sent its last advert.
+//! late, how long before something a master may have sent its last advert, and whether a master
+//! announces for that.
 
 use std::time::Duration;
 
+use super::View;
+use crate::judge::change::Place;
 use crate::record::WorldTime;
 
 /// Those that are over, oldest first; as many as a run has.
@@ -57,6 +60,28 @@ impl Stalls {
             at = stall.began;
         }
         at.earlier(rest)
+    }
+}
+
+/// A master that is late by less is busy.
+const STOOD_STILL: Duration = Duration::from_secs(1);
+
+impl View {
+    /// When a master went on that announces its addresses for that alone, as if it had them since
+    /// then: its clock went on while it stood still, and shows it that its advert was due so long
+    /// ago that another router may have been master.
+    pub(in crate::judge) fn announced_anew(&self, place: Place) -> Option<WorldTime> {
+        let member = self.member(place);
+        let host = self.host(member.host);
+        let (began, ended) = host.stalled?;
+        let ended = ended?;
+        let interval = member.longest_interval_since(began).max(member.config.interval.duration());
+        let others = u32::from(member.config.down_timer_adverts.saturating_sub(1));
+        // The one that was due first left or was to leave up to an interval after it began.
+        let least = self.up(interval + STOOD_STILL.max(interval * others))
+            + self.late() * 2
+            + self.tolerance();
+        (!host.clock_stood && ended.since(began) > least).then_some(ended)
     }
 }
 
