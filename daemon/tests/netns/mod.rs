@@ -66,12 +66,14 @@ pub fn skip(reason: &str) {
 }
 
 /// Runs a test that measures times. Real machines stall: what is wrong has to be wrong twice, and
-/// that there was a first time is said.
+/// what was wrong the first time is said.
 pub fn measured(test: impl Fn()) {
     let first = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&test));
-    if first.is_err() {
-        // Why is above this line.
-        let _ = writeln!(std::io::stdout(), "failed, and is tried once more");
+    if let Err(panic) = first {
+        // A test that passes in the end shows nothing of what it said.
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        let words = words.or(panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
+        let _ = writeln!(std::io::stdout(), "failed, and is tried once more: {words}");
         test();
     }
 }
