@@ -3,23 +3,21 @@
 //! Nothing is ever taken back out: whoever files a thing that may become void marks it, and
 //! ignores it when it comes due.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
-
 use vipd_scenarios::record::WorldTime;
 
 /// Things due, keyed (time, sequence).
+///
+/// Few things are due at a time and most are filed for soon: a sorted list is quicker than a heap.
 #[derive(Clone, Debug)]
 pub struct Queue<T> {
-    /// What comes before all of the heap: mostly what was filed last, a frame on its way.
-    next: Option<Filed<T>>,
-    heap: BinaryHeap<Filed<T>>,
+    /// The latest first.
+    filed: Vec<(u128, T)>,
     sequence: u64,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { next: None, heap: BinaryHeap::new(), sequence: 0 }
+        Self { filed: Vec::new(), sequence: 0 }
     }
 }
 
@@ -28,75 +26,37 @@ impl<T> Queue<T> {
     pub fn push(&mut self, at: WorldTime, item: T) {
         let key = u128::from(at.0) << 64 | u128::from(self.sequence);
         self.sequence += 1;
-        let filed = Filed { key, item };
-        if self.first_key().is_some_and(|first| first < key) {
-            self.heap.push(filed);
-        } else if let Some(later) = self.next.replace(filed) {
-            self.heap.push(later);
-        }
+        let later = self.filed.partition_point(|(filed, _)| *filed > key);
+        self.filed.insert(later, (key, item));
     }
 
     /// Takes the next thing that is due at `until` or earlier.
     pub fn pop_until(&mut self, until: WorldTime) -> Option<(WorldTime, T)> {
-        if self.first()? > until {
-            return None;
-        }
-        let filed = self.next.take().or_else(|| self.heap.pop())?;
-        Some((at(filed.key), filed.item))
+        let (key, item) = self.filed.pop_if(|(key, _)| at(*key) <= until)?;
+        Some((at(key), item))
     }
 
     /// When the next thing is due.
     #[must_use]
     pub fn first(&self) -> Option<WorldTime> {
-        self.first_key().map(at)
+        self.filed.last().map(|(key, _)| at(*key))
     }
 
     /// How many things are filed.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.heap.len() + usize::from(self.next.is_some())
+    pub const fn len(&self) -> usize {
+        self.filed.len()
     }
 
     /// Whether nothing is filed.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.first_key().is_none()
+    pub const fn is_empty(&self) -> bool {
+        self.filed.is_empty()
     }
-
-    fn first_key(&self) -> Option<u128> {
-        self.next.as_ref().or_else(|| self.heap.peek()).map(|filed| filed.key)
-    }
-}
-
-/// Ordered so that the heap, which gives the greatest, gives the earliest.
-#[derive(Clone, Debug)]
-struct Filed<T> {
-    key: u128,
-    item: T,
 }
 
 const fn at(key: u128) -> WorldTime {
     WorldTime((key >> 64) as u64)
-}
-
-impl<T> PartialEq for Filed<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
-    }
-}
-
-impl<T> Eq for Filed<T> {}
-
-impl<T> PartialOrd for Filed<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> Ord for Filed<T> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.key.cmp(&self.key)
-    }
 }
 
 #[cfg(test)]
