@@ -2,6 +2,7 @@
 //! begins.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,8 +14,9 @@ use vipd_scenarios::scenario::{Scenario, Step};
 /// What each host's files say: the one in place at the start, and those that steps put there.
 #[derive(Clone, Debug, Default)]
 pub struct Configurations {
-    /// Keyed by host and file. Shared by its copies: a hunt makes thousands.
-    files: Arc<BTreeMap<(HostId, PathBuf), Arc<Config>>>,
+    /// By host and file. Shared by its copies: a hunt makes thousands. A file's name is compared by
+    /// its octets: a path is, at each comparison, taken apart.
+    files: Arc<BTreeMap<HostId, BTreeMap<OsString, Arc<Config>>>>,
     /// All that was read, included files as well.
     paths: Arc<BTreeSet<PathBuf>>,
 }
@@ -66,7 +68,7 @@ impl Configurations {
     /// Says what a file of a host says.
     pub fn insert(&mut self, host: HostId, file: &Path, config: Arc<Config>) {
         let files = Arc::make_mut(&mut self.files);
-        files.insert((host, file.to_path_buf()), config);
+        files.entry(host).or_default().insert(file.into(), config);
     }
 
     /// Says that a file was read, and which ones it includes.
@@ -84,12 +86,12 @@ impl Configurations {
     /// What a file of a host says, if it was read.
     #[must_use]
     pub fn get(&self, host: HostId, file: &Path) -> Option<&Arc<Config>> {
-        self.files.get(&(host, file.to_path_buf()))
+        self.files.get(&host)?.get(file.as_os_str())
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Config>> {
-        self.files.values()
+        self.files.values().flat_map(BTreeMap::values)
     }
 }
 
