@@ -126,8 +126,10 @@ impl Path {
 
     #[inline]
     fn arrival(&mut self, now: WorldTime, frame: Shape) -> Arrival {
-        let jitter = Duration::from_nanos(self.random.up_to(self.conditions.jitter));
-        let mut at = now.later(self.conditions.delay + jitter);
+        let mut at = now.later(self.conditions.delay);
+        if !self.conditions.jitter.is_zero() {
+            at = at.later(Duration::from_nanos(self.random.up_to(self.conditions.jitter)));
+        }
         if !self.conditions.reorder {
             at = at.max(self.last_arrival);
             self.last_arrival = at;
