@@ -6,6 +6,7 @@
 //! from one that is frozen; a SYN that nobody hears is sent again. An address that no host of the
 //! scenario has always answers.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -34,12 +35,23 @@ const ELSEWHERE: Duration = Duration::from_micros(200);
 /// The hosts as real servers.
 pub(crate) struct Servers {
     hosts: Vec<ServerHost>,
-    /// Who has an address always, and at which port; in the order of addresses.
-    directory: Vec<(IpAddr, HostId, PortId)>,
+    /// Who has an address always, and at which port; in the order of [`key`].
+    directory: Vec<(u128, HostId, PortId)>,
+    /// What each host asks gets from each place of the directory, as far as somebody asked since
+    /// the last step.
+    ways: Vec<Cell<Option<Way>>>,
     /// Whoever is not in the scenario.
     elsewhere: ModelServer,
     /// Whoever is not reached.
     silent: ModelServer,
+}
+
+/// How a host gets to an address.
+#[derive(Clone, Copy)]
+enum Way {
+    /// There and back.
+    Open(Duration),
+    Cut,
 }
 
 struct ServerHost {
@@ -64,16 +76,18 @@ impl Servers {
                 let all = addresses(plan, host.id.0, local).into_iter();
                 all.map(|(address, _)| (address, host.id, port.id))
             });
-            let own = directory.len();
-            directory.extend(all);
-            let addresses = directory[own..].iter().map(|(address, ..)| *address).collect();
+            let all: Vec<_> = all.collect();
+            let addresses = all.iter().map(|(address, ..)| *address).collect();
+            directory
+                .extend(all.into_iter().map(|(address, host, port)| (key(address), host, port)));
             ServerHost { serving, model: ModelServer::default(), addresses, open: Vec::new() }
         };
         let known = hosts.iter().zip(&scenario.hosts).zip(serving).map(of).collect();
         // Of several that have it the first one.
-        directory.sort_by_key(|(address, ..)| *address);
-        directory.dedup_by_key(|(address, ..)| *address);
+        directory.sort_by_key(|(key, ..)| *key);
+        directory.dedup_by_key(|(key, ..)| *key);
         let mut servers = Self {
+            ways: vec![Cell::new(None); hosts.len() * directory.len()],
             hosts: known,
             directory,
             elsewhere: ModelServer::default(),
@@ -91,6 +105,7 @@ impl Servers {
             server.open.clear();
             server.open.extend(open.map(|port| port.id));
         }
+        self.ways.iter().for_each(|way| way.set(None));
     }
 
     pub(crate) fn set(&mut self, now: WorldTime, host: HostId, conduct: Conduct) {
@@ -116,19 +131,25 @@ impl Servers {
     /// The model of whoever has the address, and how long the way there and back is; silent if
     /// there is none.
     fn ask(&self, net: &Network, from: &Host, address: IpAddr) -> (&ModelServer, Duration) {
-        let place = self.directory.binary_search_by_key(&address, |(known, ..)| *known);
-        let found = place.ok().map(|place| self.directory[place]);
-        let found =
-            found.and_then(|(_, host, port)| Some((self.hosts.get(usize::from(host.0))?, port)));
-        let Some((server, port)) = found else { return (&self.elsewhere, ELSEWHERE) };
-        let own = from.ports.iter().any(|own| own.id == port);
-        let round_trip = match own {
-            true => Some(Duration::ZERO),
-            false => self.round_trip(net, from, server, port),
+        let key = key(address);
+        let Ok(place) = self.directory.binary_search_by_key(&key, |(known, ..)| *known) else {
+            return (&self.elsewhere, ELSEWHERE);
         };
-        match round_trip {
-            Some(round_trip) => (&server.model, round_trip),
-            None => (&self.silent, Duration::ZERO),
+        let (_, host, port) = self.directory[place];
+        let server = &self.hosts[usize::from(host.0)];
+        let known = &self.ways[usize::from(from.id.0) * self.directory.len() + place];
+        let way = known.get().unwrap_or_else(|| {
+            let own = from.ports.iter().any(|own| own.id == port);
+            let round_trip = match own {
+                true => Some(Duration::ZERO),
+                false => self.round_trip(net, from, server, port),
+            };
+            round_trip.map_or(Way::Cut, Way::Open)
+        });
+        known.set(Some(way));
+        match way {
+            Way::Open(round_trip) => (&server.model, round_trip),
+            Way::Cut => (&self.silent, Duration::ZERO),
         }
     }
 
@@ -147,6 +168,14 @@ impl Servers {
         let way = |own: &PortId| Some(delay(*own, port)? + delay(port, *own)?);
         let open = server.open.contains(&port);
         mine.open.iter().filter(|_| open).find_map(way)
+    }
+}
+
+/// One number for an address: each attempt looks two up. No host has an IPv4-mapped address.
+fn key(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(address) => address.to_bits(),
     }
 }
 
@@ -260,6 +289,7 @@ impl Host {
                 }
             };
             for answer in answers.into_iter().filter(|_| is_awaited) {
+                let answer = Box::new(answer);
                 self.tell(Told::Ipvs { number, answer });
             }
         }
