@@ -212,7 +212,7 @@ impl Host {
         change(&mut self.kernel, &mut changes);
         self.see_changes(&changes, out);
         for change in changes {
-            self.tell(Told::Change(change));
+            self.tell(Told::Change(Box::new(change)));
         }
         self.drain(out);
     }
@@ -241,7 +241,7 @@ impl Host {
         while let Some(completed) = self.kernel.complete(out.net.now, &mut changes) {
             self.see_changes(&changes, out);
             for change in changes.drain(..) {
-                self.tell(Told::Change(change));
+                self.tell(Told::Change(Box::new(change)));
             }
             if let Some(id) = completed.id {
                 self.tell(Told::Done { id, result: completed.result });

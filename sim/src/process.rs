@@ -26,15 +26,16 @@ use crate::packets::Slot;
 /// Datagrams that wait in the socket of a process that does not read; what comes after is lost.
 pub const SOCKET_QUEUE: usize = 256;
 
-/// Something other than a datagram that a process is told.
+/// Something other than a datagram that a process is told. What is rare is boxed: an advert that
+/// was sent is told by one of these.
 #[derive(Clone, Debug)]
 pub(crate) enum Told {
     Done { id: CommandId, result: Result<(), EffectError> },
-    Change(Change),
+    Change(Box<Change>),
     Tracker { id: TrackerName, value: TrackerValue },
     Order { instance: InstanceName, order: Order },
     Probe { id: AttemptId, outcome: Outcome },
-    Ipvs { number: u64, answer: Answer },
+    Ipvs { number: u64, answer: Box<Answer> },
     Configure(Arc<Config>),
     Shutdown,
 }
@@ -127,7 +128,7 @@ impl Host {
         self.process = Some(Process::new());
         self.see(Seen::Process(ProcessChange::Started), out);
         for change in self.kernel.report() {
-            self.tell(Told::Change(change));
+            self.tell(Told::Change(Box::new(change)));
         }
         self.tell(Told::Configure(config));
         self.drain(out);
@@ -327,12 +328,14 @@ impl Host {
     fn hear(&mut self, told: Told, out: &mut Outside<'_>) {
         let input = match told {
             Told::Done { id, result } => Input::Done { id, result },
-            Told::Change(Change::Link(link)) => Input::Link(link),
-            Told::Change(Change::Address(address)) => Input::LocalAddress(address),
-            Told::Change(Change::Fib(change)) => Input::Fib(change),
+            Told::Change(change) => match *change {
+                Change::Link(link) => Input::Link(link),
+                Change::Address(address) => Input::LocalAddress(address),
+                Change::Fib(change) => Input::Fib(change),
+            },
             Told::Tracker { id, value } => Input::Tracker { id, value },
             Told::Probe { id, outcome } => Input::Probe { id, outcome },
-            Told::Ipvs { number, answer } => Input::Ipvs { number, answer: Box::new(answer) },
+            Told::Ipvs { number, answer } => Input::Ipvs { number, answer },
             Told::Order { instance, order } => Input::Operator { instance, order },
             // As in production: a file that comes while we stop is for the next start.
             Told::Configure(_) if self.process.as_ref().is_some_and(|one| one.stopping) => return,
@@ -357,10 +360,19 @@ impl Host {
         if let Some(trace) = &mut out.net.trace {
             trace.input(out.net.now, self.id, &input);
         }
-        let mut outputs = mem::take(&mut process.outputs);
-        process.engine.handle(now, input, &mut outputs);
+        process.engine.handle(now, input, &mut process.outputs);
         #[cfg(debug_assertions)]
         process.engine.check_invariants();
+        // Most inputs ask for nothing.
+        if !process.outputs.as_slice().is_empty() {
+            self.perform_all(out);
+        }
+    }
+
+    #[inline(never)]
+    fn perform_all(&mut self, out: &mut Outside<'_>) {
+        let Some(process) = &mut self.process else { return };
+        let mut outputs = mem::take(&mut process.outputs);
         for output in outputs.drain() {
             if let Some(trace) = &mut out.net.trace {
                 trace.output(&output);
