@@ -12,6 +12,7 @@ use vipd_engine::rules::LowerPriorityRule;
 
 use super::change::{Change, Place, What};
 use super::mismatch;
+use super::places::Places;
 use super::reach::caches;
 use super::score::Score;
 use super::terms::{plus, since};
@@ -24,8 +25,8 @@ use crate::record::{Seen, WorldTime};
 pub(super) struct Caches {
     score: Score,
     /// By virtual router: the dual interval that runs, and the time after one.
-    dual: BTreeMap<usize, Dual>,
-    after: BTreeMap<usize, After>,
+    dual: Places<Dual>,
+    after: Places<After>,
 }
 
 /// Several masters, or several owners, anywhere on the segment.
@@ -54,7 +55,7 @@ impl Caches {
         let missing = "no dual interval ended long enough before the end or the next fault, with a \
                        neighbour entry to look at";
         let score = Score::new(PropertyId::S11, missing);
-        Self { score, dual: BTreeMap::new(), after: BTreeMap::new() }
+        Self { score, dual: Places::new(), after: Places::new() }
     }
 
     fn close(&mut self, view: &View, mut after: After, end: WorldTime) {
@@ -93,17 +94,18 @@ impl Caches {
     }
 
     fn follow(&mut self, view: &View, router: usize, now: WorldTime) {
-        if is_dual(view, router) {
-            let after = self.after.remove(&router);
+        if view.routers[router].dual {
+            let after = self.after.take(router);
             // On a real machine the owners' dual interval comes a moment after that of the masters.
             let just = |after: &&After| after.repeats && since(now, after.ended) < view.tolerance();
             let repeats = after.as_ref().filter(just).map(|after| after.survivor);
             if let Some(after) = after {
                 self.close(view, after, now);
             }
-            let heard = BTreeMap::new();
-            self.dual.entry(router).or_insert(Dual { began: now, heard, repeats });
-        } else if let Some(dual) = self.dual.remove(&router) {
+            if self.dual.get(router).is_none() {
+                self.dual.put(router, Dual { began: now, heard: BTreeMap::new(), repeats });
+            }
+        } else if let Some(dual) = self.dual.take(router) {
             let mut masters =
                 view.places(router).filter(|place| view.member(*place).master.is_some());
             let (Some(survivor), None) = (masters.next(), masters.next()) else { return };
@@ -131,11 +133,11 @@ impl Caches {
                 || after(heard, config.lower_priority_delay);
             let (stale, was_stale) = (None, None);
             let after = After { survivor, ended: now, repeats, stale, was_stale, cached: false };
-            self.after.insert(router, after);
-        } else if let Some(after) = self.after.get(&router) {
+            self.after.put(router, after);
+        } else if let Some(after) = self.after.get(router) {
             let gone = view.member(after.survivor).master.is_none();
             if (gone || view.disturbed_at(router) > after.ended)
-                && let Some(after) = self.after.remove(&router)
+                && let Some(after) = self.after.take(router)
             {
                 self.close(view, after, now);
             }
@@ -144,7 +146,7 @@ impl Caches {
     }
 
     fn look(&mut self, view: &View, router: usize, now: WorldTime) {
-        let Some(after) = self.after.get_mut(&router) else { return };
+        let Some(after) = self.after.get_mut(router) else { return };
         if let Some(why) = after.stale.take() {
             after.was_stale = Some((now, why));
         }
@@ -182,15 +184,6 @@ pub(super) fn repeats_for_rival(view: &View, place: Place) -> bool {
         && config.announcements.lower_priority_delay > view.most_delay(place.router)
 }
 
-/// Whether several members are master, or several hosts own the same address, anywhere on the
-/// segment: one that has it in another virtual router is an owner like any other.
-pub(super) fn is_dual(view: &View, router: usize) -> bool {
-    let masters = view.places(router).filter(|place| view.member(*place).master.is_some());
-    let owners = |address: &_| view.owners.of(*address).len();
-    let mut addresses = view.routers[router].addresses();
-    masters.count() > 1 || addresses.any(|address| owners(address) > 1)
-}
-
 impl Property for Caches {
     fn after(&mut self, view: &View, change: &Change) {
         if let What::HeardInMaster(pair) = change.what {
@@ -201,10 +194,10 @@ impl Property for Caches {
             {
                 return;
             }
-            if let Some(dual) = self.dual.get_mut(&pair.router) {
+            if let Some(dual) = self.dual.get_mut(pair.router) {
                 dual.heard.insert(pair.receiver, change.at);
             }
-            if let Some(after) = self.after.get_mut(&pair.router)
+            if let Some(after) = self.after.get_mut(pair.router)
                 && after.survivor.member == pair.receiver
             {
                 after.repeats |= repeats_for_rival(view, after.survivor);
@@ -222,7 +215,7 @@ impl Property for Caches {
     }
 
     fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
-        for (_, after) in std::mem::take(&mut self.after) {
+        for (_, after) in self.after.drain() {
             self.close(view, after, end);
         }
         vec![self.score.report()]

@@ -4,13 +4,13 @@
 //! next one. In it every component that has an eligible node must come to exactly one master, the
 //! best-ranked one if it preempts, and then nothing changes any more.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use super::change::{Change, Ending, Place, What};
+use super::excuse::Excuse;
+use super::places::Places;
 use super::score::Score;
-use super::terms::{Patience, since};
+use super::terms::{Outset, Patience, since};
 use super::view::View;
 use super::{Property, PropertyId, PropertyReport};
 use crate::record::WorldTime;
@@ -21,13 +21,13 @@ pub(super) struct Calm {
     one_master: Score,
     settled: Score,
     no_livelock: Score,
-    stretches: BTreeMap<usize, Stretch>,
-    /// Those whose terms are not worked out.
-    begun: Vec<usize>,
+    /// By virtual router.
+    stretches: Places<Stretch>,
 }
 
+/// What happened to a virtual router since the last fault.
 #[derive(Debug)]
-struct Stretch {
+pub(super) struct Stretch {
     began: WorldTime,
     /// Worked out once, behind all that is told of what it began with.
     terms: Option<Terms>,
@@ -49,7 +49,7 @@ struct Stretch {
 #[derive(Debug)]
 struct Terms {
     patience: Patience,
-    excuse: Option<String>,
+    excuse: Option<Excuse>,
 }
 
 /// Why a virtual router is not settled.
@@ -77,6 +77,30 @@ impl Unrest {
 }
 
 impl Stretch {
+    const fn new(began: WorldTime) -> Self {
+        Self {
+            began,
+            terms: None,
+            unsettled: None,
+            was_unsettled: None,
+            changed: None,
+            changes: None,
+            silent: None,
+            counts: false,
+        }
+    }
+
+    /// Works out its terms, which begin with what was told last.
+    pub(super) fn work_out(&mut self, view: &View, router: usize, outset: &Outset) {
+        let running = &view.routers[router].connections.running;
+        let excuse = outset
+            .odds
+            .or_else(|| Excuse::irregular(view, router))
+            .or(outset.slow)
+            .or_else(|| Excuse::restless(view, router, running));
+        self.terms = Some(Terms { patience: outset.patience, excuse });
+    }
+
     /// Time goes on until `now`, when a fault ends the stretch or something else happens in it.
     fn pass(&mut self, now: WorldTime, fault: bool) {
         if let Some((began, why)) = self.unsettled.take()
@@ -105,8 +129,7 @@ impl Calm {
             one_master: Score::new(PropertyId::S7, too_short),
             settled: Score::new(PropertyId::L4, too_short),
             no_livelock: Score::new(PropertyId::L5, too_short),
-            stretches: BTreeMap::new(),
-            begun: Vec::new(),
+            stretches: Places::new(),
         }
     }
 
@@ -118,7 +141,7 @@ impl Calm {
         let Patience { settling, liveness } = terms.patience;
         let unrest = stretch.was_unsettled.as_ref();
         let value = unrest.map_or(Duration::ZERO, |(until, _)| since(*until, stretch.began));
-        let excuse = || terms.excuse.clone();
+        let excuse = || terms.excuse.map(|excuse| excuse.text(view));
         let what = || {
             let why = unrest.map_or_else(String::new, |(_, why)| why.text(view));
             format!("{why} {value:?} after the last fault")
@@ -137,47 +160,10 @@ impl Calm {
         }
     }
 
-    /// Works out the terms of the stretches that began with what was told last.
-    pub(super) fn work_out(&mut self, view: &View) {
-        for router in self.begun.drain(..) {
-            let running = &view.routers[router].connections.running;
-            let excuse = conditions(view, router, running);
-            if let Some(stretch) = self.stretches.get_mut(&router) {
-                stretch.terms = Some(Terms { patience: view.patience(router), excuse });
-            }
-        }
+    /// The stretch of a virtual router, if its terms are not worked out yet.
+    pub(super) fn begun(&mut self, router: usize) -> Option<&mut Stretch> {
+        self.stretches.get_mut(router).filter(|stretch| stretch.terms.is_none())
     }
-
-    fn begin(begun: &mut Vec<usize>, view: &View, router: usize) -> Stretch {
-        if !begun.contains(&router) {
-            begun.push(router);
-        }
-        Stretch {
-            began: view.now,
-            terms: None,
-            unsettled: None,
-            was_unsettled: None,
-            changed: None,
-            changes: None,
-            silent: None,
-            counts: false,
-        }
-    }
-}
-
-/// What leaves the conditions of a settled network.
-fn conditions(view: &View, router: usize, running: &[Place]) -> Option<String> {
-    let restless = || {
-        let interval = running.iter().map(|place| view.member(*place).advertised).min()?;
-        let skew = running.iter().map(|place| view.member(*place).skew()).min()?;
-        let noise = view.delay_spread(router) + view.late() * 2;
-        (noise >= interval * 2 + skew).then(|| "delays too irregular to settle".to_owned())
-    };
-    view.at_odds(running)
-        .or_else(|| view.irregular(router))
-        .or_else(|| view.too_late())
-        .or_else(|| view.slow_network(router))
-        .or_else(restless)
 }
 
 /// From when on a virtual router is not settled, if it stays like this, and why; `Ok(false)` if
@@ -185,17 +171,19 @@ fn conditions(view: &View, router: usize, running: &[Place]) -> Option<String> {
 fn settled(view: &View, router: usize) -> Result<bool, (WorldTime, Unrest)> {
     let mut counts = false;
     for component in &view.routers[router].connections.components {
-        let eligible = || component.iter().copied().filter(|place| view.is_eligible(*place));
-        let free = || eligible().filter(|place| !view.is_kept_by_group(*place));
-        let masters =
-            || component.iter().copied().filter(|place| view.member(*place).master.is_some());
-        let nobody = masters().next().is_none() && free().next().is_none();
-        if eligible().next().is_none() || nobody {
+        let of_it = || component.iter().copied();
+        let free = |place: Place| view.is_eligible(place) && !view.is_kept_by_group(place);
+        if !of_it().any(|place| view.is_eligible(place)) {
+            continue;
+        }
+        let masters = || of_it().filter(|place| view.member(*place).master.is_some());
+        let mut two = masters();
+        let two = (two.next(), two.next());
+        if two.0.is_none() && !of_it().any(free) {
             continue;
         }
         counts = true;
-        let mut two = masters();
-        match (two.next(), two.next()) {
+        match two {
             (None, _) => {
                 // Whoever fell silent is missed when its next advert is due.
                 let due = |place: &Place| view.next_advert_due(*place).max(view.kept_until(*place));
@@ -203,9 +191,10 @@ fn settled(view: &View, router: usize) -> Result<bool, (WorldTime, Unrest)> {
                 return Err((due.unwrap_or(view.now), Unrest::Nobody));
             }
             (Some(master), None) => {
-                let outranked = free().find(|place| {
+                let outranked = of_it().find(|place| {
                     let member = view.member(*place);
-                    member.preempts() && member.priority > view.member(master).priority
+                    let better = member.priority > view.member(master).priority;
+                    better && member.preempts() && free(*place)
                 });
                 if let Some(better) = outranked {
                     let from = view.kept_until(better).unwrap_or(view.now);
@@ -221,26 +210,14 @@ fn settled(view: &View, router: usize) -> Result<bool, (WorldTime, Unrest)> {
 impl Property for Calm {
     fn after(&mut self, view: &View, change: &Change) {
         // Whether a member is kept back may change with any other one of its sync group.
-        let mut touched = view.touched.clone();
-        touched.extend(view.touched.iter().flat_map(|router| view.joined_to(*router)));
-        touched.sort_unstable();
-        touched.dedup();
-        for router in touched {
-            let disturbed = view.calm_since(router) == change.at;
-            let before = match self.stretches.entry(router) {
-                Entry::Occupied(mut entry) if disturbed => {
-                    Some(entry.insert(Self::begin(&mut self.begun, view, router)))
-                }
-                Entry::Occupied(_) => None,
-                Entry::Vacant(entry) => {
-                    entry.insert(Self::begin(&mut self.begun, view, router));
-                    None
-                }
-            };
-            if let Some(before) = before {
+        for &router in &view.moved {
+            let begins = self.stretches.get(router).is_none();
+            if (begins || view.calm_since(router) == change.at)
+                && let Some(before) = self.stretches.put(router, Stretch::new(change.at))
+            {
                 self.close(view, before, change.at, true);
             }
-            let Some(stretch) = self.stretches.get_mut(&router) else { continue };
+            let Some(stretch) = self.stretches.get_mut(router) else { continue };
             stretch.pass(change.at, false);
             match settled(view, router) {
                 Ok(counts) => stretch.counts |= counts,
@@ -266,8 +243,7 @@ impl Property for Calm {
     }
 
     fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
-        self.work_out(view);
-        for (_, stretch) in std::mem::take(&mut self.stretches) {
+        for (_, stretch) in self.stretches.drain() {
             self.close(view, stretch, end, false);
         }
         vec![self.one_master.report(), self.settled.report(), self.no_livelock.report()]

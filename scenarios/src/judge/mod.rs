@@ -10,6 +10,7 @@ mod comeback;
 mod crash;
 mod dead_man;
 mod dual;
+mod excuse;
 mod formula;
 mod heal;
 mod lasting;
@@ -18,6 +19,7 @@ mod mismatch;
 mod mute;
 mod named;
 mod oneway;
+mod places;
 mod pool;
 mod reach;
 mod score;
@@ -32,6 +34,7 @@ use std::time::Duration;
 
 use change::{Change, What};
 use listener::Listener;
+use terms::Outset;
 use view::View;
 
 use crate::record::{Observation, Recorder, Seen, Setting, WorldTime};
@@ -83,6 +86,7 @@ impl Judge {
             self.bench.hear(&mut self.view, &self.listener, &hold);
         }
         self.view.now = end;
+        self.bench.work_out(&self.view);
         let mut reports = Vec::new();
         for property in self.bench.all() {
             reports.extend(property.finish(&self.view, end));
@@ -140,8 +144,7 @@ impl Bench {
     fn hear(&mut self, view: &mut View, listener: &Listener, change: &Change) {
         // One fault is told by many changes, and each of those begins all stretches anew.
         if change.at > view.now || !change.what.touches_all() {
-            self.calm.work_out(view);
-            self.reachable.work_out(view);
+            self.work_out(view);
         }
         view.apply(change, |router| listener.key(router));
         let What::Seen(seen) = &change.what else { return self.tell_all(view, change) };
@@ -158,6 +161,23 @@ impl Bench {
         }
         for property in &mut self.timely {
             property.after(view, change);
+        }
+    }
+
+    /// Works out to what the stretches without a fault are held that began with what was told last.
+    fn work_out(&mut self, view: &View) {
+        for router in 0..view.routers.len() {
+            let (calm, reachable) = (self.calm.begun(router), self.reachable.begun(router));
+            if calm.is_none() && reachable.is_none() {
+                continue;
+            }
+            let outset = Outset::of(view, router);
+            if let Some(stretch) = calm {
+                stretch.work_out(view, router, &outset);
+            }
+            if let Some(stretch) = reachable {
+                stretch.work_out(view, router, &outset);
+            }
         }
     }
 

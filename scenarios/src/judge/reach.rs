@@ -3,16 +3,17 @@
 //!
 //! Seen by the probes of clients and by the neighbour caches of all hosts.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::caches::{is_dual, repeats_for_rival};
+use super::caches::repeats_for_rival;
 use super::change::{Change, Place, What};
+use super::excuse::Excuse;
 use super::mismatch;
+use super::places::Places;
 use super::score::Score;
-use super::terms::{plus, since};
+use super::terms::{Outset, plus, since};
 use super::view::View;
 use super::{Property, PropertyId, PropertyReport};
 use crate::record::{HostId, Seen, SegmentId, WorldTime};
@@ -21,16 +22,16 @@ use crate::record::{HostId, Seen, SegmentId, WorldTime};
 #[derive(Debug)]
 pub(super) struct Reachable {
     score: Score,
-    stretches: BTreeMap<usize, Stretch>,
-    /// Those whose terms are not worked out.
-    begun: Vec<usize>,
+    /// By virtual router.
+    stretches: Places<Stretch>,
     /// Receivers and senders: what the latter advertised as it was master last did not fit. A file
     /// that it reads after that changes nothing of what waits for the receiver.
     discarded: BTreeSet<(Place, Place)>,
 }
 
+/// What was seen of a virtual router since the last fault.
 #[derive(Debug)]
-struct Stretch {
+pub(super) struct Stretch {
     began: WorldTime,
     /// Worked out once, behind all that is told of what it began with.
     terms: Option<Terms>,
@@ -52,71 +53,78 @@ struct Stretch {
 #[derive(Debug)]
 struct Terms {
     bound: Duration,
-    excuse: Option<String>,
+    excuse: Option<Excuse>,
 }
 
 /// A host, since when it may hear the owner again, and how long after that it does at most (`None`:
 /// never).
 type CutOff = (HostId, WorldTime, Option<Duration>);
 
-impl Reachable {
-    pub(super) const fn new() -> Self {
-        let missing = "nobody asked for a virtual address long enough after the last fault";
-        let score = Score::new(PropertyId::L6, missing);
-        Self { score, stretches: BTreeMap::new(), begun: Vec::new(), discarded: BTreeSet::new() }
-    }
-
-    /// Works out the terms of the stretches that began with what was told last.
-    pub(super) fn work_out(&mut self, view: &View) {
-        for router in self.begun.drain(..) {
-            let Some(stretch) = self.stretches.get_mut(&router) else { continue };
-            let running = &view.routers[router].connections.running;
-            let delays = running.iter().map(|place| announcement_delay(view, *place));
-            let delay = delays.max().unwrap_or_default();
-            let bound = view.patience(router).liveness
-                + view.up(delay)
-                + view.most_delay(router)
-                + view.setting.release;
-            let unusual = view.unusual(running, stretch.began);
-            let excuse = unusual.or_else(|| view.irregular(router));
-            stretch.terms = Some(Terms { bound, excuse });
-        }
-    }
-
-    fn begin(begun: &mut Vec<usize>, view: &View, router: usize) -> Stretch {
-        if !begun.contains(&router) {
-            begun.push(router);
-        }
-        Stretch {
-            began: view.now,
+impl Stretch {
+    const fn new(began: WorldTime, dual: Option<(WorldTime, Option<Duration>)>) -> Self {
+        Self {
+            began,
             terms: None,
             stale: None,
             unreachable: None,
             asked_at: None,
             cached: false,
-            dual: None,
+            dual,
             cut_off: None,
         }
     }
 
-    fn follow(&mut self, view: &View, router: usize, now: WorldTime) {
-        let before = match self.stretches.entry(router) {
-            Entry::Occupied(mut entry) if view.calm_since(router) == now => {
-                let mut next = Self::begin(&mut self.begun, view, router);
-                next.dual = entry.get().dual;
-                Some(entry.insert(next))
-            }
-            Entry::Occupied(_) => None,
-            Entry::Vacant(entry) => {
-                entry.insert(Self::begin(&mut self.begun, view, router));
-                None
-            }
+    /// Works out its terms, which begin with what was told last.
+    pub(super) fn work_out(&mut self, view: &View, router: usize, outset: &Outset) {
+        let running = view.routers[router].connections.running.iter();
+        let delay = running.map(|place| announcement_delay(view, *place)).max();
+        let bound = outset.patience.liveness
+            + view.up(delay.unwrap_or_default())
+            + view.most_delay(router)
+            + view.setting.release;
+        let is_empty = view.routers[router].connections.running.is_empty();
+        let unusual = || {
+            outset
+                .odds
+                .or_else(|| Excuse::ended_since(view, router, self.began))
+                .or_else(|| Excuse::injected(view, router, self.began))
+                .or(outset.slow)
         };
-        if let Some(before) = before {
-            self.close(view, router, before, now);
+        let unusual = if is_empty { None } else { unusual() };
+        let excuse = unusual.or_else(|| Excuse::irregular(view, router));
+        self.terms = Some(Terms { bound, excuse });
+    }
+}
+
+impl Reachable {
+    pub(super) const fn new() -> Self {
+        let missing = "nobody asked for a virtual address long enough after the last fault";
+        let score = Score::new(PropertyId::L6, missing);
+        Self { score, stretches: Places::new(), discarded: BTreeSet::new() }
+    }
+
+    /// The stretch of a virtual router, if its terms are not worked out yet.
+    pub(super) fn begun(&mut self, router: usize) -> Option<&mut Stretch> {
+        self.stretches.get_mut(router).filter(|stretch| stretch.terms.is_none())
+    }
+
+    /// `rearranged`: somebody may own the address, hear another one or know a neighbour from this
+    /// change on who did not before it, or the other way round.
+    fn follow(&mut self, view: &View, router: usize, now: WorldTime, rearranged: bool) {
+        let before = self.stretches.get(router);
+        let begins = before.is_none() || view.calm_since(router) == now;
+        if begins {
+            let dual = before.and_then(|before| before.dual);
+            if let Some(before) = self.stretches.put(router, Stretch::new(now, dual)) {
+                self.close(view, router, before, now);
+            }
         }
-        let Some(stretch) = self.stretches.get_mut(&router) else { return };
-        if is_dual(view, router) {
+        let is_dual = view.routers[router].dual;
+        let Some(stretch) = self.stretches.get_mut(router) else { return };
+        if !begins && !rearranged && !is_dual && stretch.stale.is_none() {
+            return;
+        }
+        if is_dual {
             stretch.dual = Some((now, refresh(view, router)));
         }
         if let Some(why) = stretch.stale.take() {
@@ -171,7 +179,7 @@ impl Reachable {
             let repeats = repeats_for_rival(view, place) && !discarded;
             other != place && was_master && !(told && repeats)
         };
-        if let Some(stretch) = self.stretches.get_mut(&place.router)
+        if let Some(stretch) = self.stretches.get_mut(place.router)
             && view.places(place.router).any(unnoticed)
         {
             stretch.dual = Some((view.now, refresh(view, place.router)));
@@ -217,7 +225,8 @@ impl Reachable {
             };
             dual.then(s11).or_else(|| cut_off.map(missed))
         };
-        let excuse = || excuse.clone().or_else(lossy).or_else(stale).or_else(shared);
+        let excuse = || excuse.map(|excuse| excuse.text(view));
+        let excuse = || excuse().or_else(lossy).or_else(stale).or_else(shared);
         self.score
             .at_most(value, bound, excuse, || format!("{why} {value:?} after the last fault"));
     }
@@ -232,7 +241,7 @@ impl Reachable {
         for router in 0..view.routers.len() {
             let segment = view.routers[router].key.segment;
             let ours = view.routers[router].has((segment, address));
-            let Some(stretch) = self.stretches.get_mut(&router).filter(|_| ours) else { continue };
+            let Some(stretch) = self.stretches.get_mut(router).filter(|_| ours) else { continue };
             let mut masters = view.places(router).filter(|place| {
                 let host = view.member(*place).host;
                 view.member(*place).master.is_some()
@@ -293,7 +302,9 @@ pub(super) fn only_owner(
     router: usize,
     address: (SegmentId, IpAddr),
 ) -> Option<Place> {
-    let mut owners = view.places(router).filter(|place| view.owns(*place, address).is_some());
+    let hosts = view.owners.of(address);
+    let owns = |place: &Place| hosts.iter().any(|(host, _)| *host == view.member(*place).host);
+    let mut owners = view.places(router).filter(owns);
     owners.next().filter(|_| owners.next().is_none())
 }
 
@@ -317,11 +328,11 @@ impl Property for Reachable {
     fn after(&mut self, view: &View, change: &Change) {
         if let What::Seen(Seen::Neighbour { segment, address, .. }) = &change.what {
             for router in view.routers_of((*segment, *address)) {
-                self.follow(view, router, change.at);
+                self.follow(view, router, change.at, true);
             }
         }
         for &router in &view.touched {
-            self.follow(view, router, change.at);
+            self.follow(view, router, change.at, change.what.rearranges());
         }
         if let What::MasterEnds(place, _) = change.what {
             self.note_discarded(view, place);
@@ -335,8 +346,7 @@ impl Property for Reachable {
     }
 
     fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
-        self.work_out(view);
-        for (router, stretch) in std::mem::take(&mut self.stretches) {
+        for (router, stretch) in self.stretches.drain() {
             self.close(view, router, stretch, end);
         }
         vec![self.score.report()]

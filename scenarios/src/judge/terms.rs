@@ -13,7 +13,7 @@ use vipd_engine::rules::{LowerPriorityRule, OwnerRule};
 use vipd_engine::{Family, InstanceConfig, StateKind, Version};
 
 use super::change::{Change, Ending, Place, What};
-use super::mismatch;
+use super::excuse::Excuse;
 use super::view::{Connections, Member, Process, View};
 use crate::record::{SegmentId, WorldTime};
 
@@ -74,6 +74,27 @@ pub(super) struct Patience {
     pub(super) settling: Duration,
     /// From when on L4 to L6 are judged: M_max + A, with D and L as often as in `T`.
     pub(super) liveness: Duration,
+}
+
+/// What a stretch without a fault begins with, whichever property looks at it.
+#[derive(Debug)]
+pub(super) struct Outset {
+    pub(super) patience: Patience,
+    /// Running members are at odds.
+    pub(super) odds: Option<Excuse>,
+    /// Handlers or the network are slower than is allowed.
+    pub(super) slow: Option<Excuse>,
+}
+
+impl Outset {
+    pub(super) fn of(view: &View, router: usize) -> Self {
+        let running = &view.routers[router].connections.running;
+        Self {
+            patience: view.patience(router),
+            odds: Excuse::at_odds(view, running),
+            slow: Excuse::too_late(view).or_else(|| Excuse::slow_network(view, router)),
+        }
+    }
 }
 
 impl Member {
@@ -188,7 +209,7 @@ impl View {
     /// until all of its group want to be master.
     pub(super) fn patience(&self, router: usize) -> Patience {
         let mut longest = None;
-        for router in iter::once(router).chain(self.joined_to(router)) {
+        for router in iter::once(router).chain(self.joined_to(router).iter().copied()) {
             for place in self.places(router).filter(|place| self.is_running(*place)) {
                 let member = self.member(place);
                 let (down, pace) = longest.unwrap_or_default();
@@ -289,20 +310,30 @@ impl View {
 
 /// What leaves the conditions of a property, in words.
 impl View {
-    /// A delay above A/5, or adverts so irregular that nothing settles.
+    /// A delay above A/5.
     pub(super) fn slow_network(&self, router: usize) -> Option<String> {
-        let present = self.places(router).filter(|place| self.member(*place).present);
-        let least = present.map(|place| self.member(place).config.interval.duration()).min()?;
-        let delay = self.most_delay(router);
-        (delay * 5 > least).then(|| {
-            format!("the largest delay {delay:?} is more than a fifth of the interval {least:?}")
-        })
+        Excuse::slow_network(self, router).map(|excuse| excuse.text(self))
     }
 
     /// A handler that is later than the setting allows.
     pub(super) fn too_late(&self) -> Option<String> {
-        let host = self.too_late?;
-        Some(format!("handlers of {} are later than the run allows", self.host_name(host)))
+        Excuse::too_late(self).map(|excuse| excuse.text(self))
+    }
+
+    /// A cut that is one-way or partial among the running members.
+    pub(super) fn irregular(&self, router: usize) -> Option<String> {
+        Excuse::irregular(self, router).map(|excuse| excuse.text(self))
+    }
+
+    /// What leaves the conditions of nearly every property.
+    pub(super) fn unusual(&self, places: &[Place], since: WorldTime) -> Option<String> {
+        let router = places.first()?.router;
+        let excuse = Excuse::at_odds(self, places)
+            .or_else(|| Excuse::ended_since(self, router, since))
+            .or_else(|| Excuse::injected(self, router, since))
+            .or_else(|| Excuse::too_late(self))
+            .or_else(|| Excuse::slow_network(self, router));
+        excuse.map(|excuse| excuse.text(self))
     }
 
     /// One of these hosts was paused or frozen at `since` or later.
@@ -323,72 +354,25 @@ impl View {
         Some(format!("the kernel of {} refused a command or an advert", self.name(*place)))
     }
 
-    /// Somebody put adverts on the segment at `since` or later, or less than A + D + 2L before.
-    pub(super) fn injected(&self, router: usize, since: WorldTime) -> Option<String> {
-        // A resignation in somebody's name changes what is made of the adverts after it.
-        let places = self.places(router).filter(|place| self.member(*place).present);
-        let period = places.map(|place| self.pace(place)).max().unwrap_or_default();
-        let echo = period + self.most_delay(router) + self.late() * 2;
-        let injected = self.routers[router].injected_at.is_some_and(|at| plus(at, echo) >= since);
-        injected.then(|| "somebody who runs no engine advertised".to_owned())
-    }
-
-    /// Two of these cannot understand each other (S9), or both own the addresses and one of them
-    /// discards what the other says.
-    pub(super) fn at_odds(&self, places: &[Place]) -> Option<String> {
-        for (index, a) in places.iter().enumerate() {
-            for b in &places[index + 1..] {
-                let (one, other) = (self.member(*a), self.member(*b));
-                let names = || format!("{} and {}", self.name(*a), self.name(*b));
-                if let Some(kind) = mismatch::between(one, other) {
-                    return Some(format!("{} differ: {kind}", names()));
-                }
-                let both = one.is_owner() && other.is_owner();
-                if both && (one.discards_as_owner() || other.discards_as_owner()) {
-                    return Some(format!("{} both own the addresses", names()));
-                }
-            }
-        }
-        None
-    }
-
     /// Two did not understand each other (S9) at that time or later.
     pub(super) fn odds_since(&self, a: Place, b: Place, since: WorldTime) -> bool {
-        let ended = self.routers[a.router].odds_ended.as_ref();
-        self.at_odds(&[a, b]).is_some() || ended.is_some_and(|(at, _)| *at >= since)
+        let ended = self.routers[a.router].odds_ended;
+        Excuse::at_odds(self, &[a, b]).is_some() || ended.is_some_and(|(at, _)| at >= since)
     }
 
     /// An advert that arrives now may have left before the end of a mismatch between running
     /// members, and be discarded for it.
     pub(super) fn may_be_of_before(&self, router: usize) -> bool {
         let on_its_way = self.most_delay(router) + self.late() + self.tolerance();
-        let ended = self.routers[router].odds_ended.as_ref();
-        ended.is_some_and(|(at, _)| since(self.now, *at) <= on_its_way)
-    }
-
-    /// A cut that is one-way or partial among the running members.
-    pub(super) fn irregular(&self, router: usize) -> Option<String> {
-        let (from, to) = self.routers[router].connections.deaf?;
-        let (from, to) = (self.name(from), self.name(to));
-        Some(format!("a one-way or partial cut: {to} does not hear {from}"))
+        let ended = self.routers[router].odds_ended;
+        ended.is_some_and(|(at, _)| since(self.now, at) <= on_its_way)
     }
 
     /// The routers that understand each other from this change on.
     pub(super) fn reconciled(&self, change: &Change) -> Option<usize> {
         let What::Joined { place, .. } = &change.what else { return None };
-        let ended = self.routers[place.router].odds_ended.as_ref();
-        ended.is_some_and(|(at, _)| *at == change.at).then_some(place.router)
-    }
-
-    /// What leaves the conditions of nearly every property.
-    pub(super) fn unusual(&self, places: &[Place], since: WorldTime) -> Option<String> {
-        let router = places.first()?.router;
-        let ended = self.routers[router].odds_ended.as_ref().filter(|(at, _)| *at > since);
-        self.at_odds(places)
-            .or_else(|| ended.map(|(_, odds)| odds.clone()))
-            .or_else(|| self.injected(router, since))
-            .or_else(|| self.too_late())
-            .or_else(|| self.slow_network(router))
+        let ended = self.routers[place.router].odds_ended;
+        ended.is_some_and(|(at, _)| at == change.at).then_some(place.router)
     }
 
     /// Master by the wire, or until its last advert while the next one is not due yet and the

@@ -21,14 +21,26 @@ impl View {
     /// what happened takes its sync group along.
     pub(super) fn disturb(&mut self, router: usize) {
         self.routers[router].disturbed_at = self.now;
-        for moved in self.joined_to(router) {
+        for place in 0..self.routers[router].joined.len() {
+            let moved = self.routers[router].joined[place];
             self.routers[moved].disturbed_at = self.now;
         }
     }
 
     /// The virtual routers that a sync group of any host joins to this one, directly or by way of
     /// another one.
-    pub(in crate::judge) fn joined_to(&self, router: usize) -> Vec<usize> {
+    pub(in crate::judge) fn joined_to(&self, router: usize) -> &[usize] {
+        &self.routers[router].joined
+    }
+
+    /// Somebody came to a sync group, or left one.
+    pub(super) fn join_groups(&mut self) {
+        for router in 0..self.routers.len() {
+            self.routers[router].joined = self.find_joined(router);
+        }
+    }
+
+    fn find_joined(&self, router: usize) -> Vec<usize> {
         let mut found = Vec::new();
         let (mut one, mut next) = (router, 0);
         loop {
@@ -56,8 +68,8 @@ impl View {
     /// Whom the other members of its sync group follow, if they are master.
     fn group_leaders(&self, place: Place) -> impl Iterator<Item = Place> {
         let one = self.member(place);
-        let joined = if one.is_grouped() { self.joined_to(place.router) } else { Vec::new() };
-        let others = joined.into_iter().flat_map(|other| self.places(other));
+        let joined = if one.is_grouped() { self.joined_to(place.router) } else { &[] };
+        let others = joined.iter().flat_map(|other| self.places(*other));
         let others = others.filter(move |other| {
             let member = self.member(*other);
             member.present && member.moves_with(one) && member.master.is_none()

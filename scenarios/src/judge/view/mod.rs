@@ -6,10 +6,10 @@
 
 mod groups;
 mod holds;
-mod places;
 mod removed;
 mod resigned;
 mod stalls;
+mod touch;
 mod update;
 mod whose;
 
@@ -22,8 +22,9 @@ use vipd_engine::config::Transport;
 use vipd_engine::{GroupName, InstanceConfig, Order, StateKind};
 
 use super::change::{Change, Ending, Pair, Place, What};
+use super::excuse::Excuse;
+use super::places::Places;
 use crate::record::{HostId, RouterKey, SegmentId, Setting, WorldTime};
-use places::Places;
 use removed::Removed;
 use resigned::Forged;
 use stalls::Stalls;
@@ -45,6 +46,8 @@ pub(super) struct View {
     pub neighbours: Whose<Option<HostId>>,
     /// The virtual routers whose masters, owners or connections may differ after the last change.
     pub touched: Vec<usize>,
+    /// The same, and those that a sync group joins to them.
+    pub moved: Vec<usize>,
     /// The last fault or step anywhere.
     disturbed_at: WorldTime,
     /// Those that were told of, see [`View::path_place`].
@@ -107,9 +110,13 @@ pub(super) struct Router {
     pub injected_at: Option<WorldTime>,
     forged: Forged,
     /// The last time that a reload ended a mismatch between running members, and which one.
-    pub odds_ended: Option<(WorldTime, String)>,
+    pub odds_ended: Option<(WorldTime, Excuse)>,
     losses: BTreeMap<Pair, Vec<(WorldTime, u32)>>,
     pub connections: Connections,
+    /// Several members are master, or several hosts own the same address.
+    pub dual: bool,
+    /// The virtual routers that a sync group joins to it.
+    joined: Vec<usize>,
 }
 
 /// Who of a virtual router runs, and who hears whom.
@@ -246,6 +253,7 @@ impl View {
             owners: Whose::default(),
             neighbours: Whose::default(),
             touched: Vec::new(),
+            moved: Vec::new(),
             disturbed_at: WorldTime(0),
             paths: Places::default(),
             holds: BTreeSet::new(),

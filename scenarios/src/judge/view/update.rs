@@ -1,4 +1,4 @@
-//! Bringing the view up to date with a change, and what a change touches.
+//! Bringing the view up to date with a change. What the change touches is in [`super::touch`].
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -10,93 +10,10 @@ use super::removed::QUIET;
 use super::resigned::Forged;
 use super::{Connections, Host, LOSSES_KEPT, Member, Path, Process, Router, View};
 use crate::judge::change::{Change, Ending, Pair, Place, What};
+use crate::judge::excuse::Excuse;
 use crate::judge::terms::source_of;
 use crate::record::{HostId, MachineChange, ProcessChange, RouterKey, Seen, SegmentId, WorldTime};
 use crate::scenario::Step;
-
-/// What a change touches.
-impl View {
-    /// Notes the virtual routers whose masters, owners or connections may differ after this change.
-    fn touch(&mut self, change: &Change) {
-        let mut touched = std::mem::take(&mut self.touched);
-        touched.clear();
-        match &change.what {
-            What::Joined { place, .. }
-            | What::Left(place)
-            | What::MasterStarts { place, .. }
-            | What::MasterEnds(place, _)
-            | What::Advertises { place, .. }
-            | What::InForce(place, _)
-            | What::State { place, .. }
-            | What::News(place, _)
-            | What::LastAdvert(place, _)
-            | What::HoldEnds(place) => touched.push(place.router),
-            What::Heard { pair, .. } | What::Lost { pair, .. } => touched.push(pair.router),
-            What::Disagreement { .. }
-            | What::HeardInMaster(_)
-            | What::Gap { .. }
-            | What::Overtaken(_)
-            | What::Foreign { .. } => {}
-            What::Injected(advert, _) => {
-                let same = |router: &usize| self.routers[*router].key == advert.router;
-                touched.extend((0..self.routers.len()).filter(same));
-            }
-            What::Seen(seen) => match seen {
-                Seen::Owns { segment, address, .. } => {
-                    touched.extend(self.routers_of((*segment, *address)));
-                }
-                _ if change.what.touches_all() => touched.extend(0..self.routers.len()),
-                Seen::Process(_)
-                | Seen::Machine(_)
-                | Seen::Link { .. }
-                | Seen::Path { .. }
-                | Seen::Step(_)
-                | Seen::AdvertSent(_)
-                | Seen::AdvertDelivered(_)
-                | Seen::AdvertLost(..)
-                | Seen::Address { .. }
-                | Seen::Fib { .. }
-                | Seen::Destination { .. }
-                | Seen::Announced { .. }
-                | Seen::Answered { .. }
-                | Seen::Neighbour { .. }
-                | Seen::Configured(_)
-                | Seen::Probe { .. }
-                | Seen::Request { .. }
-                | Seen::Engine(_)
-                | Seen::Dropped(_) => {}
-            },
-        }
-        // What disturbs one disturbs those that move with it.
-        for place in 0..touched.len() {
-            let router = touched[place];
-            if self.routers.get(router).is_some_and(|one| one.disturbed_at == change.at) {
-                touched.extend(self.joined_to(router));
-            }
-        }
-        touched.sort_unstable();
-        touched.dedup();
-        self.touched = touched;
-    }
-
-    /// Who hears whom is worked out once, when it may have changed: several properties ask for it.
-    fn connect(&mut self, change: &Change) {
-        let connects = matches!(
-            change.what,
-            What::Joined { .. }
-                | What::Left(_)
-                | What::Seen(
-                    Seen::Process(_) | Seen::Machine(_) | Seen::Link { .. } | Seen::Path { .. }
-                )
-        );
-        if connects {
-            for place in 0..self.touched.len() {
-                let router = self.touched[place];
-                self.routers[router].connections = self.connections(router);
-            }
-        }
-    }
-}
 
 /// Bringing it up to date.
 impl View {
@@ -105,8 +22,10 @@ impl View {
         let (at, host) = (change.at, change.host);
         self.now = at;
         // Nothing is as frequent as what users see, and it changes nothing here.
-        if let What::Seen(Seen::Probe { .. }) = &change.what {
-            self.touched.clear();
+        if let What::Seen(Seen::Probe { .. } | Seen::Announced { .. } | Seen::Answered { .. }) =
+            &change.what
+        {
+            self.touch_nothing();
             return;
         }
         match &change.what {
@@ -115,6 +34,7 @@ impl View {
                 self.join(*place, host, config, key);
                 self.shares = self.shares_addresses();
                 self.member_mut(*place).group.clone_from(group);
+                self.join_groups();
                 self.disturb(place.router);
                 if starts.is_some() {
                     self.release(*place);
@@ -130,6 +50,7 @@ impl View {
                 self.disturb(place.router);
                 self.note_odds(place.router);
                 self.member_mut(*place).present = false;
+                self.join_groups();
                 self.release(*place);
             }
             What::State { place, from, to, .. } => self.engine_state(*place, *from, *to),
@@ -190,7 +111,7 @@ impl View {
             What::Seen(seen) => self.seen(host, seen),
         }
         self.touch(change);
-        self.connect(change);
+        self.rearrange(change);
     }
 
     pub(super) fn member_mut(&mut self, place: Place) -> &mut Member {
@@ -282,7 +203,7 @@ impl View {
         }
         // What waits for one that stands still is discarded all the same.
         let alive: Vec<_> = self.places(router).filter(|place| self.is_alive(*place)).collect();
-        if let Some(odds) = self.at_odds(&alive) {
+        if let Some(odds) = Excuse::at_odds(self, &alive) {
             self.routers[router].odds_ended = Some((self.now, odds));
         }
     }
@@ -575,6 +496,8 @@ impl Router {
             odds_ended: None,
             losses: BTreeMap::new(),
             connections: Connections { running: Vec::new(), components: Vec::new(), deaf: None },
+            dual: false,
+            joined: Vec::new(),
         }
     }
 }

@@ -1,0 +1,118 @@
+//! What a change touches: which virtual routers, and who of their members hears whom after it.
+
+use super::View;
+use crate::judge::change::{Change, What};
+use crate::record::Seen;
+
+impl View {
+    /// Notes the virtual routers whose masters, owners or connections may differ after this change.
+    pub(super) fn touch(&mut self, change: &Change) {
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.clear();
+        match &change.what {
+            What::Joined { place, .. }
+            | What::Left(place)
+            | What::MasterStarts { place, .. }
+            | What::MasterEnds(place, _)
+            | What::Advertises { place, .. }
+            | What::InForce(place, _)
+            | What::State { place, .. }
+            | What::News(place, _)
+            | What::LastAdvert(place, _)
+            | What::HoldEnds(place) => touched.push(place.router),
+            What::Heard { pair, .. } | What::Lost { pair, .. } => touched.push(pair.router),
+            What::Disagreement { .. }
+            | What::HeardInMaster(_)
+            | What::Gap { .. }
+            | What::Overtaken(_)
+            | What::Foreign { .. } => {}
+            What::Injected(advert, _) => {
+                let same = |router: &usize| self.routers[*router].key == advert.router;
+                touched.extend((0..self.routers.len()).filter(same));
+            }
+            What::Seen(seen) => match seen {
+                Seen::Owns { segment, address, .. } => {
+                    touched.extend(self.routers_of((*segment, *address)));
+                }
+                _ if change.what.touches_all() => touched.extend(0..self.routers.len()),
+                Seen::Process(_)
+                | Seen::Machine(_)
+                | Seen::Link { .. }
+                | Seen::Path { .. }
+                | Seen::Step(_)
+                | Seen::AdvertSent(_)
+                | Seen::AdvertDelivered(_)
+                | Seen::AdvertLost(..)
+                | Seen::Address { .. }
+                | Seen::Fib { .. }
+                | Seen::Destination { .. }
+                | Seen::Announced { .. }
+                | Seen::Answered { .. }
+                | Seen::Neighbour { .. }
+                | Seen::Configured(_)
+                | Seen::Probe { .. }
+                | Seen::Request { .. }
+                | Seen::Engine(_)
+                | Seen::Dropped(_) => {}
+            },
+        }
+        // What disturbs one disturbs those that move with it.
+        for place in 0..touched.len() {
+            let router = touched[place];
+            if self.routers.get(router).is_some_and(|one| one.disturbed_at == change.at) {
+                touched.extend_from_slice(self.joined_to(router));
+            }
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        let mut moved = std::mem::take(&mut self.moved);
+        moved.clone_from(&touched);
+        moved.extend(touched.iter().flat_map(|router| self.joined_to(*router)));
+        moved.sort_unstable();
+        moved.dedup();
+        (self.touched, self.moved) = (touched, moved);
+    }
+
+    /// The change touches no virtual router.
+    pub(super) fn touch_nothing(&mut self) {
+        self.touched.clear();
+        self.moved.clear();
+    }
+
+    /// What several properties ask for is worked out once, when it may have changed.
+    pub(super) fn rearrange(&mut self, change: &Change) {
+        if !change.what.rearranges() {
+            return;
+        }
+        for place in 0..self.touched.len() {
+            let router = self.touched[place];
+            self.routers[router].dual = self.is_dual(router);
+            if self.connects(change, router) {
+                self.routers[router].connections = self.connections(router);
+            }
+        }
+    }
+
+    /// Whether another member may run, or hear another one, after this change.
+    fn connects(&self, change: &Change, router: usize) -> bool {
+        match &change.what {
+            What::Joined { .. }
+            | What::Left(_)
+            | What::Seen(Seen::Process(_) | Seen::Machine(_) | Seen::Link { .. }) => true,
+            What::Seen(Seen::Path { to, .. }) => {
+                let members = &self.routers[router].members;
+                [change.host, *to].iter().all(|end| members.iter().any(|one| one.host == *end))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether several members are master, or several hosts own the same address, anywhere on the
+    /// segment: one that has it in another virtual router is an owner like any other.
+    fn is_dual(&self, router: usize) -> bool {
+        let masters = self.places(router).filter(|place| self.member(*place).master.is_some());
+        let owners = |address: &_| self.owners.of(*address).len();
+        let mut addresses = self.routers[router].addresses();
+        masters.count() > 1 || addresses.any(|address| owners(address) > 1)
+    }
+}
