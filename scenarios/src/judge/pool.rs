@@ -19,7 +19,7 @@ use super::score::Score;
 use super::terms::{plus, since};
 use super::view::View;
 use super::{Property, PropertyId, PropertyReport};
-use crate::record::{HostId, Seen, WorldTime};
+use crate::record::{HostId, Seen, SegmentId, WorldTime};
 use crate::scenario::{Conduct, Step};
 
 /// L7.
@@ -34,6 +34,8 @@ pub(super) struct Pool {
 #[derive(Debug)]
 struct Director {
     config: Arc<Config>,
+    /// The hosts that its checks ask.
+    asks: Vec<HostId>,
     /// Its checks count from here: it started, went on, or read a file.
     since: WorldTime,
     running: bool,
@@ -86,6 +88,7 @@ impl Pool {
                 let director = self.directors.entry(change.host);
                 let director = director.or_insert_with(|| Director::new(Arc::clone(config)));
                 director.config = Arc::clone(config);
+                director.asks = asked_by(view, config);
                 director.begin(change.at);
             }
             Seen::Destination { service, endpoint, weight } => {
@@ -123,9 +126,12 @@ impl Property for Pool {
                 director.running = running;
                 director.begin(view.now);
             }
-            // Of paths it is asked for those between itself and a real server.
+            // Of paths it is asked for those between itself and whom its checks ask.
             let elsewhere = match change.what {
-                What::Seen(Seen::Path { to, .. }) => ![change.host, to].contains(host),
+                What::Seen(Seen::Path { to, .. }) => {
+                    let asks = |one, other| one == *host && director.asks.contains(&other);
+                    !asks(change.host, to) && !asks(to, change.host)
+                }
                 _ => false,
             };
             if running && (turns || (may_differ && !elsewhere)) {
@@ -167,6 +173,7 @@ impl Director {
     const fn new(config: Arc<Config>) -> Self {
         Self {
             config,
+            asks: Vec::new(),
             since: WorldTime(0),
             running: false,
             table: BTreeMap::new(),
@@ -218,12 +225,16 @@ impl Director {
     ) {
         let config = Arc::clone(&self.config);
         for (first, virtual_server) in config.director().virtual_servers.iter().enumerate() {
-            let healths = self.healths(view, host, conducts, virtual_server);
-            for (second, (health, bound)) in healths.into_iter().enumerate() {
+            let finds = |check: &PlacedCheck| {
+                finds(check.manner(), conduct(view, host, conducts, check.address()))
+            };
+            for (second, health) in healths(virtual_server, finds).into_iter().enumerate() {
                 let place = (first, second);
-                let known = self.servers.get(&place).copied();
+                let known = self.servers.get(&place);
                 if known.is_none_or(|known| known.health != health) {
                     self.overdue(view, place, score);
+                    let server = &virtual_server.real_servers[second];
+                    let bound = bound(view, server, health, finds);
                     let server = Server { health, bound, since: view.now, settled: false };
                     self.servers.insert(place, server);
                     // The table is as before, and so is what else must be.
@@ -231,48 +242,6 @@ impl Director {
                 }
             }
         }
-    }
-
-    fn healths(
-        &self,
-        view: &View,
-        host: HostId,
-        conducts: &BTreeMap<HostId, Conduct>,
-        virtual_server: &VirtualServer,
-    ) -> Vec<(Health, Duration)> {
-        let unsure = (Health::Unsure, Duration::ZERO);
-        // Checks rest while the address is elsewhere.
-        if virtual_server.ha_suspend {
-            return vec![unsure; virtual_server.real_servers.len()];
-        }
-        let ask = |placed: &PlacedCheck| {
-            finds(placed.manner(), conduct(view, host, conducts, placed.address()))
-        };
-        let of = |server: &RealServer| {
-            let checks = || server.checks.iter().filter(|_| server.weight > 0);
-            let bad = checks().filter(|check| ask(check) == Health::Bad);
-            if let Some(bound) = bad.map(|check| until_out(view, check.manner())).min() {
-                return (Health::Bad, bound);
-            }
-            if checks().any(|check| ask(check) == Health::Unsure) {
-                return unsure;
-            }
-            let bound = checks().map(|check| until_back(view, check.manner())).max();
-            bound.map_or(unsure, |bound| (Health::Good, bound))
-        };
-        let mut healths: Vec<_> = virtual_server.real_servers.iter().map(of).collect();
-        if virtual_server.sorry_server.is_some() {
-            // Without a quorum live ones make room for the sorry server.
-            let pairs = virtual_server.real_servers.iter().zip(&healths);
-            let live = pairs.filter(|(_, (health, _))| *health == Health::Good);
-            let weight: u64 = live.map(|(server, _)| u64::from(server.weight)).sum();
-            let needed = u64::from(virtual_server.quorum) + u64::from(virtual_server.hysteresis);
-            if weight < needed.max(1) {
-                let good = healths.iter_mut().filter(|(health, _)| *health == Health::Good);
-                good.for_each(|one| *one = unsure);
-            }
-        }
-        healths
     }
 
     /// Whether it gets connections of all services, and of any.
@@ -397,6 +366,57 @@ impl Director {
     }
 }
 
+/// What checks must find of the real servers of a virtual server; `finds` is what one finds now.
+fn healths(virtual_server: &VirtualServer, finds: impl Fn(&PlacedCheck) -> Health) -> Vec<Health> {
+    let servers = &virtual_server.real_servers;
+    // Checks rest while the address is elsewhere.
+    if virtual_server.ha_suspend {
+        return vec![Health::Unsure; servers.len()];
+    }
+    let of = |server: &RealServer| {
+        let mut worst = None;
+        for check in server.checks.iter().filter(|_| server.weight > 0) {
+            match finds(check) {
+                Health::Bad => return Health::Bad,
+                Health::Unsure => worst = Some(Health::Unsure),
+                Health::Good => worst = worst.or(Some(Health::Good)),
+            }
+        }
+        worst.unwrap_or(Health::Unsure)
+    };
+    let mut healths: Vec<_> = servers.iter().map(of).collect();
+    if virtual_server.sorry_server.is_some() {
+        // Without a quorum live ones make room for the sorry server.
+        let live = servers.iter().zip(&healths).filter(|(_, health)| **health == Health::Good);
+        let weight: u64 = live.map(|(server, _)| u64::from(server.weight)).sum();
+        let needed = u64::from(virtual_server.quorum) + u64::from(virtual_server.hysteresis);
+        if weight < needed.max(1) {
+            let good = healths.iter_mut().filter(|health| **health == Health::Good);
+            good.for_each(|one| *one = Health::Unsure);
+        }
+    }
+    healths
+}
+
+/// How long it may take until that shows.
+fn bound(
+    view: &View,
+    server: &RealServer,
+    health: Health,
+    finds: impl Fn(&PlacedCheck) -> Health,
+) -> Duration {
+    let checks = server.checks.iter();
+    let bound = match health {
+        Health::Bad => {
+            let bad = checks.filter(|check| finds(check) == Health::Bad);
+            bad.map(|check| until_out(view, check.manner())).min()
+        }
+        Health::Good => checks.map(|check| until_back(view, check.manner())).max(),
+        Health::Unsure => None,
+    };
+    bound.unwrap_or_default()
+}
+
 /// How long a dead server may stay: an attempt in turn, and each that tries again.
 fn until_out(view: &View, check: &Check) -> Duration {
     let again = (check.delay_before_retry + check.timeout) * check.retry;
@@ -424,6 +444,21 @@ fn urls(check: &Check) -> u32 {
     }
 }
 
+/// The hosts that the checks of a configuration ask, as often as they do.
+fn asked_by(view: &View, config: &Config) -> Vec<HostId> {
+    let servers = config.director().virtual_servers.iter().flat_map(|one| &one.real_servers);
+    let addresses = servers.flat_map(|server| &server.checks).map(PlacedCheck::address);
+    addresses.filter_map(|address| Some(host_at(view, address)?.0)).collect()
+}
+
+/// Who has an address, and on which segment.
+fn host_at(view: &View, address: IpAddr) -> Option<(HostId, SegmentId)> {
+    (0..).zip(&view.setting.hosts).find_map(|(id, host)| {
+        let known = host.addresses.iter().find(|(_, known)| *known == address)?;
+        Some((HostId(id), known.0))
+    })
+}
+
 /// What a host gets from an address.
 fn conduct(
     view: &View,
@@ -431,16 +466,11 @@ fn conduct(
     conducts: &BTreeMap<HostId, Conduct>,
     address: IpAddr,
 ) -> Conduct {
-    let hosts = &view.setting.hosts;
     let on = |segment| {
-        let own = hosts.get(usize::from(from.0));
+        let own = view.setting.hosts.get(usize::from(from.0));
         own.is_some_and(|own| own.addresses.iter().any(|(on, _)| *on == segment))
     };
-    let found = (0..).zip(hosts).find_map(|(id, host)| {
-        let known = host.addresses.iter().find(|(_, known)| *known == address)?;
-        Some((HostId(id), known.0))
-    });
-    match found {
+    match host_at(view, address) {
         Some((host, segment))
             if on(segment)
                 && view.passes(segment, from, host, true)
