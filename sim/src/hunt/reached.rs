@@ -360,6 +360,18 @@ impl Recorder for Reached {
         match &observation.seen {
             Seen::AdvertSent(advert) => self.sent(host, advert),
             Seen::AdvertDelivered(advert) => self.delivered(host, advert),
+            _ => self.observe_no_advert(observation),
+        }
+    }
+}
+
+impl Reached {
+    /// Apart, since nearly all observations are adverts: what it needs on the stack would be made
+    /// ready for each of them.
+    #[inline(never)]
+    fn observe_no_advert(&mut self, observation: &Observation) {
+        let host = observation.host;
+        match &observation.seen {
             Seen::Engine(event) => self.engine(host, event),
             Seen::Configured(config) => self.configured(host, config),
             Seen::Dropped(reason) => self.dropped(host, reason),

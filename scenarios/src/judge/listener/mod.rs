@@ -90,6 +90,22 @@ impl Listener {
         match &observation.seen {
             Seen::AdvertSent(advert) => self.sent(at, host, advert),
             Seen::AdvertDelivered(advert) => self.delivered(at, host, advert),
+            _ => self.hear_no_advert(observation),
+        }
+        if self.queue.is_empty() {
+            return false;
+        }
+        self.find_brake(at);
+        true
+    }
+
+    /// Apart from [`Self::hear`], like all else that is not called for nearly every observation:
+    /// what it needs on the stack would be made ready for each plain advert.
+    #[inline(never)]
+    fn hear_no_advert(&mut self, observation: &Observation) {
+        let (at, host) = (observation.at, observation.host);
+        match &observation.seen {
+            Seen::AdvertSent(_) | Seen::AdvertDelivered(_) => {}
             Seen::AdvertLost(advert, reason) => self.lost(at, host, advert, *reason),
             Seen::Dropped(_) | Seen::Address { .. } | Seen::Fib { .. } | Seen::Request { .. } => {}
             Seen::Configured(config) => {
@@ -118,11 +134,6 @@ impl Listener {
             | Seen::Destination { .. }
             | Seen::Probe { .. } => self.push(at, host, What::Seen(observation.seen.clone())),
         }
-        if self.queue.is_empty() {
-            return false;
-        }
-        self.find_brake(at);
-        true
     }
 
     /// The first change that waits, if nothing earlier can turn up any more.
@@ -209,6 +220,7 @@ impl Listener {
         }
     }
 
+    #[inline(never)]
     fn sent_otherwise(&mut self, at: WorldTime, place: Place, advert: &SeenAdvert) {
         self.silence_one(place, at);
         self.check_explained(place, at, false);
@@ -289,6 +301,7 @@ impl Listener {
     }
 
     /// An advert of somebody who runs no engine: who discards it learns nothing of it.
+    #[inline(never)]
     fn injected(&mut self, at: WorldTime, host: HostId, advert: &SeenAdvert) {
         let injection = self.injection_of(advert);
         self.push(at, host, What::Injected(*advert, injection.clone()));
@@ -303,6 +316,7 @@ impl Listener {
         }
     }
 
+    #[inline(never)]
     fn heard_otherwise(&mut self, at: WorldTime, pair: Pair, advert: &SeenAdvert) {
         let Self { routers, queue, .. } = self;
         let router = &mut routers[pair.router];
@@ -373,6 +387,7 @@ impl Listener {
     }
 
     /// An advert of a virtual router that the receiver does not run: told once.
+    #[inline(never)]
     fn stranger(&mut self, at: WorldTime, host: HostId, sender: Place, advert: &SeenAdvert) {
         let from = self.sender(sender).host;
         if self.strangers.insert((host, sender.router, from)) {
@@ -444,9 +459,12 @@ impl Listener {
                 return;
             }
         }
-        if !self.queue.is_empty() {
-            self.silence_all(now);
-        }
+        self.find_another_brake(now);
+    }
+
+    #[inline(never)]
+    fn find_another_brake(&mut self, now: WorldTime) {
+        self.silence_all(now);
         let mut brake: Option<Brake> = None;
         for (router, members) in self.routers.iter().enumerate() {
             for (member, sender) in members.members.iter().enumerate() {
