@@ -147,6 +147,18 @@ impl What {
         }
     }
 
+    /// Whether another member may run, or hear another one, after it.
+    pub(super) const fn connects(&self) -> bool {
+        matches!(
+            self,
+            Self::Joined { .. }
+                | Self::Left(_)
+                | Self::Seen(
+                    Seen::Process(_) | Seen::Machine(_) | Seen::Link { .. } | Seen::Path { .. }
+                )
+        )
+    }
+
     /// Whether it touches every virtual router that there is.
     pub(super) const fn touches_all(&self) -> bool {
         matches!(

@@ -55,7 +55,7 @@ impl Property for Masters {
             let what = || format!("the two columns of {} disagree: {text}", view.name(*place));
             self.score.breach(|| view.too_late(), what);
         }
-        if !change.what.rearranges() {
+        if view.rearranged.is_empty() {
             return;
         }
         if let Some(router) = view.reconciled(change) {
@@ -65,10 +65,15 @@ impl Property for Masters {
                 self.close(view, pair, began, change.at);
             }
         }
-        for &router in &view.touched {
-            for pair in pairs(view, router).map(|(a, b)| view.ranked(a, b)) {
-                let (a, b) = pair;
+        let starts = matches!(change.what, What::MasterStarts { .. });
+        for &router in &view.rearranged {
+            for (a, b) in pairs(view, router) {
                 let both = view.member(a).master.is_some() && view.member(b).master.is_some();
+                if !both && !starts && self.open.is_empty() {
+                    continue;
+                }
+                let pair = view.ranked(a, b);
+                let (a, b) = pair;
                 self.possible(view, change, a, b);
                 // The other way round it was another one that had to yield.
                 if let Some(began) = self.open.remove(&(b, a)) {
@@ -142,17 +147,16 @@ impl Owners {
         self.score.at_most_wanting((lasted, bound), excuse, wanting, what);
     }
 
+    /// One of them owns it from now on: an instance, if that is the only one too.
     fn possible(
         &mut self,
         view: &View,
         change: &Change,
         (a, b, address): (Place, Place, (SegmentId, IpAddr)),
     ) {
-        let begins = |place| view.owns(place, address) == Some(change.at);
         let present = view.member(a).present && view.member(b).present;
         let elsewhere = || [a, b].iter().any(|place| view.has_elsewhere(*place, address));
-        let begins = (begins(a) || begins(b)) && !elsewhere();
-        if present && begins && view.hear_each_other(a, b) {
+        if present && !elsewhere() && view.hear_each_other(a, b) {
             let bound = view.coexistence(a, b, change.at) + view.setting.release;
             self.score.at_most(Duration::ZERO, bound, || None, String::new);
         }
@@ -169,7 +173,8 @@ fn well_again(view: &View, place: Place, since: WorldTime) -> Option<WorldTime> 
 impl Property for Owners {
     fn after(&mut self, view: &View, change: &Change) {
         // Who joins another virtual router may have an address of this one.
-        if !change.what.rearranges() && !view.shares {
+        let routers = if view.shares { &view.touched } else { &view.rearranged };
+        if routers.is_empty() {
             return;
         }
         if let Some(router) = view.reconciled(change) {
@@ -179,19 +184,24 @@ impl Property for Owners {
                 self.close(view, key, began, change.at);
             }
         }
-        for &router in &view.touched {
+        for &router in routers {
             for (a, b) in pairs(view, router).map(|(a, b)| view.ranked(a, b)) {
                 for address in &view.member(a).addresses {
-                    self.possible(view, change, (a, b, *address));
+                    let owned = [a, b].map(|place| view.owns(place, *address));
+                    if owned == [None, None] && self.open.is_empty() {
+                        continue;
+                    }
+                    if owned.contains(&Some(change.at)) {
+                        self.possible(view, change, (a, b, *address));
+                    }
                     if let Some(began) = self.open.remove(&(b, a, *address)) {
                         self.close(view, (b, a, *address), began, change.at);
                     }
                     // In two virtual routers it is a mismatch (S9), and each has its own master.
-                    let owned = view.owns(a, *address).is_some()
-                        && view.owns(b, *address).is_some()
+                    let both = owned.iter().all(Option::is_some)
                         && ![a, b].iter().any(|place| view.has_elsewhere(*place, *address));
                     let key = (a, b, *address);
-                    if owned && view.hear_each_other(a, b) {
+                    if both && view.hear_each_other(a, b) {
                         self.open.entry(key).or_insert(change.at);
                     } else if let Some(began) = self.open.remove(&key) {
                         self.close(view, key, began, change.at);

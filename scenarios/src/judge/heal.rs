@@ -85,6 +85,9 @@ fn split(view: &View, router: usize) -> Vec<Vec<Place>> {
 
 impl Property for Heal {
     fn after(&mut self, view: &View, change: &Change) {
+        if self.open.is_empty() && !heals(change) {
+            return;
+        }
         for &router in &view.touched {
             let components = split(view, router);
             let is_split = !components.is_empty();

@@ -37,8 +37,8 @@ impl Mute {
         let owning =
             self.owning.iter().find(|((by, (_, what)), _)| *by == place && *what == address);
         let late = owning.is_some_and(|(_, (from, seen))| from < seen);
-        let did = format!("{did} {address}");
-        self.judge(view, place, (backup_since, view.now), late, &did);
+        let did = || format!("{did} {address}");
+        self.judge(view, place, (backup_since, view.now), late, did);
     }
 
     fn judge(
@@ -47,14 +47,14 @@ impl Mute {
         place: Place,
         (from, until): (WorldTime, WorldTime),
         late: bool,
-        did: &str,
+        did: impl FnOnce() -> String,
     ) {
         let value = since(until, from);
         // The command that adds it was still on its way: it is done first, then the removal.
         let commands = if late { 2 } else { 1 };
         let bound = view.setting.release * commands + view.tolerance();
         let name = view.name(place);
-        let what = || format!("{name} {did} {value:?} after it last had a reason to");
+        let what = || format!("{name} {} {value:?} after it last had a reason to", did());
         self.score.at_most(value, bound, || view.refused(&[place], from), what);
     }
 }
@@ -85,8 +85,8 @@ impl Property for Mute {
                     } else if let Some((from, seen)) = self.owning.remove(&key)
                         && (seen < change.at || from == seen)
                     {
-                        let did = format!("owned {}", address.1);
-                        self.judge(view, place, (from, change.at), from < seen, &did);
+                        let did = || format!("owned {}", address.1);
+                        self.judge(view, place, (from, change.at), from < seen, did);
                     }
                 }
             }
@@ -110,8 +110,8 @@ impl Property for Mute {
 
     fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
         for ((place, address), (from, seen)) in std::mem::take(&mut self.owning) {
-            let did = format!("owned {}", address.1);
-            self.judge(view, place, (from, end), from < seen, &did);
+            let did = || format!("owned {}", address.1);
+            self.judge(view, place, (from, end), from < seen, did);
         }
         if self.watched {
             let bound = view.setting.release + view.tolerance();

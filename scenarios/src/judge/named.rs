@@ -230,35 +230,31 @@ const fn is_at_rest(member: &Member) -> bool {
 
 impl Property for Named {
     fn after(&mut self, view: &View, change: &Change) {
-        if let What::Joined { .. } | What::Left(_) = change.what {
-            self.forget(view, change.host);
-        }
-        if let What::MasterEnds(..) = change.what {
-            self.drop_within(view, |sides| sides.0 == Side::Host(change.host));
-        }
-        if let What::State { to: StateKind::Initialize | StateKind::Fault, .. } = change.what {
-            self.drop_within(view, |sides| sides.1 == Side::Host(change.host));
-        }
-        if let What::Seen(
-            Seen::Path { .. } | Seen::Link { .. } | Seen::Process(_) | Seen::Machine(_),
-        ) = change.what
-        {
-            self.drop_unheard(view);
-        }
-        if let What::Heard { pair, of_before: false, .. } = change.what {
-            self.heard(view, pair);
-        }
-        if let What::Foreign { sender, source } = change.what {
-            self.foreign(view, change.host, sender, source);
-        }
-        if let What::Injected(advert, Some(injection)) = &change.what {
-            self.injected(view, change.host, advert, injection);
-        }
-        if let What::News(_, News::Mismatch { peer, mismatch }) = &change.what {
-            self.report(view, change.host, *peer, mismatch.name());
-        }
-        if let What::News(_, News::ForeignVrid { peer, .. }) = &change.what {
-            self.report(view, change.host, *peer, "foreign-vrid");
+        match &change.what {
+            What::Joined { .. } | What::Left(_) => self.forget(view, change.host),
+            What::MasterEnds(..) => {
+                self.drop_within(view, |sides| sides.0 == Side::Host(change.host));
+            }
+            What::State { to: StateKind::Initialize | StateKind::Fault, .. } => {
+                self.drop_within(view, |sides| sides.1 == Side::Host(change.host));
+            }
+            What::Seen(
+                Seen::Path { .. } | Seen::Link { .. } | Seen::Process(_) | Seen::Machine(_),
+            ) => self.drop_unheard(view),
+            What::Heard { pair, of_before: false, .. } => self.heard(view, *pair),
+            What::Foreign { sender, source } => {
+                self.foreign(view, change.host, *sender, *source);
+            }
+            What::Injected(advert, Some(injection)) => {
+                self.injected(view, change.host, advert, injection);
+            }
+            What::News(_, News::Mismatch { peer, mismatch }) => {
+                self.report(view, change.host, *peer, mismatch.name());
+            }
+            What::News(_, News::ForeignVrid { peer, .. }) => {
+                self.report(view, change.host, *peer, "foreign-vrid");
+            }
+            _ => {}
         }
     }
 

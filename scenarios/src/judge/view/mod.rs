@@ -44,10 +44,12 @@ pub(super) struct View {
     pub owners: Whose<WorldTime>,
     /// What each neighbour cache says.
     pub neighbours: Whose<Option<HostId>>,
-    /// The virtual routers whose masters, owners or connections may differ after the last change.
+    /// The virtual routers that may feel the last change in any way.
     pub touched: Vec<usize>,
     /// The same, and those that a sync group joins to them.
     pub moved: Vec<usize>,
+    /// Those of them of which a master, an owner, a rank or a connection may differ.
+    pub rearranged: Vec<usize>,
     /// The last fault or step anywhere.
     disturbed_at: WorldTime,
     /// Those that were told of, see [`View::path_place`].
@@ -254,6 +256,7 @@ impl View {
             neighbours: Whose::default(),
             touched: Vec::new(),
             moved: Vec::new(),
+            rearranged: Vec::new(),
             disturbed_at: WorldTime(0),
             paths: Places::default(),
             holds: BTreeSet::new(),

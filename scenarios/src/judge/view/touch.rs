@@ -2,10 +2,10 @@
 
 use super::View;
 use crate::judge::change::{Change, What};
-use crate::record::Seen;
+use crate::record::{HostId, Seen};
 
 impl View {
-    /// Notes the virtual routers whose masters, owners or connections may differ after this change.
+    /// Notes the virtual routers that may feel this change.
     pub(super) fn touch(&mut self, change: &Change) {
         let mut touched = std::mem::take(&mut self.touched);
         touched.clear();
@@ -77,34 +77,35 @@ impl View {
     pub(super) fn touch_nothing(&mut self) {
         self.touched.clear();
         self.moved.clear();
+        self.rearranged.clear();
     }
 
-    /// What several properties ask for is worked out once, when it may have changed.
+    /// Notes the virtual routers that this change may have rearranged. What several properties ask
+    /// for is worked out once, here.
     pub(super) fn rearrange(&mut self, change: &Change) {
+        self.rearranged.clear();
         if !change.what.rearranges() {
             return;
         }
         for place in 0..self.touched.len() {
             let router = self.touched[place];
+            if self.is_elsewhere(change, router) {
+                continue;
+            }
+            self.rearranged.push(router);
             self.routers[router].dual = self.is_dual(router);
-            if self.connects(change, router) {
+            if change.what.connects() {
                 self.routers[router].connections = self.connections(router);
             }
         }
     }
 
-    /// Whether another member may run, or hear another one, after this change.
-    fn connects(&self, change: &Change, router: usize) -> bool {
-        match &change.what {
-            What::Joined { .. }
-            | What::Left(_)
-            | What::Seen(Seen::Process(_) | Seen::Machine(_) | Seen::Link { .. }) => true,
-            What::Seen(Seen::Path { to, .. }) => {
-                let members = &self.routers[router].members;
-                [change.host, *to].iter().all(|end| members.iter().any(|one| one.host == *end))
-            }
-            _ => false,
-        }
+    /// It is a path that does not join two members.
+    fn is_elsewhere(&self, change: &Change, router: usize) -> bool {
+        let What::Seen(Seen::Path { to, .. }) = &change.what else { return false };
+        let is_member =
+            |end: &HostId| self.routers[router].members.iter().any(|one| one.host == *end);
+        ![change.host, *to].iter().all(is_member)
     }
 
     /// Whether several members are master, or several hosts own the same address, anywhere on the
