@@ -48,17 +48,25 @@ pub struct Judge {
     bench: Bench,
 }
 
-/// All properties, by what they have to hear.
+/// All properties.
 struct Bench {
-    /// What they wait for ends with time, whatever happens.
-    timely: Vec<Box<dyn Property>>,
+    best_follows: crash::BestFollows,
+    resignation: stop::Resignation,
+    comeback: comeback::Comeback,
+    takeover: crash::Takeover,
     calm: calm::Calm,
     reachable: reach::Reachable,
     caches: caches::Caches,
     mute: mute::Mute,
     pool: pool::Pool,
-    /// They look at virtual routers alone.
-    others: Vec<Box<dyn Property>>,
+    masters: dual::Masters,
+    owners: dual::Owners,
+    preemptions: dual::Preemptions,
+    lasting: lasting::Lasting,
+    heal: heal::Heal,
+    dead_man: dead_man::DeadMan,
+    named: named::Named,
+    one_way: oneway::OneWay,
 }
 
 /// A property, or a few that look at the same thing.
@@ -110,35 +118,46 @@ impl Judge {
 impl Bench {
     fn new() -> Self {
         Self {
-            timely: vec![
-                Box::new(crash::BestFollows::new()),
-                Box::new(stop::Resignation::new()),
-                Box::new(comeback::Comeback::new()),
-            ],
+            best_follows: crash::BestFollows::new(),
+            resignation: stop::Resignation::new(),
+            comeback: comeback::Comeback::new(),
+            takeover: crash::Takeover::new(),
             calm: calm::Calm::new(),
             reachable: reach::Reachable::new(),
             caches: caches::Caches::new(),
             mute: mute::Mute::new(),
             pool: pool::Pool::new(),
-            others: vec![
-                Box::new(dual::Masters::new()),
-                Box::new(dual::Owners::new()),
-                Box::new(lasting::Lasting::new()),
-                Box::new(dual::Preemptions::new()),
-                Box::new(heal::Heal::new()),
-                Box::new(dead_man::DeadMan::new()),
-                Box::new(named::Named::new()),
-                Box::new(oneway::OneWay::new()),
-                Box::new(crash::Takeover::new()),
-            ],
+            masters: dual::Masters::new(),
+            owners: dual::Owners::new(),
+            preemptions: dual::Preemptions::new(),
+            lasting: lasting::Lasting::new(),
+            heal: heal::Heal::new(),
+            dead_man: dead_man::DeadMan::new(),
+            named: named::Named::new(),
+            one_way: oneway::OneWay::new(),
         }
     }
 
-    fn all(&mut self) -> impl Iterator<Item = &mut (dyn Property + 'static)> {
-        let named: [&mut (dyn Property + 'static); 5] =
-            [&mut self.calm, &mut self.reachable, &mut self.caches, &mut self.mute, &mut self.pool];
-        let boxed = self.timely.iter_mut().chain(&mut self.others);
-        boxed.map(|property| &mut **property).chain(named)
+    fn all(&mut self) -> [&mut dyn Property; 17] {
+        [
+            &mut self.best_follows,
+            &mut self.resignation,
+            &mut self.comeback,
+            &mut self.takeover,
+            &mut self.calm,
+            &mut self.reachable,
+            &mut self.caches,
+            &mut self.mute,
+            &mut self.pool,
+            &mut self.masters,
+            &mut self.owners,
+            &mut self.preemptions,
+            &mut self.lasting,
+            &mut self.heal,
+            &mut self.dead_man,
+            &mut self.named,
+            &mut self.one_way,
+        ]
     }
 
     fn hear(&mut self, view: &mut View, listener: &Listener, change: &Change) {
@@ -147,21 +166,55 @@ impl Bench {
             self.work_out(view);
         }
         view.apply(change, |router| listener.key(router));
-        let What::Seen(seen) = &change.what else { return self.tell_all(view, change) };
-        // Nothing is as frequent as what users see, and it touches no virtual router.
-        match seen {
-            Seen::Probe { .. } => self.reachable.after(view, change),
-            Seen::Neighbour { .. } => {
+        self.tell(view, change);
+    }
+
+    fn tell(&mut self, view: &View, change: &Change) {
+        // What these wait for ends with time, whatever happens.
+        self.best_follows.after(view, change);
+        self.resignation.after(view, change);
+        self.comeback.after(view, change);
+        match &change.what {
+            // Nothing is as frequent as what users see and what masters hear of each other, and it
+            // touches no virtual router.
+            What::Seen(Seen::Probe { .. }) => self.reachable.after(view, change),
+            What::Seen(Seen::Neighbour { .. }) => {
                 self.reachable.after(view, change);
                 self.caches.after(view, change);
             }
-            Seen::Announced { .. } | Seen::Answered { .. } => self.mute.after(view, change),
-            Seen::Configured(_) | Seen::Destination { .. } => self.pool.after(view, change),
-            _ => return self.tell_all(view, change),
+            What::Seen(Seen::Announced { .. } | Seen::Answered { .. }) => {
+                self.mute.after(view, change);
+            }
+            What::Seen(Seen::Configured(_) | Seen::Destination { .. }) => {
+                self.pool.after(view, change);
+            }
+            What::HeardInMaster(_) => {
+                self.takeover.after(view, change);
+                self.caches.after(view, change);
+            }
+            What::Gap { .. } => {
+                self.takeover.after(view, change);
+                self.lasting.after(view, change);
+            }
+            _ => self.tell_others(view, change),
         }
-        for property in &mut self.timely {
-            property.after(view, change);
-        }
+    }
+
+    fn tell_others(&mut self, view: &View, change: &Change) {
+        self.takeover.after(view, change);
+        self.calm.after(view, change);
+        self.reachable.after(view, change);
+        self.caches.after(view, change);
+        self.mute.after(view, change);
+        self.pool.after(view, change);
+        self.masters.after(view, change);
+        self.owners.after(view, change);
+        self.preemptions.after(view, change);
+        self.lasting.after(view, change);
+        self.heal.after(view, change);
+        self.dead_man.after(view, change);
+        self.named.after(view, change);
+        self.one_way.after(view, change);
     }
 
     /// Works out to what the stretches without a fault are held that began with what was told last.
@@ -179,10 +232,6 @@ impl Bench {
                 stretch.work_out(view, router, &outset);
             }
         }
-    }
-
-    fn tell_all(&mut self, view: &View, change: &Change) {
-        self.all().for_each(|property| property.after(view, change));
     }
 }
 
