@@ -189,7 +189,9 @@ impl Property for Caches {
         if let What::HeardInMaster(pair) = change.what {
             let sender = Place { router: pair.router, member: pair.sender };
             let receiver = Place { router: pair.router, member: pair.receiver };
-            if mismatch::discards(view.member(receiver), view.member(sender))
+            let (dual, after) = (self.dual.get(pair.router), self.after.get(pair.router));
+            if (dual.is_none() && after.is_none())
+                || mismatch::discards(view.member(receiver), view.member(sender))
                 || view.may_be_of_before(pair.router)
             {
                 return;

@@ -18,11 +18,16 @@ use crate::record::WorldTime;
 /// S7, L4 and L5.
 #[derive(Debug)]
 pub(super) struct Calm {
+    scores: Scores,
+    /// By virtual router.
+    stretches: Places<Stretch>,
+}
+
+#[derive(Debug)]
+struct Scores {
     one_master: Score,
     settled: Score,
     no_livelock: Score,
-    /// By virtual router.
-    stretches: Places<Stretch>,
 }
 
 /// What happened to a virtual router since the last fault.
@@ -46,7 +51,7 @@ pub(super) struct Stretch {
 }
 
 /// What a stretch is held to.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Terms {
     patience: Patience,
     excuse: Option<Excuse>,
@@ -122,22 +127,12 @@ impl Stretch {
     }
 }
 
-impl Calm {
-    pub(super) const fn new() -> Self {
-        let too_short = "no stretch without a fault was long enough for a component to settle";
-        Self {
-            one_master: Score::new(PropertyId::S7, too_short),
-            settled: Score::new(PropertyId::L4, too_short),
-            no_livelock: Score::new(PropertyId::L5, too_short),
-            stretches: Places::new(),
-        }
-    }
-
-    fn close(&mut self, view: &View, mut stretch: Stretch, end: WorldTime, fault: bool) {
-        stretch.pass(end, fault);
-        let length = since(end, stretch.began);
+impl Scores {
+    fn close(&mut self, view: &View, stretch: &mut Stretch, end: WorldTime, fault: bool) {
         // Without terms it has no length either.
         let Some(terms) = stretch.terms.filter(|_| stretch.counts) else { return };
+        stretch.pass(end, fault);
+        let length = since(end, stretch.began);
         let Patience { settling, liveness } = terms.patience;
         let unrest = stretch.was_unsettled.as_ref();
         let value = unrest.map_or(Duration::ZERO, |(until, _)| since(*until, stretch.began));
@@ -158,6 +153,18 @@ impl Calm {
             };
             self.no_livelock.at_most(value, liveness, excuse, what);
         }
+    }
+}
+
+impl Calm {
+    pub(super) const fn new() -> Self {
+        let too_short = "no stretch without a fault was long enough for a component to settle";
+        let scores = Scores {
+            one_master: Score::new(PropertyId::S7, too_short),
+            settled: Score::new(PropertyId::L4, too_short),
+            no_livelock: Score::new(PropertyId::L5, too_short),
+        };
+        Self { scores, stretches: Places::new() }
     }
 
     /// The stretch of a virtual router, if its terms are not worked out yet.
@@ -211,13 +218,11 @@ impl Property for Calm {
     fn after(&mut self, view: &View, change: &Change) {
         // Whether a member is kept back may change with any other one of its sync group.
         for &router in &view.moved {
-            let begins = self.stretches.get(router).is_none();
-            if (begins || view.calm_since(router) == change.at)
-                && let Some(before) = self.stretches.put(router, Stretch::new(change.at))
-            {
-                self.close(view, before, change.at, true);
+            let stretch = self.stretches.or_put(router, || Stretch::new(change.at));
+            if view.calm_since(router) == change.at {
+                self.scores.close(view, stretch, change.at, true);
+                *stretch = Stretch::new(change.at);
             }
-            let Some(stretch) = self.stretches.get_mut(router) else { continue };
             stretch.pass(change.at, false);
             match settled(view, router) {
                 Ok(counts) => stretch.counts |= counts,
@@ -243,9 +248,10 @@ impl Property for Calm {
     }
 
     fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
-        for (_, stretch) in self.stretches.drain() {
-            self.close(view, stretch, end, false);
+        let Self { scores, stretches } = self;
+        for (_, mut stretch) in stretches.drain() {
+            scores.close(view, &mut stretch, end, false);
         }
-        vec![self.one_master.report(), self.settled.report(), self.no_livelock.report()]
+        vec![scores.one_master.report(), scores.settled.report(), scores.no_livelock.report()]
     }
 }

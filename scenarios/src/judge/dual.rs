@@ -188,18 +188,19 @@ impl Property for Owners {
             for (a, b) in pairs(view, router).map(|(a, b)| view.ranked(a, b)) {
                 for address in &view.member(a).addresses {
                     let owned = [a, b].map(|place| view.owns(place, *address));
-                    if owned == [None, None] && self.open.is_empty() {
-                        continue;
-                    }
                     if owned.contains(&Some(change.at)) {
                         self.possible(view, change, (a, b, *address));
+                    }
+                    let both = owned.iter().all(Option::is_some);
+                    if !both && self.open.is_empty() {
+                        continue;
                     }
                     if let Some(began) = self.open.remove(&(b, a, *address)) {
                         self.close(view, (b, a, *address), began, change.at);
                     }
                     // In two virtual routers it is a mismatch (S9), and each has its own master.
-                    let both = owned.iter().all(Option::is_some)
-                        && ![a, b].iter().any(|place| view.has_elsewhere(*place, *address));
+                    let both =
+                        both && ![a, b].iter().any(|place| view.has_elsewhere(*place, *address));
                     let key = (a, b, *address);
                     if both && view.hear_each_other(a, b) {
                         self.open.entry(key).or_insert(change.at);
@@ -311,7 +312,7 @@ impl Property for Preemptions {
         if let What::MasterStarts { place, resumed: false, .. } = change.what {
             self.open(view, place, change.at);
         }
-        if view.touched.is_empty() {
+        if view.touched.is_empty() || self.open.is_empty() {
             return;
         }
         for mut preemption in std::mem::take(&mut self.open) {

@@ -58,8 +58,7 @@ impl Excuse {
 
     /// A delay above A/5.
     pub(super) fn slow_network(view: &View, router: usize) -> Option<Self> {
-        let present = view.places(router).filter(|place| view.member(*place).present);
-        let least = present.map(|place| view.member(place).config.interval.duration()).min()?;
+        let least = view.routers[router].least_interval?;
         let delay = view.most_delay(router);
         (delay * 5 > least).then_some(Self::Slow { delay, least })
     }
@@ -67,9 +66,9 @@ impl Excuse {
     /// Delays so irregular that nothing settles among these.
     pub(super) fn restless(view: &View, router: usize, running: &[Place]) -> Option<Self> {
         let interval = running.iter().map(|place| view.member(*place).advertised).min()?;
+        let rest = (view.delay_spread(router) + view.late() * 2).checked_sub(interval * 2)?;
         let skew = running.iter().map(|place| view.member(*place).skew()).min()?;
-        let noise = view.delay_spread(router) + view.late() * 2;
-        (noise >= interval * 2 + skew).then_some(Self::Restless)
+        (rest >= skew).then_some(Self::Restless)
     }
 
     /// Somebody put adverts on the segment at `since` or later, or less than A + D + 2L before.

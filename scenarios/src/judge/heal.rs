@@ -75,12 +75,12 @@ fn better(view: &View, a: Place, b: Place) -> Place {
 }
 
 /// The components that have several masters.
-fn split(view: &View, router: usize) -> Vec<Vec<Place>> {
+fn split(view: &View, router: usize) -> impl Iterator<Item = &Vec<Place>> {
     let masters = |component: &[Place]| {
         component.iter().filter(|place| view.member(**place).master.is_some()).count()
     };
     let components = view.routers[router].connections.components.iter();
-    components.filter(|component| masters(component) > 1).cloned().collect()
+    components.filter(move |component| masters(component) > 1)
 }
 
 impl Property for Heal {
@@ -89,13 +89,15 @@ impl Property for Heal {
             return;
         }
         for &router in &view.touched {
-            let components = split(view, router);
-            let is_split = !components.is_empty();
-            let split = Split { began: change.at, components };
+            let is_split = split(view, router).next().is_some();
+            let split = || {
+                let components = split(view, router).cloned().collect();
+                Split { began: change.at, components }
+            };
             let disturbed = view.disturbed_at(router) == change.at;
             match (self.open.contains_key(&router), is_split) {
                 (false, true) if heals(change) => {
-                    self.open.insert(router, split);
+                    self.open.insert(router, split());
                 }
                 (true, false) => {
                     if let Some(split) = self.open.remove(&router) {
@@ -107,7 +109,7 @@ impl Property for Heal {
                     self.open.remove(&router);
                 }
                 (true, true) if disturbed && !is_loss(change) => {
-                    self.open.insert(router, split);
+                    self.open.insert(router, split());
                 }
                 (true, true) | (false, false | true) => {}
             }

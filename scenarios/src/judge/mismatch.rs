@@ -14,7 +14,7 @@ use crate::scenario::{AdvertFields, Injection, Message};
 
 /// What `receiver` must name when it hears `sender`, in the order in which it would notice.
 pub(super) fn named(sender: &Member, receiver: &Member) -> Vec<&'static str> {
-    let mut kinds = discarded(sender, receiver);
+    let mut kinds: Vec<_> = discarded(sender, receiver).collect();
     kinds.extend(tolerated(sender, receiver));
     if receiver.is_owner() {
         kinds.push("owner");
@@ -24,13 +24,13 @@ pub(super) fn named(sender: &Member, receiver: &Member) -> Vec<&'static str> {
 
 /// A mismatch for which one of the two discards the other's adverts.
 pub(super) fn between(a: &Member, b: &Member) -> Option<&'static str> {
-    let one = discarded(a, b);
-    one.into_iter().chain(discarded(b, a)).next().or_else(|| list_differs(a, b))
+    let one = discarded(a, b).next();
+    one.or_else(|| discarded(b, a).next()).or_else(|| list_differs(a, b))
 }
 
 /// Whether the receiver discards what the sender advertises.
 pub(super) fn discards(receiver: &Member, sender: &Member) -> bool {
-    !discarded(sender, receiver).is_empty() || list_differs(sender, receiver).is_some()
+    discarded(sender, receiver).next().is_some() || list_differs(sender, receiver).is_some()
 }
 
 /// What a configured receiver must name in an advert that somebody put on the wire.
@@ -122,49 +122,40 @@ pub(super) fn is_foreign(
     peer || carried.into_iter().any(ours)
 }
 
-fn discarded(sender: &Member, receiver: &Member) -> Vec<&'static str> {
+/// For what the receiver discards what the sender advertises.
+fn discarded(sender: &Member, receiver: &Member) -> impl Iterator<Item = &'static str> + use<> {
     let (from, to) = (&sender.config, &receiver.config);
-    let mut kinds = Vec::new();
-    if from.version != to.version {
-        kinds.push("version");
-    }
-    match (&from.transport, &to.transport) {
-        (Transport::Multicast { .. }, Transport::Multicast { .. }) => {}
+    let version = (from.version != to.version).then_some("version");
+    let transport = match (&from.transport, &to.transport) {
+        (Transport::Multicast { .. }, Transport::Multicast { .. }) => [None, None],
         (Transport::Unicast { ttl, .. }, Transport::Unicast { peers, .. }) => {
             let peer = peers.iter().find(|peer| Some(peer.address) == sender.source);
             let refuses = |peer: &vipd_engine::config::Peer| {
                 peer.min_ttl.is_some_and(|min| *ttl < min)
                     || peer.max_ttl.is_some_and(|max| *ttl > max)
             };
-            if peer.is_some_and(refuses) {
-                kinds.push("ttl");
-            }
-            if peer.is_none() && to.rules.check_unicast_source {
-                kinds.push("unlisted-peer");
-            }
+            let unlisted = peer.is_none() && to.rules.check_unicast_source;
+            [peer.is_some_and(refuses).then_some("ttl"), unlisted.then_some("unlisted-peer")]
         }
         (Transport::Multicast { .. }, Transport::Unicast { .. })
-        | (Transport::Unicast { .. }, Transport::Multicast { .. }) => kinds.push("transport"),
-    }
-    if from.version == Version::V2 && to.version == Version::V2 {
-        match (from.password, to.password) {
-            (Some(theirs), Some(ours)) if theirs != ours => kinds.push("password"),
-            (Some(_), None) | (None, Some(_)) => kinds.push("authentication-type"),
-            (Some(_), Some(_)) | (None, None) => {}
-        }
-        if from.interval != to.interval {
-            kinds.push("interval");
-        }
-    }
-    if from.version == Version::V3 && to.version == Version::V3 && from.family == Family::Ipv4 {
-        match to.rules.checksum_accepted {
-            ChecksumRule::Only(form) if form != from.rules.checksum_sent => {
-                kinds.push("checksum-form");
-            }
-            ChecksumRule::Only(_) | ChecksumRule::Either => {}
-        }
-    }
-    kinds
+        | (Transport::Unicast { .. }, Transport::Multicast { .. }) => [Some("transport"), None],
+    };
+    let both = |version| from.version == version && to.version == version;
+    let password = match (from.password, to.password) {
+        (Some(theirs), Some(ours)) if theirs != ours => Some("password"),
+        (Some(_), None) | (None, Some(_)) => Some("authentication-type"),
+        (Some(_), Some(_)) | (None, None) => None,
+    };
+    let password = password.filter(|_| both(Version::V2));
+    let interval = (both(Version::V2) && from.interval != to.interval).then_some("interval");
+    let checksum = both(Version::V3) && from.family == Family::Ipv4;
+    let checksum = match to.rules.checksum_accepted {
+        ChecksumRule::Only(form) => checksum && form != from.rules.checksum_sent,
+        ChecksumRule::Either => false,
+    };
+    let checksum = checksum.then_some("checksum-form");
+    let [ttl, peer] = transport;
+    [version, ttl, peer, password, interval, checksum].into_iter().flatten()
 }
 
 /// Accepted, and named all the same.

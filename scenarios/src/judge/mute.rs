@@ -99,11 +99,10 @@ impl Property for Mute {
         };
         let answered = matches!(change.what, What::Seen(Seen::Answered { .. }));
         let did = if answered { "answered for" } else { "announced" };
-        for router in view.routers_of((*segment, *address)) {
-            for place in view.places(router) {
-                if view.member(place).host == change.host {
-                    self.spoke(view, place, *address, did);
-                }
+        let places = (0..view.routers.len()).flat_map(|router| view.places(router));
+        for place in places.filter(|place| view.member(*place).host == change.host) {
+            if view.routers[place.router].has((*segment, *address)) {
+                self.spoke(view, place, *address, did);
             }
         }
     }

@@ -10,12 +10,20 @@ impl<T> Places<T> {
         Self(Vec::new())
     }
 
-    /// Puts it there; what was there before comes back.
-    pub(super) fn put(&mut self, place: usize, item: T) -> Option<T> {
+    pub(super) fn put(&mut self, place: usize, item: T) {
+        *self.slot(place) = Some(item);
+    }
+
+    /// What is there, or else is put there now.
+    pub(super) fn or_put(&mut self, place: usize, item: impl FnOnce() -> T) -> &mut T {
+        self.slot(place).get_or_insert_with(item)
+    }
+
+    fn slot(&mut self, place: usize) -> &mut Option<T> {
         if self.0.len() <= place {
             self.0.resize_with(place + 1, || None);
         }
-        self.0[place].replace(item)
+        &mut self.0[place]
     }
 
     pub(super) fn take(&mut self, place: usize) -> Option<T> {

@@ -50,7 +50,7 @@ pub(super) struct Stretch {
 }
 
 /// What a stretch is held to.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Terms {
     bound: Duration,
     excuse: Option<Excuse>,
@@ -94,6 +94,50 @@ impl Stretch {
         let excuse = unusual.or_else(|| Excuse::irregular(view, router));
         self.terms = Some(Terms { bound, excuse });
     }
+
+    fn close(&mut self, score: &mut Score, view: &View, router: usize, end: WorldTime) {
+        // Without terms it has no length either.
+        let Some(Terms { bound, excuse }) = self.terms else { return };
+        if let Some(why) = self.stale.take() {
+            self.unreachable = self.unreachable.take().max(Some((end, why)));
+        }
+        let asked = self.asked_at.map_or(Duration::ZERO, |at| since(at, self.began));
+        let watched = self.cached && since(end, self.began) >= bound;
+        if asked < bound && !watched {
+            return;
+        }
+        let (value, why) = match &self.unreachable {
+            Some((until, why)) => (since(*until, self.began), why.as_str()),
+            None => (Duration::ZERO, ""),
+        };
+        // A probe that nobody answered was lost like any other frame.
+        let lossy = || view.is_lossy(router).then(|| "frames are lost on this segment".to_owned());
+        let shared = || {
+            let addresses =
+                view.routers[router].members.iter().flat_map(|member| &member.addresses);
+            let mut shared = addresses.filter(|address| view.routers_of(**address).count() > 1);
+            shared.next().map(|(_, address)| format!("two virtual routers have {address}"))
+        };
+        let stale = || {
+            let (until, _) = self.unreachable.as_ref()?;
+            let allows = |(ended, refresh): &(WorldTime, Option<Duration>)| {
+                refresh.is_none_or(|refresh| *until <= plus(*ended, refresh))
+            };
+            let dual = self.dual.is_some_and(|dual| allows(&dual));
+            let s11 = || "S11 lets a cache be stale until the next refresh".to_owned();
+            let cut_off = self.cut_off.filter(|(_, at, refresh)| allows(&(*at, *refresh)));
+            let missed = |(host, ..): CutOff| {
+                format!(
+                    "{} was cut off from the owner until its next refresh",
+                    view.host_name(host)
+                )
+            };
+            dual.then(s11).or_else(|| cut_off.map(missed))
+        };
+        let excuse = || excuse.map(|excuse| excuse.text(view));
+        let excuse = || excuse().or_else(lossy).or_else(stale).or_else(shared);
+        score.at_most(value, bound, excuse, || format!("{why} {value:?} after the last fault"));
+    }
 }
 
 impl Reachable {
@@ -111,16 +155,13 @@ impl Reachable {
     /// `rearranged`: somebody may own the address, hear another one or know a neighbour from this
     /// change on who did not before it, or the other way round.
     fn follow(&mut self, view: &View, router: usize, now: WorldTime, rearranged: bool) {
-        let before = self.stretches.get(router);
-        let begins = before.is_none() || view.calm_since(router) == now;
+        let begins = view.calm_since(router) == now;
+        let stretch = self.stretches.or_put(router, || Stretch::new(now, None));
         if begins {
-            let dual = before.and_then(|before| before.dual);
-            if let Some(before) = self.stretches.put(router, Stretch::new(now, dual)) {
-                self.close(view, router, before, now);
-            }
+            stretch.close(&mut self.score, view, router, now);
+            *stretch = Stretch::new(now, stretch.dual);
         }
         let is_dual = view.routers[router].dual;
-        let Some(stretch) = self.stretches.get_mut(router) else { return };
         if !begins && !rearranged && !is_dual && stretch.stale.is_none() {
             return;
         }
@@ -186,51 +227,6 @@ impl Reachable {
         }
     }
 
-    fn close(&mut self, view: &View, router: usize, mut stretch: Stretch, end: WorldTime) {
-        if let Some(why) = stretch.stale.take() {
-            stretch.unreachable = stretch.unreachable.max(Some((end, why)));
-        }
-        // Without terms it has no length either.
-        let Some(Terms { bound, excuse }) = stretch.terms else { return };
-        let asked = stretch.asked_at.map_or(Duration::ZERO, |at| since(at, stretch.began));
-        let watched = stretch.cached && since(end, stretch.began) >= bound;
-        if asked < bound && !watched {
-            return;
-        }
-        let (value, why) = match &stretch.unreachable {
-            Some((until, why)) => (since(*until, stretch.began), why.as_str()),
-            None => (Duration::ZERO, ""),
-        };
-        // A probe that nobody answered was lost like any other frame.
-        let lossy = || view.is_lossy(router).then(|| "frames are lost on this segment".to_owned());
-        let shared = || {
-            let addresses =
-                view.routers[router].members.iter().flat_map(|member| &member.addresses);
-            let mut shared = addresses.filter(|address| view.routers_of(**address).count() > 1);
-            shared.next().map(|(_, address)| format!("two virtual routers have {address}"))
-        };
-        let stale = || {
-            let (until, _) = stretch.unreachable.as_ref()?;
-            let allows = |(ended, refresh): &(WorldTime, Option<Duration>)| {
-                refresh.is_none_or(|refresh| *until <= plus(*ended, refresh))
-            };
-            let dual = stretch.dual.is_some_and(|dual| allows(&dual));
-            let s11 = || "S11 lets a cache be stale until the next refresh".to_owned();
-            let cut_off = stretch.cut_off.filter(|(_, at, refresh)| allows(&(*at, *refresh)));
-            let missed = |(host, ..): CutOff| {
-                format!(
-                    "{} was cut off from the owner until its next refresh",
-                    view.host_name(host)
-                )
-            };
-            dual.then(s11).or_else(|| cut_off.map(missed))
-        };
-        let excuse = || excuse.map(|excuse| excuse.text(view));
-        let excuse = || excuse().or_else(lossy).or_else(stale).or_else(shared);
-        self.score
-            .at_most(value, bound, excuse, || format!("{why} {value:?} after the last fault"));
-    }
-
     fn probe(
         &mut self,
         view: &View,
@@ -292,7 +288,7 @@ fn refresh(view: &View, router: usize) -> Option<Duration> {
 
 /// How long after it has the address a master says so for the last time of its own accord.
 pub(super) fn announcement_delay(view: &View, place: Place) -> Duration {
-    let announcements = view.member(place).config.announcements;
+    let announcements = &view.member(place).config.announcements;
     announcements.delay.max(announcements.lower_priority_delay)
 }
 
@@ -346,8 +342,8 @@ impl Property for Reachable {
     }
 
     fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
-        for (router, stretch) in self.stretches.drain() {
-            self.close(view, router, stretch, end);
+        for (router, mut stretch) in self.stretches.drain() {
+            stretch.close(&mut self.score, view, router, end);
         }
         vec![self.score.report()]
     }

@@ -119,6 +119,8 @@ pub(super) struct Router {
     pub dual: bool,
     /// The virtual routers that a sync group joins to it.
     joined: Vec<usize>,
+    /// The least interval that a member has in its configuration.
+    pub least_interval: Option<Duration>,
 }
 
 /// Who of a virtual router runs, and who hears whom.

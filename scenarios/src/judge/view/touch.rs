@@ -67,7 +67,9 @@ impl View {
         touched.dedup();
         let mut moved = std::mem::take(&mut self.moved);
         moved.clone_from(&touched);
-        moved.extend(touched.iter().flat_map(|router| self.joined_to(*router)));
+        for router in &touched {
+            moved.extend_from_slice(self.joined_to(*router));
+        }
         moved.sort_unstable();
         moved.dedup();
         (self.touched, self.moved) = (touched, moved);

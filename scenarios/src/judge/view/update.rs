@@ -35,6 +35,7 @@ impl View {
                 self.shares = self.shares_addresses();
                 self.member_mut(*place).group.clone_from(group);
                 self.join_groups();
+                self.routers[place.router].note_least_interval();
                 self.disturb(place.router);
                 if starts.is_some() {
                     self.release(*place);
@@ -51,6 +52,7 @@ impl View {
                 self.note_odds(place.router);
                 self.member_mut(*place).present = false;
                 self.join_groups();
+                self.routers[place.router].note_least_interval();
                 self.release(*place);
             }
             What::State { place, from, to, .. } => self.engine_state(*place, *from, *to),
@@ -226,15 +228,7 @@ impl View {
 
     fn engine_state(&mut self, place: Place, from: StateKind, to: StateKind) {
         let now = self.now;
-        // It hears of the removal late, acts late, and its clock has a rate of its own.
-        let slack = self.late() * 2 + self.tolerance() + self.up(QUIET).saturating_sub(QUIET);
-        let host = self.host(self.member(place).host);
-        let quiet = host.removed.is_quiet_again(now, slack, &host.stalls);
-        let tried_again = host.refused_at.is_some_and(|at| {
-            let waits = self.up(self.member(place).configured_down_interval()) + slack;
-            now.since(at) <= waits + host.stalls.stood_still(at)
-        });
-        if from == StateKind::Fault && (quiet || tried_again) {
+        if from == StateKind::Fault && self.is_over_by_itself(place) {
             self.disturbed_at = now;
         }
         let member = self.member_mut(place);
@@ -257,6 +251,20 @@ impl View {
         if to == StateKind::Backup {
             self.hold_with_group(place);
         }
+    }
+
+    /// Whether a member that leaves Fault now does so because some time is over, and nothing else
+    /// happened.
+    fn is_over_by_itself(&self, place: Place) -> bool {
+        // It hears of the removal late, acts late, and its clock has a rate of its own.
+        let slack = self.late() * 2 + self.tolerance() + self.up(QUIET).saturating_sub(QUIET);
+        let host = self.host(self.member(place).host);
+        let quiet = host.removed.is_quiet_again(self.now, slack, &host.stalls);
+        let tried_again = host.refused_at.is_some_and(|at| {
+            let waits = self.up(self.member(place).configured_down_interval()) + slack;
+            self.now.since(at) <= waits + host.stalls.stood_still(at)
+        });
+        quiet || tried_again
     }
 
     fn news(&mut self, place: Place, news: &News) {
@@ -485,6 +493,11 @@ impl Host {
 }
 
 impl Router {
+    fn note_least_interval(&mut self) {
+        let present = self.members.iter().filter(|member| member.present);
+        self.least_interval = present.map(|member| member.config.interval.duration()).min();
+    }
+
     const fn new(key: RouterKey) -> Self {
         Self {
             key,
@@ -498,6 +511,7 @@ impl Router {
             connections: Connections { running: Vec::new(), components: Vec::new(), deaf: None },
             dual: false,
             joined: Vec::new(),
+            least_interval: None,
         }
     }
 }
