@@ -21,28 +21,37 @@ struct Crash {
 }
 
 impl Crash {
+    const fn may_be(change: &Change) -> bool {
+        matches!(
+            change.what,
+            What::MasterEnds(_, Ending::Crashed)
+                | What::Seen(
+                    Seen::Process(ProcessChange::Paused)
+                        | Seen::Machine(MachineChange::Frozen { .. })
+                )
+        )
+    }
+
     /// The crashes that this change is, if no other master is there and somebody can follow. A
     /// master that is paused or frozen falls silent like one that crashed.
     fn of(view: &View, change: &Change) -> Vec<Self> {
+        if !Self::may_be(change) {
+            return Vec::new();
+        }
         let crashed = |master| {
             let heirs = heirs(view, master)?;
             let host = view.host(view.member(master).host);
             let silent_from = host.last_advert(change.at, view.pace(master), view.late());
             Some(Self { master, at: change.at, silent_from, heirs })
         };
-        match change.what {
-            What::MasterEnds(master, Ending::Crashed) => crashed(master).into_iter().collect(),
-            What::Seen(
-                Seen::Process(ProcessChange::Paused) | Seen::Machine(MachineChange::Frozen { .. }),
-            ) => {
-                let places = (0..view.routers.len()).flat_map(|router| view.places(router));
-                let stalled = places.filter(|place| {
-                    view.member(*place).host == change.host && view.is_still_master(*place)
-                });
-                stalled.filter_map(crashed).collect()
-            }
-            _ => Vec::new(),
+        if let What::MasterEnds(master, Ending::Crashed) = change.what {
+            return crashed(master).into_iter().collect();
         }
+        let places = (0..view.routers.len()).flat_map(|router| view.places(router));
+        let stalled = places.filter(|place| {
+            view.member(*place).host == change.host && view.is_still_master(*place)
+        });
+        stalled.filter_map(crashed).collect()
     }
 
     fn is_void(&self, view: &View) -> bool {
@@ -167,11 +176,10 @@ fn excuse(view: &View, master: Place, heirs: &[Place], at: WorldTime) -> Option<
 
 impl Property for Takeover {
     fn after(&mut self, view: &View, change: &Change) {
-        let crashes = Crash::of(view, change);
-        if self.open.is_empty() && crashes.is_empty() {
+        if self.open.is_empty() && !Crash::may_be(change) {
             return;
         }
-        self.open.extend(crashes);
+        self.open.extend(Crash::of(view, change));
         for mut crash in std::mem::take(&mut self.open) {
             // At the same instant is not later, and who is gone by then follows nobody.
             if change.at == crash.at {
@@ -344,11 +352,11 @@ fn excuse_of(view: &View, master: Place, pair: [Place; 2], at: WorldTime) -> Opt
 
 impl Property for BestFollows {
     fn after(&mut self, view: &View, change: &Change) {
-        let crashes = Crash::of(view, change);
-        if self.open.is_empty() && crashes.is_empty() {
+        if self.open.is_empty() && !Crash::may_be(change) {
             return;
         }
-        self.open.extend(crashes.into_iter().filter_map(|crash| Self::open(view, crash)));
+        let crashes = Crash::of(view, change).into_iter();
+        self.open.extend(crashes.filter_map(|crash| Self::open(view, crash)));
         for mut election in std::mem::take(&mut self.open) {
             if let What::MasterStarts { place, resumed: false, .. } = change.what
                 && place.router == election.best.router

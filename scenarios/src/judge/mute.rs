@@ -80,9 +80,11 @@ impl Property for Mute {
                 self.watched |= mute.is_some();
                 for address in &view.member(place).addresses {
                     let key = (place, *address);
-                    if let (Some(from), Some(_)) = (mute, view.owns(place, *address)) {
+                    let owned = || view.owns(place, *address).is_some();
+                    if let Some(from) = mute.filter(|_| owned()) {
                         self.owning.entry(key).or_insert((from, change.at));
-                    } else if let Some((from, seen)) = self.owning.remove(&key)
+                    } else if !self.owning.is_empty()
+                        && let Some((from, seen)) = self.owning.remove(&key)
                         && (seen < change.at || from == seen)
                     {
                         let did = || format!("owned {}", address.1);
@@ -99,10 +101,10 @@ impl Property for Mute {
         };
         let answered = matches!(change.what, What::Seen(Seen::Answered { .. }));
         let did = if answered { "answered for" } else { "announced" };
-        let places = (0..view.routers.len()).flat_map(|router| view.places(router));
-        for place in places.filter(|place| view.member(*place).host == change.host) {
-            if view.routers[place.router].has((*segment, *address)) {
-                self.spoke(view, place, *address, did);
+        for (router, members) in view.routers.iter().enumerate() {
+            let member = members.members.iter().position(|member| member.host == change.host);
+            if let Some(member) = member.filter(|_| members.has((*segment, *address))) {
+                self.spoke(view, Place { router, member }, *address, did);
             }
         }
     }

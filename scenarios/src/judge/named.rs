@@ -206,6 +206,9 @@ impl Named {
     }
 
     fn drop_open(&mut self, view: &View, about: impl Fn(&(Side, Side), &Open) -> bool) {
+        if self.open.is_empty() {
+            return;
+        }
         let gone = self.open.iter().filter(|(sides, open)| about(sides, open));
         let gone: Vec<_> = gone.map(|(sides, _)| *sides).collect();
         for sides in gone {

@@ -2,7 +2,7 @@
 //! K*A_lo + 2D, and with `one_way_yield` is neither master nor owner R + L after that. Where the
 //! winner does not hear the loser, there is at most one takeover and no lasting effect.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use vipd_engine::News;
@@ -25,8 +25,6 @@ pub(super) struct OneWay {
     deaf_winners: BTreeMap<(Place, Place), Window>,
     /// By winner and loser: the alarm of this term of the winner.
     alarms: BTreeMap<(Place, Place), Alarm>,
-    /// By winner and loser: the loser is master, deaf or not, and the way from it is open.
-    heard: BTreeSet<(Place, Place)>,
     /// The interval of the last advert of each master.
     intervals: BTreeMap<Place, Duration>,
     /// Winners that are to yield: when they raised their alarm.
@@ -40,6 +38,8 @@ struct Alarm {
     /// other one.
     heard: WorldTime,
     interval: Duration,
+    /// The loser is master, deaf or not, and the way from it is open.
+    goes_on: bool,
 }
 
 #[derive(Debug)]
@@ -66,7 +66,6 @@ impl OneWay {
             deaf_losers: BTreeMap::new(),
             deaf_winners: BTreeMap::new(),
             alarms: BTreeMap::new(),
-            heard: BTreeSet::new(),
             intervals: BTreeMap::new(),
             yields: BTreeMap::new(),
         }
@@ -78,8 +77,7 @@ impl OneWay {
         let up = running && view.reaches(loser, winner);
         let both = view.member(winner).master.is_some() && view.member(loser).master.is_some();
         let key = (winner, loser);
-        let sends = view.is_running(loser) && view.member(loser).master.is_some();
-        self.note_heard(key, sends && view.arrives(loser, winner), change.at);
+        self.note_heard(view, key, change.at);
         if up && !down && both {
             let config = &view.member(winner).config;
             let rule = (config.one_way_alarm, config.one_way_yield);
@@ -95,9 +93,7 @@ impl OneWay {
             self.end_deaf(view, key, change.at);
         }
         if up || !down {
-            if let Some(window) = self.deaf_winners.remove(&key) {
-                self.close_window(view, key, &window, change.at);
-            }
+            self.end_window(view, key, change.at);
             return;
         }
         let disturbed = view.disturbed_at(winner.router);
@@ -126,9 +122,9 @@ impl OneWay {
     }
 
     /// The winner hears the loser from now on, or no longer.
-    fn note_heard(&mut self, key: (Place, Place), heard: bool, now: WorldTime) {
-        let until_now = if heard { !self.heard.insert(key) } else { self.heard.remove(&key) };
-        if until_now && let Some(alarm) = self.alarms.get_mut(&key) {
+    fn note_heard(&mut self, view: &View, key: (Place, Place), now: WorldTime) {
+        let Some(alarm) = self.alarms.get_mut(&key) else { return };
+        if std::mem::replace(&mut alarm.goes_on, is_heard(view, key)) {
             alarm.heard = now;
             alarm.interval = self.intervals.get(&key.1).copied().unwrap_or(alarm.interval);
         }
@@ -161,7 +157,7 @@ impl OneWay {
             let lower = 0 < advert.priority && advert.priority < one.priority;
             let takes = mismatch::takes(advert, by, one.source, &one.config);
             if here && named && lower && takes {
-                *alarm = Alarm { heard: view.now, interval: advert.interval };
+                (alarm.heard, alarm.interval) = (view.now, advert.interval);
             }
         }
     }
@@ -187,8 +183,17 @@ impl OneWay {
         }
     }
 
+    fn end_window(&mut self, view: &View, key: (Place, Place), now: WorldTime) {
+        if !self.deaf_winners.is_empty()
+            && let Some(window) = self.deaf_winners.remove(&key)
+        {
+            self.close_window(view, key, &window, now);
+        }
+    }
+
     fn end_deaf(&mut self, view: &View, key: (Place, Place), now: WorldTime) {
-        if let Some(deaf) = self.deaf_losers.remove(&key)
+        if !self.deaf_losers.is_empty()
+            && let Some(deaf) = self.deaf_losers.remove(&key)
             && !deaf.alarmed
         {
             self.close_deaf(view, key, &deaf, now);
@@ -198,7 +203,8 @@ impl OneWay {
     fn alarm(&mut self, view: &View, key: (Place, Place), now: WorldTime) {
         let interval = self.intervals.get(&key.1).copied();
         let interval = interval.unwrap_or(view.member(key.1).advertised);
-        self.alarms.insert(key, Alarm { heard: now, interval });
+        let goes_on = is_heard(view, key);
+        self.alarms.insert(key, Alarm { heard: now, interval, goes_on });
         if let Some(deaf) = self.deaf_losers.get_mut(&key)
             && !std::mem::replace(&mut deaf.alarmed, true)
         {
@@ -243,11 +249,9 @@ impl OneWay {
 
     /// The other one is the higher by now: what is open between them is over.
     fn outranked(&mut self, view: &View, key: (Place, Place), now: WorldTime) {
-        self.note_heard(key, false, now);
+        self.note_heard(view, key, now);
         self.end_deaf(view, key, now);
-        if let Some(window) = self.deaf_winners.remove(&key) {
-            self.close_window(view, key, &window, now);
-        }
+        self.end_window(view, key, now);
     }
 
     fn dual_ended(
@@ -340,6 +344,14 @@ impl OneWay {
             self.score.held();
         }
     }
+}
+
+/// The winner hears the loser, which is master.
+fn is_heard(view: &View, (winner, loser): (Place, Place)) -> bool {
+    view.member(loser).master.is_some()
+        && view.is_running(loser)
+        && view.arrives(loser, winner)
+        && view.outranks(winner, loser)
 }
 
 /// It is master, or its data plane owns an address of this virtual router.

@@ -109,11 +109,11 @@ impl Property for Pool {
         }
         self.note(view, change);
         let Self { score, conducts, directors } = self;
-        if let What::Seen(Seen::Destination { .. }) = change.what {
+        if let What::Seen(Seen::Destination { endpoint, .. }) = &change.what {
             // What must be is as before.
             let director = directors.get_mut(&change.host).filter(|director| director.running);
             if let Some(director) = director {
-                director.compare(view, score);
+                director.compare(view, endpoint.address, score);
             }
             return;
         }
@@ -205,12 +205,14 @@ impl Director {
         (virtual_server, &virtual_server.real_servers[second])
     }
 
-    /// Compares what must be, which is as before, with what is.
-    fn compare(&mut self, view: &View, score: &mut Score) {
+    /// Compares what must be, which is as before, with what is of the servers at an address.
+    fn compare(&mut self, view: &View, address: IpAddr, score: &mut Score) {
         let config = Arc::clone(&self.config);
         for (first, virtual_server) in config.director().virtual_servers.iter().enumerate() {
-            for second in 0..virtual_server.real_servers.len() {
-                self.settle(view, (first, second), score);
+            for (second, server) in virtual_server.real_servers.iter().enumerate() {
+                if server.address == address {
+                    self.settle(view, (first, second), score);
+                }
             }
         }
     }
@@ -267,7 +269,8 @@ impl Director {
     }
 
     fn settle(&mut self, view: &View, place: (usize, usize), score: &mut Score) {
-        let Some(server) = self.servers.get(&place).copied() else { return };
+        let server = self.servers.get(&place).copied();
+        let Some(server) = server.filter(|server| server.health != Health::Unsure) else { return };
         let right = self.is_right(place, server.health);
         match (server.health, server.settled, right) {
             (Health::Unsure, ..) | (_, true, true) | (_, false, false) => {}

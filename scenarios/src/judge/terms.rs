@@ -282,8 +282,8 @@ impl View {
         while let Some(place) = found.get(next).copied() {
             next += 1;
             for other in self.places(of.router) {
-                let heard = self.reaches(place, other) || self.reaches(other, place);
-                if heard && self.is_running(other) && !found.contains(&other) {
+                let joins = || self.reaches(place, other) || self.reaches(other, place);
+                if !found.contains(&other) && self.is_running(other) && joins() {
                     found.push(other);
                 }
             }

@@ -464,13 +464,14 @@ impl Listener {
 
     #[inline(never)]
     fn find_another_brake(&mut self, now: WorldTime) {
-        self.silence_all(now);
         let mut brake: Option<Brake> = None;
-        for (router, members) in self.routers.iter().enumerate() {
-            for (member, sender) in members.members.iter().enumerate() {
+        for router in 0..self.routers.len() {
+            for member in 0..self.routers[router].members.len() {
+                let place = Place { router, member };
+                self.silence_one(place, now);
+                let sender = self.sender(place);
                 if sender.master && brake.is_none_or(|brake| sender.last < brake.last) {
                     let silent_at = WorldTime(sender.last.0.saturating_add(sender.silence));
-                    let place = Place { router, member };
                     brake = Some(Brake { place, last: sender.last, silent_at });
                 }
             }
