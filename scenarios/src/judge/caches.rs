@@ -185,6 +185,12 @@ pub(super) fn repeats_for_rival(view: &View, place: Place) -> bool {
 }
 
 impl Property for Caches {
+    #[inline]
+    fn heeds(&self, view: &View, change: &Change) -> bool {
+        !view.touched.is_empty()
+            || matches!(change.what, What::HeardInMaster(_) | What::Seen(Seen::Neighbour { .. }))
+    }
+
     fn after(&mut self, view: &View, change: &Change) {
         if let What::HeardInMaster(pair) = change.what {
             let sender = Place { router: pair.router, member: pair.sender };

@@ -215,6 +215,11 @@ fn settled(view: &View, router: usize) -> Result<bool, (WorldTime, Unrest)> {
 }
 
 impl Property for Calm {
+    #[inline]
+    fn heeds(&self, view: &View, _change: &Change) -> bool {
+        !view.moved.is_empty()
+    }
+
     fn after(&mut self, view: &View, change: &Change) {
         // Whether a member is kept back may change with any other one of its sync group.
         for &router in &view.moved {

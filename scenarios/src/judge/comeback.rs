@@ -80,15 +80,22 @@ fn lower_master(view: &View, place: Place) -> Option<Place> {
 }
 
 impl Property for Comeback {
+    #[inline]
+    fn heeds(&self, _view: &View, change: &Change) -> bool {
+        let comes = matches!(
+            change.what,
+            What::Joined { starts: Some(_), .. }
+                | What::State { from: StateKind::Fault, to: StateKind::Backup, .. }
+        );
+        comes || !self.open.is_empty()
+    }
+
     fn after(&mut self, view: &View, change: &Change) {
         if let What::Joined { place, starts: Some(delay), .. } = change.what {
             self.open(view, place, delay, change.at);
         }
         if let What::State { place, from: StateKind::Fault, to: StateKind::Backup } = change.what {
             self.open(view, place, Duration::ZERO, change.at);
-        }
-        if self.open.is_empty() {
-            return;
         }
         for open in std::mem::take(&mut self.open) {
             let place = open.place;

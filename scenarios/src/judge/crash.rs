@@ -175,10 +175,12 @@ fn excuse(view: &View, master: Place, heirs: &[Place], at: WorldTime) -> Option<
 }
 
 impl Property for Takeover {
+    #[inline]
+    fn heeds(&self, _view: &View, change: &Change) -> bool {
+        !self.open.is_empty() || Crash::may_be(change)
+    }
+
     fn after(&mut self, view: &View, change: &Change) {
-        if self.open.is_empty() && !Crash::may_be(change) {
-            return;
-        }
         self.open.extend(Crash::of(view, change));
         for mut crash in std::mem::take(&mut self.open) {
             // At the same instant is not later, and who is gone by then follows nobody.
@@ -351,10 +353,12 @@ fn excuse_of(view: &View, master: Place, pair: [Place; 2], at: WorldTime) -> Opt
 }
 
 impl Property for BestFollows {
+    #[inline]
+    fn heeds(&self, _view: &View, change: &Change) -> bool {
+        !self.open.is_empty() || Crash::may_be(change)
+    }
+
     fn after(&mut self, view: &View, change: &Change) {
-        if self.open.is_empty() && !Crash::may_be(change) {
-            return;
-        }
         let crashes = Crash::of(view, change).into_iter();
         self.open.extend(crashes.filter_map(|crash| Self::open(view, crash)));
         for mut election in std::mem::take(&mut self.open) {

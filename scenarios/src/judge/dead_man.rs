@@ -113,6 +113,17 @@ impl DeadMan {
 }
 
 impl Property for DeadMan {
+    #[inline]
+    fn heeds(&self, _view: &View, change: &Change) -> bool {
+        matches!(
+            change.what,
+            What::Joined { .. }
+                | What::State { .. }
+                | What::MasterStarts { .. }
+                | What::Seen(Seen::Process(_) | Seen::Machine(_) | Seen::Owns { .. })
+        )
+    }
+
     fn after(&mut self, view: &View, change: &Change) {
         match &change.what {
             What::Joined { config, .. } => self.leased |= config.dead_man.is_some(),

@@ -50,13 +50,15 @@ impl Masters {
 }
 
 impl Property for Masters {
+    #[inline]
+    fn heeds(&self, view: &View, change: &Change) -> bool {
+        !view.rearranged.is_empty() || matches!(change.what, What::Disagreement { .. })
+    }
+
     fn after(&mut self, view: &View, change: &Change) {
         if let What::Disagreement { place, text } = &change.what {
             let what = || format!("the two columns of {} disagree: {text}", view.name(*place));
             self.score.breach(|| view.too_late(), what);
-        }
-        if view.rearranged.is_empty() {
-            return;
         }
         if let Some(router) = view.reconciled(change) {
             for (pair, began) in
@@ -171,12 +173,14 @@ fn well_again(view: &View, place: Place, since: WorldTime) -> Option<WorldTime> 
 }
 
 impl Property for Owners {
-    fn after(&mut self, view: &View, change: &Change) {
+    #[inline]
+    fn heeds(&self, view: &View, _change: &Change) -> bool {
         // Who joins another virtual router may have an address of this one.
+        !view.rearranged.is_empty() || view.shares
+    }
+
+    fn after(&mut self, view: &View, change: &Change) {
         let routers = if view.shares { &view.touched } else { &view.rearranged };
-        if routers.is_empty() {
-            return;
-        }
         if let Some(router) = view.reconciled(change) {
             for (key, began) in
                 self.open.extract_if(.., |(a, ..), _| a.router == router).collect::<Vec<_>>()
@@ -308,12 +312,15 @@ impl Preemption {
 }
 
 impl Property for Preemptions {
+    #[inline]
+    fn heeds(&self, view: &View, change: &Change) -> bool {
+        let begins = matches!(change.what, What::MasterStarts { resumed: false, .. });
+        begins || (!self.open.is_empty() && !view.touched.is_empty())
+    }
+
     fn after(&mut self, view: &View, change: &Change) {
         if let What::MasterStarts { place, resumed: false, .. } = change.what {
             self.open(view, place, change.at);
-        }
-        if view.touched.is_empty() || self.open.is_empty() {
-            return;
         }
         for mut preemption in std::mem::take(&mut self.open) {
             if preemption.follow(view, change.at) {

@@ -84,10 +84,12 @@ fn split(view: &View, router: usize) -> impl Iterator<Item = &Vec<Place>> {
 }
 
 impl Property for Heal {
+    #[inline]
+    fn heeds(&self, _view: &View, change: &Change) -> bool {
+        !self.open.is_empty() || heals(change)
+    }
+
     fn after(&mut self, view: &View, change: &Change) {
-        if self.open.is_empty() && !heals(change) {
-            return;
-        }
         for &router in &view.touched {
             let is_split = split(view, router).next().is_some();
             let split = || {

@@ -134,6 +134,11 @@ fn excuse(view: &View, master: Place, taker: Place, last: WorldTime) -> Option<S
 }
 
 impl Property for Lasting {
+    #[inline]
+    fn heeds(&self, _view: &View, change: &Change) -> bool {
+        matches!(change.what, What::Gap { .. } | What::MasterStarts { .. })
+    }
+
     fn after(&mut self, view: &View, change: &Change) {
         if let What::Gap { pair, gap, lost } = &change.what {
             self.gap(view, *pair, *gap, *lost);

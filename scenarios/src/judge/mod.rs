@@ -71,7 +71,11 @@ struct Bench {
 
 /// A property, or a few that look at the same thing.
 trait Property {
-    /// A change happened; `view` has it already.
+    /// Whether a change may matter to it: asked at each of them, and told by the change itself and
+    /// by whether anything is open.
+    fn heeds(&self, view: &View, change: &Change) -> bool;
+
+    /// A change happened that it heeds; `view` has it already.
     fn after(&mut self, view: &View, change: &Change);
 
     /// The run is over.
@@ -171,50 +175,50 @@ impl Bench {
 
     fn tell(&mut self, view: &View, change: &Change) {
         // What these wait for ends with time, whatever happens.
-        self.best_follows.after(view, change);
-        self.resignation.after(view, change);
-        self.comeback.after(view, change);
+        tell(&mut self.best_follows, view, change);
+        tell(&mut self.resignation, view, change);
+        tell(&mut self.comeback, view, change);
         match &change.what {
             // Nothing is as frequent as what users see and what masters hear of each other, and it
             // touches no virtual router.
-            What::Seen(Seen::Probe { .. }) => self.reachable.after(view, change),
+            What::Seen(Seen::Probe { .. }) => tell(&mut self.reachable, view, change),
             What::Seen(Seen::Neighbour { .. }) => {
-                self.reachable.after(view, change);
-                self.caches.after(view, change);
+                tell(&mut self.reachable, view, change);
+                tell(&mut self.caches, view, change);
             }
             What::Seen(Seen::Announced { .. } | Seen::Answered { .. }) => {
-                self.mute.after(view, change);
+                tell(&mut self.mute, view, change);
             }
             What::Seen(Seen::Configured(_) | Seen::Destination { .. }) => {
-                self.pool.after(view, change);
+                tell(&mut self.pool, view, change);
             }
             What::HeardInMaster(_) => {
-                self.takeover.after(view, change);
-                self.caches.after(view, change);
+                tell(&mut self.takeover, view, change);
+                tell(&mut self.caches, view, change);
             }
             What::Gap { .. } => {
-                self.takeover.after(view, change);
-                self.lasting.after(view, change);
+                tell(&mut self.takeover, view, change);
+                tell(&mut self.lasting, view, change);
             }
             _ => self.tell_others(view, change),
         }
     }
 
     fn tell_others(&mut self, view: &View, change: &Change) {
-        self.takeover.after(view, change);
-        self.calm.after(view, change);
-        self.reachable.after(view, change);
-        self.caches.after(view, change);
-        self.mute.after(view, change);
-        self.pool.after(view, change);
-        self.masters.after(view, change);
-        self.owners.after(view, change);
-        self.preemptions.after(view, change);
-        self.lasting.after(view, change);
-        self.heal.after(view, change);
-        self.dead_man.after(view, change);
-        self.named.after(view, change);
-        self.one_way.after(view, change);
+        tell(&mut self.takeover, view, change);
+        tell(&mut self.calm, view, change);
+        tell(&mut self.reachable, view, change);
+        tell(&mut self.caches, view, change);
+        tell(&mut self.mute, view, change);
+        tell(&mut self.pool, view, change);
+        tell(&mut self.masters, view, change);
+        tell(&mut self.owners, view, change);
+        tell(&mut self.preemptions, view, change);
+        tell(&mut self.lasting, view, change);
+        tell(&mut self.heal, view, change);
+        tell(&mut self.dead_man, view, change);
+        tell(&mut self.named, view, change);
+        tell(&mut self.one_way, view, change);
     }
 
     /// Works out to what the stretches without a fault are held that began with what was told last.
@@ -232,6 +236,13 @@ impl Bench {
                 stretch.work_out(view, router, &outset);
             }
         }
+    }
+}
+
+#[inline]
+fn tell(property: &mut impl Property, view: &View, change: &Change) {
+    if property.heeds(view, change) {
+        property.after(view, change);
     }
 }
 

@@ -72,6 +72,12 @@ fn backup_since(view: &View, place: Place) -> Option<WorldTime> {
 }
 
 impl Property for Mute {
+    #[inline]
+    fn heeds(&self, _view: &View, change: &Change) -> bool {
+        change.what.mutes()
+            || matches!(change.what, What::Seen(Seen::Answered { .. } | Seen::Announced { .. }))
+    }
+
     fn after(&mut self, view: &View, change: &Change) {
         let touched = if change.what.mutes() { &view.touched[..] } else { &[] };
         for &router in touched {

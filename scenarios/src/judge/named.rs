@@ -232,6 +232,24 @@ const fn is_at_rest(member: &Member) -> bool {
 }
 
 impl Property for Named {
+    #[inline]
+    fn heeds(&self, _view: &View, change: &Change) -> bool {
+        matches!(
+            change.what,
+            What::Joined { .. }
+                | What::Left(_)
+                | What::MasterEnds(..)
+                | What::State { .. }
+                | What::Heard { .. }
+                | What::Foreign { .. }
+                | What::Injected(..)
+                | What::News(..)
+                | What::Seen(
+                    Seen::Path { .. } | Seen::Link { .. } | Seen::Process(_) | Seen::Machine(_)
+                )
+        )
+    }
+
     fn after(&mut self, view: &View, change: &Change) {
         match &change.what {
             What::Joined { .. } | What::Left(_) => self.forget(view, change.host),

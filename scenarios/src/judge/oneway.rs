@@ -71,6 +71,12 @@ impl OneWay {
         }
     }
 
+    /// Whoever joins another virtual router may have an address of this one, and a window ends with
+    /// each fault.
+    fn follows_all(&self, view: &View) -> bool {
+        view.shares || !self.deaf_winners.is_empty()
+    }
+
     fn follow(&mut self, view: &View, change: &Change, winner: Place, loser: Place) {
         let running = view.is_running(winner) && view.is_running(loser);
         let down = running && view.reaches(winner, loser);
@@ -362,6 +368,16 @@ fn holds_on(view: &View, place: Place) -> bool {
 }
 
 impl Property for OneWay {
+    #[inline]
+    fn heeds(&self, view: &View, change: &Change) -> bool {
+        !view.rearranged.is_empty()
+            || self.follows_all(view)
+            || matches!(
+                change.what,
+                What::News(_, News::OneWay { .. }) | What::Injected(..) | What::Lost { .. }
+            )
+    }
+
     fn after(&mut self, view: &View, change: &Change) {
         if let What::News(winner, News::OneWay { peer, .. }) = &change.what {
             let source = |place: &Place| view.member(*place).source == Some(*peer);
@@ -386,10 +402,8 @@ impl Property for OneWay {
             let place = |member| Place { router: pair.router, member };
             self.count_anew(view, (place(pair.receiver), place(pair.sender)), run, change.at);
         }
-        // Whoever joins another virtual router may have an address of this one, and a window ends
-        // with each fault.
-        let any = view.shares || !self.deaf_winners.is_empty();
-        let routers = if any { &view.touched } else { &view.rearranged };
+        let all = self.follows_all(view);
+        let routers = if all { &view.touched } else { &view.rearranged };
         for &router in routers {
             for a in view.places(router) {
                 self.follow_yield(view, a, change.at);

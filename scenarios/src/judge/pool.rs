@@ -103,10 +103,12 @@ impl Pool {
 }
 
 impl Property for Pool {
+    #[inline]
+    fn heeds(&self, view: &View, change: &Change) -> bool {
+        view.setting.tables_seen && concerns(&change.what)
+    }
+
     fn after(&mut self, view: &View, change: &Change) {
-        if !view.setting.tables_seen || !concerns(&change.what) {
-            return;
-        }
         self.note(view, change);
         let Self { score, conducts, directors } = self;
         if let What::Seen(Seen::Destination { endpoint, .. }) = &change.what {

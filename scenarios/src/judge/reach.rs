@@ -321,6 +321,13 @@ pub(super) fn caches(
 }
 
 impl Property for Reachable {
+    #[inline]
+    fn heeds(&self, view: &View, change: &Change) -> bool {
+        // A mastership that ends or goes on is one of those that are touched.
+        !view.touched.is_empty()
+            || matches!(change.what, What::Seen(Seen::Neighbour { .. } | Seen::Probe { .. }))
+    }
+
     fn after(&mut self, view: &View, change: &Change) {
         if let What::Seen(Seen::Neighbour { segment, address, .. }) = &change.what {
             for router in view.routers_of((*segment, *address)) {

@@ -98,15 +98,17 @@ impl Resignation {
 }
 
 impl Property for Resignation {
+    #[inline]
+    fn heeds(&self, _view: &View, change: &Change) -> bool {
+        !self.open.is_empty() || matches!(change.what, What::MasterEnds(_, Ending::Resigned))
+    }
+
     fn after(&mut self, view: &View, change: &Change) {
         if let What::MasterEnds(master, Ending::Resigned) = change.what
             && let Some(heirs) = heirs(view, master)
         {
             let (overtaken, deaf) = (BTreeSet::new(), BTreeSet::new());
             self.open.push(Stop { master, at: change.at, heirs, overtaken, deaf });
-        }
-        if self.open.is_empty() {
-            return;
         }
         for mut stop in std::mem::take(&mut self.open) {
             if let What::Overtaken(pair) = change.what

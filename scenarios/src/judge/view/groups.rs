@@ -38,6 +38,7 @@ impl View {
         for router in 0..self.routers.len() {
             self.routers[router].joined = self.find_joined(router);
         }
+        self.grouped = self.routers.iter().any(|router| !router.joined.is_empty());
     }
 
     fn find_joined(&self, router: usize) -> Vec<usize> {

@@ -61,6 +61,8 @@ pub(super) struct View {
     lossy: bool,
     /// Several virtual routers have an address.
     pub shares: bool,
+    /// A sync group joins virtual routers.
+    grouped: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -265,6 +267,7 @@ impl View {
             too_late: None,
             lossy: false,
             shares: false,
+            grouped: false,
         }
     }
 

@@ -56,6 +56,11 @@ impl View {
                 | Seen::Dropped(_) => {}
             },
         }
+        if !self.grouped {
+            self.moved.clone_from(&touched);
+            self.touched = touched;
+            return;
+        }
         // What disturbs one disturbs those that move with it.
         for place in 0..touched.len() {
             let router = touched[place];
