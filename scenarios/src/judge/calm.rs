@@ -21,6 +21,8 @@ pub(super) struct Calm {
     scores: Scores,
     /// By virtual router.
     stretches: Places<Stretch>,
+    /// The terms of one are not worked out.
+    pub(super) begun: bool,
 }
 
 #[derive(Debug)]
@@ -164,11 +166,11 @@ impl Calm {
             settled: Score::new(PropertyId::L4, too_short),
             no_livelock: Score::new(PropertyId::L5, too_short),
         };
-        Self { scores, stretches: Places::new() }
+        Self { scores, stretches: Places::new(), begun: false }
     }
 
     /// The stretch of a virtual router, if its terms are not worked out yet.
-    pub(super) fn begun(&mut self, router: usize) -> Option<&mut Stretch> {
+    pub(super) fn without_terms(&mut self, router: usize) -> Option<&mut Stretch> {
         self.stretches.get_mut(router).filter(|stretch| stretch.terms.is_none())
     }
 }
@@ -223,10 +225,12 @@ impl Property for Calm {
     fn after(&mut self, view: &View, change: &Change) {
         // Whether a member is kept back may change with any other one of its sync group.
         for &router in &view.moved {
+            let is_first = self.stretches.get(router).is_none();
             let stretch = self.stretches.or_put(router, || Stretch::new(change.at));
-            if view.calm_since(router) == change.at {
+            if is_first || view.calm_since(router) == change.at {
                 self.scores.close(view, stretch, change.at, true);
                 *stretch = Stretch::new(change.at);
+                self.begun = true;
             }
             stretch.pass(change.at, false);
             match settled(view, router) {
@@ -253,7 +257,7 @@ impl Property for Calm {
     }
 
     fn finish(&mut self, view: &View, end: WorldTime) -> Vec<PropertyReport> {
-        let Self { scores, stretches } = self;
+        let Self { scores, stretches, .. } = self;
         for (_, mut stretch) in stretches.drain() {
             scores.close(view, &mut stretch, end, false);
         }

@@ -174,13 +174,12 @@ fn well_again(view: &View, place: Place, since: WorldTime) -> Option<WorldTime> 
 
 impl Property for Owners {
     #[inline]
-    fn heeds(&self, view: &View, _change: &Change) -> bool {
+    fn heeds(&self, view: &View, change: &Change) -> bool {
         // Who joins another virtual router may have an address of this one.
-        !view.rearranged.is_empty() || view.shares
+        change.what.rearranges() || view.shares
     }
 
     fn after(&mut self, view: &View, change: &Change) {
-        let routers = if view.shares { &view.touched } else { &view.rearranged };
         if let Some(router) = view.reconciled(change) {
             for (key, began) in
                 self.open.extract_if(.., |(a, ..), _| a.router == router).collect::<Vec<_>>()
@@ -188,7 +187,7 @@ impl Property for Owners {
                 self.close(view, key, began, change.at);
             }
         }
-        for &router in routers {
+        for &router in &view.touched {
             for (a, b) in pairs(view, router).map(|(a, b)| view.ranked(a, b)) {
                 for address in &view.member(a).addresses {
                     let owned = [a, b].map(|place| view.owns(place, *address));

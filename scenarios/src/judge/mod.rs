@@ -223,8 +223,13 @@ impl Bench {
 
     /// Works out to what the stretches without a fault are held that began with what was told last.
     fn work_out(&mut self, view: &View) {
+        if !self.calm.begun && !self.reachable.begun {
+            return;
+        }
+        (self.calm.begun, self.reachable.begun) = (false, false);
         for router in 0..view.routers.len() {
-            let (calm, reachable) = (self.calm.begun(router), self.reachable.begun(router));
+            let (calm, reachable) =
+                (self.calm.without_terms(router), self.reachable.without_terms(router));
             if calm.is_none() && reachable.is_none() {
                 continue;
             }
@@ -247,6 +252,7 @@ fn tell(property: &mut impl Property, view: &View, change: &Change) {
 }
 
 impl Recorder for Judge {
+    #[inline]
     fn observe(&mut self, observation: &Observation) {
         if self.listener.hear(observation) {
             self.release();

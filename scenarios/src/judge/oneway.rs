@@ -71,10 +71,10 @@ impl OneWay {
         }
     }
 
-    /// Whoever joins another virtual router may have an address of this one, and a window ends with
-    /// each fault.
-    fn follows_all(&self, view: &View) -> bool {
-        view.shares || !self.deaf_winners.is_empty()
+    /// Whether it follows what a change touches and does not rearrange: a window ends with each
+    /// fault, and whoever joins another virtual router may have an address of one that is to yield.
+    fn follows_all(&self) -> bool {
+        !self.deaf_winners.is_empty() || !self.yields.is_empty()
     }
 
     fn follow(&mut self, view: &View, change: &Change, winner: Place, loser: Place) {
@@ -371,7 +371,7 @@ impl Property for OneWay {
     #[inline]
     fn heeds(&self, view: &View, change: &Change) -> bool {
         !view.rearranged.is_empty()
-            || self.follows_all(view)
+            || self.follows_all()
             || matches!(
                 change.what,
                 What::News(_, News::OneWay { .. }) | What::Injected(..) | What::Lost { .. }
@@ -402,7 +402,7 @@ impl Property for OneWay {
             let place = |member| Place { router: pair.router, member };
             self.count_anew(view, (place(pair.receiver), place(pair.sender)), run, change.at);
         }
-        let all = self.follows_all(view);
+        let all = self.follows_all();
         let routers = if all { &view.touched } else { &view.rearranged };
         for &router in routers {
             for a in view.places(router) {

@@ -256,9 +256,8 @@ impl Director {
             let endpoint = Endpoint { address: server.address, port };
             self.table.get(&(*service, endpoint)).copied().unwrap_or(0)
         };
-        let mut weights = virtual_server.services.iter().map(weight);
-        let any = weights.clone().any(|weight| weight > 0);
-        (weights.all(|weight| weight > 0), any)
+        let gets = virtual_server.services.iter().map(|service| weight(service) > 0);
+        gets.fold((true, false), |(all, any), gets| (all && gets, any || gets))
     }
 
     fn is_right(&self, place: (usize, usize), health: Health) -> bool {

@@ -24,6 +24,8 @@ pub(super) struct Reachable {
     score: Score,
     /// By virtual router.
     stretches: Places<Stretch>,
+    /// The terms of one are not worked out.
+    pub(super) begun: bool,
     /// Receivers and senders: what the latter advertised as it was master last did not fit. A file
     /// that it reads after that changes nothing of what waits for the receiver.
     discarded: BTreeSet<(Place, Place)>,
@@ -144,22 +146,24 @@ impl Reachable {
     pub(super) const fn new() -> Self {
         let missing = "nobody asked for a virtual address long enough after the last fault";
         let score = Score::new(PropertyId::L6, missing);
-        Self { score, stretches: Places::new(), discarded: BTreeSet::new() }
+        Self { score, stretches: Places::new(), begun: false, discarded: BTreeSet::new() }
     }
 
     /// The stretch of a virtual router, if its terms are not worked out yet.
-    pub(super) fn begun(&mut self, router: usize) -> Option<&mut Stretch> {
+    pub(super) fn without_terms(&mut self, router: usize) -> Option<&mut Stretch> {
         self.stretches.get_mut(router).filter(|stretch| stretch.terms.is_none())
     }
 
     /// `rearranged`: somebody may own the address, hear another one or know a neighbour from this
     /// change on who did not before it, or the other way round.
     fn follow(&mut self, view: &View, router: usize, now: WorldTime, rearranged: bool) {
-        let begins = view.calm_since(router) == now;
+        let is_first = self.stretches.get(router).is_none();
+        let begins = is_first || view.calm_since(router) == now;
         let stretch = self.stretches.or_put(router, || Stretch::new(now, None));
         if begins {
             stretch.close(&mut self.score, view, router, now);
             *stretch = Stretch::new(now, stretch.dual);
+            self.begun = true;
         }
         let is_dual = view.routers[router].dual;
         if !begins && !rearranged && !is_dual && stretch.stale.is_none() {

@@ -267,11 +267,10 @@ impl View {
 
     /// Of two masters: the higher priority, then the greater address.
     pub(super) fn outranks(&self, a: Place, b: Place) -> bool {
-        let rank = |place| {
-            let member = self.member(place);
-            (member.priority, member.source.map(octets), member.host)
-        };
-        rank(a).cmp(&rank(b)) == Ordering::Greater
+        let (a, b) = (self.member(a), self.member(b));
+        let by_source = || a.source.map(octets).cmp(&b.source.map(octets));
+        let rank = a.priority.cmp(&b.priority).then_with(by_source);
+        rank.then_with(|| a.host.cmp(&b.host)) == Ordering::Greater
     }
 
     /// The members that one running member is connected to, itself included, by whoever hears whom.

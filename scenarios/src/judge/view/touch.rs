@@ -2,7 +2,7 @@
 
 use super::View;
 use crate::judge::change::{Change, What};
-use crate::record::{HostId, Seen};
+use crate::record::{HostId, Seen, WorldTime};
 
 impl View {
     /// Notes the virtual routers that may feel this change.
@@ -56,15 +56,19 @@ impl View {
                 | Seen::Dropped(_) => {}
             },
         }
-        if !self.grouped {
-            self.moved.clone_from(&touched);
-            self.touched = touched;
-            return;
+        self.touched = touched;
+        self.moved.clone_from(&self.touched);
+        if self.grouped {
+            self.touch_groups(change.at);
         }
-        // What disturbs one disturbs those that move with it.
+    }
+
+    /// What disturbs one disturbs those that move with it.
+    fn touch_groups(&mut self, now: WorldTime) {
+        let mut touched = std::mem::take(&mut self.touched);
         for place in 0..touched.len() {
             let router = touched[place];
-            if self.routers.get(router).is_some_and(|one| one.disturbed_at == change.at) {
+            if self.routers.get(router).is_some_and(|one| one.disturbed_at == now) {
                 touched.extend_from_slice(self.joined_to(router));
             }
         }
