@@ -74,6 +74,7 @@ impl Engine {
         }
     }
 
+    #[inline(never)]
     pub(crate) fn on_ipvs(
         &mut self,
         now: Timestamp,
@@ -88,6 +89,7 @@ impl Engine {
         });
     }
 
+    #[inline(never)]
     pub(crate) fn on_server_order(
         &mut self,
         now: Timestamp,
@@ -135,8 +137,9 @@ impl Engine {
 
     /// Tells the director what became of the instance that its synchronisation follows.
     pub(crate) fn follow(&mut self, now: Timestamp, out: &mut Outputs) {
+        let Some(director) = &self.director else { return };
         let role = self.sync_role();
-        if self.director.as_ref().is_some_and(|it| !it.is_stopping() && it.sync_role() != role) {
+        if director.sync_role() != role && !director.is_stopping() {
             self.direct(now, out, |director, out| director.on_instance(now, role, out));
         }
     }

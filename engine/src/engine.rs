@@ -17,7 +17,7 @@ use crate::config::{Config, GroupConfig, InstanceConfig, Tracked};
 use crate::director::{Director, DirectorOutput};
 use crate::event::{StateKind, Why};
 use crate::health::Limits;
-use crate::input::{FibChange, Input, Link, LocalAddress, Order};
+use crate::input::{FibChange, Input, Link, LocalAddress, Order, TrackerValue};
 use crate::names::{InstanceName, Interval, TrackerName};
 use crate::observed::Observed;
 use crate::output::{InstanceId, Outputs};
@@ -97,11 +97,17 @@ impl Engine {
     /// Takes in one thing that happened at `now` and appends what is to be done to `out`, in the
     /// order in which it must be done. `now` never goes back. Nothing that the network says makes
     /// it fail.
+    ///
+    /// What is rare is done apart (`inline(never)`), or what is frequent would pay for its frame.
     pub fn handle(&mut self, now: Timestamp, input: Input<'_>, out: &mut Outputs) {
-        self.end_leases(now, out);
+        if self.leases.is_due(now) {
+            self.end_leases(now, out);
+        }
         match input {
             Input::Tick => {
-                self.on_tick(now, out);
+                if self.schedule.is_due(now) {
+                    self.on_tick(now, out);
+                }
                 self.tick_director(now, out);
             }
             Input::Configure(config) => self.on_configure(now, &config, out),
@@ -109,21 +115,9 @@ impl Engine {
             Input::Link(link) => self.on_link(now, link, out),
             Input::LocalAddress(address) => self.on_local_address(now, address, out),
             Input::Fib(change) => self.on_fib(now, change, out),
-            Input::Tracker { id, value } => {
-                self.observed.on_tracker(id.clone(), value);
-                self.evaluate_watchers(now, &Tracked::Tracker(id.clone()), out);
-                self.direct(now, out, |director, out| director.on_tracker(now, id, value, out));
-            }
-            Input::Done { id, result } if id.instance == InstanceId::STATIC => {
-                self.with_statics(now, out, |statics, ctx| {
-                    statics.on_done(ctx, id.number, result);
-                });
-            }
-            Input::Done { id, result } => {
-                self.with(id.instance, now, out, |instance, ctx| {
-                    instance.on_done(ctx, id.number, result);
-                });
-            }
+            Input::Tracker { id, value } => self.on_tracker(now, id, value, out),
+            Input::Done { id, result } if self.is_sent(id, result) => {}
+            Input::Done { id, result } => self.on_done(now, id, result, out),
             Input::Shutdown => self.stop_all(now, out),
             Input::Operator { instance, order } => self.on_order(now, &instance, order, out),
             Input::Probe { id, outcome } => {
@@ -132,10 +126,10 @@ impl Engine {
             Input::Ipvs { number, answer } => self.on_ipvs(now, number, *answer, out),
             Input::Server { server, order } => self.on_server_order(now, &server, order, out),
         }
-        self.refresh_indexes();
-        if self.director.is_some() {
-            self.follow(now, out);
+        if self.indexes_are_stale {
+            self.refresh_indexes();
         }
+        self.follow(now, out);
     }
 
     /// When to call next, with [`Input::Tick`] if nothing else happens before.
@@ -170,14 +164,16 @@ impl Engine {
     /// # Panics
     /// If something does not hold.
     pub fn check_invariants(&self) {
+        assert!(self.statics.holdings().is_filed(), "what stands waits at another time");
         if let Some(at) = self.statics.deadline() {
             let filed = self.schedule.filed(InstanceId::STATIC);
             assert!(filed.is_some_and(|filed| filed <= at), "what stands is not filed");
         }
         for instance in self.instances.iter().flatten() {
             let filed = self.schedule.filed(instance.id);
-            if let Some((at, what)) = instance.deadline() {
-                assert!(filed.is_some_and(|filed| filed <= at), "{what} is not filed");
+            if let Some(at) = instance.deadline() {
+                let name = &instance.config.name;
+                assert!(filed.is_some_and(|filed| filed <= at), "{name} is not filed");
             }
             if let Some(at) = instance.lease_end() {
                 let filed = self.leases.filed(instance.id);
@@ -215,14 +211,13 @@ impl Engine {
         let mut ctx = Context { now, observed: &self.observed, director, out };
         let slot = id.0 as usize;
         let Some(Some(instance)) = self.instances.get_mut(slot) else { return };
-        let before = instance.bearing();
+        let before = instance.grouped.then(|| instance.bearing());
         act(instance, &mut ctx);
         file(instance, &mut self.schedule, &mut self.leases);
         if instance.is_gone() {
             self.instances[slot] = None;
             self.indexes_are_stale = true;
-        } else if instance.grouped
-            && instance.bearing() != before
+        } else if before.is_some_and(|before| before != instance.bearing())
             && let Some(place) = self.group_of.get(&id)
         {
             self.settle(*place, now, out);
@@ -231,6 +226,7 @@ impl Engine {
 
     /// Whose lease is over leaves Master before anything else is looked at: an engine that was not
     /// called for so long may have another Master beside it.
+    #[inline(never)]
     fn end_leases(&mut self, now: Timestamp, out: &mut Outputs) {
         while let Some((_, id)) = self.leases.pop_due(now) {
             match self.instance(id).and_then(Instance::lease_end) {
@@ -267,17 +263,31 @@ impl Engine {
     }
 
     /// Once per input: to leave one by one would cost the square of their number.
+    #[inline(never)]
     fn refresh_indexes(&mut self) {
-        if core::mem::take(&mut self.indexes_are_stale) {
-            self.watch();
-            self.routing.rebuild(&self.config, &self.instances, &self.observed);
-        }
+        self.indexes_are_stale = false;
+        self.watch();
+        self.routing.rebuild(&self.config, &self.instances, &self.observed);
     }
 
     pub(crate) fn instance(&self, id: InstanceId) -> Option<&Instance> {
         self.instances.get(id.0 as usize)?.as_ref()
     }
 
+    #[inline(never)]
+    fn on_tracker(
+        &mut self,
+        now: Timestamp,
+        id: TrackerName,
+        value: TrackerValue,
+        out: &mut Outputs,
+    ) {
+        self.observed.on_tracker(id.clone(), value);
+        self.evaluate_watchers(now, &Tracked::Tracker(id.clone()), out);
+        self.direct(now, out, |director, out| director.on_tracker(now, id, value, out));
+    }
+
+    #[inline(never)]
     fn on_link(&mut self, now: Timestamp, link: Link, out: &mut Outputs) {
         let (name, state) = (link.name.clone(), link.state);
         let renamed = self.observed.interface(link.interface).map(|known| known.name.clone());
@@ -302,6 +312,7 @@ impl Engine {
         }
     }
 
+    #[inline(never)]
     fn on_local_address(&mut self, now: Timestamp, address: LocalAddress, out: &mut Outputs) {
         let LocalAddress { interface, address: changed, present } = address;
         if !self.observed.on_address(address) {
@@ -332,6 +343,7 @@ impl Engine {
         self.tell_director_of(now, changed, out);
     }
 
+    #[inline(never)]
     fn on_fib(&mut self, now: Timestamp, change: FibChange, out: &mut Outputs) {
         if !self.observed.on_fib(change.clone()) {
             return;
@@ -351,6 +363,7 @@ impl Engine {
 
     /// Every member of a group obeys before the group looks at what came of it: each of them was
     /// ordered, and resigns for itself.
+    #[inline(never)]
     fn on_order(&mut self, now: Timestamp, name: &InstanceName, order: Order, out: &mut Outputs) {
         let mut running = self.instances.iter().flatten().filter(|one| !one.is_stopping());
         let Some(id) = running.find(|one| one.config.name == *name).map(|one| one.id) else {
@@ -369,6 +382,7 @@ impl Engine {
         }
     }
 
+    #[inline(never)]
     fn stop_all(&mut self, now: Timestamp, out: &mut Outputs) {
         // Together, so that no member of a group takes over from another one on the way.
         let groups = self.ungroup();
@@ -386,6 +400,7 @@ impl Engine {
 
     /// Start-up is a reload from nothing. The same identity is changed in place, with its state and
     /// timers kept; another one is stop plus start.
+    #[inline(never)]
     fn on_configure(&mut self, now: Timestamp, config: &Arc<Config>, out: &mut Outputs) {
         let first = !core::mem::replace(&mut self.is_configured, true);
         let start_at =
@@ -432,7 +447,6 @@ impl Engine {
             by_name.insert(name, id);
         }
         self.group(&by_name, groups);
-        self.indexes_are_stale = true;
         self.refresh_indexes();
         self.claim_leftovers(now, out);
         for id in by_name.into_values() {
@@ -537,7 +551,7 @@ impl Engine {
 
 /// Files what an instance waits for.
 pub(crate) fn file(instance: &Instance, schedule: &mut Schedule, leases: &mut Schedule) {
-    schedule.file(instance.id, instance.deadline().map(|(at, _)| at));
+    schedule.file(instance.id, instance.deadline());
     if let Some(end) = instance.lease_end() {
         leases.file(instance.id, Some(end));
     }

@@ -10,10 +10,10 @@ use crate::config::fib::FibPlace;
 use crate::config::{Config, FibEntry, Transport};
 use crate::engine::Engine;
 use crate::event::{Event, News};
-use crate::input::Received;
+use crate::input::{EffectError, Received};
 use crate::names::{Family, Ifindex, InstanceName, InterfaceName};
 use crate::observed::Observed;
-use crate::output::{InstanceId, Output, Outputs};
+use crate::output::{CommandId, InstanceId, Output, Outputs};
 use crate::time::Timestamp;
 use crate::vrrp::accept::{Unclaimed, check_unclaimed};
 use crate::vrrp::advert::vrid_octet;
@@ -162,6 +162,30 @@ impl Engine {
                 self.with(id, now, out, |instance, ctx| instance.on_advert(ctx, received));
             }
             None => self.on_unclaimed(received, out),
+        }
+    }
+
+    /// Whether the answer is that an advert was sent. Mostly it is, and changes nothing else.
+    pub(crate) fn is_sent(&mut self, id: CommandId, result: Result<(), EffectError>) -> bool {
+        let instance = self.instances.get_mut(id.instance.0 as usize);
+        let instance = instance.and_then(Option::as_mut).filter(|_| result.is_ok());
+        instance.is_some_and(|instance| instance.is_sent(id.number))
+    }
+
+    #[inline(never)]
+    pub(crate) fn on_done(
+        &mut self,
+        now: Timestamp,
+        id: CommandId,
+        result: Result<(), EffectError>,
+        out: &mut Outputs,
+    ) {
+        if id.instance == InstanceId::STATIC {
+            self.with_statics(now, out, |statics, ctx| statics.on_done(ctx, id.number, result));
+        } else {
+            self.with(id.instance, now, out, |instance, ctx| {
+                instance.on_done(ctx, id.number, result);
+            });
         }
     }
 

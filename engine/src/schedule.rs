@@ -21,16 +21,21 @@ pub(crate) struct Schedule {
 impl Schedule {
     /// Files `deadline` for an instance unless an earlier one is filed already.
     pub(crate) fn file(&mut self, id: InstanceId, deadline: Option<Timestamp>) {
-        let Some(deadline) = deadline else { return };
+        if let Some(deadline) = deadline
+            && self.filed(id).is_none_or(|filed| deadline < filed)
+        {
+            self.push(id, deadline);
+        }
+    }
+
+    fn push(&mut self, id: InstanceId, deadline: Timestamp) {
         let slot = slot(id);
         if self.filed.len() <= slot {
             self.filed.resize(slot + 1, None);
         }
-        if self.filed[slot].is_none_or(|filed| deadline < filed) {
-            self.filed[slot] = Some(deadline);
-            self.heap.push(Reverse((deadline, id)));
-            self.drop_void();
-        }
+        self.filed[slot] = Some(deadline);
+        self.heap.push(Reverse((deadline, id)));
+        self.drop_void();
     }
 
     /// The earliest filed deadline and whose it is.
@@ -38,11 +43,14 @@ impl Schedule {
         self.heap.peek().map(|Reverse(entry)| *entry)
     }
 
+    /// Whether a deadline is filed that is not after `now`.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        self.next().is_some_and(|(at, _)| at <= now)
+    }
+
     /// Takes out one instance whose filed deadline is not after `now`, with that deadline.
-    #[inline]
     pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, InstanceId)> {
-        self.next().filter(|(at, _)| *at <= now)?;
-        self.pop()
+        if self.is_due(now) { self.pop() } else { None }
     }
 
     fn pop(&mut self) -> Option<(Timestamp, InstanceId)> {

@@ -126,18 +126,20 @@ impl TryFrom<Snapshot> for Engine {
 
     fn try_from(read: Snapshot) -> Result<Self, SnapshotError> {
         let Snapshot { config, is_configured, mut instances, groups, named, unclaimed, .. } = read;
+        let mut statics = read.statics;
         let mut observed =
             Observed::from_reports(read.observed).ok_or(SnapshotError::SameInterface)?;
         observed.set_virtual(virtual_addresses(&config));
         observed.set_fib(read.fib);
-        if !read.statics.fits() {
+        if !statics.fits() {
             return Err(SnapshotError::Statics);
         }
+        statics.derive();
         let group_of = members(&groups, &instances)?;
         for (place, instance) in instances.iter_mut().enumerate() {
             let Some(instance) = instance else { continue };
             check(place, instance, &group_of)?;
-            instance.list_advertised();
+            instance.derive();
         }
         if !named.fits() || unclaimed.iter().any(|(_, count)| count > MOST_COUNTED) {
             return Err(SnapshotError::Unclaimed);
@@ -146,7 +148,7 @@ impl TryFrom<Snapshot> for Engine {
         let director = director.map_err(SnapshotError::Director)?.map(Box::new);
         let director_due = director.as_deref().and_then(Director::deadline);
         let mut schedule = Schedule::default();
-        schedule.file(InstanceId::STATIC, read.statics.deadline());
+        schedule.file(InstanceId::STATIC, statics.deadline());
         let mut leases = Schedule::default();
         for instance in instances.iter().flatten() {
             file(instance, &mut schedule, &mut leases);
@@ -160,7 +162,7 @@ impl TryFrom<Snapshot> for Engine {
             is_configured,
             instances,
             observed,
-            statics: read.statics,
+            statics,
             limits: read.limits,
             director,
             director_due,

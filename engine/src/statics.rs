@@ -89,6 +89,11 @@ impl Statics {
         self.reconcile(ctx);
     }
 
+    /// Derives what is derived after it was read back.
+    pub(crate) fn derive(&mut self) {
+        self.holdings.file();
+    }
+
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         self.holdings.deadline()
     }

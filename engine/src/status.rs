@@ -198,6 +198,13 @@ impl<'a> InstanceStatus<'a> {
     /// When it wants to be called next, and for what.
     #[must_use]
     pub fn deadline(&self) -> Option<(Timestamp, &'static str)> {
-        self.instance.deadline()
+        let Instance { state, holdings, .. } = self.instance;
+        let at = self.instance.deadline()?;
+        let what = match Some(at) {
+            first if state.deadline() == first => state.timer(at),
+            first if holdings.deadline() == first => "kernel command",
+            _ => "hold-down",
+        };
+        Some((at, what))
     }
 }

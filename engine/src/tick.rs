@@ -32,8 +32,10 @@ impl Engine {
                 self.with(id, now, out, Instance::on_tick);
             }
         }
-        self.gather_adverts(now, &fired, out);
-        fired.clear();
+        if !fired.is_empty() {
+            self.gather_adverts(now, &fired, out);
+            fired.clear();
+        }
         self.fired = fired;
     }
 
@@ -80,7 +82,7 @@ impl Engine {
         if id == InstanceId::STATIC {
             return self.statics.deadline();
         }
-        self.instance(id)?.deadline().map(|(at, _)| at)
+        self.instance(id)?.deadline()
     }
 
     fn adver_timer(&self, id: InstanceId) -> Option<(Interval, Timestamp)> {

@@ -13,7 +13,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Announcements;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, earlier};
 
 /// What is still to be announced.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -94,10 +94,7 @@ impl Announcing {
     }
 
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        match (self.again.map(|again| again.at), self.refresh_at) {
-            (Some(again), Some(refresh)) => Some(again.min(refresh)),
-            (again, refresh) => again.or(refresh),
-        }
+        earlier(self.again.map(|again| again.at), self.refresh_at)
     }
 
     /// Whether a refresh is due only where one is configured: another one would always be due.

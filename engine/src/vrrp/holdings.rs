@@ -110,6 +110,9 @@ pub(crate) struct Holdings {
     pub(crate) fib: Fib,
     #[serde(default)]
     pub(crate) gate: Gate,
+    /// The next time limit or retry: a book, for it is asked for after each input.
+    #[serde(skip)]
+    deadline: Option<Timestamp>,
 }
 
 impl Holdings {
@@ -208,9 +211,10 @@ impl Holdings {
         if want == Want::Held && self.addresses.iter().all(Holding::is_settled) {
             self.fib.put(now, is_up, &mut number);
         }
+        self.file();
     }
 
-    /// A command was answered.
+    /// A command was answered. [`Self::reconcile`] follows.
     pub(crate) fn done(
         &mut self,
         now: Timestamp,
@@ -235,7 +239,13 @@ impl Holdings {
 
     /// Commands whose time limit is over count as failed. Returns one of them a call.
     pub(crate) fn overdue(&mut self, now: Timestamp) -> Option<Change> {
-        self.deadline().filter(|at| *at <= now)?;
+        self.deadline.filter(|at| *at <= now)?;
+        let change = self.give_up(now);
+        self.file();
+        change
+    }
+
+    fn give_up(&mut self, now: Timestamp) -> Option<Change> {
         let is_over = |waiting: &Option<Pending>| {
             waiting.as_ref().is_some_and(|waiting| waiting.limit <= now)
         };
@@ -307,23 +317,31 @@ impl Holdings {
     }
 
     /// The next time limit or retry.
-    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+    pub(crate) const fn deadline(&self) -> Option<Timestamp> {
+        self.deadline
+    }
+
+    /// Brings the book of deadlines up to date.
+    pub(crate) fn file(&mut self) {
+        self.deadline = self.first_due();
+    }
+
+    /// Whether the book of deadlines is right.
+    pub(crate) fn is_filed(&self) -> bool {
+        self.deadline == self.first_due()
+    }
+
+    fn first_due(&self) -> Option<Timestamp> {
         let due = |waiting: &Option<Pending>, retry_at: Option<Timestamp>| {
             waiting.as_ref().map(|waiting| waiting.limit).or(retry_at)
         };
-        // Mostly nothing waits, and each call of the engine asks.
         let mut first = due(&self.gate.pending, self.gate.retry_at);
-        let mut note = |at: Option<Timestamp>| {
-            if at.is_some() {
-                first = earlier(first, at);
-            }
-        };
-        note(self.fib.deadline());
+        first = earlier(first, self.fib.deadline());
         for macvlan in &self.macvlans {
-            note(due(&macvlan.pending, macvlan.retry_at));
+            first = earlier(first, due(&macvlan.pending, macvlan.retry_at));
         }
         for holding in &self.addresses {
-            note(due(&holding.pending, holding.retry_at));
+            first = earlier(first, due(&holding.pending, holding.retry_at));
         }
         first
     }

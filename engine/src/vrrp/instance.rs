@@ -128,7 +128,7 @@ impl Instance {
 
     /// Takes the address lists of the configuration over into the holdings.
     pub(crate) fn apply_addresses(&mut self) {
-        self.list_advertised();
+        self.derive();
         let config = &self.config;
         let needs_filter = !config.rules.accept && !config.priority.is_owner();
         let macvlan = config.virtual_mac.as_ref();
@@ -147,10 +147,11 @@ impl Instance {
         }
     }
 
-    /// Lists the addresses that stand in an advert.
-    pub(crate) fn list_advertised(&mut self) {
+    /// Derives what is derived: the addresses that stand in an advert, the deadline of commands.
+    pub(crate) fn derive(&mut self) {
         let addresses = self.config.addresses.iter();
         self.advertised = addresses.map(|address| address.address).collect();
+        self.holdings.file();
     }
 
     /// Looks at everything observed and starts, faults, recovers or changes its priority.
@@ -476,8 +477,7 @@ impl Instance {
         number: u64,
         result: Result<(), EffectError>,
     ) {
-        let (first, sent) = self.sending.round();
-        if number >= first && number < first + u64::from(sent) {
+        if self.sending.has(number) {
             let before = self.sending.accepted();
             if let (Some(in_a_row), Err(error)) = (self.sending.done(number, result), result) {
                 self.on_refused(ctx, error, in_a_row);
@@ -591,10 +591,9 @@ impl Instance {
         self.stopping && !self.holdings.is_busy()
     }
 
-    /// The earliest time at which something is to be done, and what.
-    pub(crate) fn deadline(&self) -> Option<(Timestamp, &'static str)> {
-        let holdings = self.holdings.deadline().map(|at| (at, "kernel command"));
-        let hold_down = self.standing.held_down_until().map(|at| (at, "hold-down"));
-        earlier(earlier(self.state.deadline(), holdings), hold_down)
+    /// The earliest time at which something is to be done.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        let own = earlier(self.state.deadline(), self.holdings.deadline());
+        earlier(own, self.standing.held_down_until())
     }
 }

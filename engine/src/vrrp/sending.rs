@@ -82,9 +82,9 @@ impl Sending {
         *self = Self::default();
     }
 
-    /// Adverts of the running round.
-    pub(crate) const fn round(&self) -> (u64, u8) {
-        (self.first, self.sent)
+    /// Whether this advert is of the running round.
+    pub(crate) fn has(&self, number: u64) -> bool {
+        number.checked_sub(self.first).is_some_and(|place| place < u64::from(self.sent))
     }
 
     /// When the running round began, if the kernel took at least one of its adverts.

@@ -28,6 +28,7 @@ impl Instance {
             (self.has_its_lease(), "is master with another lease than is configured"),
             (!masters || self.standing == Standing::Free, "is master against an order"),
             (self.may_be_held_down(), "is held down without a hold-down"),
+            (self.holdings.is_filed(), "waits for a command at another time than it says"),
             (tries_again || self.vanishing.fault().is_none(), "never tries an address again"),
             (owner == self.priority.is_owner(), "has an owner's priority that trackers changed"),
         ];

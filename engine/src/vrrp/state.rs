@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::InstanceConfig;
 use crate::event::{StateKind, Why};
 use crate::names::Interval;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, earlier};
 use crate::vrrp::announce::Announcing;
 use crate::vrrp::lease::Lease;
 use crate::vrrp::rivals::Rivals;
@@ -87,25 +87,29 @@ impl State {
         }
     }
 
-    pub(crate) fn deadline(&self) -> Option<(Timestamp, &'static str)> {
+    /// Its first timer.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match self {
-            Self::Initialize { start_at } => start_at.map(|at| (at, "start-up delay")),
-            Self::Backup(backup) => {
-                let down = backup.master_down_at.map(|at| (at, "Master_Down_Timer"));
-                let hold = backup.hold.deadline().map(|at| (at, "preempt delay"));
-                match (down, hold) {
-                    (Some(down), Some(hold)) => Some(down.min(hold)),
-                    (down, hold) => down.or(hold),
-                }
-            }
+            Self::Initialize { start_at: at } | Self::Fault { retry_at: at } => *at,
+            Self::Backup(backup) => earlier(backup.master_down_at, backup.hold.deadline()),
             Self::Master(master) => {
-                let advert = (master.advert_at, "Adver_Timer");
-                let announce = master.announcing.deadline().map(|at| (at, "announcement"));
-                let lease = master.lease.as_ref().map(|lease| (lease.until, "end of the lease"));
-                let first = announce.filter(|announce| announce.0 < advert.0).unwrap_or(advert);
-                Some(lease.filter(|lease| lease.0 < first.0).unwrap_or(first))
+                let lease = master.lease.as_ref().map(|lease| lease.until);
+                let others = earlier(master.announcing.deadline(), lease);
+                earlier(Some(master.advert_at), others)
             }
-            Self::Fault { retry_at } => retry_at.map(|at| (at, "end of the fault")),
+        }
+    }
+
+    /// What its first timer is, if that is at this time.
+    pub(crate) fn timer(&self, at: Timestamp) -> &'static str {
+        match self {
+            Self::Initialize { .. } => "start-up delay",
+            Self::Backup(backup) if backup.master_down_at == Some(at) => "Master_Down_Timer",
+            Self::Backup(_) => "preempt delay",
+            Self::Master(master) if master.advert_at == at => "Adver_Timer",
+            Self::Master(master) if master.announcing.deadline() == Some(at) => "announcement",
+            Self::Master(_) => "end of the lease",
+            Self::Fault { .. } => "end of the fault",
         }
     }
 

@@ -50,6 +50,16 @@ impl Instance {
         unanswered
     }
 
+    /// Whether the kernel took an advert of the running round with this, and nothing follows from
+    /// it. With a lease something does.
+    pub(crate) fn is_sent(&mut self, number: u64) -> bool {
+        let is_sent = self.config.dead_man.is_none() && self.sending.has(number);
+        if is_sent {
+            self.sending.done(number, Ok(()));
+        }
+        is_sent
+    }
+
     /// `Adver_Timer` and its interval.
     pub(crate) fn adver_timer(&self) -> Option<(Interval, Timestamp)> {
         match &self.state {
