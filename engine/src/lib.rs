@@ -22,6 +22,7 @@ mod engine;
 pub mod event;
 mod fingerprint;
 pub mod health;
+mod heap;
 pub mod input;
 pub mod ipvs;
 pub mod names;

@@ -3,20 +3,13 @@
 //! It is lazy. A deadline that moves later is not filed again, so the index may wake too early; an
 //! early tick does nothing and files the later deadline.
 
-use alloc::collections::BinaryHeap;
-use alloc::vec::Vec;
-use core::cmp::Reverse;
-
+use crate::heap::{IndexedHeap, Numbered};
 use crate::output::InstanceId;
 use crate::time::Timestamp;
 
 /// Earliest deadline first; among equal ones the lower instance first.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Schedule {
-    heap: BinaryHeap<Reverse<(Timestamp, InstanceId)>>,
-    /// What is filed for each instance. A heap entry that differs from it is void.
-    filed: Vec<Option<Timestamp>>,
-}
+pub(crate) struct Schedule(IndexedHeap<InstanceId>);
 
 impl Schedule {
     /// Files `deadline` for an instance unless an earlier one is filed already.
@@ -24,23 +17,13 @@ impl Schedule {
         if let Some(deadline) = deadline
             && self.filed(id).is_none_or(|filed| deadline < filed)
         {
-            self.push(id, deadline);
+            self.0.set(id, deadline);
         }
-    }
-
-    fn push(&mut self, id: InstanceId, deadline: Timestamp) {
-        let slot = slot(id);
-        if self.filed.len() <= slot {
-            self.filed.resize(slot + 1, None);
-        }
-        self.filed[slot] = Some(deadline);
-        self.heap.push(Reverse((deadline, id)));
-        self.drop_void();
     }
 
     /// The earliest filed deadline and whose it is.
     pub(crate) fn next(&self) -> Option<(Timestamp, InstanceId)> {
-        self.heap.peek().map(|Reverse(entry)| *entry)
+        self.0.first()
     }
 
     /// Whether a deadline is filed that is not after `now`.
@@ -50,40 +33,28 @@ impl Schedule {
 
     /// Takes out one instance whose filed deadline is not after `now`, with that deadline.
     pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, InstanceId)> {
-        if self.is_due(now) { self.pop() } else { None }
-    }
-
-    fn pop(&mut self) -> Option<(Timestamp, InstanceId)> {
-        let Reverse((at, id)) = self.heap.pop()?;
-        self.filed[slot(id)] = None;
-        self.drop_void();
-        Some((at, id))
-    }
-
-    /// Keeps the first entry of the heap a valid one.
-    fn drop_void(&mut self) {
-        while let Some(&Reverse((at, id))) = self.heap.peek() {
-            if self.filed[slot(id)] == Some(at) {
-                return;
-            }
-            self.heap.pop();
-        }
+        let first = self.next().filter(|(at, _)| *at <= now)?;
+        self.0.remove(first.1);
+        Some(first)
     }
 
     /// What is filed for an instance.
     pub(crate) fn filed(&self, id: InstanceId) -> Option<Timestamp> {
-        self.filed.get(slot(id)).copied().flatten()
+        self.0.get(id)
     }
 }
 
-/// The first place is that of [`InstanceId::STATIC`], whose number is the last one.
-const fn slot(id: InstanceId) -> usize {
-    id.0.wrapping_add(1) as usize
+impl Numbered for InstanceId {
+    /// The first place is that of [`InstanceId::STATIC`], whose number is the last one.
+    fn number(self) -> usize {
+        self.0.wrapping_add(1) as usize
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     fn at(nanos: u64) -> Timestamp {
         Timestamp::from_nanos(nanos)

@@ -4,13 +4,12 @@
 //! limit, and an index that keeps such limits would wake the daemon once more for each attempt.
 //! Checks that may not begin because too many run wait here, the latest one first.
 
-use alloc::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 use super::checker::State;
 use super::output::CheckId;
 use crate::config::health::{Check, CheckKind};
+use crate::heap::{IndexedHeap, Numbered};
 use crate::time::{Timestamp, earlier};
 
 /// Most attempts over the network at once: each has a descriptor.
@@ -62,11 +61,17 @@ impl Lane {
     }
 }
 
+impl Numbered for CheckId {
+    fn number(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// When each check begins or ends.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Agenda {
-    begin: [BTreeSet<(Timestamp, CheckId)>; 2],
-    end: BTreeSet<(Timestamp, CheckId)>,
+    begin: [IndexedHeap<CheckId>; 2],
+    end: IndexedHeap<CheckId>,
     running: [usize; 2],
 }
 
@@ -74,10 +79,10 @@ impl Agenda {
     pub(super) fn file(&mut self, id: CheckId, lane: Lane, state: State) {
         match state {
             State::Waits { start_at } => {
-                self.begin[lane as usize].insert((start_at, id));
+                self.begin[lane as usize].set(id, start_at);
             }
             State::Runs { until, .. } => {
-                self.end.insert((until, id));
+                self.end.set(id, until);
                 self.running[lane as usize] += 1;
             }
             State::IsTold => {}
@@ -86,11 +91,9 @@ impl Agenda {
 
     pub(super) fn withdraw(&mut self, id: CheckId, lane: Lane, state: State) {
         match state {
-            State::Waits { start_at } => {
-                self.begin[lane as usize].remove(&(start_at, id));
-            }
-            State::Runs { until, .. } => {
-                self.end.remove(&(until, id));
+            State::Waits { .. } => self.begin[lane as usize].remove(id),
+            State::Runs { .. } => {
+                self.end.remove(id);
                 self.running[lane as usize] -= 1;
             }
             State::IsTold => {}
@@ -104,12 +107,12 @@ impl Agenda {
             Lane::Script => limits.scripts,
         };
         let may_run = self.running[lane as usize] < most.max(1);
-        self.begin[lane as usize].first().copied().filter(|_| may_run)
+        self.begin[lane as usize].first().filter(|_| may_run)
     }
 
     /// The check whose limit comes first.
     pub(super) fn ends(&self) -> Option<(Timestamp, CheckId)> {
-        self.end.first().copied()
+        self.end.first()
     }
 
     /// When something is due.
@@ -126,15 +129,15 @@ impl Agenda {
     /// Whether a check stands where its state says.
     pub(super) fn has(&self, id: CheckId, lane: Lane, state: State) -> bool {
         match state {
-            State::Waits { start_at } => self.begin[lane as usize].contains(&(start_at, id)),
-            State::Runs { until, .. } => self.end.contains(&(until, id)),
+            State::Waits { start_at } => self.begin[lane as usize].get(id) == Some(start_at),
+            State::Runs { until, .. } => self.end.get(id) == Some(until),
             State::IsTold => true,
         }
     }
 
     /// How many checks stand in it.
     pub(super) fn len(&self) -> usize {
-        self.end.len() + self.begin.iter().map(BTreeSet::len).sum::<usize>()
+        self.end.len() + self.begin.iter().map(IndexedHeap::len).sum::<usize>()
     }
 
     /// How many of each kind run.
