@@ -87,7 +87,9 @@ impl Director {
         let mut effects = Vec::new();
         let judged = |name: &VirtualServerName, server| Some(judgement(health, name, server));
         ipvs.on_tick(now, &judged, &mut effects);
-        self.hear_ipvs(effects, out);
+        if !effects.is_empty() {
+            self.hear_ipvs(effects, out);
+        }
     }
 
     /// An attempt of a check ended, see [`Health::on_outcome`].
@@ -351,7 +353,9 @@ impl Director {
     ) {
         let mut effects = Vec::new();
         act(&mut self.ipvs, &mut effects);
-        self.hear_ipvs(effects, out);
+        if !effects.is_empty() {
+            self.hear_ipvs(effects, out);
+        }
     }
 
     fn hear_ipvs(&mut self, effects: Vec<Effect>, out: &mut Vec<DirectorOutput>) {

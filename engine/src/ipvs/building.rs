@@ -94,8 +94,7 @@ impl Building {
 impl Ipvs {
     /// Asks the kernel for the next thing, if nothing waits for it.
     pub(super) fn go_on(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
-        let has_work = self.queue.has_work() || self.reader.hurries();
-        if has_work && self.waiting.is_none() && self.fault.is_none() {
+        if self.has_work() && self.waiting.is_none() && self.fault.is_none() {
             self.hurry();
             // In turn, or many changes would keep us from reading what the kernel has.
             let asked = self.reads_next && self.issue_read(now, out);

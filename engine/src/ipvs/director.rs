@@ -202,6 +202,9 @@ impl Ipvs {
     /// A deadline may have passed. Early ticks do only work that waits, a late one acts once.
     /// Real servers that a configuration brings or changes are asked for by `judged`.
     pub fn on_tick(&mut self, now: Timestamp, judged: Judged<'_>, out: &mut Vec<Effect>) {
+        if self.deadline().is_none_or(|at| at > now) {
+            return;
+        }
         self.give_up_what_is_overdue(now, out);
         self.try_again(now);
         self.read_in_turn(now);
@@ -264,16 +267,21 @@ impl Ipvs {
     /// When it wants to be called next.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
-        let course = self.course.is_some().then_some(self.work_at);
-        let due = self.queue.next_due();
         let limit = self.waiting.as_ref().map(Waiting::limit);
         let free = self.waiting.is_none() && self.fault.is_none();
-        let works = free && (self.queue.has_work() || self.reader.hurries());
-        let works = works.then_some(self.work_at);
-        let reader = self.reader.next_at().filter(|_| self.fault.is_none() && !self.stopping);
-        let probe = self.fault.filter(|_| self.waiting.is_none() && !self.stopping);
-        let own = earlier(earlier(course, works), earlier(reader, probe));
-        earlier(own, earlier(due, limit))
+        let works = self.course.is_some() || (free && self.has_work());
+        let turn = match self.fault {
+            _ if self.stopping => None,
+            None => self.reader.next_at(),
+            Some(probe_at) => limit.is_none().then_some(probe_at),
+        };
+        let own = earlier(works.then_some(self.work_at), turn);
+        earlier(own, earlier(self.queue.next_due(), limit))
+    }
+
+    /// Whether there is something to ask the kernel for.
+    pub(super) fn has_work(&self) -> bool {
+        self.queue.has_work() || self.reader.hurries()
     }
 
     /// Whether the kernel has no IPVS: nothing is directed.

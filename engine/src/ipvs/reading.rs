@@ -18,7 +18,7 @@ use crate::ipvs::news::{Found, News};
 use crate::ipvs::pool::Pool;
 use crate::ipvs::queue::Item;
 use crate::ipvs::table::{Entry, InKernel};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, earlier};
 
 /// Each service is read once in this time, one after the other.
 pub const READ_BACK_EVERY: Duration = Duration::from_secs(60);
@@ -61,7 +61,7 @@ impl Reader {
     }
 
     pub(super) fn next_at(&self) -> Option<Timestamp> {
-        self.next_at.into_iter().chain(self.settings_at).min()
+        earlier(self.next_at, self.settings_at)
     }
 
     pub(super) fn fold(&self, now: Timestamp, hasher: &mut impl Hasher) {
