@@ -1,7 +1,6 @@
-//! Which instance an input is for: a table per interface and family, indexed by VRID, and indexes
-//! by virtual address and macvlan. Books, rebuilt when configuration or interfaces change.
+//! Which instance an input is for: a table by interface, family and VRID, and indexes by virtual
+//! address and macvlan. Books, rebuilt when configuration or interfaces change.
 
-use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -21,13 +20,13 @@ use crate::vrrp::drop_reason::DropReason;
 use crate::vrrp::instance::Instance;
 use crate::vrrp::named::Cause;
 
-/// The instances of one interface and family, by VRID. Mostly one each.
-type ByVrid = Box<[Vec<InstanceId>; 256]>;
-
 /// The indexes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Routing {
-    tables: BTreeMap<(Ifindex, Family), ByVrid>,
+    /// In order; of one VRID there is mostly one.
+    listens_to: Vec<(Ifindex, Family, u8)>,
+    /// Who listens to each of them.
+    listeners: Vec<InstanceId>,
     by_address: BTreeMap<IpAddr, Vec<InstanceId>>,
     by_macvlan: BTreeMap<InterfaceName, Vec<InstanceId>>,
     by_fib: BTreeMap<FibPlace, Vec<InstanceId>>,
@@ -58,6 +57,7 @@ impl Routing {
         listens: impl Fn(&Instance) -> bool,
     ) {
         *self = Self::default();
+        let mut listeners = Vec::new();
         for instance in instances.iter().flatten() {
             let settings = &instance.config;
             let addresses = settings.addresses.iter().chain(&settings.excluded);
@@ -80,10 +80,11 @@ impl Routing {
             if let Some((index, _)) = observed.by_name(&settings.interface)
                 && listens(instance)
             {
-                let table = self.tables.entry((index, settings.family)).or_insert_with(empty);
-                table[usize::from(settings.vrid.get())].push(instance.id);
+                listeners.push(((index, settings.family, settings.vrid.get()), instance.id));
             }
         }
+        listeners.sort_unstable();
+        (self.listens_to, self.listeners) = listeners.into_iter().unzip();
         for instance in config.instances() {
             if let Transport::Unicast { peers, .. } = &instance.transport {
                 for peer in peers {
@@ -123,7 +124,10 @@ impl Routing {
     }
 
     fn with_vrid(&self, interface: Ifindex, family: Family, vrid: u8) -> &[InstanceId] {
-        self.tables.get(&(interface, family)).map_or(&[], |table| &table[usize::from(vrid)])
+        let key = (interface, family, vrid);
+        let first = self.listens_to.partition_point(|known| *known < key);
+        let count = self.listens_to[first..].iter().take_while(|known| **known == key).count();
+        &self.listeners[first..first + count]
     }
 }
 
@@ -132,10 +136,6 @@ fn push_once(ids: &mut Vec<InstanceId>, id: InstanceId) {
     if ids.last() != Some(&id) {
         ids.push(id);
     }
-}
-
-fn empty() -> ByVrid {
-    Box::new([const { Vec::new() }; 256])
 }
 
 impl Engine {
