@@ -295,10 +295,10 @@ impl Checker {
         if now < self.phase {
             return self.phase;
         }
-        let period = period(&self.check).as_nanos();
-        let gone = u128::from((now - self.phase).as_nanos() as u64);
-        let next = u128::from(self.phase.as_nanos()) + (gone / period + 1) * period;
-        Timestamp::from_nanos(u64::try_from(next).unwrap_or(u64::MAX))
+        let period = u64::try_from(period(&self.check).as_nanos()).unwrap_or(u64::MAX);
+        let (phase, gone) = (self.phase.as_nanos(), now.as_nanos() - self.phase.as_nanos());
+        let ahead = (gone / period).saturating_add(1).saturating_mul(period);
+        Timestamp::from_nanos(phase.saturating_add(ahead))
     }
 
     /// It is never run: its tracker tells it.

@@ -122,7 +122,9 @@ impl Health {
                 self.begin(now, id, out);
             }
         }
-        self.take_some(now, out);
+        if self.is_taking() {
+            self.take_some(now, out);
+        }
     }
 
     /// An attempt ended. One that nobody waits for any more is counted and ignored. One whose limit

@@ -191,8 +191,12 @@ impl Master {
     /// Frames per address because it stood still: its advert is late by so much that a backup that
     /// waits for as many as it would itself may have been Master meanwhile. Zero if it did not.
     pub(crate) fn announces_anew(&mut self, now: Timestamp, config: &InstanceConfig) -> u8 {
+        // The shorter one first, for it is enough nearly always.
+        if now < self.advert_at + STOOD_STILL {
+            return 0;
+        }
         let others = u32::from(config.down_timer_adverts.saturating_sub(1));
-        if now < self.advert_at + STOOD_STILL.max(config.interval.duration() * others) {
+        if now < self.advert_at + config.interval.duration() * others {
             return 0;
         }
         self.announcing.repeat(now, &config.announcements);

@@ -20,34 +20,35 @@ impl Instance {
     /// Sends one advert to the group, or one to each peer. Returns how many rounds in a row are
     /// refused by now, if the one before was never answered.
     pub(crate) fn send_adverts(&mut self, ctx: &mut Context<'_>, priority: u8) -> Option<u8> {
-        let port = self.port?;
-        let (peers, group, ttl) = match &self.config.transport {
-            Transport::Multicast { group, .. } => (&[][..], Some(*group), 255),
-            Transport::Unicast { peers, ttl, .. } => (&peers[..], None, *ttl),
-        };
-        // `Config` refuses more than `MAX_PEERS`, which is what an octet counts.
-        let count = (peers.len() + usize::from(group.is_some())) as u8;
-        let limit = self.config.interval.duration();
-        let unanswered = self.sending.begin(ctx.now, self.next_number, count, limit);
+        let Self { id: instance, config, sending, next_number, advertised, .. } = self;
+        let Port { interface, mac, source: src } = self.port?;
         self.counters.sent += 1;
         self.counters.sent_priority_zero += u64::from(priority == 0);
-        for dst in peers.iter().map(|peer| peer.address).chain(group) {
+        let first = *next_number;
+        let mut send = |dst, ttl| {
             let advert = Advert {
-                version: self.config.version,
-                vrid: self.config.vrid,
+                version: config.version,
+                vrid: config.vrid,
                 priority,
-                interval: self.config.interval,
-                password: self.config.password,
-                addresses: self.advertised.clone(),
+                interval: config.interval,
+                password: config.password,
+                addresses: advertised.clone(),
             };
-            let Port { interface, mac, source: src } = port;
-            let checksum = self.config.rules.checksum_sent;
+            let checksum = config.rules.checksum_sent;
             let frame = AdvertFrame { interface, mac, src, dst, ttl, checksum, advert };
-            let id = CommandId { instance: self.id, number: self.next_number };
-            self.next_number += 1;
+            let id = CommandId { instance: *instance, number: *next_number };
+            *next_number += 1;
             ctx.out.push(Output::Send { id, frame: Frame::Advert(frame) });
+        };
+        match &config.transport {
+            Transport::Multicast { group, .. } => send(*group, 255),
+            Transport::Unicast { peers, ttl, .. } => {
+                peers.iter().for_each(|peer| send(peer.address, *ttl));
+            }
         }
-        unanswered
+        // `Config` refuses more than `MAX_PEERS`, which is what an octet counts.
+        let count = (*next_number - first) as u8;
+        sending.begin(ctx.now, first, count, config.interval.duration())
     }
 
     /// Whether the kernel took an advert of the running round with this, and nothing follows from
@@ -78,9 +79,12 @@ impl Instance {
 
     /// Announces every address that the kernel has, this many times.
     pub(crate) fn announce(&mut self, ctx: &mut Context<'_>, frames: u8) {
-        if frames == 0 || !policy::owns(&self.state, ctx.now) {
-            return;
+        if frames > 0 && policy::owns(&self.state, ctx.now) {
+            self.announce_all(ctx, frames);
         }
+    }
+
+    fn announce_all(&mut self, ctx: &mut Context<'_>, frames: u8) {
         let rests = self.neighbour_advertisements_rest(ctx);
         let present: Vec<_> = self.holdings.present().cloned().collect();
         for spec in present {
