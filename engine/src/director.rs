@@ -44,6 +44,8 @@ use crate::time::{Timestamp, earlier};
 pub struct Director {
     health: Health,
     ipvs: Ipvs,
+    /// When the table is due: a book, for each outcome of a check asks.
+    ipvs_due: Option<Timestamp>,
     /// What the table is told when health has taken its part of it.
     next: Option<Next>,
     /// What health says in a call; empty between calls.
@@ -83,13 +85,17 @@ impl Director {
     pub fn tick(&mut self, now: Timestamp, out: &mut Vec<DirectorOutput>) {
         self.with_health(now, |health, out| health.tick(now, out), out);
         self.hand_over(now, out);
+        if self.ipvs_due.is_some_and(|at| at <= now) {
+            self.tick_ipvs(now, out);
+        }
+    }
+
+    fn tick_ipvs(&mut self, now: Timestamp, out: &mut Vec<DirectorOutput>) {
         let Self { health, ipvs, .. } = self;
         let mut effects = Vec::new();
         let judged = |name: &VirtualServerName, server| Some(judgement(health, name, server));
         ipvs.on_tick(now, &judged, &mut effects);
-        if !effects.is_empty() {
-            self.hear_ipvs(effects, out);
-        }
+        self.hear_ipvs(effects, out);
     }
 
     /// An attempt of a check ended, see [`Health::on_outcome`].
@@ -225,7 +231,7 @@ impl Director {
     /// When to call [`Self::tick`], if nothing else happens before.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
-        earlier(self.health.next_deadline(), self.ipvs.deadline())
+        earlier(self.health.next_deadline(), self.ipvs_due)
     }
 
     /// The kernel has no IPVS: nothing is directed.
@@ -271,6 +277,9 @@ impl Director {
 
     /// Whether both parts mean the same.
     fn agree(&self) -> Result<(), &'static str> {
+        if self.ipvs_due != self.ipvs.deadline() {
+            return Err("the table is due at another time than it is called");
+        }
         if self.next.is_some() != self.health.is_taking() {
             return Err("the table waits for nothing, or does not wait");
         }
@@ -313,8 +322,11 @@ impl Director {
         act: impl FnOnce(&mut Health, &mut Vec<health::Output>),
         out: &mut Vec<DirectorOutput>,
     ) {
+        act(&mut self.health, &mut self.told);
+        if self.told.is_empty() {
+            return;
+        }
         let mut told = core::mem::take(&mut self.told);
-        act(&mut self.health, &mut told);
         for output in told.drain(..) {
             match output {
                 health::Output::Probe(probe) => out.push(DirectorOutput::Probe(probe)),
@@ -353,12 +365,12 @@ impl Director {
     ) {
         let mut effects = Vec::new();
         act(&mut self.ipvs, &mut effects);
-        if !effects.is_empty() {
-            self.hear_ipvs(effects, out);
-        }
+        self.hear_ipvs(effects, out);
     }
 
+    /// The table did something.
     fn hear_ipvs(&mut self, effects: Vec<Effect>, out: &mut Vec<DirectorOutput>) {
+        self.ipvs_due = self.ipvs.deadline();
         for effect in effects {
             out.push(match effect {
                 Effect::Batch(batch) => DirectorOutput::Batch(batch),

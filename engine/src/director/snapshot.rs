@@ -56,7 +56,8 @@ impl TryFrom<Snapshot> for Director {
     fn try_from(Snapshot { health, ipvs, next }: Snapshot) -> Result<Self, SnapshotError> {
         let health = Health::try_from(health).map_err(SnapshotError::Health)?;
         let ipvs = Ipvs::try_from(ipvs).map_err(SnapshotError::Ipvs)?;
-        let director = Self { health, ipvs, next, ..Self::default() };
+        let ipvs_due = ipvs.deadline();
+        let director = Self { health, ipvs, ipvs_due, next, ..Self::default() };
         director.agree().map_err(SnapshotError::Apart)?;
         Ok(director)
     }

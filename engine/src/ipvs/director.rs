@@ -202,9 +202,6 @@ impl Ipvs {
     /// A deadline may have passed. Early ticks do only work that waits, a late one acts once.
     /// Real servers that a configuration brings or changes are asked for by `judged`.
     pub fn on_tick(&mut self, now: Timestamp, judged: Judged<'_>, out: &mut Vec<Effect>) {
-        if self.deadline().is_none_or(|at| at > now) {
-            return;
-        }
         self.give_up_what_is_overdue(now, out);
         self.try_again(now);
         self.read_in_turn(now);
