@@ -49,13 +49,13 @@ fn upper_layer(message: &[u8]) -> u64 {
 /// It is taken by 32 bits: a carry has the same weight wherever it is added (RFC 1071 section 2).
 fn sum(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<4>();
+    let sum: u64 = words.iter().map(|word| u64::from(u32::from_be_bytes(*word))).sum();
     let last = match *rest {
+        [] => return sum,
         [first, second, third] => [first, second, third, 0],
         [first, second] => [first, second, 0, 0],
-        [first] => [first, 0, 0, 0],
-        _ => [0; 4],
+        [first, ..] => [first, 0, 0, 0],
     };
-    let sum: u64 = words.iter().map(|word| u64::from(u32::from_be_bytes(*word))).sum();
     sum + u64::from(u32::from_be_bytes(last))
 }
 

@@ -51,9 +51,9 @@ impl Sending {
             self.answer_until = now + limit;
         }
         (self.first, self.sent, self.accepted, self.begun) = (first, count, false, now);
-        for (word, waiting) in (0..).step_by(64).zip(&mut self.waiting) {
-            let bits = u32::from(count).saturating_sub(word).min(64);
-            *waiting = u64::MAX.checked_shr(64 - bits).unwrap_or(0);
+        self.waiting = [0; 4];
+        for place in 0..count {
+            self.waiting[usize::from(place / 64)] |= 1 << (place % 64);
         }
         unanswered.then_some(self.refused_in_a_row)
     }

@@ -15,12 +15,15 @@ const NANOS_PER_CENTISECOND: u64 = 10_000_000;
 /// `Skew_Time` for a priority in force and the interval in force.
 #[must_use]
 pub fn skew_time(version: Version, priority: Priority, interval: Interval) -> Duration {
+    Duration::from_nanos(skew_nanos(version, priority, interval))
+}
+
+fn skew_nanos(version: Version, priority: Priority, interval: Interval) -> u64 {
     let steps = 256 - u64::from(priority.get());
-    let nanos = match version {
+    match version {
         Version::V2 => steps * NANOS_PER_SECOND / 256,
         Version::V3 => steps * u64::from(interval.centiseconds()) * NANOS_PER_CENTISECOND / 256,
-    };
-    Duration::from_nanos(nanos)
+    }
 }
 
 /// `Master_Down_Interval`: `adverts` intervals (3 in every RFC) and the skew.
@@ -31,7 +34,9 @@ pub fn master_down_interval(
     interval: Interval,
     adverts: u8,
 ) -> Duration {
-    interval.duration() * u32::from(adverts) + skew_time(version, priority, interval)
+    let intervals = u64::from(interval.centiseconds()) * u64::from(adverts);
+    let skew = skew_nanos(version, priority, interval);
+    Duration::from_nanos(intervals * NANOS_PER_CENTISECOND + skew)
 }
 
 /// How early an advert may leave to go with another one of its interval, whose `Adver_Timer` has
@@ -41,7 +46,8 @@ pub fn master_down_interval(
 /// whose `Master_Down_Timer` begins anew; late would bring it nearer to its end.
 #[must_use]
 pub fn advert_slack(interval: Interval) -> Duration {
-    (interval.duration() / 10).min(Duration::from_millis(10))
+    let tenth = u64::from(interval.centiseconds()) * NANOS_PER_CENTISECOND / 10;
+    Duration::from_nanos(tenth).min(Duration::from_millis(10))
 }
 
 #[cfg(test)]
