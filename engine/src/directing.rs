@@ -12,7 +12,7 @@ use core::net::IpAddr;
 use crate::director::{Director, DirectorOutput};
 use crate::engine::Engine;
 use crate::event::{DIRECTOR_NAME, Event, News};
-use crate::health::ServerName;
+use crate::health::{AttemptId, Outcome, ServerName};
 use crate::ipvs::{Answer, OrderError, Request, ServerOrder, SyncRole};
 use crate::names::InstanceName;
 use crate::output::{InstanceId, Output, Outputs};
@@ -58,10 +58,9 @@ impl Engine {
     }
 
     /// Does what is due of it: one portion.
+    #[inline(never)]
     pub(crate) fn tick_director(&mut self, now: Timestamp, out: &mut Outputs) {
-        if self.director_due.is_some_and(|at| at <= now) {
-            self.direct(now, out, |director, out| director.tick(now, out));
-        }
+        self.direct(now, out, |director, out| director.tick(now, out));
     }
 
     /// The address came to an interface or left one: it may still be on another one.
@@ -75,6 +74,16 @@ impl Engine {
     }
 
     #[inline(never)]
+    pub(crate) fn on_outcome(
+        &mut self,
+        now: Timestamp,
+        id: AttemptId,
+        outcome: Outcome,
+        out: &mut Outputs,
+    ) {
+        self.direct(now, out, |director, out| director.on_outcome(now, id, outcome, out));
+    }
+
     pub(crate) fn on_ipvs(
         &mut self,
         now: Timestamp,
@@ -89,7 +98,6 @@ impl Engine {
         });
     }
 
-    #[inline(never)]
     pub(crate) fn on_server_order(
         &mut self,
         now: Timestamp,
@@ -111,11 +119,10 @@ impl Engine {
         act: impl FnOnce(&mut Director, &mut Vec<DirectorOutput>),
     ) {
         let Some(director) = &mut self.director else { return };
-        let mut told = core::mem::take(&mut self.told);
-        act(director, &mut told);
+        act(director, &mut self.told);
         self.director_due = director.deadline();
         let mut concerns_instances = false;
-        for output in told.drain(..) {
+        for output in self.told.drain(..) {
             out.push(match output {
                 DirectorOutput::Probe(probe) => Output::Probe(probe),
                 DirectorOutput::Batch(batch) => Output::Ipvs(Request::Batch(batch)),
@@ -127,7 +134,6 @@ impl Engine {
                 }
             });
         }
-        self.told = told;
         if concerns_instances {
             for id in self.ids() {
                 self.with(id, now, out, Instance::evaluate);

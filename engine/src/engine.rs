@@ -72,7 +72,8 @@ pub struct Engine {
     /// An instance went away, and the indexes still name it.
     pub(crate) indexes_are_stale: bool,
     pub(crate) schedule: Schedule,
-    /// The `Adver_Timer` of each interval that fired last in a tick; empty between calls.
+    /// The `Adver_Timer` of each interval that fired last in a tick, in the order of intervals;
+    /// empty between calls.
     pub(crate) fired: Vec<(Interval, Timestamp)>,
     /// The ends of leases, of those that have one.
     pub(crate) leases: Schedule,
@@ -97,8 +98,6 @@ impl Engine {
     /// Takes in one thing that happened at `now` and appends what is to be done to `out`, in the
     /// order in which it must be done. `now` never goes back. Nothing that the network says makes
     /// it fail.
-    ///
-    /// What is rare is done apart (`inline(never)`), or what is frequent would pay for its frame.
     pub fn handle(&mut self, now: Timestamp, input: Input<'_>, out: &mut Outputs) {
         if self.leases.is_due(now) {
             self.end_leases(now, out);
@@ -108,28 +107,37 @@ impl Engine {
                 if self.schedule.is_due(now) {
                     self.on_tick(now, out);
                 }
-                self.tick_director(now, out);
+                if self.director_due.is_some_and(|at| at <= now) {
+                    self.tick_director(now, out);
+                }
             }
-            Input::Configure(config) => self.on_configure(now, &config, out),
-            Input::Advert(received) => self.on_advert(now, &received, out),
-            Input::Link(link) => self.on_link(now, link, out),
-            Input::LocalAddress(address) => self.on_local_address(now, address, out),
-            Input::Fib(change) => self.on_fib(now, change, out),
-            Input::Tracker { id, value } => self.on_tracker(now, id, value, out),
+            Input::Advert(ref received) => self.on_advert(now, received, out),
             Input::Done { id, result } if self.is_sent(id, result) => {}
             Input::Done { id, result } => self.on_done(now, id, result, out),
-            Input::Shutdown => self.stop_all(now, out),
-            Input::Operator { instance, order } => self.on_order(now, &instance, order, out),
-            Input::Probe { id, outcome } => {
-                self.direct(now, out, |director, out| director.on_outcome(now, id, outcome, out));
-            }
-            Input::Ipvs { number, answer } => self.on_ipvs(now, number, *answer, out),
-            Input::Server { server, order } => self.on_server_order(now, &server, order, out),
+            Input::Probe { id, outcome } => self.on_outcome(now, id, outcome, out),
+            rare => self.on_rare(now, rare, out),
         }
         if self.indexes_are_stale {
             self.refresh_indexes();
         }
         self.follow(now, out);
+    }
+
+    /// All that is to be dropped afterwards. Apart, or each call would keep account of it.
+    #[inline(never)]
+    fn on_rare(&mut self, now: Timestamp, input: Input<'_>, out: &mut Outputs) {
+        match input {
+            Input::Configure(config) => self.on_configure(now, &config, out),
+            Input::Link(link) => self.on_link(now, link, out),
+            Input::LocalAddress(address) => self.on_local_address(now, address, out),
+            Input::Fib(change) => self.on_fib(now, change, out),
+            Input::Tracker { id, value } => self.on_tracker(now, id, value, out),
+            Input::Shutdown => self.stop_all(now, out),
+            Input::Operator { instance, order } => self.on_order(now, &instance, order, out),
+            Input::Ipvs { number, answer } => self.on_ipvs(now, number, *answer, out),
+            Input::Server { server, order } => self.on_server_order(now, &server, order, out),
+            Input::Tick | Input::Advert(_) | Input::Done { .. } | Input::Probe { .. } => {}
+        }
     }
 
     /// When to call next, with [`Input::Tick`] if nothing else happens before.
@@ -274,7 +282,6 @@ impl Engine {
         self.instances.get(id.0 as usize)?.as_ref()
     }
 
-    #[inline(never)]
     fn on_tracker(
         &mut self,
         now: Timestamp,
@@ -287,7 +294,6 @@ impl Engine {
         self.direct(now, out, |director, out| director.on_tracker(now, id, value, out));
     }
 
-    #[inline(never)]
     fn on_link(&mut self, now: Timestamp, link: Link, out: &mut Outputs) {
         let (name, state) = (link.name.clone(), link.state);
         let renamed = self.observed.interface(link.interface).map(|known| known.name.clone());
@@ -312,7 +318,6 @@ impl Engine {
         }
     }
 
-    #[inline(never)]
     fn on_local_address(&mut self, now: Timestamp, address: LocalAddress, out: &mut Outputs) {
         let LocalAddress { interface, address: changed, present } = address;
         if !self.observed.on_address(address) {
@@ -343,7 +348,6 @@ impl Engine {
         self.tell_director_of(now, changed, out);
     }
 
-    #[inline(never)]
     fn on_fib(&mut self, now: Timestamp, change: FibChange, out: &mut Outputs) {
         if !self.observed.on_fib(change.clone()) {
             return;
@@ -363,7 +367,6 @@ impl Engine {
 
     /// Every member of a group obeys before the group looks at what came of it: each of them was
     /// ordered, and resigns for itself.
-    #[inline(never)]
     fn on_order(&mut self, now: Timestamp, name: &InstanceName, order: Order, out: &mut Outputs) {
         let mut running = self.instances.iter().flatten().filter(|one| !one.is_stopping());
         let Some(id) = running.find(|one| one.config.name == *name).map(|one| one.id) else {
@@ -382,7 +385,6 @@ impl Engine {
         }
     }
 
-    #[inline(never)]
     fn stop_all(&mut self, now: Timestamp, out: &mut Outputs) {
         // Together, so that no member of a group takes over from another one on the way.
         let groups = self.ungroup();
@@ -400,7 +402,6 @@ impl Engine {
 
     /// Start-up is a reload from nothing. The same identity is changed in place, with its state and
     /// timers kept; another one is stop plus start.
-    #[inline(never)]
     fn on_configure(&mut self, now: Timestamp, config: &Arc<Config>, out: &mut Outputs) {
         let first = !core::mem::replace(&mut self.is_configured, true);
         let start_at =

@@ -70,6 +70,7 @@ impl<T: Numbered> IndexedHeap<T> {
     }
 
     /// Puts an entry where it belongs; `place` is free.
+    #[inline]
     fn settle(&mut self, mut place: usize, entry: (Timestamp, T)) {
         while let Some(above) = place.checked_sub(1).map(|below| below / 2)
             && entry < self.entries[above]

@@ -141,6 +141,7 @@ fn push_once(ids: &mut Vec<InstanceId>, id: InstanceId) {
 impl Engine {
     /// Hands a datagram to the instance that it is for. Of several with this VRID it is the one
     /// that listens to the destination; if none does, the first one says so.
+    #[inline(never)]
     pub(crate) fn on_advert(&mut self, now: Timestamp, received: &Received<'_>, out: &mut Outputs) {
         let family = Family::of(received.dst);
         let candidates = vrid_octet(received.bytes)

@@ -14,8 +14,8 @@ use crate::vrrp::timers;
 impl Engine {
     /// Whoever is due acts in the order of the deadlines. What the index filed too early is filed
     /// anew first, or a book would decide the order.
+    #[inline(never)]
     pub(crate) fn on_tick(&mut self, now: Timestamp, out: &mut Outputs) {
-        let mut fired = core::mem::take(&mut self.fired);
         while let Some((filed, id)) = self.schedule.pop_due(now) {
             let deadline = self.deadline_of(id);
             if deadline != Some(filed) {
@@ -24,35 +24,26 @@ impl Engine {
                 self.with_statics(now, out, Statics::on_tick);
             } else {
                 if let Some((interval, at)) = self.adver_timer(id).filter(|(_, at)| *at <= now) {
-                    match fired.binary_search_by_key(&interval, |(interval, _)| *interval) {
-                        Ok(place) => fired[place].1 = at,
-                        Err(place) => fired.insert(place, (interval, at)),
+                    match self.place_among_fired(interval) {
+                        Ok(place) => self.fired[place].1 = at,
+                        Err(place) => self.fired.insert(place, (interval, at)),
                     }
                 }
                 self.with(id, now, out, Instance::on_tick);
             }
         }
-        if !fired.is_empty() {
-            self.gather_adverts(now, &fired, out);
-            fired.clear();
+        let slack = timers::advert_slack;
+        let until = self.fired.iter().map(|(interval, at)| *at + slack(*interval)).max();
+        if let Some(until) = until.filter(|until| self.schedule.is_due(*until)) {
+            self.gather_adverts(now, until, out);
         }
-        self.fired = fired;
+        self.fired.clear();
     }
 
     /// Adverts that would be due within the slack after one of the same interval that has just left
     /// go with it, so that the machine wakes once for all of them. Their timers move to where that
     /// one stood, so each is early once, and they stay together. Nothing else is early.
-    ///
-    /// `fired` is the `Adver_Timer` of each interval that fired last, in the order of intervals.
-    fn gather_adverts(
-        &mut self,
-        now: Timestamp,
-        fired: &[(Interval, Timestamp)],
-        out: &mut Outputs,
-    ) {
-        let slack = timers::advert_slack;
-        let until = fired.iter().map(|(interval, at)| *at + slack(*interval)).max();
-        let Some(until) = until else { return };
+    fn gather_adverts(&mut self, now: Timestamp, until: Timestamp, out: &mut Outputs) {
         let mut others = Vec::new();
         while let Some((filed, id)) = self.schedule.pop_due(until) {
             let deadline = self.deadline_of(id);
@@ -62,9 +53,8 @@ impl Engine {
             }
             let adver_timer = self.adver_timer(id).filter(|(_, at)| *at == filed);
             let leader = adver_timer.and_then(|(interval, at)| {
-                let place = fired.binary_search_by_key(&interval, |(interval, _)| *interval);
-                let leader = place.ok().map(|place| fired[place].1);
-                leader.filter(|leader| at <= *leader + slack(interval))
+                let leader = self.fired[self.place_among_fired(interval).ok()?].1;
+                (at <= leader + timers::advert_slack(interval)).then_some(leader)
             });
             match leader {
                 Some(leader) => {
@@ -76,6 +66,10 @@ impl Engine {
         for (at, id) in others {
             self.schedule.file(id, Some(at));
         }
+    }
+
+    fn place_among_fired(&self, interval: Interval) -> Result<usize, usize> {
+        self.fired.binary_search_by_key(&interval, |(interval, _)| *interval)
     }
 
     fn deadline_of(&self, id: InstanceId) -> Option<Timestamp> {
