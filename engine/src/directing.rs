@@ -121,6 +121,9 @@ impl Engine {
         let Some(director) = &mut self.director else { return };
         act(director, &mut self.told);
         self.director_due = director.deadline();
+        if self.told.is_empty() {
+            return;
+        }
         let mut concerns_instances = false;
         for output in self.told.drain(..) {
             out.push(match output {

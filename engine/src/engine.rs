@@ -11,6 +11,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::mem::ManuallyDrop;
 use core::net::IpAddr;
 
 use crate::config::{Config, GroupConfig, InstanceConfig, Tracked};
@@ -26,7 +27,7 @@ use crate::routing::Routing;
 use crate::schedule::Schedule;
 use crate::statics::Statics;
 use crate::status::Status;
-use crate::time::{Timestamp, earlier};
+use crate::time::Timestamp;
 use crate::vrrp::drop_reason::DropCounters;
 use crate::vrrp::instance::{Context, Instance};
 use crate::vrrp::named::Named;
@@ -102,7 +103,9 @@ impl Engine {
         if self.leases.is_due(now) {
             self.end_leases(now, out);
         }
-        match input {
+        // What is frequent has nothing to be dropped, so that none of it has to look.
+        let input = ManuallyDrop::new(input);
+        match &*input {
             Input::Tick => {
                 if self.schedule.is_due(now) {
                     self.on_tick(now, out);
@@ -111,11 +114,11 @@ impl Engine {
                     self.tick_director(now, out);
                 }
             }
-            Input::Advert(ref received) => self.on_advert(now, received, out),
-            Input::Done { id, result } if self.is_sent(id, result) => {}
-            Input::Done { id, result } => self.on_done(now, id, result, out),
-            Input::Probe { id, outcome } => self.on_outcome(now, id, outcome, out),
-            rare => self.on_rare(now, rare, out),
+            Input::Advert(received) => self.on_advert(now, received, out),
+            Input::Done { id, result } if self.is_sent(*id, *result) => {}
+            Input::Done { id, result } => self.on_done(now, *id, *result, out),
+            Input::Probe { id, outcome } => self.on_outcome(now, *id, *outcome, out),
+            _ => self.on_rare(now, ManuallyDrop::into_inner(input), out),
         }
         if self.indexes_are_stale {
             self.refresh_indexes();
@@ -123,7 +126,7 @@ impl Engine {
         self.follow(now, out);
     }
 
-    /// All that is to be dropped afterwards. Apart, or each call would keep account of it.
+    /// What may have something to be dropped.
     #[inline(never)]
     fn on_rare(&mut self, now: Timestamp, input: Input<'_>, out: &mut Outputs) {
         match input {
@@ -143,9 +146,13 @@ impl Engine {
     /// When to call next, with [`Input::Tick`] if nothing else happens before.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Deadline> {
-        let director = self.director_due.map(|at| (at, InstanceId::DIRECTOR));
-        let next = earlier(self.schedule.next(), director);
-        next.map(|(at, instance)| Deadline { at, instance })
+        let timer = self.next_timer();
+        match self.director_due {
+            Some(at) if timer.is_none_or(|timer| at < timer.at) => {
+                Some(Deadline { at, instance: InstanceId::DIRECTOR })
+            }
+            _ => timer,
+        }
     }
 
     /// The same of virtual routers and what is static alone. What the director is due for may wait

@@ -70,7 +70,8 @@ impl<T: Numbered> IndexedHeap<T> {
     }
 
     /// Puts an entry where it belongs; `place` is free.
-    #[inline]
+    // Twice in this file: a call would cost as much as what it does to few entries.
+    #[inline(always)]
     fn settle(&mut self, mut place: usize, entry: (Timestamp, T)) {
         while let Some(above) = place.checked_sub(1).map(|below| below / 2)
             && entry < self.entries[above]

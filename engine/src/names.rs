@@ -219,7 +219,7 @@ impl Interval {
     /// The interval as a time.
     #[must_use]
     pub const fn duration(self) -> Duration {
-        Duration::from_millis(self.centiseconds as u64 * 10)
+        Duration::from_nanos(self.centiseconds as u64 * 10_000_000)
     }
 
     /// Whether `version` can carry this interval.

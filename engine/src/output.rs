@@ -195,11 +195,13 @@ impl Outputs {
     }
 
     /// Adds one output.
+    #[inline]
     pub fn push(&mut self, output: Output) {
         self.items.push(output);
     }
 
     /// Takes everything out, in order, keeping the memory.
+    #[inline]
     pub fn drain(&mut self) -> impl Iterator<Item = Output> + '_ {
         self.items.drain(..)
     }

@@ -23,9 +23,9 @@ use crate::vrrp::named::Cause;
 /// The indexes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Routing {
-    /// In order; of one VRID there is mostly one.
-    listens_to: Vec<(Ifindex, Family, u8)>,
-    /// Who listens to each of them.
+    /// By [`ear`], in order. Of one VRID there is mostly one.
+    ears: Vec<u64>,
+    /// Whose each of them is.
     listeners: Vec<InstanceId>,
     by_address: BTreeMap<IpAddr, Vec<InstanceId>>,
     by_macvlan: BTreeMap<InterfaceName, Vec<InstanceId>>,
@@ -80,11 +80,12 @@ impl Routing {
             if let Some((index, _)) = observed.by_name(&settings.interface)
                 && listens(instance)
             {
-                listeners.push(((index, settings.family, settings.vrid.get()), instance.id));
+                let ear = ear(index, settings.family, settings.vrid.get());
+                listeners.push((ear, instance.id));
             }
         }
         listeners.sort_unstable();
-        (self.listens_to, self.listeners) = listeners.into_iter().unzip();
+        (self.ears, self.listeners) = listeners.into_iter().unzip();
         for instance in config.instances() {
             if let Transport::Unicast { peers, .. } = &instance.transport {
                 for peer in peers {
@@ -124,11 +125,16 @@ impl Routing {
     }
 
     fn with_vrid(&self, interface: Ifindex, family: Family, vrid: u8) -> &[InstanceId] {
-        let key = (interface, family, vrid);
-        let first = self.listens_to.partition_point(|known| *known < key);
-        let count = self.listens_to[first..].iter().take_while(|known| **known == key).count();
+        let ear = ear(interface, family, vrid);
+        let first = self.ears.partition_point(|known| *known < ear);
+        let count = self.ears[first..].iter().take_while(|known| **known == ear).count();
         &self.listeners[first..first + count]
     }
+}
+
+/// Interface, family and VRID as one number.
+fn ear(interface: Ifindex, family: Family, vrid: u8) -> u64 {
+    u64::from(interface.0) << 16 | (family as u64) << 8 | u64::from(vrid)
 }
 
 /// An instance's entries come one after the other.

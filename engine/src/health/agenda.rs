@@ -117,8 +117,9 @@ impl Agenda {
 
     /// When something is due.
     pub(super) fn next(&self, limits: &Limits) -> Option<Timestamp> {
-        let [network, script] = Lane::ALL.map(|lane| self.begins(lane, limits));
-        earlier(earlier(network, script), self.ends()).map(|(at, _)| at)
+        let begins = |lane| self.begins(lane, limits).map(|(at, _)| at);
+        let begin = earlier(begins(Lane::Network), begins(Lane::Script));
+        earlier(begin, self.ends().map(|(at, _)| at))
     }
 
     /// Attempts that are under way.

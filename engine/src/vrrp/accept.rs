@@ -206,6 +206,7 @@ impl Receiver<'_> {
         Err(DropReason::AuthData)
     }
 
+    #[inline]
     fn check_addresses(
         &self,
         view: &AdvertView<'_>,
@@ -244,6 +245,7 @@ impl Receiver<'_> {
             && ours.iter().all(|ours| view.addresses().any(|theirs| theirs == ours.address))
     }
 
+    #[inline]
     fn check_interval(
         &self,
         view: &AdvertView<'_>,

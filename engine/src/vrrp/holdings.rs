@@ -221,6 +221,9 @@ impl Holdings {
         number: u64,
         result: Result<(), EffectError>,
     ) -> Change {
+        if self.deadline.is_none() {
+            return Change::None;
+        }
         let is_it = |waiting: &Option<Pending>| {
             waiting.as_ref().is_some_and(|waiting| waiting.number == number)
         };

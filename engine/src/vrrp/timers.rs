@@ -47,7 +47,7 @@ pub fn master_down_interval(
 #[must_use]
 pub fn advert_slack(interval: Interval) -> Duration {
     let tenth = u64::from(interval.centiseconds()) * NANOS_PER_CENTISECOND / 10;
-    Duration::from_nanos(tenth).min(Duration::from_millis(10))
+    Duration::from_nanos(tenth.min(NANOS_PER_CENTISECOND))
 }
 
 #[cfg(test)]

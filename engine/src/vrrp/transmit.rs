@@ -78,6 +78,7 @@ impl Instance {
     }
 
     /// Announces every address that the kernel has, this many times.
+    #[inline]
     pub(crate) fn announce(&mut self, ctx: &mut Context<'_>, frames: u8) {
         if frames > 0 && policy::owns(&self.state, ctx.now) {
             self.announce_all(ctx, frames);
