@@ -11,7 +11,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::mem::ManuallyDrop;
+use core::mem;
 use core::net::IpAddr;
 
 use crate::config::{Config, GroupConfig, InstanceConfig, Tracked};
@@ -103,9 +103,21 @@ impl Engine {
         if self.leases.is_due(now) {
             self.end_leases(now, out);
         }
-        // What is frequent has nothing to be dropped, so that none of it has to look.
-        let input = ManuallyDrop::new(input);
-        match &*input {
+        if self.is_done(now, &input, out) {
+            // Nothing in it is to be dropped, and to look would cost as much as to do it.
+            mem::forget(input);
+        } else {
+            self.on_rare(now, input, out);
+        }
+        if self.indexes_are_stale {
+            self.refresh_indexes();
+        }
+        self.follow(now, out);
+    }
+
+    /// Does what is frequent, all of it of inputs that own nothing. Whether it was that.
+    fn is_done(&mut self, now: Timestamp, input: &Input<'_>, out: &mut Outputs) -> bool {
+        match input {
             Input::Tick => {
                 if self.schedule.is_due(now) {
                     self.on_tick(now, out);
@@ -115,18 +127,18 @@ impl Engine {
                 }
             }
             Input::Advert(received) => self.on_advert(now, received, out),
-            Input::Done { id, result } if self.is_sent(*id, *result) => {}
-            Input::Done { id, result } => self.on_done(now, *id, *result, out),
+            Input::Done { id, result } => {
+                if !self.is_sent(*id, *result) {
+                    self.on_done(now, *id, *result, out);
+                }
+            }
             Input::Probe { id, outcome } => self.on_outcome(now, *id, *outcome, out),
-            _ => self.on_rare(now, ManuallyDrop::into_inner(input), out),
+            _ => return false,
         }
-        if self.indexes_are_stale {
-            self.refresh_indexes();
-        }
-        self.follow(now, out);
+        true
     }
 
-    /// What may have something to be dropped.
+    // Apart, so that its frame is not that of each call.
     #[inline(never)]
     fn on_rare(&mut self, now: Timestamp, input: Input<'_>, out: &mut Outputs) {
         match input {
@@ -410,7 +422,7 @@ impl Engine {
     /// Start-up is a reload from nothing. The same identity is changed in place, with its state and
     /// timers kept; another one is stop plus start.
     fn on_configure(&mut self, now: Timestamp, config: &Arc<Config>, out: &mut Outputs) {
-        let first = !core::mem::replace(&mut self.is_configured, true);
+        let first = !mem::replace(&mut self.is_configured, true);
         let start_at =
             (first && !config.startup_delay().is_zero()).then(|| now + config.startup_delay());
         self.config = Arc::clone(config);
@@ -503,7 +515,7 @@ impl Engine {
         for instance in self.instances.iter_mut().flatten() {
             instance.grouped = false;
         }
-        core::mem::take(&mut self.groups)
+        mem::take(&mut self.groups)
     }
 
     /// Forms the groups of the configuration and tells each member what is watched for it. One that
