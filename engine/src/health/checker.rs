@@ -6,7 +6,6 @@
 //!
 //! What the verdict of a check means to a real server is in `server`.
 
-use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
@@ -80,9 +79,9 @@ pub struct CheckCounters {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Checker {
     pub(crate) check: Arc<Check>,
-    /// Whom it concerns; the other side of `Server::checks`.
+    /// Whom it concerns, in order; the other side of `Server::checks`.
     #[serde(skip)]
-    pub(crate) subscribers: BTreeSet<ServerId>,
+    pub(crate) subscribers: Vec<ServerId>,
     pub(crate) state: State,
     /// A time at which an attempt begins in turn.
     phase: Timestamp,
@@ -109,7 +108,7 @@ impl Checker {
         let is_told = matches!(check.kind, CheckKind::File { .. });
         Self {
             check,
-            subscribers: BTreeSet::new(),
+            subscribers: Vec::new(),
             state: if is_told { State::IsTold } else { State::Waits { start_at: phase } },
             phase,
             verdict: Verdict::Untested,
@@ -137,7 +136,7 @@ impl Checker {
             State::IsTold => State::IsTold,
         };
         let tolerated = self.tolerated.min(check.retry);
-        let subscribers = BTreeSet::new();
+        let subscribers = Vec::new();
         Self { check, subscribers, state, phase, tolerated, ..self.clone() }
     }
 
@@ -145,6 +144,22 @@ impl Checker {
     pub(crate) fn asks(&self, other: &Check) -> bool {
         let Check { kind, address, port, bind, .. } = &*self.check;
         (kind, address, port, bind) == (&other.kind, &other.address, &other.port, &other.bind)
+    }
+
+    /// It concerns this one. Whether that is new.
+    pub(crate) fn subscribe(&mut self, server: ServerId) -> bool {
+        let place = self.subscribers.binary_search(&server);
+        if let Err(place) = place {
+            self.subscribers.insert(place, server);
+        }
+        place.is_err()
+    }
+
+    /// It concerns this one no more.
+    pub(crate) fn unsubscribe(&mut self, server: ServerId) {
+        if let Ok(place) = self.subscribers.binary_search(&server) {
+            self.subscribers.remove(place);
+        }
     }
 
     /// An attempt begins, if it waits for one. Returns how late that is and what is to be done.

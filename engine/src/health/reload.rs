@@ -82,15 +82,14 @@ impl Health {
     }
 
     pub(super) fn take_some(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        let Some(taking) = &self.taking else { return };
+        let (config, mut next) = (Arc::clone(&taking.config), Some(taking.cursor));
         for _ in 0..self.per_call() {
-            let Some(taking) = &self.taking else { return };
-            let (config, cursor) = (Arc::clone(&taking.config), taking.cursor);
-            let next = self.take(now, &config, cursor, out);
-            self.taking = next.and_then(|cursor| {
-                let taking = self.taking.take()?;
-                Some(Taking { cursor, ..taking })
-            });
+            let Some(cursor) = next else { break };
+            next = self.take(now, &config, cursor, out);
         }
+        self.taking =
+            self.taking.take().zip(next).map(|(taking, cursor)| Taking { cursor, ..taking });
     }
 
     /// Takes one thing. Returns what comes next.
@@ -220,14 +219,14 @@ impl Health {
             self.add(now, new)
         });
         if let Some(checker) = self.checks.get_mut(id.0) {
-            checker.subscribers.insert(server);
+            checker.subscribe(server);
         }
         id
     }
 
     fn unsubscribe(&mut self, server: ServerId, id: CheckId) {
         if let Some(checker) = self.checks.get_mut(id.0) {
-            checker.subscribers.remove(&server);
+            checker.unsubscribe(server);
         }
     }
 

@@ -110,7 +110,9 @@ impl Health {
             let distinct: BTreeSet<_> = server.checks.iter().collect();
             let is_heard = |id: &CheckId| {
                 let checker = self.checks.get(id.0);
-                checker.is_some_and(|checker| checker.subscribers.contains(&ServerId(place)))
+                checker.is_some_and(|checker| {
+                    checker.subscribers.binary_search(&ServerId(place)).is_ok()
+                })
             };
             if !is_owned
                 || distinct.len() != server.checks.len()
@@ -152,7 +154,7 @@ impl TryFrom<Snapshot> for Health {
             let is_new = by_server.insert(key, ServerId(place)).is_none();
             let mut heard = server.checks.iter().map(|id| {
                 let checker: Option<&mut Checker> = checks.get_mut(id.0);
-                checker.map(|checker| checker.subscribers.insert(ServerId(place)))
+                checker.map(|checker| checker.subscribe(ServerId(place)))
             });
             if !is_new || heard.any(|heard| heard != Some(true)) {
                 return Err(SnapshotError::Server(place));
