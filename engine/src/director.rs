@@ -323,17 +323,14 @@ impl Director {
         out: &mut Vec<DirectorOutput>,
     ) {
         act(&mut self.health, &mut self.told);
-        if self.told.is_empty() {
-            return;
-        }
-        let mut told = core::mem::take(&mut self.told);
-        for output in told.drain(..) {
+        // From its end, so that its memory stays where it is.
+        self.told.reverse();
+        while let Some(output) = self.told.pop() {
             match output {
                 health::Output::Probe(probe) => out.push(DirectorOutput::Probe(probe)),
                 health::Output::News(news) => self.hear_health(now, news, out),
             }
         }
-        self.told = told;
     }
 
     /// First why, then what is done about it.
