@@ -43,14 +43,15 @@ impl Receiver<'_> {
         received: &Received<'_>,
         mut name: impl FnMut(Mismatch),
     ) -> Result<Accepted, DropReason> {
-        self.check_ttl(received, &mut name)?;
-        let view = self.check_message(received, &mut name)?;
+        let peer = self.peer(received.src);
+        self.check_ttl(received, peer, &mut name)?;
+        let view = self.check_message(received, peer, &mut name)?;
         if !self.is_for_us(received.dst) {
             name(Mismatch::Transport);
             return Err(DropReason::Destination);
         }
         self.check_owner(received.src, &view, &mut name)?;
-        self.check_source(received, &mut name)?;
+        self.check_source(received, peer, &mut name)?;
         self.check_authentication(&view, &mut name)?;
         self.check_addresses(&view, &mut name)?;
         let interval = self.check_interval(&view, &mut name)?;
@@ -77,9 +78,9 @@ impl Receiver<'_> {
     fn check_ttl(
         &self,
         received: &Received<'_>,
+        peer: Option<&Peer>,
         name: &mut impl FnMut(Mismatch),
     ) -> Result<(), DropReason> {
-        let peer = self.peer(received.src);
         let limits = peer.map_or((None, None), |peer| (peer.min_ttl, peer.max_ttl));
         let unicast = matches!(self.config.transport, Transport::Unicast { .. });
         let (fits, mismatch) = match limits {
@@ -103,6 +104,7 @@ impl Receiver<'_> {
     fn check_message<'b>(
         &self,
         received: &Received<'b>,
+        peer: Option<&Peer>,
         name: &mut impl FnMut(Mismatch),
     ) -> Result<AdvertView<'b>, DropReason> {
         let version = self.config.version;
@@ -120,24 +122,13 @@ impl Receiver<'_> {
                 fits(ChecksumForm::PseudoHeader) || fits(ChecksumForm::MessageOnly)
             }
         };
-        if accepted || self.fits_old_unicast(&view, received.src) {
+        if accepted || fits_old_unicast(&view, received.src, peer) {
             return Ok(view);
         }
         if fits(ChecksumForm::PseudoHeader) || fits(ChecksumForm::MessageOnly) {
             name(Mismatch::ChecksumForm);
         }
         Err(DropReason::Checksum)
-    }
-
-    /// keepalived before 1.3.6 summed the multicast group into a unicast advert. Only for a peer
-    /// whose configuration says so.
-    fn fits_old_unicast(&self, view: &AdvertView<'_>, source: IpAddr) -> bool {
-        self.peer(source).is_some_and(|peer| peer.old_unicast_checksum)
-            && view.checksum_fits(
-                ChecksumForm::PseudoHeader,
-                source,
-                IpAddr::V4(MULTICAST_GROUP_V4),
-            )
     }
 
     fn check_owner(
@@ -163,6 +154,7 @@ impl Receiver<'_> {
     fn check_source(
         &self,
         received: &Received<'_>,
+        peer: Option<&Peer>,
         name: &mut impl FnMut(Mismatch),
     ) -> Result<(), DropReason> {
         if received.src == self.source {
@@ -175,7 +167,7 @@ impl Receiver<'_> {
                 name(Mismatch::SourceNotLinkLocal);
                 Err(DropReason::SourceNotLinkLocal)
             }
-            (Transport::Unicast { .. }, source) if self.peer(source).is_none() => {
+            (Transport::Unicast { .. }, _) if peer.is_none() => {
                 name(Mismatch::UnlistedPeer);
                 if self.config.rules.check_unicast_source {
                     return Err(DropReason::UnlistedPeer);
@@ -260,6 +252,13 @@ impl Receiver<'_> {
         }
         interval.ok_or(DropReason::Interval)
     }
+}
+
+/// keepalived before 1.3.6 summed the multicast group into a unicast advert. Only for a peer whose
+/// configuration says so.
+fn fits_old_unicast(view: &AdvertView<'_>, source: IpAddr, peer: Option<&Peer>) -> bool {
+    peer.is_some_and(|peer| peer.old_unicast_checksum)
+        && view.checksum_fits(ChecksumForm::PseudoHeader, source, IpAddr::V4(MULTICAST_GROUP_V4))
 }
 
 /// Type and length.

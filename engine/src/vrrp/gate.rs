@@ -98,6 +98,11 @@ impl Gate {
         self.pending.is_some() || self.stands.is_some()
     }
 
+    /// Whether there is to be none, and is none.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.wanted.is_empty() && !self.is_busy() && self.retry_at.is_none()
+    }
+
     pub(crate) fn fold(&self, now: Timestamp, first: u64, hasher: &mut impl Hasher) {
         if self.wanted.is_empty() && !self.is_busy() {
             return;

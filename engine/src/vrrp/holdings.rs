@@ -192,7 +192,9 @@ impl Holdings {
                 macvlan.pending = Some(pending(now, number(&command), command));
             }
         }
-        self.macvlans.retain(|macvlan| !macvlan.retired || macvlan.is_busy());
+        if !self.macvlans.is_empty() {
+            self.macvlans.retain(|macvlan| !macvlan.retired || macvlan.is_busy());
+        }
         let up = self.gate.is_in_place()
             && self.macvlans.iter().all(|macvlan| macvlan.up || macvlan.retired);
         let is_source = |holding: &Holding| Some(holding.spec.address.address) == source;
@@ -205,9 +207,13 @@ impl Holdings {
                 holding.pending = Some(pending(now, number(&command), command));
             }
         }
-        self.addresses.retain(|holding| !holding.retired || holding.is_busy());
-        let released = !self.addresses.iter().any(Holding::is_busy);
-        self.gate.reconcile(instance, (now, want, released), &mut number);
+        if self.addresses.iter().any(|holding| holding.retired) {
+            self.addresses.retain(|holding| !holding.retired || holding.is_busy());
+        }
+        if !self.gate.is_idle() {
+            let released = !self.addresses.iter().any(Holding::is_busy);
+            self.gate.reconcile(instance, (now, want, released), &mut number);
+        }
         if want == Want::Held && self.addresses.iter().all(Holding::is_settled) {
             self.fib.put(now, is_up, &mut number);
         }
