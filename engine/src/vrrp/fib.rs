@@ -182,6 +182,11 @@ impl Fib {
         }
     }
 
+    /// Whether nothing is wanted, and nothing there.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// What the kernel has, as it has it.
     pub(crate) fn present(&self) -> impl Iterator<Item = &FibEntry> {
         self.held.iter().filter(|held| !held.retired).filter_map(|held| held.seen.as_ref())

@@ -182,6 +182,9 @@ impl Holdings {
         is_up: impl Fn(&InterfaceName) -> bool,
         mut number: impl FnMut(&KernelCommand) -> u64,
     ) {
+        if want == Want::Held && self.is_complete() {
+            return;
+        }
         self.fib.take_back(now, want, &mut number);
         for macvlan in &mut self.macvlans {
             let on_it = |holding: &Holding| holding.spec.interface == macvlan.name;
@@ -218,6 +221,15 @@ impl Holdings {
             self.fib.put(now, is_up, &mut number);
         }
         self.file();
+    }
+
+    /// Whether nothing but addresses is wanted, all of them are held, and nothing waits.
+    fn is_complete(&self) -> bool {
+        let is_held = |holding: &Holding| {
+            holding.present && !holding.retired && holding.filtered == holding.needs_filter
+        };
+        let is_plain = self.macvlans.is_empty() && self.fib.is_empty() && self.gate.is_idle();
+        self.deadline.is_none() && is_plain && self.addresses.iter().all(is_held)
     }
 
     /// A command was answered. [`Self::reconcile`] follows.
