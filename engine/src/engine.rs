@@ -23,7 +23,7 @@ use crate::names::{InstanceName, Interval, TrackerName};
 use crate::observed::Observed;
 use crate::output::{InstanceId, Outputs};
 use crate::policy::Group;
-use crate::routing::Routing;
+use crate::routing::{Routing, push_once};
 use crate::schedule::Schedule;
 use crate::statics::Statics;
 use crate::status::Status;
@@ -103,7 +103,7 @@ impl Engine {
         if self.leases.is_due(now) {
             self.end_leases(now, out);
         }
-        if self.is_done(now, &input, out) {
+        if self.on_frequent(now, &input, out) {
             // Nothing in it is to be dropped, and to look would cost as much as to do it.
             mem::forget(input);
         } else {
@@ -116,7 +116,9 @@ impl Engine {
     }
 
     /// Does what is frequent, all of it of inputs that own nothing. Whether it was that.
-    fn is_done(&mut self, now: Timestamp, input: &Input<'_>, out: &mut Outputs) -> bool {
+    ///
+    /// What it calls is apart (`inline(never)`), or each kind would pay for the frame of all.
+    fn on_frequent(&mut self, now: Timestamp, input: &Input<'_>, out: &mut Outputs) -> bool {
         match input {
             Input::Tick => {
                 if self.schedule.is_due(now) {
@@ -138,7 +140,6 @@ impl Engine {
         true
     }
 
-    // Apart, so that its frame is not that of each call.
     #[inline(never)]
     fn on_rare(&mut self, now: Timestamp, input: Input<'_>, out: &mut Outputs) {
         match input {
@@ -547,10 +548,8 @@ impl Engine {
         self.watchers.clear();
         for instance in self.instances.iter().flatten() {
             let own = Tracked::Interface(instance.config.interface.clone());
-            let watched: BTreeSet<_> =
-                instance.tracks.iter().map(|track| track.tracked.clone()).chain([own]).collect();
-            for tracked in watched {
-                self.watchers.entry(tracked).or_default().push(instance.id);
+            for tracked in instance.tracks.iter().map(|track| track.tracked.clone()).chain([own]) {
+                push_once(self.watchers.entry(tracked).or_default(), instance.id);
             }
         }
     }

@@ -138,7 +138,7 @@ fn ear(interface: Ifindex, family: Family, vrid: u8) -> u64 {
 }
 
 /// An instance's entries come one after the other.
-fn push_once(ids: &mut Vec<InstanceId>, id: InstanceId) {
+pub(crate) fn push_once(ids: &mut Vec<InstanceId>, id: InstanceId) {
     if ids.last() != Some(&id) {
         ids.push(id);
     }

@@ -198,7 +198,6 @@ impl Receiver<'_> {
         Err(DropReason::AuthData)
     }
 
-    #[inline]
     fn check_addresses(
         &self,
         view: &AdvertView<'_>,
@@ -237,7 +236,6 @@ impl Receiver<'_> {
             && ours.iter().all(|ours| view.addresses().any(|theirs| theirs == ours.address))
     }
 
-    #[inline]
     fn check_interval(
         &self,
         view: &AdvertView<'_>,
