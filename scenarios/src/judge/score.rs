@@ -17,9 +17,9 @@ pub(super) struct Score {
     missing: &'static str,
     tightest: Option<Measured>,
     exercised: bool,
-    violated: Option<String>,
+    violated: Option<Breach>,
     /// Violated for want of a property that nothing provides.
-    wanting: Option<(PropertyId, String)>,
+    wanting: Option<(PropertyId, Breach)>,
     outside: Option<String>,
 }
 
@@ -29,6 +29,20 @@ struct Measured {
     value: Duration,
     bound: Duration,
     side: Side,
+}
+
+/// An instance that did not hold: of several the one that is furthest beyond its bound, or the first
+/// one without a figure.
+#[derive(Debug)]
+struct Breach {
+    seen: Option<Measured>,
+    what: String,
+}
+
+impl Breach {
+    fn is_worse_than(&self, seen: &Measured) -> bool {
+        self.seen.is_none_or(|worst| !seen.is_tighter_than(&worst))
+    }
 }
 
 /// On which side of its bound a value must stay.
@@ -103,8 +117,10 @@ impl Score {
             match excuse() {
                 Some(excuse) => self.leave(excuse),
                 None => {
-                    self.wanting.get_or_insert_with(|| (wanting, what()));
                     self.exercise(seen);
+                    if self.wanting.as_ref().is_none_or(|(_, worst)| !worst.is_worse_than(&seen)) {
+                        self.wanting = Some((wanting, Breach { seen: Some(seen), what: what() }));
+                    }
                 }
             }
             return;
@@ -138,7 +154,9 @@ impl Score {
             Some(excuse) => self.leave(excuse),
             None => {
                 self.exercised = true;
-                self.violated.get_or_insert_with(what);
+                if self.violated.as_ref().is_none_or(|worst| worst.seen.is_some()) {
+                    self.violated = Some(Breach { seen: None, what: what() });
+                }
             }
         }
     }
@@ -153,13 +171,14 @@ impl Score {
         let (for_want_of, wanting) = self.wanting.take().unzip();
         let for_want_of = for_want_of.filter(|_| self.violated.is_none());
         let violated = self.violated.take().or(wanting);
-        let (verdict, reason) = match (violated, self.outside.take()) {
-            (Some(violated), _) => (Verdict::Violated, Some(violated)),
-            (None, Some(outside)) => (Verdict::NotProvided, Some(outside)),
-            (None, None) if self.exercised => (Verdict::Held, None),
-            (None, None) => (Verdict::NotExercised, Some(self.missing.to_owned())),
+        let tightest = self.tightest;
+        let (verdict, reason, seen) = match (violated, self.outside.take()) {
+            (Some(Breach { seen, what }), _) => (Verdict::Violated, Some(what), seen),
+            (None, Some(outside)) => (Verdict::NotProvided, Some(outside), tightest),
+            (None, None) if self.exercised => (Verdict::Held, None, tightest),
+            (None, None) => (Verdict::NotExercised, Some(self.missing.to_owned()), tightest),
         };
-        let (bound, worst) = self.tightest.map(|seen| (seen.bound, seen.value)).unzip();
+        let (bound, worst) = seen.map(|seen| (seen.bound, seen.value)).unzip();
         PropertyReport { id: self.id, verdict, bound, worst, reason, for_want_of }
     }
 
@@ -174,7 +193,9 @@ impl Score {
                 self.leave(excuse);
                 return;
             }
-            self.violated.get_or_insert_with(what);
+            if self.violated.as_ref().is_none_or(|worst| !worst.is_worse_than(&seen)) {
+                self.violated = Some(Breach { seen: Some(seen), what: what() });
+            }
         }
         self.exercise(seen);
     }
@@ -235,6 +256,24 @@ mod tests {
         score.at_most_wanting((SECOND * 2, SECOND), || None, || None, || "late".into());
         let report = score.report();
         assert_eq!((report.for_want_of, report.reason.as_deref()), (None, Some("late")));
+    }
+
+    #[test]
+    fn the_words_of_a_violation_and_its_figures_are_of_the_same_instance() {
+        let mut score = score();
+        let lease = || Some(PropertyId::S8);
+        score.at_most_wanting((SECOND * 9, SECOND), || None, lease, || "for ever".into());
+        for (value, what) in [(2, "late"), (4, "later"), (3, "late again")] {
+            score.at_most(SECOND * value, SECOND, || None, || what.into());
+        }
+        score.at_most(SECOND * 8, SECOND, || Some("a cut".into()), || "latest".into());
+        let report = score.report();
+        assert_eq!((report.worst, report.reason.as_deref()), (Some(SECOND * 4), Some("later")));
+        let mut score = self::score();
+        score.at_most(SECOND, SECOND, || None, String::new);
+        score.breach(|| None, || "twice".into());
+        let report = score.report();
+        assert_eq!((report.worst, report.reason.as_deref()), (None, Some("twice")));
     }
 
     #[test]
