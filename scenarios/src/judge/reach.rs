@@ -276,8 +276,21 @@ fn cut_off(
     host: HostId,
 ) -> Option<CutOff> {
     let changed = view.path_changed(address.0, view.member(owner).host, host)?;
-    let owns = view.owns(owner, address)?;
+    let owns = owned_since(view, owner, address)?;
     (owns <= changed).then(|| (host, changed, refresh(view, owner.router)))
+}
+
+/// Since when it owns an address of which it announced nothing later. What a frozen machine of a
+/// master had is there again when it goes on, and where the master knows nothing of that it says
+/// nothing.
+fn owned_since(view: &View, owner: Place, address: (SegmentId, IpAddr)) -> Option<WorldTime> {
+    let owns = view.owns(owner, address)?;
+    let member = view.member(owner);
+    let (froze, went_on) = view.host(member.host).stalled.unwrap_or_default();
+    let began = member.began.filter(|began| *began <= froze);
+    let stayed = began.is_some_and(|began| member.left_master_at.is_none_or(|left| left < began));
+    let silent = view.announced_anew(owner).is_none_or(|at| at < owns);
+    Some(if went_on == Some(owns) && stayed && silent { froze } else { owns })
 }
 
 /// The longest refresh of the announcements, with its way; `None` if somebody has none.
