@@ -122,6 +122,17 @@ pub(super) fn is_foreign(
     peer || carried.into_iter().any(ours)
 }
 
+/// Whether an advert for a VRID that a host does not have is read as far as its addresses: what the
+/// RFC has discarded for its TTL or its version is no news of a router (RFC 9568 section 7.1).
+pub(super) fn is_read(injection: &Injection, seen: &SeenAdvert) -> bool {
+    let ttl = injection.ttl == 255 || !injection.dst.is_multicast();
+    let version = match seen.router.family {
+        Family::Ipv4 => matches!(seen.version, 2 | 3),
+        Family::Ipv6 => seen.version == 3,
+    };
+    ttl && version
+}
+
 /// For what the receiver discards what the sender advertises.
 fn discarded(sender: &Member, receiver: &Member) -> impl Iterator<Item = &'static str> + use<> {
     let (from, to) = (&sender.config, &receiver.config);

@@ -124,7 +124,8 @@ impl Named {
                     let runs = view.routers.iter().any(|other| {
                         other.key == there && other.members.iter().any(|m| m.host == receiver)
                     });
-                    let foreign = mismatch::is_foreign(carried, advert.src, &member.config);
+                    let foreign = mismatch::is_foreign(carried, advert.src, &member.config)
+                        && mismatch::is_read(injection, advert);
                     if foreign && !runs { vec!["foreign-vrid"] } else { vec![] }
                 };
                 if kinds.is_empty() || !member.present || !view.host(receiver).is_running() {
