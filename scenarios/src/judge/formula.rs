@@ -40,7 +40,7 @@ impl PropertyId {
             Self::S4 => "D + L",
             Self::S5 => "D + R + L + kA",
             Self::S6 => "A_hi (k+1) + D + 2L",
-            Self::S7 => "T = M_max + 2D + 3L + E",
+            Self::S7 => "T = M_max + 2D + 3L + E + X",
             Self::S8 => "the lease + R, from the last advert that the kernel accepted",
             Self::S9 => "2A + D + 2L",
             Self::S10 => "(K+k) A_lo + 2D + 2L; overlaps A_hi (k+1) + D + 2L",
@@ -49,8 +49,8 @@ impl PropertyId {
             Self::L1 => "M - A - L + d to M + D + 2L",
             Self::L2 => "Skew + D + 2L, A more if overtaken",
             Self::L3 => "M + D + 2L and the delays that are configured",
-            Self::L4 | Self::L5 => "M_max + A + 2D + 3L + E",
-            Self::L6 => "M_max + A + 2D + 3L + E + announcement delay + D + R",
+            Self::L4 | Self::L5 => "M_max + A + 2D + 3L + E + X",
+            Self::L6 => "M_max + A + 2D + 3L + E + X + announcement delay + D + R",
             Self::L7 => "delay_loop + timeout + retry (delay_before_retry + timeout) + ..",
         }
     }

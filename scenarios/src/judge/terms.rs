@@ -70,7 +70,7 @@ pub(super) fn source_of(
 /// What a virtual router is given to settle, see [`View::patience`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
-    /// `T`: M_max + 2D + 3L, with the largest down interval in force.
+    /// `T`: M_max + 2D + 3L + E + X, with the largest down interval in force.
     pub(super) settling: Duration,
     /// From when on L4 to L6 are judged: M_max + A, with D and L as often as in `T`.
     pub(super) liveness: Duration,
@@ -221,6 +221,7 @@ impl View {
             + self.most_delay(router) * 2
             + self.late() * 3
             + self.echo(router)
+            + self.tie(router)
             + self.tolerance();
         let pace = pace.map_or(Duration::ZERO, |pace| self.up(pace));
         Patience { settling, liveness: settling + pace }
@@ -240,16 +241,29 @@ impl View {
         }
     }
 
+    /// `X`: how much longer it takes where two down intervals differ by less than the way of an advert.
+    /// The lower one of the two may be master first; the higher one becomes it at the end of its own
+    /// interval, and is heard D + L after that.
+    fn tie(&self, router: usize) -> Duration {
+        let way = self.most_delay(router) + self.late();
+        let running = &self.routers[router].connections.running;
+        let mut down: Vec<_> = running.iter().map(|a| self.member(*a).down_interval()).collect();
+        down.sort_unstable();
+        let is_close = down.array_windows().any(|[a, b]| self.down(*b) < self.up(*a) + way);
+        if is_close { way } else { Duration::ZERO }
+    }
+
     /// `W`: how long two masters that hear each other may coexist. Adverts that were lost since
     /// `since` on the way from the higher to the lower one count, and the one that a lower one
-    /// answers which stood still when the higher one resigned.
+    /// answers which stood still when the higher one resigned. The higher one asserts itself when it
+    /// hears the lower one: where no advert is lost on either way.
     pub(super) fn coexistence(&self, high: Place, low: Place, since: WorldTime) -> Duration {
         let answered = u32::from(self.had_resigned_late(high, low, since));
         let lost = self.lost_since(high, low, since) + answered;
         let delay = self.most_delay(high.router);
         let waits = self.pace_since(high, since) * (1 + lost) + delay + self.late() * 2;
         let asserts = self.member(high).config.rules.lower_priority == LowerPriorityRule::Assert;
-        let bound = if lost == 0 && asserts {
+        let bound = if lost == 0 && asserts && self.lost_since(low, high, since) == 0 {
             waits.min(self.pace_since(low, since) + delay * 2 + self.late() * 3)
         } else {
             waits

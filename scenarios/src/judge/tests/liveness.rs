@@ -259,6 +259,18 @@ fn l4_every_component_is_settled_one_interval_after_its_longest_down_interval() 
     });
 }
 
+#[test]
+fn l4_of_two_of_equal_priority_waits_for_the_tie_between_them_to_be_broken() {
+    let bound = LIVENESS + DELAY + LATE;
+    at_the_bound(PropertyId::L4, bound, |extra| {
+        let mut run = Run::new(&[100, 100]);
+        run.start_all();
+        run.takes_over(bound + extra, 0);
+        run.adverts(bound + extra, 30 * SECOND, 0);
+        run.judged(PropertyId::L4, 30 * SECOND)
+    });
+}
+
 /// A delay and a late handler for each member but one.
 const ECHO: u64 = 2 * (DELAY + LATE);
 
