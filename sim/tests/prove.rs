@@ -201,6 +201,8 @@ fn a_counterexample_is_a_scenario_on_which_vipsim_fails() {
         let shown = text(&found.stdout);
         assert!(shown.contains("L2                refuted"), "{shown}");
         assert!(shown.contains("complete: no (counterexample)"), "{shown}");
+        assert!(shown.contains("vipsim run found.toml"), "{shown}");
+        assert!(!shown.contains("does not fail"), "{shown}");
         let played = vipsim(&place, &["run", "found.toml"]);
         assert_eq!(played.status.code(), Some(1), "{}", text(&played.stdout));
     }

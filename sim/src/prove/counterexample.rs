@@ -107,13 +107,14 @@ impl Counterexample {
         let (configurations, _) = Configurations::load(&played);
         let mut world = Simulation::new(&played, configurations, played.seed);
         let outcome = runner::run(&played, &mut world, None, None);
-        // A run that puts nothing to the test does not fail for what was found.
+        // A run that puts nothing to the test does not fail for what was found. One in which the
+        // rules have no answer does: so it is where a rule is patched out.
         self.fails = Some(match self.violation.claim.property() {
             None => outcome.verdict == RunVerdict::Fail,
-            Some(id) => outcome
-                .properties
-                .iter()
-                .any(|judged| judged.report.id == id && judged.report.verdict == Verdict::Violated),
+            Some(id) => outcome.properties.iter().any(|judged| {
+                judged.report.id == id
+                    && matches!(judged.report.verdict, Verdict::Violated | Verdict::NotProvided)
+            }),
         });
         Ok(())
     }
