@@ -18,7 +18,8 @@ Exit status:
   0  every named property has the expected verdict, every expectation is met
   1  something is not so
   2  the scenario, a configuration or the arguments cannot be used
-  3  skipped: the simulated world lacks a step of the scenario
+  3  skipped: the simulated world lacks a step of the scenario; or interrupted, and all was
+     as expected until then
 
 Diagnostics go to standard error, in colour on a terminal unless NO_COLOR is set.";
 

@@ -9,7 +9,7 @@
 mod examples;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
@@ -137,8 +137,8 @@ struct HuntArguments {
     #[arg(long = "class", value_name = "CLASS", value_parser = fault_class)]
     classes: Vec<FaultClass>,
     /// How many seeds.
-    #[arg(long, value_name = "N", default_value = "1000")]
-    seeds: NonZeroU64,
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = at_least_one)]
+    seeds: u64,
     /// The first one.
     #[arg(long, value_name = "N", default_value_t = 0)]
     first: u64,
@@ -194,7 +194,8 @@ struct ShrinkArguments {
     #[arg(long = "class", value_name = "CLASS", value_parser = fault_class, requires = "hunted")]
     classes: Vec<FaultClass>,
     /// Simulated time of each seed of that hunt.
-    #[arg(long = "for", value_name = "T", default_value = "10m", value_parser = parse_duration)]
+    #[arg(long = "for", value_name = "T", default_value = "10m", value_parser = parse_duration,
+          requires = "hunted")]
     length: Duration,
     /// Where to; `-` is standard output.
     #[arg(short, long, value_name = "OUT")]
@@ -404,7 +405,7 @@ fn main() -> ExitCode {
 fn hunts(arguments: HuntArguments, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
     let HuntArguments { scenario, conf, mut classes, seeds, first, jobs, .. } = arguments;
     let HuntArguments { length, shard, json, out: file, html, seed, .. } = arguments;
-    if first.checked_add(seeds.get()).is_none() {
+    if first.checked_add(seeds).is_none() {
         writeln!(err, "error: seeds end at {}: --first and --seeds go beyond it", u64::MAX)?;
         return Ok(Ended::Unusable);
     }
@@ -415,7 +416,7 @@ fn hunts(arguments: HuntArguments, out: &mut dyn Write, err: &mut dyn Write) -> 
         over: scenario.map_or(hunt::Over::Files(conf), hunt::Over::Scenario),
         classes,
         first,
-        seeds: seeds.get(),
+        seeds,
         shard: shard.unwrap_or(Shard::WHOLE),
         jobs: jobs.unwrap_or_else(processors),
         length,
@@ -429,6 +430,14 @@ fn hunts(arguments: HuntArguments, out: &mut dyn Write, err: &mut dyn Write) -> 
     match seed {
         Some(seed) => hunt::replay(&request, seed, out, err),
         None => hunt::hunt(&request, out, err),
+    }
+}
+
+fn at_least_one(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1 is needed".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(error.to_string()),
     }
 }
 

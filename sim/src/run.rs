@@ -226,6 +226,8 @@ impl Told<'_> {
         }
         out.flush()?;
         Ok(match outcome.verdict {
+            // What is yet to come may fail.
+            RunVerdict::Pass if outcome.interrupted => Ended::Skipped,
             RunVerdict::Pass => Ended::Passed,
             RunVerdict::Fail => Ended::Failed,
             RunVerdict::Skip => Ended::Skipped,

@@ -258,6 +258,55 @@ fn beside_its_cards_a_property_names_the_next_seeds_that_violated_it_also_of_two
     assert!(said.contains(&format!("\n  {twelve}\n")), "{said}");
 }
 
+#[test]
+fn a_merge_names_seeds_that_no_part_has_and_refuses_ranges_that_no_hunt_writes() {
+    let part = violated("gap.json");
+    let mut whole: Value = serde_json::from_slice(&fs::read(&part).expect("a part")).expect("JSON");
+    let other = part.replace("gap.json", "third.json");
+    let mut merge = |ranges: Value| {
+        whole["seeds"] = ranges;
+        fs::write(&other, whole.to_string()).expect("a part");
+        vipsim(&["merge", &part, &other])
+    };
+    let said = text(&merge(serde_json::json!([[100, 200]])).stdout);
+    assert!(said.contains("\nseeds 2 to 99 were not played: is a part missing?\n"), "{said}");
+    let said = text(&merge(serde_json::json!([[2, 200]])).stdout);
+    assert!(!said.contains("not played"), "{said}");
+    for damaged in [serde_json::json!([[10, 5]]), serde_json::json!([[20, 30], [10, 20]])] {
+        let refused = merge(damaged);
+        assert_eq!(refused.status.code(), Some(2));
+        let said = text(&refused.stderr);
+        assert!(said.contains("it is damaged: its ranges of seeds are not in order"), "{said}");
+    }
+}
+
+#[test]
+fn a_property_that_no_seed_puts_to_the_test_is_named_like_a_row_that_is_never_reached() {
+    let said = text(&vipsim(&["merge", &violated("never.json")]).stdout);
+    let line = |id: &str| said.lines().find(|line| line.starts_with(id)).expect("a line");
+    assert!(line("L7 ").ends_with("  NEVER"), "{said}");
+    assert!(!line("S1 ").ends_with("NEVER") && !line("S7 ").ends_with("NEVER"), "{said}");
+}
+
+#[test]
+fn a_bound_from_below_is_told_apart_from_one_from_above() {
+    let part = violated("least.json");
+    let mut whole: Value = serde_json::from_slice(&fs::read(&part).expect("a part")).expect("JSON");
+    for (id, value) in [("L1", 3_000_000_000_u64), ("L2", 1_000_000_000)] {
+        let tightest =
+            serde_json::json!({ "value_ns": value, "bound_ns": 2_000_000_000, "seed": 0 });
+        whole["properties"][id]["tightest"] = tightest;
+    }
+    fs::write(&part, whole.to_string()).expect("a part");
+    let said = text(&vipsim(&["merge", &part]).stdout);
+    let line = |id: &str| {
+        let line = said.lines().find(|line| line.starts_with(id)).expect("a line");
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert!(line("L1 ").contains(" 3 s >= 2 s 66.6%"), "{said}");
+    assert!(line("L2 ").contains(" 1 s 2 s 50.0%"), "{said}");
+}
+
 /// The words in back quotes in the first column of the first table below this heading of the
 /// chapter about hunts in docs/json.md.
 fn documented(heading: &str) -> Vec<String> {
@@ -396,7 +445,7 @@ fn whatever_cannot_be_used_ends_in_one_clear_message() {
         (&["--for", "1s"], "leaves no time for faults"),
         (&["--shard", "3/3"], "there is no part 3 of 3"),
         (&["--seed", "1", "--seeds", "5"], "cannot be used with"),
-        (&["--seeds", "0"], "number"),
+        (&["--seeds", "0"], "at least 1 is needed"),
         (&["--jobs", "0"], "0 is not in 1..=1024"),
         (&["--class", "thunder"], "there are 1 host-crash"),
         (&["--class", "flaps"], "flaps does not apply: nothing is tracked"),

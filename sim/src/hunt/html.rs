@@ -12,7 +12,7 @@ use vipd_scenarios::runner;
 use vipd_scenarios::world::World as _;
 
 use super::arena::Arena;
-use super::report::{classes, in_order, replay, seconds, shrink, sums};
+use super::report::{bound, classes, in_order, replay, seconds, shrink, sums};
 use super::tally::{Card, PropertyCount, Tally};
 use crate::faults::FaultClass;
 
@@ -114,7 +114,7 @@ fn properties(page: &mut Gallery, tally: &Tally) {
         if let Some(tightest) = count.tightest {
             let permille = tightest.permille();
             row.push(Cell::Figure(seconds(tightest.value_ns)));
-            row.push(Cell::Figure(seconds(tightest.bound_ns)));
+            row.push(Cell::Figure(bound(tightest)));
             row.push(Cell::Figure(format!("{}.{}%", permille / 10, permille % 10)));
             row.push(Cell::Figure(tightest.seed.to_string()));
         }

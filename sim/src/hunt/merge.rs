@@ -67,7 +67,12 @@ fn read(path: &Path) -> Result<Tally, String> {
         Some(form) => return Err(format!("its form is {form}, this version reads {FORM}")),
         None => return Err("it is not what `vipsim hunt --out` writes".to_owned()),
     }
-    serde_json::from_str(&text).map_err(|error| format!("it is damaged: {error}"))
+    let tally: Tally =
+        serde_json::from_str(&text).map_err(|error| format!("it is damaged: {error}"))?;
+    if !tally.is_in_order() {
+        return Err("it is damaged: its ranges of seeds are not in order".to_owned());
+    }
+    Ok(tally)
 }
 
 fn unusable(path: &Path, why: &str, err: &mut dyn Write) -> io::Result<Ended> {

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use vipd_config::diagnostics::Colour;
 use vipd_scenarios::judge::Verdict;
 use vipd_scenarios::language::duration_text;
-use vipd_scenarios::runner;
+use vipd_scenarios::runner::{self, Outcome, RunVerdict};
 use vipd_scenarios::scenario::Scenario;
 use xxhash_rust::xxh3::Xxh3Default;
 
@@ -217,11 +217,14 @@ pub fn replay(
     let began = Instant::now();
     let outcome = runner::run_unless(&scenario, &mut world, None, None, &request.stop);
     let wall = began.elapsed();
-    let told = run::Told { scenario: &scenario, seed, outcome: &outcome, wall, notes: &[] };
-    told.print(world.events(), request.json, out)?;
     let unexplained = outcome.properties.iter().any(|judged| {
         judged.report.verdict == Verdict::Violated && judged.report.for_want_of.is_none()
     });
+    // A schedule expects nothing by name; what a hunt calls a violation fails it.
+    let verdict = if unexplained { RunVerdict::Fail } else { outcome.verdict };
+    let outcome = Outcome { verdict, ..outcome };
+    let told = run::Told { scenario: &scenario, seed, outcome: &outcome, wall, notes: &[] };
+    told.print(world.events(), request.json, out)?;
     Ok(match (unexplained, outcome.interrupted) {
         (true, _) => Ended::Failed,
         (false, true) => Ended::Skipped,

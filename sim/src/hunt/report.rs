@@ -9,7 +9,7 @@ use vipd_engine::event::Seconds;
 use vipd_scenarios::judge::PropertyId;
 use vipd_scenarios::language::duration_text;
 
-use super::tally::{Card, Hunted, PANIC, PropertyCount, Tally};
+use super::tally::{Card, Hunted, PANIC, PropertyCount, Tally, Tightest};
 use crate::faults::FaultClass;
 
 /// Seeds in a second of real time.
@@ -88,20 +88,29 @@ fn properties(text: &mut String, tally: &Tally) {
             "{id:8}  {held:>9}  {violated:>9}  {wanting:>9}  {not_provided:>9}  \
              {not_exercised:>9}"
         );
-        if let Some(tightest) = count.tightest {
+        if let Some(tightest) = &count.tightest {
             let permille = tightest.permille();
             let _ = write!(
                 text,
                 "  {:>16}  {:>16}  {:>4}.{}%  {}",
                 seconds(tightest.value_ns),
-                seconds(tightest.bound_ns),
+                bound(*tightest),
                 permille / 10,
                 permille % 10,
                 tightest.seed
             );
         }
+        if count.is_untested() && id != PANIC {
+            let _ = write!(text, "  NEVER");
+        }
         let _ = writeln!(text);
     }
+}
+
+/// A bound, and on which side of it the value had to be if that is not below.
+pub(super) fn bound(tightest: Tightest) -> String {
+    let side = if tightest.is_at_least() { ">= " } else { "" };
+    format!("{side}{}", seconds(tightest.bound_ns))
 }
 
 /// Properties in the order of reports, and what is none behind them.
@@ -214,6 +223,9 @@ pub(super) fn sums(tally: &Tally) -> Vec<String> {
         tally.jobs,
         rate(played, wall)
     )];
+    for (from, until) in tally.gaps() {
+        lines.push(format!("seeds {from} to {} were not played: is a part missing?", until - 1));
+    }
     if tally.interrupted {
         lines.push("interrupted: this is what was found until then".to_owned());
     }

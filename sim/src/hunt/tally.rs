@@ -268,6 +268,20 @@ impl Tally {
         Ok(())
     }
 
+    /// Seeds between the first and the last one that were not played: those of a part that is not
+    /// there.
+    #[must_use]
+    pub fn gaps(&self) -> Vec<(u64, u64)> {
+        self.seeds.array_windows().map(|[one, next]| (one.1, next.0)).collect()
+    }
+
+    /// Whether its seeds are as a hunt writes them: ranges that are not empty, in order and apart.
+    #[must_use]
+    pub fn is_in_order(&self) -> bool {
+        self.seeds.iter().all(|(from, until)| from < until)
+            && self.seeds.array_windows().all(|[one, next]| one.1 < next.0)
+    }
+
     fn add_range(&mut self, range: (u64, u64)) {
         // Mostly the next seed of the last range.
         if let Some(last) = self.seeds.last_mut()
@@ -331,6 +345,12 @@ impl PropertyCount {
         }
     }
 
+    /// Whether no seed put it to the test under its conditions.
+    #[must_use]
+    pub const fn is_untested(&self) -> bool {
+        self.held == 0 && self.violated == 0 && self.wanting == 0
+    }
+
     /// Seeds of violations without a card, as many as fit on a line, and how many more there are.
     #[must_use]
     pub fn more(&self) -> Option<String> {
@@ -345,10 +365,16 @@ impl PropertyCount {
 }
 
 impl Tightest {
-    /// How much of the bound is used. What held and is above its bound had to be at least that.
+    /// What held and is above its bound had to be at least that.
+    #[must_use]
+    pub const fn is_at_least(self) -> bool {
+        self.value_ns > self.bound_ns
+    }
+
+    /// How much of the bound is used.
     fn used(self) -> (u128, u128) {
         let (value, bound) = (u128::from(self.value_ns), u128::from(self.bound_ns));
-        if value <= bound { (value, bound) } else { (bound, value) }
+        if self.is_at_least() { (bound, value) } else { (value, bound) }
     }
 
     /// The same in thousandths.
