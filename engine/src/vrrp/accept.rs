@@ -189,9 +189,10 @@ impl Receiver<'_> {
             return Err(DropReason::AuthType);
         }
         let Some(password) = self.config.password else { return Ok(()) };
-        // Without an early end, so that the time taken tells nothing of the password.
-        let pairs = password.octets().into_iter().zip(view.auth_data());
-        if pairs.fold(0, |difference, (ours, theirs)| difference | (ours ^ theirs)) == 0 {
+        let ours = password.octets();
+        let theirs = view.auth_data().try_into().unwrap_or(ours);
+        // All octets at once, so that the time taken tells nothing of the password.
+        if u64::from_ne_bytes(ours) == u64::from_ne_bytes(theirs) {
             return Ok(());
         }
         name(Mismatch::Password);
