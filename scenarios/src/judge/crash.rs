@@ -41,7 +41,10 @@ impl Crash {
         let crashed = |master| {
             let heirs = heirs(view, master)?;
             let host = view.host(view.member(master).host);
-            let silent_from = host.last_advert(change.at, view.pace(master), view.late());
+            // A longer interval than that of now may be over since the last advert.
+            let longest = view.pace_since(master, WorldTime(0));
+            let period = view.pace_since(master, change.at.earlier(longest));
+            let silent_from = host.last_advert(change.at, period, view.late());
             Some(Self { master, at: change.at, silent_from, heirs })
         };
         if let What::MasterEnds(master, Ending::Crashed) = change.what {

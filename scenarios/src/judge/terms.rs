@@ -255,20 +255,35 @@ impl View {
 
     /// `W`: how long two masters that hear each other may coexist. Adverts that were lost since
     /// `since` on the way from the higher to the lower one count, and the one that a lower one
-    /// answers which stood still when the higher one resigned. The higher one asserts itself when it
-    /// hears the lower one: where no advert is lost on either way.
+    /// answers which stood still when the higher one resigned.
     pub(super) fn coexistence(&self, high: Place, low: Place, since: WorldTime) -> Duration {
         let answered = u32::from(self.had_resigned_late(high, low, since));
         let lost = self.lost_since(high, low, since) + answered;
         let delay = self.most_delay(high.router);
         let waits = self.pace_since(high, since) * (1 + lost) + delay + self.late() * 2;
-        let asserts = self.member(high).config.rules.lower_priority == LowerPriorityRule::Assert;
-        let bound = if lost == 0 && asserts && self.lost_since(low, high, since) == 0 {
+        let bound = if lost == 0 && self.asserts_itself(high, low, since) {
             waits.min(self.pace_since(low, since) + delay * 2 + self.late() * 3)
         } else {
             waits
         };
         bound + self.tolerance()
+    }
+}
+
+/// Asserted adverts in one interval of whoever sends them, at most.
+const MOST_ASSERTED: u32 = 4;
+
+impl View {
+    /// Whether the next advert of the lower one reaches the higher one, and draws another one at
+    /// once: not if others have drawn all that an interval allows, because they came as often as
+    /// that, or waited while it stood still.
+    fn asserts_itself(&self, high: Place, low: Place, since: WorldTime) -> bool {
+        let member = self.member(high);
+        let pace = self.pace_since(high, since);
+        member.config.rules.lower_priority == LowerPriorityRule::Assert
+            && self.lost_since(low, high, since) == 0
+            && pace <= self.pace(low) * (MOST_ASSERTED - 1)
+            && !self.stalled_since(member.host, since.earlier(pace + self.late()))
     }
 }
 

@@ -83,6 +83,7 @@ impl Listener {
         if *to != StateKind::Master {
             self.leave(place);
         }
+        let slack = self.slack;
         let sender = self.sender(place);
         if *to == StateKind::Master && sender.unexplained == Some(at) {
             sender.unexplained = None;
@@ -92,10 +93,11 @@ impl Listener {
         sender.silent = false;
         let in_fault = [*from, *to].contains(&StateKind::Fault);
         sender.held_down = matches!(why, Why::OneWay { .. }) || (sender.held_down && in_fault);
-        let own = sender.config.interval.duration();
-        let begins = *to == StateKind::Backup && *from != StateKind::Master;
-        if begins && std::mem::replace(&mut sender.in_force, own) != own {
-            self.push(at, host, What::InForce(place, own));
+        if *to == StateKind::Backup && *from != StateKind::Master {
+            let begins = sender.begins_anew(at, slack);
+            if std::mem::replace(&mut sender.in_force, begins) != begins {
+                self.push(at, host, What::InForce(place, begins));
+            }
         }
         self.freshen_receiver(place);
         self.push(at, host, What::State { place, from: *from, to: *to });
@@ -191,6 +193,7 @@ impl Listener {
         sender.state = None;
         sender.silent = false;
         sender.unexplained = None;
+        sender.waits = None;
     }
 
     pub(super) fn end_mastership(&mut self, place: Place) -> bool {

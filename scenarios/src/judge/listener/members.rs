@@ -38,6 +38,9 @@ pub(super) struct Sender {
     pub(super) priority: u8,
     pub(super) advertised: Duration,
     pub(super) in_force: Duration,
+    /// What the last advert teaches that came while it was paused or frozen: it is read when it goes
+    /// on, after what it does first.
+    pub(super) waits: Option<Duration>,
     /// It says that it yielded to a lower router that does not hear it, and follows lower ones.
     pub(super) held_down: bool,
     pub(super) state: Option<StateKind>,
@@ -105,6 +108,7 @@ impl Router {
             priority: config.priority.get(),
             advertised: interval,
             in_force: interval,
+            waits: None,
             held_down: false,
             state: None,
             state_since: WorldTime(0),
@@ -146,9 +150,11 @@ impl Router {
             && config.version == Version::V3
             && advert.version == 3
             && follows
-            && !advert.interval.is_zero()
-            && receiver.in_force != advert.interval;
-        learns.then(|| {
+            && !advert.interval.is_zero();
+        if learns && (receiver.paused || receiver.frozen) {
+            receiver.waits = Some(advert.interval);
+        }
+        (learns && receiver.in_force != advert.interval).then(|| {
             receiver.in_force = advert.interval;
             // The next advert of anybody else may teach another interval.
             for ear in &mut self.ears[index] {
@@ -163,6 +169,14 @@ impl Sender {
     /// Its process was paused, its machine frozen, or the reverse.
     pub(super) fn note_freedom(&mut self, at: WorldTime) {
         self.free_since = (!self.paused && !self.frozen).then_some(at);
+    }
+
+    /// What is in force as it begins anew, as master or backup: its own interval, or that of an advert
+    /// that it is yet to read.
+    pub(super) fn begins_anew(&mut self, at: WorldTime, slack: Duration) -> Duration {
+        let reads = self.free_since.is_some_and(|free| at <= plus(free, slack));
+        self.waits = self.waits.filter(|_| reads);
+        self.waits.unwrap_or(self.config.interval.duration())
     }
 
     /// Whether it left the state Master at this moment, or where time is real so little before it

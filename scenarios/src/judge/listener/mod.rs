@@ -259,8 +259,8 @@ impl Listener {
         sender.priority = priority;
         sender.advertised = interval;
         if began {
-            let own = sender.config.interval.duration();
-            let relearns = std::mem::replace(&mut sender.in_force, own) != own;
+            let begins = sender.begins_anew(at, slack);
+            let relearns = std::mem::replace(&mut sender.in_force, begins) != begins;
             sender.source = Some(advert.src);
             let heard = self.routers[place.router].heard(place.member);
             self.freshen_sender(place);
@@ -268,7 +268,7 @@ impl Listener {
             let what = What::MasterStarts { place, priority, source, interval, heard, resumed };
             self.push(at, host, what);
             if relearns {
-                self.push(at, host, What::InForce(place, own));
+                self.push(at, host, What::InForce(place, begins));
             }
         } else if changed {
             self.push(at, host, What::Advertises { place, priority, interval });
