@@ -31,8 +31,8 @@ struct Measured {
     side: Side,
 }
 
-/// An instance that did not hold: of several the one that is furthest beyond its bound, or the first
-/// one without a figure.
+/// An instance that did not hold: of several the one that is furthest beyond its bound, or the
+/// first one without a figure.
 #[derive(Debug)]
 struct Breach {
     seen: Option<Measured>,

@@ -241,9 +241,9 @@ impl View {
         }
     }
 
-    /// `X`: how much longer it takes where two down intervals differ by less than the way of an advert.
-    /// The lower one of the two may be master first; the higher one becomes it at the end of its own
-    /// interval, and is heard D + L after that.
+    /// `X`: how much longer it takes where two down intervals differ by less than the way of an
+    /// advert. The lower one of the two may be master first; the higher one becomes it at the end
+    /// of its own interval, and is heard D + L after that.
     fn tie(&self, router: usize) -> Duration {
         let way = self.most_delay(router) + self.late();
         let running = &self.routers[router].connections.running;

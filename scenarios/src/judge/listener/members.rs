@@ -38,8 +38,8 @@ pub(super) struct Sender {
     pub(super) priority: u8,
     pub(super) advertised: Duration,
     pub(super) in_force: Duration,
-    /// What the last advert teaches that came while it was paused or frozen: it is read when it goes
-    /// on, after what it does first.
+    /// What the last advert teaches that came while it was paused or frozen: it is read when it
+    /// goes on, after what it does first.
     pub(super) waits: Option<Duration>,
     /// It says that it yielded to a lower router that does not hear it, and follows lower ones.
     pub(super) held_down: bool,
@@ -171,8 +171,8 @@ impl Sender {
         self.free_since = (!self.paused && !self.frozen).then_some(at);
     }
 
-    /// What is in force as it begins anew, as master or backup: its own interval, or that of an advert
-    /// that it is yet to read.
+    /// What is in force as it begins anew, as master or backup: its own interval, or that of an
+    /// advert that it is yet to read.
     pub(super) fn begins_anew(&mut self, at: WorldTime, slack: Duration) -> Duration {
         let reads = self.free_since.is_some_and(|free| at <= plus(free, slack));
         self.waits = self.waits.filter(|_| reads);
