@@ -288,7 +288,8 @@ fn owned_since(view: &View, owner: Place, address: (SegmentId, IpAddr)) -> Optio
     let member = view.member(owner);
     let (froze, went_on) = view.host(member.host).stalled.unwrap_or_default();
     let began = member.began.filter(|began| *began <= froze);
-    let stayed = began.is_some_and(|began| member.left_master_at.is_none_or(|left| left < began));
+    let stayed = member.resumed
+        || began.is_some_and(|began| member.left_master_at.is_none_or(|left| left < began));
     let silent = view.announced_anew(owner).is_none_or(|at| at < owns);
     Some(if went_on == Some(owns) && stayed && silent { froze } else { owns })
 }
