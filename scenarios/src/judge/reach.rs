@@ -282,16 +282,19 @@ fn cut_off(
 
 /// Since when it owns an address of which it announced nothing later. What a frozen machine of a
 /// master had is there again when it goes on, and where the master knows nothing of that it says
-/// nothing.
+/// nothing. It was master when it fell silent, if the wire had told that to be over.
 fn owned_since(view: &View, owner: Place, address: (SegmentId, IpAddr)) -> Option<WorldTime> {
     let owns = view.owns(owner, address)?;
     let member = view.member(owner);
     let (froze, went_on) = view.host(member.host).stalled.unwrap_or_default();
-    let began = member.began.filter(|began| *began <= froze);
-    let stayed = member.resumed
-        || began.is_some_and(|began| member.left_master_at.is_none_or(|left| left < began));
     let silent = view.announced_anew(owner).is_none_or(|at| at < owns);
-    Some(if went_on == Some(owns) && stayed && silent { froze } else { owns })
+    if went_on != Some(owns) || !silent {
+        return Some(owns);
+    }
+    let ended = member.ended.map(|(at, _)| at);
+    let before = if member.resumed { ended } else { member.began };
+    let left = |at: &WorldTime| member.left_master_at.is_some_and(|left| left >= *at);
+    Some(before.filter(|at| *at <= froze && !left(at)).unwrap_or(owns))
 }
 
 /// The longest refresh of the announcements, with its way; `None` if somebody has none.
