@@ -38,6 +38,8 @@ pub struct Counterexample {
     pub configuration: String,
     /// Whether a run of it fails, as it must; `None` before it is played.
     pub fails: Option<bool>,
+    /// The search was for what holds without the rules that `strict_mode` takes away.
+    strict: bool,
 }
 
 /// Something that happens at a time.
@@ -93,6 +95,7 @@ impl Counterexample {
             scenario,
             configuration: plan.configuration(),
             fails: None,
+            strict: plan.strict,
         }
     }
 
@@ -107,14 +110,19 @@ impl Counterexample {
         let (configurations, _) = Configurations::load(&played);
         let mut world = Simulation::new(&played, configurations, played.seed);
         let outcome = runner::run(&played, &mut world, None, None);
-        // A run that puts nothing to the test does not fail for what was found. One in which the
-        // rules have no answer does: so it is where a rule is patched out.
+        // A run that puts nothing to the test does not fail for what was found. Where a rule was
+        // taken away, one does in which the rules have no answer.
+        let is_found = |verdict| match verdict {
+            Verdict::Violated => true,
+            Verdict::NotProvided => self.strict,
+            Verdict::Held | Verdict::NotExercised => false,
+        };
         self.fails = Some(match self.violation.claim.property() {
             None => outcome.verdict == RunVerdict::Fail,
-            Some(id) => outcome.properties.iter().any(|judged| {
-                judged.report.id == id
-                    && matches!(judged.report.verdict, Verdict::Violated | Verdict::NotProvided)
-            }),
+            Some(id) => outcome
+                .properties
+                .iter()
+                .any(|judged| judged.report.id == id && is_found(judged.report.verdict)),
         });
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use vipd_engine::{News, Priority, StateKind, Vrid};
 
 use super::record::*;
-use crate::judge::{PropertyId, Verdict};
+use crate::judge::{PropertyId, PropertyReport, Verdict};
 use crate::record::{MachineChange, ProcessChange, Seen, WorldTime};
 use crate::scenario::{Conditions, Paths, Step, TimedStep};
 
@@ -248,27 +248,25 @@ fn l3_is_not_provided_if_the_network_is_too_slow() {
 /// M_max + 2D + 3L + A.
 const LIVENESS: u64 = B_MASTER + 2 * DELAY + 3 * LATE + SECOND;
 
+/// All start at once, and the first one is master from then on.
+fn settled_at(mut run: Run, at: u64) -> PropertyReport {
+    run.start_all();
+    run.takes_over(at, 0);
+    run.adverts(at, 30 * SECOND, 0);
+    run.judged(PropertyId::L4, 30 * SECOND)
+}
+
 #[test]
 fn l4_every_component_is_settled_one_interval_after_its_longest_down_interval() {
     at_the_bound(PropertyId::L4, LIVENESS, |extra| {
-        let mut run = Run::new(&[200, 100]);
-        run.start_all();
-        run.takes_over(LIVENESS + extra, 0);
-        run.adverts(LIVENESS + extra, 30 * SECOND, 0);
-        run.judged(PropertyId::L4, 30 * SECOND)
+        settled_at(Run::new(&[200, 100]), LIVENESS + extra)
     });
 }
 
 #[test]
 fn l4_of_two_of_equal_priority_waits_for_the_tie_between_them_to_be_broken() {
     let bound = LIVENESS + DELAY + LATE;
-    at_the_bound(PropertyId::L4, bound, |extra| {
-        let mut run = Run::new(&[100, 100]);
-        run.start_all();
-        run.takes_over(bound + extra, 0);
-        run.adverts(bound + extra, 30 * SECOND, 0);
-        run.judged(PropertyId::L4, 30 * SECOND)
-    });
+    at_the_bound(PropertyId::L4, bound, |extra| settled_at(Run::new(&[100, 100]), bound + extra));
 }
 
 /// A delay and a late handler for each member but one.
@@ -279,11 +277,8 @@ fn l4_of_three_that_obey_everybody_waits_for_the_echo_of_a_last_advert() {
     let down_c = 3 * SECOND + skew(50);
     let bound = down_c + 2 * DELAY + 3 * LATE + SECOND + ECHO;
     at_the_bound(PropertyId::L4, bound, |extra| {
-        let mut run = Run::new(&[200, 100, 50]).with(1, |config| config.preempt = false);
-        run.start_all();
-        run.takes_over(bound + extra, 0);
-        run.adverts(bound + extra, 30 * SECOND, 0);
-        run.judged(PropertyId::L4, 30 * SECOND)
+        let run = Run::new(&[200, 100, 50]).with(1, |config| config.preempt = false);
+        settled_at(run, bound + extra)
     });
 }
 

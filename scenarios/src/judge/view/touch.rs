@@ -30,31 +30,11 @@ impl View {
                 let same = |router: &usize| self.routers[*router].key == advert.router;
                 touched.extend((0..self.routers.len()).filter(same));
             }
-            What::Seen(seen) => match seen {
-                Seen::Owns { segment, address, .. } => {
-                    touched.extend(self.routers_of((*segment, *address)));
-                }
-                _ if change.what.touches_all() => touched.extend(0..self.routers.len()),
-                Seen::Process(_)
-                | Seen::Machine(_)
-                | Seen::Link { .. }
-                | Seen::Path { .. }
-                | Seen::Step(_)
-                | Seen::AdvertSent(_)
-                | Seen::AdvertDelivered(_)
-                | Seen::AdvertLost(..)
-                | Seen::Address { .. }
-                | Seen::Fib { .. }
-                | Seen::Destination { .. }
-                | Seen::Announced { .. }
-                | Seen::Answered { .. }
-                | Seen::Neighbour { .. }
-                | Seen::Configured(_)
-                | Seen::Probe { .. }
-                | Seen::Request { .. }
-                | Seen::Engine(_)
-                | Seen::Dropped(_) => {}
-            },
+            What::Seen(Seen::Owns { segment, address, .. }) => {
+                touched.extend(self.routers_of((*segment, *address)));
+            }
+            what if what.touches_all() => touched.extend(0..self.routers.len()),
+            What::Seen(_) => {}
         }
         self.touched = touched;
         self.moved.clone_from(&self.touched);
