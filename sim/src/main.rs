@@ -214,8 +214,7 @@ struct RehearseArguments {
     #[arg(long = "class", value_name = "CLASS", value_parser = fault_class)]
     classes: Vec<FaultClass>,
     /// Runs of each class.
-    #[arg(long, value_name = "N", default_value_t = rehearse::RUNS,
-          value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = rehearse::RUNS, value_parser = at_least_one)]
     runs: u64,
     /// Play this run of the one class alone and print its timeline.
     #[arg(long, value_name = "N", conflicts_with_all = ["runs", "html"])]
