@@ -282,7 +282,7 @@ fn cut_off(
 
 /// Since when it owns an address of which it announced nothing later. What a frozen machine of a
 /// master had is there again when it goes on, and where the master knows nothing of that it says
-/// nothing. It was master when it fell silent, if the wire had told that to be over.
+/// nothing.
 fn owned_since(view: &View, owner: Place, address: (SegmentId, IpAddr)) -> Option<WorldTime> {
     let owns = view.owns(owner, address)?;
     let member = view.member(owner);
@@ -291,10 +291,8 @@ fn owned_since(view: &View, owner: Place, address: (SegmentId, IpAddr)) -> Optio
     if went_on != Some(owns) || !silent {
         return Some(owns);
     }
-    let ended = member.ended.map(|(at, _)| at);
-    let before = if member.resumed { ended } else { member.began };
     let left = |at: &WorldTime| member.left_master_at.is_some_and(|left| left >= *at);
-    Some(before.filter(|at| *at <= froze && !left(at)).unwrap_or(owns))
+    Some(member.term_began.filter(|at| *at <= froze && !left(at)).unwrap_or(owns))
 }
 
 /// The longest refresh of the announcements, with its way; `None` if somebody has none.

@@ -152,6 +152,8 @@ pub(super) struct Member {
     pub master: Option<WorldTime>,
     /// When it began to be, the last time.
     pub began: Option<WorldTime>,
+    /// When its engine became it, whatever silence came after that.
+    pub term_began: Option<WorldTime>,
     /// It was master all the time, silent for a while.
     pub resumed: bool,
     pub ended: Option<(WorldTime, Ending)>,

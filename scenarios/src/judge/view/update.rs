@@ -65,6 +65,9 @@ impl View {
                 let member = self.member_mut(*place);
                 (member.master, member.began) = (Some(at), Some(at));
                 member.resumed = *resumed;
+                if !*resumed {
+                    member.term_began = Some(at);
+                }
                 member.source = Some(*source);
                 member.priority = *priority;
                 member.advertises(*interval, at);
@@ -148,6 +151,7 @@ impl View {
                 source,
                 master: None,
                 began: None,
+                term_began: None,
                 resumed: false,
                 ended: None,
                 resigned_at: None,
