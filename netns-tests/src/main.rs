@@ -27,6 +27,7 @@ use vipd_netns_tests::uml::{Inside, MEMORY, init};
 use vipd_netns_tests::world::TOLERANCE;
 use vipd_scenarios::language::parse_duration;
 use vipd_scenarios::report::files::Files;
+use vipd_sim::output;
 use vipd_sim::run::Ended;
 use vipd_sim::suite;
 
@@ -285,6 +286,7 @@ fn main() -> ExitCode {
     if init::is_asked() {
         init::run();
     }
+    output::outgrow_no_limit_silently();
     // Without a handler Ctrl-C ends the process at once, and the next start tidies up.
     let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());

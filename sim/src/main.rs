@@ -352,6 +352,7 @@ impl<W: Write> Write for Talk<W> {
 }
 
 fn main() -> ExitCode {
+    output::outgrow_no_limit_silently();
     // Without a handler Ctrl-C ends the process at once, which is no reason not to run.
     let _ = ctrlc::set_handler(on_interrupt);
     let (mut out, mut err) = (io::stdout().lock(), Talk(io::stderr().lock()));

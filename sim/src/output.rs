@@ -7,12 +7,21 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use nix::sys::signal::{SigSet, Signal};
 use vipd_scenarios::report::files::Files;
 use vipd_scenarios::report::page::{Shown, html};
 use vipd_scenarios::report::{lines, perfetto};
 
 /// Files beside their places that are not whole yet.
 static PARTS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// A write beyond what the system lets a file grow to (`ulimit -f`) becomes an error like that of a
+/// full disk, and no end of the process: SIGXFSZ is blocked in this thread, and in all that it
+/// starts from now on.
+pub fn outgrow_no_limit_silently() {
+    // If it cannot be blocked the process ends by it, as it would have without this.
+    let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
+}
 
 /// A file that is going to be written.
 #[derive(Debug)]

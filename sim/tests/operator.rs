@@ -245,6 +245,15 @@ fn full() -> Stdio {
     Stdio::from(File::options().write(true).open("/dev/full").expect("/dev/full"))
 }
 
+/// The same where files have this many blocks of 512 octets at most.
+fn limited(folder: &Path, blocks: u64, arguments: &[&str]) -> Command {
+    let script = format!("ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    let mut command = Command::new("sh");
+    command.current_dir(folder).args(["-c", &script, env!("CARGO_BIN_EXE_vipsim")]);
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
 /// One of each command that works for long, in little.
 fn commands() -> [(&'static str, Vec<&'static str>); 3] {
     [
@@ -304,11 +313,9 @@ fn a_capture_that_a_full_disk_cuts_off_is_not_left_and_the_old_one_is_kept() {
     let folder = folder("full-capture");
     fs::write(folder.join("run.pcap"), "what was there").expect("a file");
     let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/failover/pkill-master.toml");
-    // Files of this shell have 8 blocks of 512 octets at most: too little for the capture.
-    let script = format!("trap '' XFSZ; ulimit -f 8; exec \"$0\" run {scenario} --pcap run.pcap");
-    let mut command = Command::new("sh");
-    command.current_dir(&folder).args(["-c", &script, env!("CARGO_BIN_EXE_vipsim")]);
-    let ended = command.output().expect("sh runs");
+    // Too little for the capture.
+    let ended = limited(&folder, 8, &["run", scenario, "--pcap", "run.pcap"]).output();
+    let ended = ended.expect("sh runs");
     let (out, err) = (text(&ended.stdout), text(&ended.stderr));
     assert_eq!(ended.status.code(), Some(2), "{err}");
     assert!(out.contains("verdict: pass"), "{out}");
@@ -316,6 +323,39 @@ fn a_capture_that_a_full_disk_cuts_off_is_not_left_and_the_old_one_is_kept() {
     let kept = fs::read_to_string(folder.join("run.pcap")).expect("the old one");
     assert_eq!(kept, "what was there");
     assert!(!folder.join("run.pcap.part").exists());
+}
+
+#[test]
+fn a_file_that_outgrows_its_limit_is_named_and_what_was_found_is_kept() {
+    let folder = folder("limited-file");
+    let lines = |octets: &[u8]| text(octets).lines().count();
+    for (name, mut arguments) in commands() {
+        let whole = vipsim(&folder, &arguments).output().expect("vipsim runs");
+        let into = File::create(folder.join("out")).expect("a file");
+        let ended = limited(&folder, 0, &arguments).stdout(into).output().expect("sh runs");
+        let err = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(2), "{name}: {err}");
+        assert!(err.contains("error: cannot write the result: File too large"), "{name}: {err}");
+        if name != "prove" {
+            arguments.extend(["--html", "page.html"]);
+            let ended = limited(&folder, 1, &arguments).output().expect("sh runs");
+            let err = text(&ended.stderr);
+            assert_eq!(ended.status.code(), Some(2), "{name}: {err}");
+            assert_eq!(lines(&ended.stdout), lines(&whole.stdout), "{name}: {err}");
+            assert!(err.contains("error: cannot write page.html: File too large"), "{name}: {err}");
+            assert!(!folder.join("page.html").exists() && !folder.join("page.html.part").exists());
+        }
+    }
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/failover/pkill-master.toml");
+    for option in ["--html", "--perfetto", "--jsonl", "--pcap"] {
+        let ended = limited(&folder, 0, &["run", scenario, option, "run.out"]).output();
+        let ended = ended.expect("sh runs");
+        let (out, err) = (text(&ended.stdout), text(&ended.stderr));
+        assert_eq!(ended.status.code(), Some(2), "{option}: {err}");
+        assert!(out.contains("verdict: pass"), "{option}: {out}");
+        assert!(err.contains("run.out: File too large"), "{option}: {err}");
+        assert!(!folder.join("run.out").exists(), "{option}");
+    }
 }
 
 #[test]
