@@ -76,7 +76,9 @@ fn the_page_of_a_hunt_has_its_violations_with_their_timelines_and_its_tables() {
     std::fs::write(&page, &text).expect("a page");
     assert!(!text.contains("<i>") && text.contains("&lt;i&gt;seen&lt;/i&gt;"));
     for part in [
-        "<b>S1</b>",
+        "<b>S1</b> two masters that hear each other do not coexist longer than W; \
+         <a href=\"#symbols\">bound</a>: W.",
+        "<td><code>W</code><td>how long two masters that hear each other may coexist: ",
         "Violated in 2 of 4 seeds.",
         "vipsim hunt --conf lb1.conf lb2.conf --for 180s --seed 2",
         "vipsim shrink lb1.conf lb2.conf --for 180s --hunted 2 --property S1",
@@ -94,7 +96,17 @@ fn the_page_of_a_hunt_has_its_violations_with_their_timelines_and_its_tables() {
     assert_eq!((first.matches("class=\"exhibit\"").count(), drawn(&first)), (2, 1));
     assert!(!elements(&first, &["data-state", "data-from"]).is_empty());
     let second = dom(&page, "#seed-3").expect("a browser");
+    assert_patterns_are_rendered(&second);
     assert_eq!(drawn(&second), 2, "whoever follows a link finds the timeline drawn");
+}
+
+/// What paints the hatched and the striped swatch is rendered whatever is folded away.
+fn assert_patterns_are_rendered(dom: &str) {
+    let folded = dom.rfind("</details>").expect("something is folded away");
+    for pattern in ["<pattern id=\"hatch\"", "<pattern id=\"apart\""] {
+        assert_eq!(dom.matches(pattern).count(), 1, "{pattern}");
+        assert!(dom.find(pattern) > Some(folded), "{pattern}");
+    }
 }
 
 #[test]
@@ -104,6 +116,7 @@ fn a_hunt_without_a_violation_and_one_with_a_panic_have_a_page_too() {
     std::fs::write(&page, hunted(&folder, 2, &[])).expect("a page");
     let Some(none) = dom(&page, "") else { return };
     assert!(none.contains("None.") && drawn(&none) == 0);
+    assert_patterns_are_rendered(&none);
     let text = hunted(&folder, 2, &[(PANIC, 1)]);
     assert!(text.contains("must not panic"));
 }

@@ -29,6 +29,8 @@ const SCRIPT: &str = include_str!("page/page.js");
 const CATALOGUE: &str = include_str!("../../../docs/properties.md");
 
 const LEGEND: &str = "<div id=legend></div>";
+/// Leads to what its symbols are.
+const BOUND: &str = "<a href=\"#symbols\">bound</a>";
 const NO_SCRIPT: &str = "<noscript><p>Timelines are drawn by a script inside this page; the tables \
                          need none.</noscript>";
 
@@ -81,8 +83,14 @@ pub fn html(runs: &[Shown<'_>]) -> String {
     page
 }
 
-/// The data of each timeline, in their order, and the script that draws them.
+/// What the bounds are made of, folded away, the data of each timeline, in their order, and the
+/// script that draws them.
 fn foot(page: &mut String, timelines: Vec<Value>) {
+    page.push_str("<details><summary>symbols of the properties</summary><table id=symbols>");
+    for (symbol, meaning) in symbols() {
+        let _ = write!(page, "\n<tr><td>{}<td>{}", prose(symbol), prose(&meaning));
+    }
+    page.push_str("</table></details>\n");
     let data = embedded(&Value::from(timelines));
     let _ = writeln!(
         page,
@@ -154,7 +162,7 @@ fn is_told(judged: &Judged) -> bool {
 }
 
 fn table(page: &mut String, runs: &[Shown<'_>], ids: &[PropertyId]) {
-    page.push_str("<table class=verdicts><tr><th>property<th>bound");
+    let _ = write!(page, "<table class=verdicts><tr><th>property<th>{BOUND}");
     for shown in runs {
         let label = if runs.len() > 1 { escaped(shown.label) + ": " } else { String::new() };
         let _ = write!(page, "<th>{label}verdict<th class=n>worst<th class=n>bound");
@@ -197,6 +205,19 @@ fn catalogue(id: PropertyId) -> (&'static str, &'static str) {
     let row = CATALOGUE.lines().find_map(|line| line.strip_prefix(start.as_str()));
     let mut cells = row.unwrap_or_default().split(" | ");
     (cells.next().unwrap_or_default(), cells.next().unwrap_or_default())
+}
+
+/// The symbols of the bounds and what they are, as they stand in the catalogue.
+fn symbols() -> impl Iterator<Item = (&'static str, String)> {
+    let rows = CATALOGUE.lines().skip_while(|line| *line != "## Symbols");
+    let rows = rows.skip_while(|line| !line.starts_with('|')).skip(2);
+    let rows = rows.map_while(|line| line.strip_prefix("| "));
+    rows.map(|row| {
+        let mut cells = row.split(" | ");
+        let (symbol, meaning) = (cells.next(), cells.next().unwrap_or_default());
+        // What it leads to is not on the page.
+        (symbol.unwrap_or_default(), meaning.replace(" ([why](#counter-examples))", ""))
+    })
 }
 
 fn expectations(page: &mut String, runs: &[Shown<'_>]) {
@@ -323,6 +344,21 @@ mod tests {
             assert!(statement.len() > 10 && !formula.is_empty(), "{id}: {statement}, {formula}");
         }
         assert_eq!(catalogue(PropertyId::S2), ("the same for data planes", "W + R"));
+    }
+
+    #[test]
+    fn every_symbol_of_the_catalogue_is_on_the_page() {
+        let all: Vec<_> = symbols().collect();
+        for symbol in
+            ["`A`", "`M`", "`M_max`", "`D`, `d`", "`L`", "`R`", "`k`", "`E`", "`X`", "`W`"]
+        {
+            let found = all.iter().find(|(name, _)| *name == symbol);
+            let (_, meaning) = found.unwrap_or_else(|| panic!("{symbol}: {all:?}"));
+            assert!(!meaning.is_empty() && !meaning.contains("]("), "{symbol}: {meaning}");
+        }
+        let mut page = String::new();
+        foot(&mut page, Vec::new());
+        assert!(page.contains("<td><code>W</code><td>how long two masters that hear each other"));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::{
-    LEGEND, NO_SCRIPT, Shown, catalogue, data, escaped, foot, intervals, is_told, prose, table, top,
+    BOUND, LEGEND, NO_SCRIPT, Shown, catalogue, data, escaped, foot, intervals, is_told, prose,
+    table, top,
 };
 use crate::judge::PropertyId;
 use crate::record::WorldTime;
@@ -132,7 +133,7 @@ impl Gallery {
         let (statement, formula) = catalogue(id);
         let _ = writeln!(
             self.page,
-            "<p><b>{id}</b> {}. Bound: {}.</p>",
+            "<p><b>{id}</b> {}; {BOUND}: {}.</p>",
             escaped(statement),
             escaped(formula)
         );

@@ -71,7 +71,6 @@
       svg.setAttribute("tabindex", 0);
       svg.setAttribute("role", "img");
       svg.setAttribute("aria-label", "timeline, " + run.label + ": the tables of this page say the same");
-      patterns(svg);
       const back = el(svg, "g"), body = el(svg, "g"), front = el(svg, "g");
       const rows = new Map(), firstRow = new Map();
       let y = topRows(run, back, front, { x, seen, cut, from, to });
@@ -212,15 +211,6 @@
       svg.dataset.mode = mode;
       box.replaceChildren(svg);
       return svg;
-    }
-
-    function patterns(svg) {
-      const defs = el(svg, "defs");
-      for (const [id, ink, turn] of [["hatch", "var(--fg)", 45], ["apart", "var(--dual)", -45]]) {
-        const pattern = el(defs, "pattern", { id, width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: `rotate(${turn})` });
-        el(pattern, "rect", { width: 6, height: 6, style: "fill:var(--bg)", "fill-opacity": 0.35 });
-        el(pattern, "rect", { width: 2.2, height: 6, style: `fill:${ink}`, "fill-opacity": 0.75 });
-      }
     }
 
     // Steps and cuts are named above the lanes, in as many rows as it takes to read them.
@@ -432,6 +422,20 @@
     tip.style.top = (below + tip.offsetHeight > innerHeight ? event.clientY - tip.offsetHeight - 10 : below) + "px";
   });
 
+  // Stands once, and where nothing is folded away: a pattern that is not rendered paints nothing.
+  function patterns() {
+    const svg = document.createElementNS(NS, "svg");
+    svg.setAttribute("style", "position:absolute;width:0;height:0");
+    const defs = el(svg, "defs");
+    for (const [id, ink, turn] of [["hatch", "var(--fg)", 45], ["apart", "var(--dual)", -45]]) {
+      const pattern = el(defs, "pattern", { id, width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: `rotate(${turn})` });
+      el(pattern, "rect", { width: 6, height: 6, style: "fill:var(--bg)", "fill-opacity": 0.35 });
+      el(pattern, "rect", { width: 2.2, height: 6, style: `fill:${ink}`, "fill-opacity": 0.75 });
+    }
+    document.body.append(svg);
+  }
+  patterns();
+
   function legend() {
     const box = document.getElementById("legend");
     const entry = (text, paint) => {
@@ -445,7 +449,7 @@
     for (const state of ["master", "backup", "init", "fault"]) entry(state, rect("state-" + state));
     if (groups.flat().some((run) => run.lanes.some((lane) => lane.spans.some((one) => one[2] === "running")))) entry("runs, does not speak", rect("state-running"));
     entry("paused, frozen, off, no link", rect("halt"));
-    entry("cut", rect("cut"));
+    entry("cut", (svg) => { rect("cut")(svg); for (const x of [1, 21]) el(svg, "line", { class: "cutline", x1: x, x2: x, y1: 1, y2: 12 }); });
     entry("no master", rect("iv iv-no-master"));
     entry("two masters or owners", rect("iv iv-two-masters"));
     entry("the same, cut apart", rect("iv iv-masters-apart"));
