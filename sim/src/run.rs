@@ -8,6 +8,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use vipd_config::diagnostics::Colour;
 use vipd_scenarios::record::{Recorder, WorldTime};
 use vipd_scenarios::report::files::Files;
@@ -217,30 +218,36 @@ impl Told<'_> {
     /// # Errors
     /// Those of `out`.
     pub fn print(self, events: u64, json: bool, out: &mut dyn Write) -> io::Result<Ended> {
-        let Self { scenario, seed, outcome, wall, notes } = self;
         if json {
-            let object = summary::json(scenario, seed, outcome, wall, events, notes);
-            writeln!(out, "{object:#}")?;
+            writeln!(out, "{:#}", self.json(events))?;
         } else {
-            out.write_all(text(scenario, seed, outcome).as_bytes())?;
+            out.write_all(self.text().as_bytes())?;
         }
         out.flush()?;
-        Ok(match outcome.verdict {
+        Ok(match self.outcome.verdict {
             // What is yet to come may fail.
-            RunVerdict::Pass if outcome.interrupted => Ended::Skipped,
+            RunVerdict::Pass if self.outcome.interrupted => Ended::Skipped,
             RunVerdict::Pass => Ended::Passed,
             RunVerdict::Fail => Ended::Failed,
             RunVerdict::Skip => Ended::Skipped,
         })
     }
-}
 
-fn text(scenario: &Scenario, seed: u64, outcome: &Outcome) -> String {
-    let mut text = String::new();
-    let _ = writeln!(text, "{}: {} (seed {seed})\n", scenario.name, scenario.title);
-    text.push_str(&outcome.timeline.text());
-    text.push_str(&summary::text(scenario, outcome));
-    text
+    /// For programs. `events` is how many things came due.
+    pub(crate) fn json(self, events: u64) -> Value {
+        let Self { scenario, seed, outcome, wall, notes } = self;
+        summary::json(scenario, seed, outcome, wall, events, notes)
+    }
+
+    /// For people.
+    pub(crate) fn text(self) -> String {
+        let Self { scenario, seed, outcome, .. } = self;
+        let mut text = String::new();
+        let _ = writeln!(text, "{}: {} (seed {seed})\n", scenario.name, scenario.title);
+        text.push_str(&outcome.timeline.text());
+        text.push_str(&summary::text(scenario, outcome));
+        text
+    }
 }
 
 impl Findings {

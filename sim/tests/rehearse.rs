@@ -441,6 +441,40 @@ fn the_page_is_the_same_for_any_number_of_threads_and_names_seeds_that_play_the_
 }
 
 #[test]
+fn a_run_that_is_played_again_has_the_figures_of_the_whole_rehearsal() {
+    let files = pair("figures", &lb1(""), &lb2(""));
+    let classes = [FaultClass::ProcessCrash, FaultClass::Cut, FaultClass::Mismatch];
+    let whole = json(&request(files.clone(), &classes, 6));
+    for (class, of_class) in classes.into_iter().zip(whole["classes"].as_array().expect("all")) {
+        let worst = of_class["worst"].as_object().expect("measures");
+        assert!(worst.values().any(Value::is_object), "{worst:?}");
+        for (measure, seen) in worst.iter().filter(|(_, seen)| seen.is_object()) {
+            let asked =
+                Request { seed: seen["seed"].as_u64(), ..request(files.clone(), &[class], 6) };
+            let again = json(&asked);
+            let alone = &again["worst"][measure];
+            assert_eq!(again["verdict"], "pass");
+            for key in keys(alone) {
+                assert_eq!(alone[&key], seen[&key], "{class} {measure} {key}");
+            }
+            assert_eq!(keys(alone).len() + 3, keys(seen).len(), "but for what names the run");
+        }
+    }
+}
+
+#[test]
+fn a_run_without_a_fault_of_a_director_is_beside_no_formula() {
+    let files = pair("client", &lb1(""), &lb2(""));
+    let mut runs = (1..64).map(|seed| {
+        run(&Request { seed: Some(seed), ..request(files.clone(), &[FaultClass::HostCrash], 1) })
+    });
+    let spared = runs.find(|said| said.out.contains("a rehearsal leaves it out"));
+    let spared = spared.expect("no fault is drawn for some seed");
+    assert_eq!(spared.ended, Ended::Passed, "{}", spared.out);
+    assert!(spared.out.contains("verdict: pass") && !spared.out.contains("formula"));
+}
+
+#[test]
 fn a_class_that_does_not_apply_says_why() {
     let files = pair("lacks", &lb1(""), &lb2(""));
     let said = run(&request(files, &[FaultClass::Flaps], 5));

@@ -18,10 +18,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use vipd_config::diagnostics::Colour;
 use vipd_engine::News;
 use vipd_scenarios::report::timeline::What;
-use vipd_scenarios::runner;
+use vipd_scenarios::runner::{self, Outcome, RunVerdict};
 
 use crate::bare_files::{self, Bare};
 use crate::faults::FaultClass;
@@ -248,7 +249,7 @@ const fn tells(what: &What) -> bool {
     }
 }
 
-/// Plays one run with its whole timeline.
+/// Plays one run with its whole timeline, and says of it what a rehearsal would.
 fn replay(
     request: &Request,
     stage: &Stage,
@@ -263,9 +264,96 @@ fn replay(
     let schedule = stage.schedule(class, seed);
     let scenario = stage.scenario(class, &schedule);
     let mut world = stage.world(&scenario);
-    let outcome = runner::run_unless(&scenario, &mut world, None, None, &request.stop);
+    let mut meter = stage.meter(&scenario);
+    let outcome = runner::run_unless(&scenario, &mut world, None, Some(&mut meter), &request.stop);
+    let worst = stage
+        .hits(&schedule)
+        .then(|| stage.beside_bounds(class, &schedule, meter.finish(outcome.end)));
+    let is_beyond = worst.iter().flatten().flatten().any(stage::Worst::is_beyond);
+    // A schedule expects nothing by name; what a rehearsal marks fails it.
+    let verdict = if is_beyond { RunVerdict::Fail } else { outcome.verdict };
+    let outcome = Outcome { verdict, ..outcome };
     let told =
         Told { scenario: &scenario, seed, outcome: &outcome, wall: Duration::ZERO, notes: &[] };
-    told.print(world.events(), request.json, out)?;
-    Ok(if outcome.interrupted { Ended::Skipped } else { Ended::Passed })
+    if request.json {
+        let mut object = told.json(world.events());
+        object["worst"] = worst.as_ref().map_or(Value::Null, page::run_json);
+        writeln!(out, "{object:#}")?;
+    } else {
+        out.write_all(told.text().as_bytes())?;
+        out.write_all(page::run_text(class, seed, worst.as_ref()).as_bytes())?;
+    }
+    out.flush()?;
+    Ok(match (is_beyond, outcome.interrupted) {
+        (true, _) => Ended::Failed,
+        (false, true) => Ended::Skipped,
+        (false, false) => Ended::Passed,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::output::tests::folder;
+
+    /// How the first run of this class ends, and what it says; with `shorter` beside formulas in
+    /// which `M` is 0.
+    fn replayed(class: FaultClass, json: bool, shorter: bool) -> (Ended, String) {
+        let folder = folder(&format!("rehearsed-{json}-{shorter}"));
+        let files = [("lb1", 200), ("lb2", 100)].map(|(name, priority)| {
+            let text = format!(
+                "vrrp_instance VI_1 {{\n interface eth0\n virtual_router_id 51\n priority \
+                 {priority}\n mcast_src_ip 192.0.2.{priority}\n virtual_ipaddress {{\n \
+                 192.0.2.250/24\n }}\n}}\n"
+            );
+            let path = folder.join(name).with_extension("conf");
+            fs::write(&path, text).expect("a file");
+            path
+        });
+        let request = Request {
+            files: files.to_vec(),
+            classes: vec![class],
+            runs: 1,
+            seed: Some(1),
+            jobs: 1,
+            json,
+            html: None,
+            bar: false,
+            colour: Colour::Never,
+            stop: || false,
+        };
+        let bare = bare_files::read(&request.files, Colour::Never, &mut Vec::new());
+        let mut stage = Stage::new(&bare.expect("memory").expect("usable files"));
+        if shorter {
+            stage.symbols.down = Duration::ZERO;
+        }
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let ended = replay(&request, &stage, class, 1, (&mut out, &mut err)).expect("memory");
+        fs::remove_dir_all(&folder).expect("it goes");
+        (ended, String::from_utf8(out).expect("text"))
+    }
+
+    #[test]
+    fn a_run_that_lasts_longer_than_its_formula_fails_as_the_whole_rehearsal_does() {
+        let (ended, said) = replayed(FaultClass::HostCrash, false, true);
+        assert_eq!(ended, Ended::Failed, "{said}");
+        assert!(said.contains("\nverdict: fail\n"), "{said}");
+        assert!(said.contains("1 host-crash, seed 1, is longer than its formula:\n"), "{said}");
+        assert!(said.contains("  LONGER THAN M + D = 100us\n"), "{said}");
+        let (ended, said) = replayed(FaultClass::HostCrash, true, true);
+        let whole: Value = serde_json::from_str(&said).expect("an object");
+        assert_eq!((ended, &whole["verdict"]), (Ended::Failed, &"fail".into()));
+        assert_eq!(whole["worst"]["failover"]["beyond"], true, "{whole}");
+    }
+
+    #[test]
+    fn a_run_within_its_formula_passes_and_says_what_was_measured() {
+        let (ended, said) = replayed(FaultClass::HostCrash, false, false);
+        assert_eq!(ended, Ended::Passed, "{said}");
+        assert!(said.contains("\nverdict: pass\n") && !said.contains("LONGER"), "{said}");
+        assert!(said.contains("1 host-crash, seed 1, is within its formula:\n"), "{said}");
+        assert!(said.contains("  at most M + D = 3.609475s\n"), "{said}");
+    }
 }

@@ -9,7 +9,7 @@ use vipd_scenarios::record::whole_nanos;
 use super::advice::Advice;
 use super::formula::{GATE_DELAY, Symbols};
 use super::meter::Measure;
-use super::stage::{Rehearsed, Worst};
+use super::stage::{Rehearsed, Worst, Worsts};
 use super::{Rehearsal, SHORT};
 use crate::faults::FaultClass;
 
@@ -116,11 +116,7 @@ fn block(text: &mut String, rehearsal: &Rehearsal, class: &Rehearsed) {
     }
     let (number, name) = (class.class.number(), class.class.name());
     let _ = writeln!(text, "\n{number} {name}: {} ({} runs)", story(class.class), class.runs);
-    for (measure, worst) in Measure::ALL.into_iter().zip(&class.worst) {
-        let Some(worst) = worst else { continue };
-        let (words, value, seed) = (measure.words(), duration_text(worst.value), worst.seed);
-        let _ = writeln!(text, "  {words:12} {value:>14}  {}; seed {seed}", bound(worst));
-    }
+    measures(text, &class.worst, |worst| format!("; seed {}", worst.seed));
     let Some(shown) = class.shown() else {
         text.push_str("  nothing of it was felt\n");
         return;
@@ -134,6 +130,33 @@ fn block(text: &mut String, rehearsal: &Rehearsal, class: &Rehearsed) {
         let _ = writeln!(text, "    ... {} more lines", lines.len() - SHORT);
     }
     let _ = writeln!(text, "  replay: {}", rehearsal.replay(class.class, shown.seed));
+}
+
+/// A line for each measure that happened.
+fn measures(text: &mut String, worst: &Worsts, also: impl Fn(&Worst) -> String) {
+    for (measure, worst) in Measure::ALL.into_iter().zip(worst) {
+        let Some(worst) = worst else { continue };
+        let (words, value) = (measure.words(), duration_text(worst.value));
+        let _ = writeln!(text, "  {words:12} {value:>14}  {}{}", bound(worst), also(worst));
+    }
+}
+
+/// One run beside its formulas; `None` if a rehearsal leaves it out.
+#[must_use]
+pub fn run_text(class: FaultClass, seed: u64, worst: Option<&Worsts>) -> String {
+    let mut text = format!("\n{} {}, seed {seed}, ", class.number(), class.name());
+    let Some(worst) = worst else {
+        text.push_str("has no fault of a director: a rehearsal leaves it out\n");
+        return text;
+    };
+    let mut all = worst.iter().flatten();
+    text.push_str(match (all.clone().next(), all.any(Worst::is_beyond)) {
+        (None, _) => "was not felt\n",
+        (Some(_), false) => "is within its formula:\n",
+        (Some(_), true) => "is longer than its formula:\n",
+    });
+    measures(&mut text, worst, |_| String::new());
+    text
 }
 
 /// The symbols with their values.
@@ -209,20 +232,12 @@ pub fn json(rehearsal: &Rehearsal) -> Value {
 }
 
 fn class_json(rehearsal: &Rehearsal, class: &Rehearsed) -> Value {
-    let measures = Measure::ALL.into_iter().zip(&class.worst).map(|(measure, worst)| {
-        let value = worst.map(|worst| {
-            json!({
-                "value_ns": whole_nanos(worst.value),
-                "bound_ns": worst.bound.map(|bound| whole_nanos(bound.of(worst.fault))),
-                "formula": worst.bound.map(|bound| bound.formula),
-                "fault_ns": whole_nanos(worst.fault),
-                "beyond": worst.is_beyond(),
-                "seed": worst.seed,
-                "replay": rehearsal.replay(class.class, worst.seed),
-                "timeline": rehearsal.timelines.get(&(class.class, worst.seed)),
-            })
-        });
-        (measure.name().to_owned(), value.unwrap_or(Value::Null))
+    let worst = measures_json(&class.worst, |worst| {
+        let mut value = worst_json(worst);
+        value["seed"] = worst.seed.into();
+        value["replay"] = rehearsal.replay(class.class, worst.seed).into();
+        value["timeline"] = json!(rehearsal.timelines.get(&(class.class, worst.seed)));
+        value
     });
     json!({
         "class": class.class.number(),
@@ -230,6 +245,29 @@ fn class_json(rehearsal: &Rehearsal, class: &Rehearsed) -> Value {
         "story": story(class.class),
         "lacks": class.lacks,
         "runs": class.runs,
-        "worst": serde_json::Map::from_iter(measures),
+        "worst": worst,
+    })
+}
+
+/// One run beside its formulas.
+#[must_use]
+pub fn run_json(worst: &Worsts) -> Value {
+    measures_json(worst, worst_json)
+}
+
+fn measures_json(worst: &Worsts, value: impl Fn(&Worst) -> Value) -> Value {
+    let measures = Measure::ALL.into_iter().zip(worst);
+    let measures = measures
+        .map(|(measure, worst)| (measure.name(), worst.as_ref().map_or(Value::Null, &value)));
+    measures.collect()
+}
+
+fn worst_json(worst: &Worst) -> Value {
+    json!({
+        "value_ns": whole_nanos(worst.value),
+        "bound_ns": worst.bound.map(|bound| whole_nanos(bound.of(worst.fault))),
+        "formula": worst.bound.map(|bound| bound.formula),
+        "fault_ns": whole_nanos(worst.fault),
+        "beyond": worst.is_beyond(),
     })
 }

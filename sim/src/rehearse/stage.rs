@@ -63,6 +63,9 @@ impl Worst {
     }
 }
 
+/// The worst of each measure, `None` where it did not happen.
+pub type Worsts = [Option<Worst>; Measure::ALL.len()];
+
 /// What came of a class.
 #[derive(Clone, Debug)]
 pub struct Rehearsed {
@@ -72,8 +75,8 @@ pub struct Rehearsed {
     pub lacks: Option<&'static str>,
     /// How many runs.
     pub runs: u64,
-    /// The worst of each measure, `None` where it did not happen.
-    pub worst: [Option<Worst>; Measure::ALL.len()],
+    /// The worst of them.
+    pub worst: Worsts,
 }
 
 impl Rehearsed {
@@ -227,9 +230,21 @@ impl Stage {
         let seeds = (0..TRIES).map(|again| 1 + number + again * runs);
         let mut schedules = seeds.map(|seed| self.schedule(class, seed));
         let Some(schedule) = schedules.find(|schedule| self.hits(schedule)) else { return };
-        let fault = length(&schedule);
         let measured = self.measure(class, &schedule);
-        let mut one = Rehearsed { runs: 1, worst: [None; Measure::ALL.len()], ..found.clone() };
+        let worst = self.beside_bounds(class, &schedule, measured);
+        found.add(&Rehearsed { runs: 1, worst, ..found.clone() });
+    }
+
+    /// What one run brought, beside its bounds.
+    #[must_use]
+    pub fn beside_bounds(
+        &self,
+        class: FaultClass,
+        schedule: &Schedule,
+        measured: Measured,
+    ) -> Worsts {
+        let fault = length(schedule);
+        let mut worst = [None; Measure::ALL.len()];
         for (measure, seen) in Measure::ALL.into_iter().zip(measured) {
             // Who was answered each time waited for the next probe only.
             let least = match measure {
@@ -237,12 +252,12 @@ impl Stage {
                 _ => Duration::ZERO,
             };
             let seen = seen.filter(|(value, _)| *value > least);
-            one.worst[measure as usize] = seen.map(|(value, at)| {
+            worst[measure as usize] = seen.map(|(value, at)| {
                 let bound = self.symbols.bound(class, measure);
                 Worst { value, at, seed: schedule.seed, fault, bound }
             });
         }
-        found.add(&one);
+        worst
     }
 
     /// What one schedule brings.
@@ -250,14 +265,20 @@ impl Stage {
     pub fn measure(&self, class: FaultClass, schedule: &Schedule) -> Measured {
         let scenario = self.scenario(class, schedule);
         let mut world = self.world(&scenario).untraced();
-        let begin = WorldTime(0).later(self.begin);
-        let mut meter = Meter::new(scenario.hosts.len(), begin);
+        let mut meter = self.meter(&scenario);
         runner::watch(&scenario, &mut world, &mut meter);
         meter.finish(scenario.until)
     }
 
+    /// What measures a run of this scenario.
+    #[must_use]
+    pub fn meter(&self, scenario: &Scenario) -> Meter {
+        Meter::new(scenario.hosts.len(), WorldTime(0).later(self.begin))
+    }
+
     /// Whether a fault was drawn, and it is not one of a client's own machine or cable.
-    fn hits(&self, schedule: &Schedule) -> bool {
+    #[must_use]
+    pub fn hits(&self, schedule: &Schedule) -> bool {
         let is_director = |host| self.ground.directors.iter().any(|one| one.host == host);
         let steps = schedule.faults.iter().flat_map(|fault| &fault.steps);
         let first = steps.map(|timed| &timed.step).next();
