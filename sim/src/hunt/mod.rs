@@ -217,19 +217,18 @@ pub fn replay(
     let began = Instant::now();
     let outcome = runner::run_unless(&scenario, &mut world, None, None, &request.stop);
     let wall = began.elapsed();
+    let outcome = as_hunted(outcome);
+    let told = run::Told { scenario: &scenario, seed, outcome: &outcome, wall, notes: &[] };
+    told.print(world.events(), request.json, out)
+}
+
+/// A schedule expects nothing by name: what a hunt calls a violation fails it.
+fn as_hunted(outcome: Outcome) -> Outcome {
     let unexplained = outcome.properties.iter().any(|judged| {
         judged.report.verdict == Verdict::Violated && judged.report.for_want_of.is_none()
     });
-    // A schedule expects nothing by name; what a hunt calls a violation fails it.
     let verdict = if unexplained { RunVerdict::Fail } else { outcome.verdict };
-    let outcome = Outcome { verdict, ..outcome };
-    let told = run::Told { scenario: &scenario, seed, outcome: &outcome, wall, notes: &[] };
-    told.print(world.events(), request.json, out)?;
-    Ok(match (unexplained, outcome.interrupted) {
-        (true, _) => Ended::Failed,
-        (false, true) => Ended::Skipped,
-        (false, false) => Ended::Passed,
-    })
+    Outcome { verdict, ..outcome }
 }
 
 /// Reads what is hunted over and looks whether it can be. Says on `err` what is not so.
@@ -401,7 +400,48 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use vipd_scenarios::judge::PropertyId;
+
     use super::*;
+
+    /// How a seed ends that is played again, and what it says, with S1 violated as nothing but this
+    /// test saw.
+    fn violated(json: bool, for_want_of: Option<PropertyId>) -> (Ended, String) {
+        let pair = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/quiet/pair.toml");
+        let read = run::read(&pair, Colour::Never, &mut Vec::new());
+        let run::Read { scenario, configurations, .. } = read.expect("memory").expect("a pair");
+        let plan = Plan::hunt(Duration::from_secs(180), &[FaultClass::Stop]);
+        let arena = Arena::new(scenario, &configurations, plan);
+        let scenario = arena.schedule(1).over(arena.scenario());
+        let mut world = arena.world(&scenario);
+        let mut outcome = runner::run(&scenario, &mut world, None, None);
+        let mut all = outcome.properties.iter_mut().map(|judged| &mut judged.report);
+        let s1 = all.find(|report| report.id == PropertyId::S1).expect("it is judged");
+        (s1.verdict, s1.for_want_of) = (Verdict::Violated, for_want_of);
+        let (outcome, wall, mut out) = (as_hunted(outcome), Duration::ZERO, Vec::new());
+        let told = run::Told { scenario: &scenario, seed: 1, outcome: &outcome, wall, notes: &[] };
+        let ended = told.print(world.events(), json, &mut out).expect("memory");
+        (ended, String::from_utf8(out).expect("text"))
+    }
+
+    #[test]
+    fn a_seed_with_a_violation_that_is_played_again_fails() {
+        let (ended, said) = violated(false, None);
+        assert_eq!(ended, Ended::Failed);
+        assert!(said.contains("\nS1        violated ") && said.contains("\nverdict: fail\n"));
+        let (ended, said) = violated(true, None);
+        let whole: serde_json::Value = serde_json::from_str(&said).expect("an object");
+        assert_eq!((ended.status(), &whole["verdict"]), (1, &"fail".into()));
+    }
+
+    #[test]
+    fn a_seed_whose_violation_is_for_want_of_another_property_passes() {
+        let (ended, said) = violated(false, Some(PropertyId::S8));
+        assert_eq!(ended, Ended::Passed);
+        assert!(said.contains("\nS1        violated ") && said.contains("\nverdict: pass\n"));
+    }
 
     #[test]
     fn shards_share_the_seeds_out_without_a_gap() {
