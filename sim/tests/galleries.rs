@@ -50,6 +50,7 @@ fn hunted(folder: &Path, seeds: u64, violations: &[(&str, u64)]) -> String {
         scenario: "--conf lb1.conf lb2.conf".to_owned(),
         ground: String::new(),
         for_ns: 180_000_000_000,
+        behaviour: String::new(),
     };
     let mut tally = Tally::new(&arena, hunted);
     (0..seeds).for_each(|seed| tally.add(&arena.play(seed)));

@@ -289,6 +289,35 @@ fn a_property_that_no_seed_puts_to_the_test_is_named_like_a_row_that_is_never_re
 }
 
 #[test]
+fn a_part_that_another_program_wrote_is_not_merged_whatever_its_version() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hunt-behaviour");
+    fs::create_dir_all(&folder).expect("a folder");
+    let [one, other] =
+        ["one.json", "other.json"].map(|name| folder.join(name).display().to_string());
+    for (shard, part) in [("0/2", &one), ("1/2", &other)] {
+        hunt("quiet/pair.toml", &["--seeds", "4", "--for", "3m", "--shard", shard, "--out", part]);
+    }
+    assert_eq!(vipsim(&["merge", &one, &other]).status.code(), Some(0));
+    let read = |part: &str| -> Value {
+        serde_json::from_str(&fs::read_to_string(part).expect("a part")).expect("an object")
+    };
+    let behaviour = read(&one)["hunted"]["behaviour"].as_str().expect("text").to_owned();
+    assert_eq!(behaviour.len(), 16, "{behaviour}");
+    // As of an older build, and as of one that did not say it yet.
+    for before in ["0123456789abcdef", ""] {
+        let mut whole = read(&other);
+        whole["hunted"]["behaviour"] = before.into();
+        fs::write(&other, whole.to_string()).expect("a part");
+        let merged = vipsim(&["merge", &one, &other]);
+        let said = text(&merged.stderr);
+        assert_eq!(merged.status.code(), Some(2), "{said}");
+        assert!(said.starts_with(&format!("error: cannot merge {other}: ")), "{said}");
+        assert!(said.contains(&format!("the same as that of {one}")), "{said}");
+        assert!(said.contains(&behaviour), "{said}");
+    }
+}
+
+#[test]
 fn a_bound_from_below_is_told_apart_from_one_from_above() {
     let part = violated("least.json");
     let mut whole: Value = serde_json::from_slice(&fs::read(&part).expect("a part")).expect("JSON");

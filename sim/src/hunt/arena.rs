@@ -1,5 +1,6 @@
 //! One seed, played: a schedule over a scenario, the whole world, the judge, and what was reached.
 
+use std::hash::Hasher as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use vipd_scenarios::judge::{Judge, PropertyReport};
@@ -7,6 +8,7 @@ use vipd_scenarios::record::{Observation, Recorder};
 use vipd_scenarios::runner;
 use vipd_scenarios::scenario::Scenario;
 use vipd_scenarios::world::World as _;
+use xxhash_rust::xxh3::Xxh3Default;
 
 use super::reached::Reached;
 use crate::configurations::Configurations;
@@ -68,6 +70,31 @@ impl Arena {
     #[must_use]
     pub fn world(&self, scenario: &Scenario) -> Simulation {
         Simulation::new(scenario, self.configurations.clone(), scenario.seed)
+    }
+
+    /// 64 bits in hex: a hash over all that happens in short runs, one for each class of faults
+    /// that applies, and over what the judge says of them. Programs that differ in it do not play
+    /// or judge alike.
+    #[must_use]
+    pub fn behaviour(&self) -> String {
+        let mut hash = Xxh3Default::new();
+        let length = Plan::shortest(&self.ground) * 2;
+        let can = |class: &FaultClass| self.ground.lacks(*class).is_none();
+        for class in FaultClass::ALL.into_iter().filter(can) {
+            let run = || {
+                let plan = Plan::hunt(length, &[class]);
+                let schedule = Schedule::draw(&self.ground, &plan, class.number().into());
+                let scenario = schedule.over(&self.scenario);
+                let mut world = self.world(&scenario);
+                let mut judge = Judge::new(world.setting());
+                runner::watch(&scenario, &mut world, &mut judge);
+                format!("{:?}{:?}", world.trace(), judge.finish(scenario.until))
+            };
+            // The hunt itself tells of a panic.
+            let text = catch_unwind(AssertUnwindSafe(run)).unwrap_or_default();
+            hash.write(text.as_bytes());
+        }
+        format!("{:016x}", hash.finish())
     }
 
     /// Plays a seed. A panic is a finding like any other, also one while its schedule is drawn.
@@ -139,6 +166,7 @@ mod tests {
             scenario: "pair.toml".to_owned(),
             ground: String::new(),
             for_ns: 0,
+            behaviour: String::new(),
         };
         let mut tally = Tally::new(&arena, hunted);
         tally.add(&arena.play(3));

@@ -39,6 +39,15 @@ pub fn merge(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io:
         match &mut all {
             None => all = Some(tally),
             Some(all) => {
+                if all.hunted.is_of_another_program(&tally.hunted) {
+                    let first = request.files[0].display();
+                    let why = format!(
+                        "the build that wrote it does not do the same as that of {first}: their \
+                         `behaviour` is \"{}\" and \"{}\"; hunt over the seeds of one of them anew",
+                        tally.hunted.behaviour, all.hunted.behaviour
+                    );
+                    return unusable(file, &why, err);
+                }
                 if let Err(why) = all.merge(tally) {
                     return unusable(file, &why, err);
                 }

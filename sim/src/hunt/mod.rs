@@ -159,9 +159,10 @@ impl Shard {
 /// # Errors
 /// Those of `out` and `err`.
 pub fn hunt(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
-    let Some((arena, hunted)) = prepare(request, err)? else {
+    let Some((arena, mut hunted)) = prepare(request, err)? else {
         return Ok(Ended::Unusable);
     };
+    hunted.behaviour = arena.behaviour();
     // Whether they can be written is known before the hunt, not after it.
     let open = |path: &Option<PathBuf>| path.as_deref().map(Output::open).transpose();
     let (file, page) = match (open(&request.out), open(&request.html)) {
@@ -253,6 +254,7 @@ fn prepare(request: &Request, err: &mut dyn Write) -> io::Result<Option<(Arena, 
         scenario: request.words(),
         ground: fingerprint(&scenario, &configurations),
         for_ns: u64::try_from(request.length.as_nanos()).unwrap_or(u64::MAX),
+        behaviour: String::new(),
     };
     let plan = Plan::hunt(request.length, &request.classes);
     let arena = Arena::new(scenario, &configurations, plan);

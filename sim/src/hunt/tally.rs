@@ -41,6 +41,10 @@ pub struct Hunted {
     pub ground: String,
     /// Simulated time of each seed.
     pub for_ns: u64,
+    /// What this program does here, in short ([`Arena::behaviour`]): builds of two commits have one
+    /// version. Empty where nobody asked.
+    #[serde(default)]
+    pub behaviour: String,
 }
 
 /// How often a fault was done.
@@ -428,5 +432,12 @@ impl Hunted {
     #[must_use]
     pub const fn length(&self) -> Duration {
         Duration::from_nanos(self.for_ns)
+    }
+
+    /// Whether the same was hunted, by a program that does something else.
+    #[must_use]
+    pub fn is_of_another_program(&self, other: &Self) -> bool {
+        let alike = Self { behaviour: other.behaviour.clone(), ..self.clone() };
+        alike == *other && self.behaviour != other.behaviour
     }
 }
