@@ -7,7 +7,7 @@ use super::change::{Change, Ending, Place, What};
 use super::score::Score;
 use super::terms::since;
 use super::view::View;
-use super::{Property, PropertyId, PropertyReport};
+use super::{Property, PropertyId, PropertyReport, mismatch};
 use crate::record::{MachineChange, ProcessChange, Seen, WorldTime};
 
 /// A master crashed and these could follow it.
@@ -73,7 +73,10 @@ pub(super) fn heirs(view: &View, master: Place) -> Option<Vec<Place>> {
         startup_delay && member.config.preempt_delay.is_zero()
     };
     let heard = |place: &Place| {
-        view.is_eligible(*place) && !starting(*place) && view.leads_to(master, *place)
+        view.is_eligible(*place)
+            && !starting(*place)
+            && view.leads_to(master, *place)
+            && mismatch::sends_to(view.member(master), view.member(*place))
     };
     let heirs: Vec<_> = others().filter(heard).collect();
     (!rival && !heirs.is_empty()).then_some(heirs)

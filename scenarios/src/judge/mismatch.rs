@@ -33,6 +33,17 @@ pub(super) fn discards(receiver: &Member, sender: &Member) -> bool {
     discarded(sender, receiver).next().is_some() || list_differs(sender, receiver).is_some()
 }
 
+/// Whether the sender sends its adverts where the receiver is: it does not to a unicast peer that
+/// its file does not list.
+pub(super) fn sends_to(sender: &Member, receiver: &Member) -> bool {
+    match &sender.config.transport {
+        Transport::Multicast { .. } => true,
+        Transport::Unicast { peers, .. } => {
+            peers.iter().any(|peer| Some(peer.address) == receiver.source)
+        }
+    }
+}
+
 /// What a configured receiver must name in an advert that somebody put on the wire.
 pub(super) fn named_in(
     injection: &Injection,

@@ -79,9 +79,10 @@ impl OneWay {
 
     fn follow(&mut self, view: &View, change: &Change, winner: Place, loser: Place) {
         let running = view.is_running(winner) && view.is_running(loser);
-        let down = running && view.reaches(winner, loser);
-        let up = running && view.reaches(loser, winner);
-        let both = view.member(winner).master.is_some() && view.member(loser).master.is_some();
+        let (one, other) = (view.member(winner), view.member(loser));
+        let down = running && view.reaches(winner, loser) && mismatch::sends_to(one, other);
+        let up = running && view.reaches(loser, winner) && mismatch::sends_to(other, one);
+        let both = one.master.is_some() && other.master.is_some();
         let key = (winner, loser);
         self.note_heard(view, key, change.at);
         if up && !down && both {

@@ -242,9 +242,12 @@ impl Reachable {
             let segment = view.routers[router].key.segment;
             let ours = view.routers[router].has((segment, address));
             let Some(stretch) = self.stretches.get_mut(router).filter(|_| ours) else { continue };
+            // Where no engine of a master runs, nobody is there to bring back what it lost.
+            let keeps = |place| view.owns(place, (segment, address)).is_some();
             let mut masters = view.places(router).filter(|place| {
                 let host = view.member(*place).host;
                 view.member(*place).master.is_some()
+                    && (view.is_running(*place) || keeps(*place))
                     && view.passes(segment, client, host, false)
                     && view.passes(segment, host, client, false)
             });

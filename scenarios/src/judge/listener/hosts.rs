@@ -26,6 +26,8 @@ impl Listener {
         }
         for place in before.into_iter().filter(|place| !now.contains(place)) {
             self.sender(place).present = false;
+            // One that comes back is another instance, as after a start.
+            self.routers[place.router].forget_heard(place.member);
             let name = self.sender(place).config.name.clone();
             self.former.insert((host, name), place);
             if self.end_mastership(place) {
