@@ -32,6 +32,10 @@ const MODULES: &str = "/usr/lib/uml/modules";
 /// By this variable init knows that it is one, and where the results go.
 pub(crate) const FOLDER: &str = "VIPLAB_RESULTS";
 
+/// `uml/registers.c`: without it user-mode Linux ends on a processor with AMX. Empty where no such
+/// processor is.
+const REGISTERS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/registers.so"));
+
 /// Memory that every command and scenario has enough of, MiB.
 pub const MEMORY: u32 = 512;
 
@@ -41,6 +45,7 @@ const STATUS: &str = "status";
 const OUTPUT: &str = "stdout";
 const ERRORS: &str = "stderr";
 const CONSOLE: &str = "console";
+const LIBRARY: &str = "registers.so";
 
 /// What it says on its console when it ends by itself is not worth more.
 const CONSOLE_LINES: usize = 20;
@@ -167,6 +172,7 @@ impl Inside {
                 .collect(),
         };
         fs::write(folder.0.join(ORDER), serde_json::to_vec(&order)?)?;
+        fs::write(folder.0.join(LIBRARY), REGISTERS)?;
         Ok(folder)
     }
 
@@ -178,6 +184,9 @@ impl Inside {
         command.args(["--pdeathsig", "TERM"]);
         if let Some(processor) = processor() {
             command.args(["taskset", "--cpu-list", &processor.to_string()]);
+        }
+        if !REGISTERS.is_empty() {
+            command.args(["env", &format!("LD_PRELOAD={place}/{LIBRARY}")]);
         }
         command.arg("linux.uml");
         command.args([&format!("mem={}M", self.memory), "rootfstype=hostfs", "rootflags=/", "ro"]);
