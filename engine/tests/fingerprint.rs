@@ -142,8 +142,9 @@ proptest! {
     ) {
         let mut one = World::new(Timestamp::ZERO, which);
         before.iter().for_each(|op| one.apply(op));
-        // Until holds, second announcements, retries and the longest learnt down timer are over.
-        (0..170).for_each(|_| one.quiet_second(master));
+        // Until holds, second announcements, retries and the longest learnt down timer are over, and
+        // no more adverts of a rival are counted, of which one comes a second.
+        (0..300).for_each(|_| one.quiet_second(master));
         one.log.clear();
         let mut other = one.clone();
         // The refresh of announcements comes each minute.
