@@ -142,8 +142,8 @@ proptest! {
     ) {
         let mut one = World::new(Timestamp::ZERO, which);
         before.iter().for_each(|op| one.apply(op));
-        // Until holds, second announcements, retries and the longest learnt down timer are over, and
-        // no more adverts of a rival are counted, of which one comes a second.
+        // Until holds, second announcements, retries and the longest learnt down timer are over,
+        // and no more adverts are counted of a rival that sends one a second.
         (0..300).for_each(|_| one.quiet_second(master));
         one.log.clear();
         let mut other = one.clone();
