@@ -57,9 +57,17 @@ impl Output {
     /// # Errors
     /// What to tell people: which file, and why not.
     pub fn write(mut self, octets: &[u8]) -> Result<(), String> {
-        let written = self.file.write_all(octets).and_then(|()| self.file.flush());
-        written.map_err(|error| message(&self.asked, &error))?;
+        self.fill(octets)?;
         self.keep()
+    }
+
+    /// Writes what it is to be, beside its place. [`Output::keep`] puts it there.
+    ///
+    /// # Errors
+    /// What to tell people: which file, and why not.
+    pub fn fill(&mut self, octets: &[u8]) -> Result<(), String> {
+        let written = self.file.write_all(octets).and_then(|()| self.file.flush());
+        written.map_err(|error| message(&self.asked, &error))
     }
 
     /// What to write it through, bit by bit. [`Output::keep`] is for when it is whole.

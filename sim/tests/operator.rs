@@ -346,6 +346,16 @@ fn a_file_that_outgrows_its_limit_is_named_and_what_was_found_is_kept() {
             assert!(!folder.join("page.html").exists() && !folder.join("page.html.part").exists());
         }
     }
+    let found = ["prove", "--nodes", "2", "--faults", "1", "--strict", "--property", "L2"];
+    let ended = limited(&folder, 0, &[&found[..], &["--out", "found.toml"]].concat()).output();
+    let ended = ended.expect("sh runs");
+    let err = text(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(2), "{err}");
+    assert!(err.contains("error: cannot write found.conf: File too large"), "{err}");
+    assert!(err.contains(": here it is\n") && err.contains("vrrp_instance"), "{err}");
+    for left in ["found.toml", "found.conf", "found.toml.part", "found.conf.part"] {
+        assert!(!folder.join(left).exists(), "{left}");
+    }
     let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/failover/pkill-master.toml");
     for option in ["--html", "--perfetto", "--jsonl", "--pcap"] {
         let ended = limited(&folder, 0, &["run", scenario, option, "run.out"]).output();

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
-use std::{fs, io};
 
 use vipd_scenarios::judge::Verdict;
 use vipd_scenarios::language::duration_text;
@@ -16,6 +15,7 @@ use vipd_scenarios::runner::{self, RunVerdict};
 use vipd_scenarios::scenario::Scenario;
 
 use crate::configurations::Configurations;
+use crate::output::Output;
 use crate::prove::claims::Violation;
 use crate::prove::node::{Role, address};
 use crate::prove::plan::Plan;
@@ -99,14 +99,18 @@ impl Counterexample {
         }
     }
 
-    /// Writes both files and plays the scenario.
+    /// Writes both files, or none of them, and plays the scenario.
     ///
     /// # Errors
-    /// Those of the files.
-    pub fn write(&mut self, name: &Path) -> io::Result<()> {
-        fs::write(name.with_extension("conf"), &self.configuration)?;
-        fs::write(name, &self.scenario)?;
-        let played = Scenario::load(name).map_err(io::Error::other)?;
+    /// What to tell people: which file cannot be written or read, and why.
+    pub fn write(&mut self, name: &Path) -> Result<(), String> {
+        let mut configuration = Output::open(&name.with_extension("conf"))?;
+        let mut scenario = Output::open(name)?;
+        configuration.fill(self.configuration.as_bytes())?;
+        scenario.fill(self.scenario.as_bytes())?;
+        configuration.keep()?;
+        scenario.keep()?;
+        let played = Scenario::load(name).map_err(|error| error.to_string())?;
         let (configurations, _) = Configurations::load(&played);
         let mut world = Simulation::new(&played, configurations, played.seed);
         let outcome = runner::run(&played, &mut world, None, None);

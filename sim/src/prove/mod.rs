@@ -68,7 +68,7 @@ pub fn prove(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io:
         .map(|(violation, path)| Counterexample::new(&request.plan, *violation, path, name));
     let mut unwritten = None;
     if let (Some(path), Some(counterexample)) = (&request.out, &mut counterexample) {
-        unwritten = counterexample.write(path).err().map(|error| (path, error));
+        unwritten = counterexample.write(path).err();
     }
     let (plan, file) = (&request.plan, request.out.as_deref().filter(|_| unwritten.is_none()));
     let report =
@@ -79,8 +79,8 @@ pub fn prove(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io:
         out.write_all(report.text().as_bytes())?;
     }
     out.flush()?;
-    if let (Some((path, error)), Some(found)) = (unwritten, &counterexample) {
-        writeln!(err, "error: cannot write {}: {error}: here it is", path.display())?;
+    if let (Some(error), Some(found)) = (unwritten, &counterexample) {
+        writeln!(err, "error: {error}: here it is")?;
         writeln!(err, "{}\n{}", found.scenario, found.configuration)?;
         return Ok(Ended::Unusable);
     }
