@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use vipd_engine::StateKind;
+
 use super::change::{Change, Ending, Pair, Place, What};
 use super::score::Score;
 use super::terms::since;
@@ -47,6 +49,11 @@ impl Lasting {
     }
 
     fn takeover(&mut self, view: &View, taker: Place, heard: &[Option<(WorldTime, u8)>]) {
+        // An owner that starts, or recovers, waits for nobody (RFC 9568 section 6.4.1).
+        let member = view.member(taker);
+        if member.is_owner() && member.state != Some(StateKind::Backup) {
+            return;
+        }
         for (member, last) in heard.iter().enumerate() {
             let master = Place { router: taker.router, member };
             let Some((last, priority)) = last else { continue };
@@ -82,7 +89,7 @@ fn longest_gap(view: &View, master: Place, interval: Duration, lost: u32) -> Dur
 fn is_living_master(view: &View, place: Place) -> bool {
     let member = view.member(place);
     let silent = matches!(member.ended, Some((_, Ending::Silent)));
-    let claims = matches!(member.state, None | Some(vipd_engine::StateKind::Master));
+    let claims = matches!(member.state, None | Some(StateKind::Master));
     view.lives(place) && member.present && (member.master.is_some() || (silent && claims))
 }
 
