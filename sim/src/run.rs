@@ -224,13 +224,18 @@ impl Told<'_> {
             out.write_all(self.text().as_bytes())?;
         }
         out.flush()?;
-        Ok(match self.outcome.verdict {
+        Ok(self.ended())
+    }
+
+    /// How it ended.
+    pub(crate) const fn ended(self) -> Ended {
+        match self.outcome.verdict {
             // What is yet to come may fail.
             RunVerdict::Pass if self.outcome.interrupted => Ended::Skipped,
             RunVerdict::Pass => Ended::Passed,
             RunVerdict::Fail => Ended::Failed,
             RunVerdict::Skip => Ended::Skipped,
-        })
+        }
     }
 
     /// For programs. `events` is how many things came due.

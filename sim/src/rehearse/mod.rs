@@ -284,11 +284,7 @@ fn replay(
         out.write_all(page::run_text(class, seed, worst.as_ref()).as_bytes())?;
     }
     out.flush()?;
-    Ok(match (is_beyond, outcome.interrupted) {
-        (true, _) => Ended::Failed,
-        (false, true) => Ended::Skipped,
-        (false, false) => Ended::Passed,
-    })
+    Ok(told.ended())
 }
 
 #[cfg(test)]
