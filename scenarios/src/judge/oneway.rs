@@ -358,6 +358,7 @@ fn is_heard(view: &View, (winner, loser): (Place, Place)) -> bool {
     view.member(loser).master.is_some()
         && view.is_running(loser)
         && view.arrives(loser, winner)
+        && mismatch::sends_to(view.member(loser), view.member(winner))
         && view.outranks(winner, loser)
 }
 

@@ -1,6 +1,7 @@
 //! What a million random schedules brought up about the alarm of S10: what the judge must
 //! not blame, and beside it what it must go on to blame.
 
+use vipd_engine::config::{Peer, Transport};
 use vipd_engine::{Interval, News, StateKind};
 
 use super::hunted::alarmed;
@@ -167,4 +168,29 @@ fn s10_after_a_silence_longer_than_its_memory_the_winner_counts_anew() {
     assert_eq!(lost_in_a_row(2, known).verdict, Verdict::Held);
     is(&lost_in_a_row(2, known + 1), Verdict::Violated, "a raised no alarm");
     is(&lost_after(5, 4, 3 * SECOND + slack), Verdict::Violated, "a raised no alarm");
+}
+
+/// The file of a router lists these unicast peers from now on.
+fn to_peers(run: Run, at: u64, host: usize, peers: &[u8]) -> Run {
+    let peers = peers.iter().map(|last| Peer::new(address(*last))).collect();
+    let transport = Transport::Unicast { source: None, peers, ttl: 255 };
+    let mut run = run.with(host, |config| config.transport = transport);
+    run.reload(at, host);
+    run
+}
+
+#[test]
+fn s10_a_loser_whose_file_does_not_list_the_winner_is_silent_to_it() {
+    let unlisted_for = |silence: u64| {
+        let mut run = alarmed(60 * SECOND, 10 * SECOND);
+        run = to_peers(run, 0, 0, &[2]);
+        run = to_peers(run, 0, 1, &[1]);
+        run = to_peers(run, 10 * SECOND, 1, &[3]);
+        run.adverts_to(B_MASTER + 7 * SECOND, 10 * SECOND + silence, 1, &[]);
+        let mut run = to_peers(run, 10 * SECOND + silence, 1, &[1]);
+        run.adverts(10 * SECOND + silence, 60 * SECOND, 1);
+        run.judged(PropertyId::S10, 50 * SECOND)
+    };
+    assert_eq!(unlisted_for(MEMORY).verdict, Verdict::Held);
+    is(&unlisted_for(MEMORY + 1), Verdict::Violated, "a raised no alarm");
 }
