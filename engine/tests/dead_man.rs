@@ -330,3 +330,75 @@ proptest! {
         }
     }
 }
+
+/// An instance with a short interval and this lease.
+fn quick(dead_man: Option<Duration>) -> InstanceConfig {
+    InstanceConfig { dead_man, ..v3(10) }
+}
+
+const QUICK_LEASE: Duration = Duration::from_millis(150);
+
+#[test]
+fn a_gate_that_was_refused_is_asked_for_again_also_where_one_stood_before() {
+    for answer in [Answer::Fails, Answer::Silent] {
+        let mut driver = master(leased());
+        driver.kernel = answer;
+        let mut config = leased();
+        config.addresses.push(VirtualAddress::new(ip("10.0.0.101")));
+        driver.configure(vec![config], vec![]);
+        driver.run_for(SECOND);
+        assert_eq!(driver.state(), StateKind::Fault);
+        driver.kernel = Answer::Ok;
+        driver.configure(vec![leased()], vec![]);
+        driver.run_for(SECOND * 2);
+        assert_eq!(driver.state(), StateKind::Backup, "{}", why(&driver));
+    }
+}
+
+#[test]
+fn a_lease_that_a_reload_brings_begins_when_its_gate_is_there() {
+    let mut driver = master(quick(None));
+    driver.log.clear();
+    driver.kernel = Answer::Silent;
+    driver.configure(vec![quick(Some(QUICK_LEASE))], vec![]);
+    let gate = driver.log.iter().find_map(|(_, output)| match output {
+        Output::Kernel { id, command: KernelCommand::SetGate { .. } } => Some(*id),
+        _ => None,
+    });
+    driver.run_for(QUICK_LEASE * 2);
+    assert_eq!((driver.state(), lease_end(&driver)), (StateKind::Master, None));
+    driver.handle(Input::Done { id: gate.expect("a gate"), result: Ok(()) });
+    let end = driver.now + QUICK_LEASE;
+    assert_eq!(lease_end(&driver), Some(end));
+    driver.run_for(QUICK_LEASE);
+    assert_eq!((driver.state(), driver.now), (StateKind::Backup, end), "no renewal was accepted");
+}
+
+#[test]
+fn an_engine_that_was_not_called_until_long_after_the_gate_was_there_is_no_master() {
+    let mut driver = master(quick(None));
+    driver.kernel = Answer::Silent;
+    driver.configure(vec![quick(Some(QUICK_LEASE))], vec![]);
+    let gate = driver.log.iter().rev().find_map(|(_, output)| match output {
+        Output::Kernel { id, command: KernelCommand::SetGate { .. } } => Some(*id),
+        _ => None,
+    });
+    stand_still(&mut driver, QUICK_LEASE * 3);
+    driver.handle(Input::Done { id: gate.expect("a gate"), result: Ok(()) });
+    driver.handle(Input::Tick);
+    assert_eq!((driver.state(), driver.adverts().len()), (StateKind::Backup, 0));
+}
+
+#[test]
+fn a_reload_that_shortens_a_lease_shortens_the_one_that_runs() {
+    let long = InstanceConfig { dead_man: Some(Duration::from_millis(1900)), ..v3(100) };
+    let mut driver = master(long);
+    driver.run_for(SECOND / 4);
+    driver.configure(vec![quick(Some(QUICK_LEASE))], vec![]);
+    assert_eq!(lease_end(&driver), Some(driver.now + QUICK_LEASE));
+    driver.run_for(SECOND);
+    assert_eq!(driver.state(), StateKind::Master);
+    stand_still(&mut driver, QUICK_LEASE * 2);
+    driver.handle(Input::Tick);
+    assert_eq!(driver.state(), StateKind::Backup);
+}

@@ -278,6 +278,22 @@ fn a_reload_that_dissolves_a_group_lets_a_waiting_member_go() {
 }
 
 #[test]
+fn a_waiting_member_that_a_reload_lets_go_with_a_fault_is_not_master_for_a_moment() {
+    let mut driver = group();
+    driver.run_until(at(SECOND));
+    hear_second(&mut driver, 150);
+    driver.run_until(at(M));
+    let configs = driver.engine.status().instances().map(|instance| instance.config().clone());
+    let mut configs: Vec<_> = configs.collect();
+    configs[0].tracks.push(track("three", 0));
+    driver.tracker("three", TrackerValue::Down);
+    driver.log.clear();
+    driver.configure(configs, vec![]);
+    assert_eq!(driver.states(), [StateKind::Fault, StateKind::Backup]);
+    assert!(driver.adverts().is_empty() && driver.commands().is_empty());
+}
+
+#[test]
 fn interfaces_that_come_back_under_another_index_are_the_same_interface() {
     let mut driver = Driver::new(v2());
     driver.run_until(at(M));

@@ -69,7 +69,7 @@ impl Gate {
         self.refused = result.is_err() && !self.wanted.is_empty();
         if let Err(error) = result {
             self.retry_at = Some(now + RETRY_AFTER);
-            self.stands.get_or_insert_default();
+            self.stands = Some(Places::new());
             return Change::Failed(command, error);
         }
         self.stands = match command {

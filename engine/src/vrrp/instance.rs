@@ -159,10 +159,7 @@ impl Instance {
         if self.stopping {
             return;
         }
-        if !self.grouped {
-            self.group_fault = None;
-            self.become_master_if_wanted(ctx);
-        }
+        self.group_fault = self.group_fault.take().filter(|_| self.grouped);
         self.port = self.find_port(ctx.observed);
         let mut delta = 0;
         let (mut tracked, mut pending) = (None, None);
@@ -184,6 +181,9 @@ impl Instance {
         self.set_priority(ctx, self.config.priority.adjusted(weighted));
         self.follow_who_is_no_longer_lower(ctx);
         self.act_on_faults(ctx);
+        if !self.grouped {
+            self.become_master_if_wanted(ctx);
+        }
     }
 
     fn find_port(&self, observed: &Observed) -> Option<Port> {
@@ -219,6 +219,7 @@ impl Instance {
         if self.holdings.gate.is_refused() != (self.own_fault == Some(Fault::NoGate)) {
             self.evaluate(ctx);
         }
+        self.settle_lease(ctx.now);
     }
 
     fn set_priority(&mut self, ctx: &mut Context<'_>, priority: Priority) {
@@ -299,6 +300,7 @@ impl Instance {
         self.send_adverts(ctx, self.priority.get());
         self.counters.master_transitions += 1;
         self.change_state(ctx, State::Master(Master::new(ctx.now, &self.config)), why);
+        self.settle_lease(ctx.now);
         // An owner's address may be there already.
         self.announce(ctx, self.config.announcements.repeat);
     }
@@ -366,8 +368,7 @@ impl Instance {
             && backup.master_down_at.is_none()
             && !self.is_held()
         {
-            let why = backup.why();
-            self.enter_master(ctx, why);
+            self.enter_master(ctx, backup.why());
         }
     }
 

@@ -59,8 +59,11 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    pub(crate) const fn new(until: Timestamp) -> Self {
-        Self { until, asked: None }
+    /// What goes on of a lease that ends at `latest`, or one that begins. A renewal beyond that is
+    /// not waited for any more.
+    fn within(running: Option<Self>, latest: Timestamp) -> Self {
+        let (until, asked) = running.map_or((latest, None), |lease| (lease.until, lease.asked));
+        Self { until: until.min(latest), asked: asked.filter(|(_, until)| *until <= latest) }
     }
 
     pub(crate) fn runs(&self, now: Timestamp) -> bool {
@@ -85,6 +88,16 @@ impl Instance {
             State::Master(master) => master.lease.as_ref().map(|lease| lease.until),
             State::Initialize { .. } | State::Backup(_) | State::Fault { .. } => None,
         }
+    }
+
+    /// Begins the lease with the state, or as soon as its gate stands: there is none before, whose
+    /// end would be that of a Master in good health. It counts from the round that is due, if that
+    /// is late, and a shorter one that a reload brings holds at once.
+    pub(crate) fn settle_lease(&mut self, now: Timestamp) {
+        let State::Master(master) = &mut self.state else { return };
+        let lasts = self.config.dead_man.filter(|_| self.holdings.gate.stands());
+        let latest = lasts.map(|lasts| now.min(master.advert_at) + lasts);
+        master.lease = latest.map(|latest| Lease::within(master.lease.take(), latest));
     }
 
     /// Has the gate kept open for as long as the lease is from the begin of the last round, if the

@@ -9,7 +9,6 @@ use alloc::sync::Arc;
 
 use crate::config::InstanceConfig;
 use crate::vrrp::instance::{Context, Instance};
-use crate::vrrp::lease::Lease;
 use crate::vrrp::named::Named;
 use crate::vrrp::state::State;
 
@@ -39,12 +38,10 @@ impl Instance {
                 if !same_alarm {
                     master.rivals.forget();
                 }
-                master.lease = new.dead_man.map(|lasts| {
-                    master.lease.take().unwrap_or_else(|| Lease::new(ctx.now + lasts))
-                });
             }
             State::Initialize { .. } | State::Backup(_) | State::Fault { .. } => {}
         }
+        self.settle_lease(ctx.now);
         self.reconfigure_hold_down(ctx);
         self.reconcile(ctx);
     }

@@ -42,7 +42,10 @@ impl Instance {
 
     fn has_its_lease(&self) -> bool {
         match &self.state {
-            State::Master(master) => master.lease.is_some() == self.config.dead_man.is_some(),
+            State::Master(master) => {
+                let leased = self.config.dead_man.is_some() && self.holdings.gate.stands();
+                master.lease.is_some() == leased
+            }
             State::Initialize { .. } | State::Backup(_) | State::Fault { .. } => true,
         }
     }

@@ -208,7 +208,7 @@ impl Master {
             advert_at: now + config.interval.duration(),
             announcing: Announcing::new(now, &config.announcements),
             rivals: Rivals::default(),
-            lease: config.dead_man.map(|lasts| Lease::new(now + lasts)),
+            lease: None,
         }
     }
 }
