@@ -15,6 +15,7 @@ pub mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::iter;
 use std::mem;
 use std::sync::Arc;
 use std::thread;
@@ -37,6 +38,10 @@ use rules::Places;
 /// Renewals that wait for the thread, at most: one that finds no room is refused.
 const WAITING: usize = 4096;
 
+/// Changes that one run of `nft` writes. Hundreds of instances that start together would otherwise
+/// wait for as many runs, each for longer than the engine does.
+const AT_ONCE: usize = 1024;
+
 /// The gates that a killed process left go behind the first new ones, or after this long if there
 /// are none. By then the engine has removed the addresses behind them.
 pub const LEFT_FOR: Duration = Duration::from_secs(1);
@@ -49,15 +54,7 @@ pub type Hold = Arc<()>;
 
 /// What the task that runs `nft` is told.
 enum Order {
-    Put {
-        id: CommandId,
-        table: String,
-        places: Places,
-    },
-    Remove {
-        id: CommandId,
-        table: String,
-    },
+    Change(Change),
     /// Somebody removed its table, so it is written anew, and then renewed.
     Anew(Lease),
     /// This interface was made anew, without our chains.
@@ -65,6 +62,31 @@ enum Order {
         name: InterfaceName,
         hold: Hold,
     },
+}
+
+/// The table is to have these places from now on; to be gone if there are none.
+struct Change {
+    id: CommandId,
+    table: String,
+    places: Option<Places>,
+}
+
+impl Change {
+    /// What `nft` reads for it where the tables are these.
+    fn ruleset(&self, tables: &BTreeMap<String, Places>) -> String {
+        match &self.places {
+            Some(places) => rules::put(&self.table, tables.get(&self.table), places),
+            None => rules::removal(&self.table),
+        }
+    }
+
+    /// It was written.
+    fn done(&self, tables: &mut BTreeMap<String, Places>) {
+        match &self.places {
+            Some(places) => tables.insert(self.table.clone(), places.clone()),
+            None => tables.remove(&self.table),
+        };
+    }
 }
 
 /// What the thread is told: to renew until then.
@@ -101,14 +123,15 @@ impl Gates {
         let mut written = Written { tables: BTreeMap::new(), answer: Arc::clone(&answer) };
         tokio::spawn(async move {
             let left_for = if has_gates { LEFT_FOR } else { Duration::ZERO };
-            let mut next = timeout(left_for, due.recv()).await.unwrap_or_default();
-            while let Some(order) = next {
-                written.obey(order).await;
-                next = due.try_recv().ok();
+            let mut waiting = Vec::new();
+            let _ = timeout(left_for, due.recv_many(&mut waiting, AT_ONCE)).await;
+            while !waiting.is_empty() {
+                written.obey(mem::take(&mut waiting)).await;
+                waiting.extend(iter::from_fn(|| due.try_recv().ok()).take(AT_ONCE));
             }
             written.remove_what_is_left(left).await;
-            while let Some(order) = due.recv().await {
-                written.obey(order).await;
+            while due.recv_many(&mut waiting, AT_ONCE).await > 0 {
+                written.obey(mem::take(&mut waiting)).await;
             }
         });
         Self { orders, leases: None, answer, absent: BTreeSet::new(), urgency }
@@ -116,12 +139,14 @@ impl Gates {
 
     /// The gate of this instance stands in front of these addresses. A new one is shut.
     pub fn put(&self, id: CommandId, instance: InstanceId, places: Places) {
-        self.order(Order::Put { id, table: rules::table(instance), places });
+        let table = rules::table(instance);
+        self.order(Order::Change(Change { id, table, places: Some(places) }));
     }
 
     /// There is none.
     pub fn remove(&self, id: CommandId, instance: InstanceId) {
-        self.order(Order::Remove { id, table: rules::table(instance) });
+        let table = rules::table(instance);
+        self.order(Order::Change(Change { id, table, places: None }));
     }
 
     /// It is open until then and no longer.
@@ -183,36 +208,68 @@ struct Written {
 }
 
 impl Written {
-    async fn obey(&mut self, order: Order) {
-        match order {
-            Order::Put { id, table, places } => {
-                let was = self.tables.get(&table);
-                let result = write(&rules::put(&table, was, &places)).await;
-                if result.is_ok() {
-                    info!("gate {table}: {} addresses need a lease", count(&places));
-                    self.tables.insert(table, places);
-                } else {
-                    // It may be another one than we know, or none.
-                    self.tables.remove(&table);
+    /// In their order; changes that follow each other are written together.
+    async fn obey(&mut self, orders: Vec<Order>) {
+        let mut changes = Vec::new();
+        for order in orders {
+            match order {
+                Order::Change(change) => changes.push(change),
+                Order::Anew(lease) => {
+                    self.change(mem::take(&mut changes)).await;
+                    self.write_anew_for(lease).await;
                 }
-                (self.answer)(id, result);
-            }
-            Order::Remove { id, table } => {
-                let result = write(&rules::removal(&table)).await;
-                if result.is_ok() && self.tables.remove(&table).is_some() {
-                    info!("gate {table}: removed");
+                Order::Interface { name, hold } => {
+                    self.change(mem::take(&mut changes)).await;
+                    let of_it = self.tables.iter().filter(|(_, places)| places.contains_key(&name));
+                    for table in of_it.map(|(table, _)| table.clone()).collect::<Vec<_>>() {
+                        self.write_anew(&table).await;
+                    }
+                    drop(hold);
                 }
-                (self.answer)(id, result);
-            }
-            Order::Anew(lease) => self.write_anew_for(lease).await,
-            Order::Interface { name, hold } => {
-                let of_it = self.tables.iter().filter(|(_, places)| places.contains_key(&name));
-                for table in of_it.map(|(table, _)| table.clone()).collect::<Vec<_>>() {
-                    self.write_anew(&table).await;
-                }
-                drop(hold);
             }
         }
+        self.change(changes).await;
+    }
+
+    /// All of them in one transaction, or, if one of them is refused and all with it, each in its
+    /// own.
+    async fn change(&mut self, changes: Vec<Change>) {
+        if changes.len() > 1 {
+            let (mut tables, mut text) = (self.tables.clone(), String::new());
+            for change in &changes {
+                text.push_str(&change.ruleset(&tables));
+                change.done(&mut tables);
+            }
+            if write(&text).await.is_ok() {
+                self.tables = tables;
+                for change in &changes {
+                    self.answer(change, Ok(()));
+                }
+                return;
+            }
+        }
+        for change in changes {
+            let result = write(&change.ruleset(&self.tables)).await;
+            if result.is_ok() {
+                change.done(&mut self.tables);
+            } else if change.places.is_some() {
+                // It may be another one than we know, or none.
+                self.tables.remove(&change.table);
+            }
+            self.answer(&change, result);
+        }
+    }
+
+    fn answer(&self, change: &Change, result: Result<(), EffectError>) {
+        let table = &change.table;
+        match (&change.places, result) {
+            (Some(places), Ok(())) => {
+                info!("gate {table}: {} addresses need a lease", count(places));
+            }
+            (None, Ok(())) => info!("gate {table}: removed"),
+            (_, Err(_)) => {}
+        }
+        (self.answer)(change.id, result);
     }
 
     /// A firewall that is read anew removes every table. Nobody shall lose his address for that.

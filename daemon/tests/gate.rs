@@ -3,7 +3,7 @@
 
 mod netns;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Write};
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
@@ -274,6 +274,52 @@ fn whatever_happens_to_a_gate_nobody_reaches_the_address_without_one_and_a_lease
         becomes("").await;
     };
     host.within(|| runtime().block_on(play()));
+}
+
+/// Asks for so many gates, all at once. What becomes of each, in their order.
+async fn set_all(side: &mut Side, gates: u32) -> Vec<Result<(), EffectError>> {
+    for instance in (1..=gates).map(InstanceId) {
+        let places = vec![(InterfaceName::new(INTERFACE), "192.0.2.9".parse().expect("one"))];
+        let id = CommandId { instance, number: 1 };
+        side.kernel.submit(id, KernelCommand::SetGate { instance, places });
+    }
+    let mut ends = BTreeMap::new();
+    side.hears(|told| {
+        if let Told::Done { id, result } = told {
+            ends.insert(id.instance.0, *result);
+        }
+        (ends.len() == gates as usize).then_some(())
+    })
+    .await;
+    ends.into_values().collect()
+}
+
+#[test]
+fn gates_that_are_wanted_together_are_written_together_and_one_that_is_refused_keeps_none() {
+    let Some(network) = network(&[&["192.0.2.1/24"]]) else { return };
+    let host = &network.hosts[0];
+    let mut monitor = host.within(|| {
+        let mut nft = Command::new("nft");
+        nft.arg("monitor").stdout(Stdio::piped()).spawn().expect("nftables is installed")
+    });
+    sleep(Duration::from_millis(300));
+    let together = async || set_all(&mut Side::of(&Config::default()).await, 50).await;
+    assert_eq!(host.within(|| runtime().block_on(together())), [Ok(()); 50]);
+    sleep(Duration::from_millis(300));
+    monitor.kill().expect("it runs");
+    let said = monitor.wait_with_output().expect("an end").stdout;
+    let generations = String::from_utf8_lossy(&said).matches("new generation").count();
+    assert_eq!(generations, 1, "transactions for 50 gates");
+
+    let refused = async || {
+        let mut side = Side::of(&Config::default()).await;
+        assert_eq!(set_all(&mut side, 3).await, [Ok(()); 3]);
+        host.output(&["nft", "delete", "table", "netdev", &rules::table(InstanceId(2))]);
+        [set_all(&mut side, 3).await, set_all(&mut side, 3).await]
+    };
+    let ends = host.within(|| runtime().block_on(refused()));
+    assert_eq!(ends[0], [Ok(()), Err(EffectError::Refused), Ok(())], "its lease went on in vain");
+    assert_eq!(ends[1], [Ok(()); 3], "it is written anew");
 }
 
 /// A lease of 0.55 s, with which it is master 1.3 s after its start.
