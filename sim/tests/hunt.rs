@@ -85,6 +85,18 @@ fn a_hunt_for_some_classes_draws_no_other_ones() {
     assert!(words.ends_with("quiet/pair.toml --class clean-stop --class cut"), "{words}");
 }
 
+#[test]
+fn the_last_seeds_that_there_are_are_played_and_no_other_ones() {
+    let asked = ["--first", "18446744073709551610", "--seeds", "5", "--for", "3m", "--jobs", "2"];
+    let tally = object("quiet/pair.toml", &asked);
+    let until = 18_446_744_073_709_551_615_u64;
+    assert_eq!(tally["seeds"], serde_json::json!([[until - 5, until]]));
+    let seeds = |field: &str| tally["properties"]["S1"][field].as_u64().expect("a count");
+    let fields = ["held", "violated", "wanting", "not_provided", "not_exercised"];
+    assert_eq!(fields.map(seeds).iter().sum::<u64>(), 5);
+    assert_eq!(tally["interrupted"], false);
+}
+
 /// Why each class that takes two routers is not drawn, by its row in the table of faults.
 #[track_caller]
 fn draws_nothing_of_two(played: &Output) {

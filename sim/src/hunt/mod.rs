@@ -16,6 +16,7 @@ pub mod tally;
 
 use std::hash::Hasher as _;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -310,6 +311,16 @@ fn fingerprint(scenario: &Scenario, configurations: &Configurations) -> String {
     format!("{:016x}", hash.finish())
 }
 
+/// Takes the next places, from 0, of `all` seeds: none once all of them are taken. What is taken
+/// never passes `all`, so seeds may end where numbers do.
+fn portion(taken: &AtomicU64, all: u64) -> Range<u64> {
+    let end = |first: u64| first.saturating_add(PORTION).min(all);
+    let first = taken
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |first| Some(end(first)))
+        .unwrap_or(all);
+    first..end(first)
+}
+
 /// Plays the seeds of this range on as many threads as are asked for.
 fn play_all(
     request: &Request,
@@ -319,21 +330,22 @@ fn play_all(
     err: &mut dyn Write,
 ) -> io::Result<Tally> {
     let began = Instant::now();
-    let (next, played) = (AtomicU64::new(from), AtomicU64::new(0));
+    let (next, played) = (AtomicU64::new(0), AtomicU64::new(0));
     let empty = Tally::new(arena, hunted);
     // Each thread ends what it took, so the seeds that were played are without a gap.
     let work = || {
         let mut tally = empty.clone();
-        loop {
-            let first = next.fetch_add(PORTION, Ordering::Relaxed);
-            if first >= until || (request.stop)() {
-                return tally;
+        while !(request.stop)() {
+            let places = portion(&next, until - from);
+            if places.is_empty() {
+                break;
             }
-            for seed in first..until.min(first + PORTION) {
-                tally.add(&arena.play(seed));
+            for place in places {
+                tally.add(&arena.play(from + place));
                 played.fetch_add(1, Ordering::Relaxed);
             }
         }
+        tally
     };
     let jobs = request.jobs.clamp(1, (until - from).div_ceil(PORTION).max(1));
     let mut told = Ok(());
