@@ -257,6 +257,35 @@ fn a_seed_of_a_hunt_for_one_class_shrinks_to_a_story_of_that_class() {
 }
 
 #[test]
+fn a_seed_of_a_hunt_that_is_refused_is_refused_in_the_same_words() {
+    let folder = folder("refused");
+    for (host, id) in [("lb1", 51), ("lb2", 52)] {
+        let text = format!(
+            "vrrp_instance V {{\n interface eth0\n virtual_router_id {id}\n priority 100\n \
+             virtual_ipaddress {{\n 192.0.2.{id}/24\n }}\n}}\n"
+        );
+        std::fs::write(folder.join(host).with_extension("conf"), text).expect("a file");
+    }
+    let refused = |words: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vipsim"));
+        let ended = command.current_dir(&folder).args(words.split(' ')).output();
+        let ended = ended.expect("vipsim runs");
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(2), "{words}: {said}");
+        let last = said.lines().find(|line| line.starts_with("error: "));
+        last.unwrap_or_else(|| panic!("{words}: {said}")).to_owned()
+    };
+    for (shrink, hunt, why) in [
+        ("shrink long.toml --hunted 3 --for 2s", "hunt long.toml --for 2s", "leaves no time"),
+        ("shrink lb1.conf lb2.conf --hunted 3", "hunt --conf lb1.conf lb2.conf", "family and VRID"),
+    ] {
+        let said = refused(shrink);
+        assert!(said.contains(why), "{said}");
+        assert_eq!(said, refused(&format!("{hunt} --seeds 1")));
+    }
+}
+
+#[test]
 fn the_command_that_the_document_shows_shrinks_what_it_says() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let page = std::fs::read_to_string(workspace.join("docs/rehearsing.md")).expect("the page");

@@ -259,41 +259,48 @@ fn prepare(request: &Request, err: &mut dyn Write) -> io::Result<Option<(Arena, 
     };
     let plan = Plan::hunt(request.length, &request.classes);
     let arena = Arena::new(scenario, &configurations, plan);
-    if arena.ground().directors.is_empty() {
-        writeln!(err, "error: no host of {} runs a virtual router", hunted.scenario)?;
-        return Ok(None);
-    }
-    if let Over::Files(_) = request.over
-        && arena.ground().pairs.is_empty()
-    {
-        writeln!(
-            err,
-            "error: no two of these files have an instance of one family and VRID: nobody takes \
-             over from anybody, and there is nothing to hunt for; name the files of routers that \
-             share a virtual router"
-        )?;
-        return Ok(None);
-    }
-    if let Some(lacks) = lacks(arena.ground(), &request.classes) {
-        writeln!(err, "error: {lacks}")?;
-        return Ok(None);
-    }
-    let shortest = Plan::shortest(arena.ground());
-    if request.length < shortest {
-        let (given, shortest) = (duration_text(request.length), duration_text(shortest));
-        writeln!(
-            err,
-            "error: --for {given} leaves no time for faults: with these intervals and delays it \
-             takes {shortest} at least"
-        )?;
+    let bare = matches!(request.over, Over::Files(_));
+    let (ground, Request { length, classes, .. }) = (arena.ground(), request);
+    if let Some(why) = refusal(&hunted.scenario, bare, ground, *length, classes) {
+        writeln!(err, "error: {why}")?;
         return Ok(None);
     }
     Ok(Some((arena, hunted)))
 }
 
-/// The first of these classes that cannot be drawn here, and why.
+/// Why there is nothing to hunt over this ground for so long and for these classes, in words.
+/// `over` names it; `bare` if it is of configuration files alone.
 #[must_use]
-pub fn lacks(ground: &Ground, classes: &[FaultClass]) -> Option<String> {
+pub fn refusal(
+    over: &str,
+    bare: bool,
+    ground: &Ground,
+    length: Duration,
+    classes: &[FaultClass],
+) -> Option<String> {
+    if ground.directors.is_empty() {
+        return Some(format!("no host of {over} runs a virtual router"));
+    }
+    if bare && ground.pairs.is_empty() {
+        let why = "no two of these files have an instance of one family and VRID: nobody takes \
+                   over from anybody, and there is nothing to hunt for; name the files of routers \
+                   that share a virtual router";
+        return Some(why.to_owned());
+    }
+    let shortest = Plan::shortest(ground);
+    lacks(ground, classes).or_else(|| {
+        let (given, least) = (duration_text(length), duration_text(shortest));
+        (length < shortest).then(|| {
+            format!(
+                "--for {given} leaves no time for faults: with these intervals and delays it \
+                 takes {least} at least"
+            )
+        })
+    })
+}
+
+/// The first of these classes that cannot be drawn here, and why.
+fn lacks(ground: &Ground, classes: &[FaultClass]) -> Option<String> {
     let why = |class: &FaultClass| {
         let lacks = ground.lacks(*class)?;
         Some(format!("{} does not apply: {lacks}", class.name()))

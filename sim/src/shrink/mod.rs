@@ -171,12 +171,9 @@ fn read(request: &Request, err: &mut dyn Write) -> io::Result<Option<Found>> {
     let expected = scenario.properties.clone();
     if let Some(Hunted { seed, length, classes }) = &request.hunted {
         let ground = Ground::survey(&scenario, &configurations);
-        if ground.directors.is_empty() {
-            writeln!(err, "error: no host of {} runs a virtual router", scenario.name)?;
-            return Ok(None);
-        }
-        if let Some(lacks) = hunt::lacks(&ground, classes) {
-            writeln!(err, "error: {lacks}")?;
+        let bare = bare_files::are_bare(&request.files);
+        if let Some(why) = hunt::refusal(&scenario.name, bare, &ground, *length, classes) {
+            writeln!(err, "error: {why}")?;
             return Ok(None);
         }
         let schedule = Schedule::draw(&ground, &Plan::hunt(*length, classes), *seed);
