@@ -351,11 +351,49 @@ impl<W: Write> Write for Talk<W> {
     }
 }
 
+/// Standard output. Whoever reads may have seen enough: what is left is nobody's then, and the
+/// exit status is the same as if it were read to the end.
+struct Results<W> {
+    to: W,
+    closed: bool,
+}
+
+impl<W> Results<W> {
+    fn unless_closed<T>(&mut self, done: io::Result<T>, else_done: T) -> io::Result<T> {
+        match done {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(else_done)
+            }
+            done => done,
+        }
+    }
+}
+
+impl<W: Write> Write for Results<W> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        if self.closed {
+            return Ok(octets.len());
+        }
+        let written = self.to.write(octets);
+        self.unless_closed(written, octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let flushed = self.to.flush();
+        self.unless_closed(flushed, ())
+    }
+}
+
 fn main() -> ExitCode {
     output::outgrow_no_limit_silently();
     // Without a handler Ctrl-C ends the process at once, which is no reason not to run.
     let _ = ctrlc::set_handler(on_interrupt);
-    let (mut out, mut err) = (io::stdout().lock(), Talk(io::stderr().lock()));
+    let mut out = Results { to: io::stdout().lock(), closed: false };
+    let mut err = Talk(io::stderr().lock());
     let status = match Arguments::parse().command {
         Command::Run(arguments) => {
             let stop = || INTERRUPTED.load(Ordering::Relaxed);
@@ -393,8 +431,6 @@ fn main() -> ExitCode {
     drop((out, err));
     match status {
         Ok(status) => ExitCode::from(status),
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: cannot write the result: {error}");
             ExitCode::from(Ended::Unusable.status())
