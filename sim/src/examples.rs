@@ -72,8 +72,8 @@ Examples:
 Exit status:
   0  no violation, but those for want of S8 where no host has `dead_man`
   1  a violation
-  2  a file cannot be read, was written by another version, hunted something else, or has a
-     seed that another one has too
+  2  a file cannot be read, is damaged, was written by another version, hunted something else, or
+     has a seed that another one has too
   3  a part was interrupted, and there is no violation";
 
 pub const SHRINK_EXAMPLES: &str = "\

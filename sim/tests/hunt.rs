@@ -214,7 +214,9 @@ fn violated(name: &str) -> String {
         "bound_ns": 1_000_000_000, "faults": [3],
     });
     let property = &mut whole["properties"]["S1"];
-    property["violated"] = 1.into();
+    for (field, seeds) in [("held", 1), ("violated", 1), ("not_exercised", 0)] {
+        property[field] = seeds.into();
+    }
     property["cards"] = Value::from(vec![card]);
     fs::write(&part, whole.to_string()).expect("a part");
     part
@@ -290,6 +292,50 @@ fn a_merge_names_seeds_that_no_part_has_and_refuses_ranges_that_no_hunt_writes()
         let said = text(&refused.stderr);
         assert!(said.contains("it is damaged: its ranges of seeds are not in order"), "{said}");
     }
+}
+
+#[test]
+fn a_merge_refuses_counts_and_names_that_no_hunt_writes() {
+    let part = violated("counts.json");
+    let whole: Value = serde_json::from_slice(&fs::read(&part).expect("a part")).expect("JSON");
+    let merge = |changes: &[(&str, Value)]| {
+        let mut whole = whole.clone();
+        for (path, value) in changes {
+            let (parent, key) = path.rsplit_once('/').expect("a path");
+            whole.pointer_mut(parent).expect(path)[key] = value.clone();
+        }
+        fs::write(&part, whole.to_string()).expect("a part");
+        vipsim(&["merge", &part])
+    };
+    let most = Value::from(u64::MAX);
+    let row = whole["rows"].as_object().and_then(|rows| rows.keys().next()).expect("a row");
+    let row = format!("/rows/{row}");
+    let fault = serde_json::json!({ "faults": 0, "seeds": 0, "lacks": null });
+    for (path, value, why) in [
+        ("/jobs", 0.into(), "its `jobs` is 0, of 1 to 1024"),
+        ("/jobs", 1025.into(), "its `jobs` is 1025, of 1 to 1024"),
+        ("/faults/77", fault, "there is no class of faults 77"),
+        ("/pairs/master + nobody", 1.into(), "there is no pair of states \"master + nobody\""),
+        ("/rows/V9-1", 1.into(), "there is no row \"V9-1\""),
+        ("/properties/S99", whole["properties"]["S1"].clone(), "there is no property \"S99\""),
+        (&row, 3.into(), "has more seeds than the 2 that were played"),
+        ("/faults/3/seeds", 3.into(), "its class of faults 3 has more seeds than the 2 "),
+        ("/properties/S1/held", 2.into(), "its property S1 has more seeds than the 2 "),
+        ("/properties/S1/violated", most.clone(), "its property S1 has more seeds than the 2 "),
+    ] {
+        let refused = merge(&[(path, value)]);
+        let said = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{path}: {said}");
+        assert!(said.contains("it is damaged: ") && said.contains(why), "{path}: {said}");
+    }
+    // Nothing bounds these; the sum stays at the most that there is.
+    merge(&[("/events", most.clone()), ("/pairs/backup + master", most.clone())]);
+    let other = part.replace("counts.json", "more-counts.json");
+    fs::write(&other, whole.to_string().replace("\"seeds\":[[0,2]]", "\"seeds\":[[2,4]]"))
+        .expect("a part");
+    let merged = vipsim(&["merge", "--json", &other, &part]);
+    let merged: Value = serde_json::from_slice(&merged.stdout).expect("an object");
+    assert_eq!((&merged["events"], &merged["pairs"]["backup + master"]), (&most, &most));
 }
 
 #[test]
