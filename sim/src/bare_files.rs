@@ -59,11 +59,12 @@ pub struct Bare {
     pub remarks: Vec<String>,
 }
 
-/// Whether these arguments are bare files rather than a scenario: none of them ends in `.toml`.
+/// Whether these arguments are bare files rather than a scenario: there are several, and none of
+/// them ends in `.toml`.
 #[must_use]
 pub fn are_bare(arguments: &[PathBuf]) -> bool {
     let is_scenario = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "toml");
-    !arguments.is_empty() && !arguments.iter().any(is_scenario)
+    arguments.len() > 1 && !arguments.iter().any(is_scenario)
 }
 
 /// Reads files, each as `FILE` or as `NAME=FILE`, and makes a topology of them. What is to be said

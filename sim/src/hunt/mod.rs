@@ -94,8 +94,43 @@ impl Request {
 }
 
 impl Over {
+    /// What files are that are named without an option: a scenario if there is one file alone,
+    /// else configurations.
+    ///
+    /// # Errors
+    /// A scenario is among several, in words.
+    pub fn named(mut files: Vec<PathBuf>) -> Result<Self, String> {
+        if bare_files::are_bare(&files) {
+            return Ok(Self::Files(files));
+        }
+        match (files.pop(), files.is_empty()) {
+            (Some(file), true) => Ok(Self::Scenario(file)),
+            _ => Err("name one scenario, or configuration files alone".to_owned()),
+        }
+    }
+
+    /// Reads it. What is to be said of the files is said on `err`; `None` if they cannot be used.
+    pub(crate) fn read(
+        &self,
+        colour: Colour,
+        err: &mut dyn Write,
+    ) -> io::Result<Option<(Scenario, Configurations)>> {
+        Ok(match self {
+            Self::Scenario(file) => {
+                run::read(file, colour, err)?.map(|read| (read.scenario, read.configurations))
+            }
+            Self::Files(files) => bare_files::read(files, colour, err)?
+                .map(|bare| (bare.scenario, bare.configurations)),
+        })
+    }
+
+    /// Whether it is configuration files alone.
+    pub(crate) const fn is_bare(&self) -> bool {
+        matches!(self, Self::Files(_))
+    }
+
     /// The scenario, if there is one.
-    fn files(&self) -> NamedFiles {
+    pub(crate) fn files(&self) -> NamedFiles {
         let files = NamedFiles::default();
         match self {
             Self::Scenario(path) => files.reads("the scenario", [path.as_path()]),
@@ -235,14 +270,9 @@ fn as_hunted(outcome: Outcome) -> Outcome {
 
 /// Reads what is hunted over and looks whether it can be. Says on `err` what is not so.
 fn prepare(request: &Request, err: &mut dyn Write) -> io::Result<Option<(Arena, Hunted)>> {
-    let read = match &request.over {
-        Over::Scenario(file) => {
-            run::read(file, request.colour, err)?.map(|read| (read.scenario, read.configurations))
-        }
-        Over::Files(files) => bare_files::read(files, request.colour, err)?
-            .map(|bare| (bare.scenario, bare.configurations)),
+    let Some((scenario, configurations)) = request.over.read(request.colour, err)? else {
+        return Ok(None);
     };
-    let Some((scenario, configurations)) = read else { return Ok(None) };
     let used = request.over.files().reads("the configuration", configurations.paths());
     let used = used.writes("--out", request.out.as_deref());
     if let Err(why) = used.writes("--html", request.html.as_deref()).check() {
@@ -259,7 +289,7 @@ fn prepare(request: &Request, err: &mut dyn Write) -> io::Result<Option<(Arena, 
     };
     let plan = Plan::hunt(request.length, &request.classes);
     let arena = Arena::new(scenario, &configurations, plan);
-    let bare = matches!(request.over, Over::Files(_));
+    let bare = request.over.is_bare();
     let (ground, Request { length, classes, .. }) = (arena.ground(), request);
     if let Some(why) = refusal(&hunted.scenario, bare, ground, *length, classes) {
         writeln!(err, "error: {why}")?;
