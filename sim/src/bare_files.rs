@@ -181,15 +181,12 @@ fn given(argument: &Path) -> (Option<String>, PathBuf) {
     }
 }
 
-/// A word of a command line, quoted if it has to be.
+/// A file as a word of a command line, quoted if it has to be, and never an option.
 #[must_use]
-pub fn shell(word: &str) -> String {
+pub fn shell(file: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=+:,@%".contains(c);
-    if word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
+    let word = if file.starts_with('-') { format!("./{file}") } else { file.to_owned() };
+    if word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// A part of a path as the name of a host.

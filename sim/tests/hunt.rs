@@ -168,6 +168,26 @@ fn bare_files_of_which_no_two_share_a_virtual_router_are_nothing_to_hunt_over() 
 }
 
 #[test]
+fn a_file_whose_name_begins_like_an_option_is_named_so_that_it_is_none() {
+    let [lb1, lb2] = pair("hunt-option", "100");
+    let folder = Path::new(&lb1).parent().expect("a folder");
+    fs::rename(&lb1, folder.join("-lb1.conf")).expect("it moves");
+    fs::rename(&lb2, folder.join("-lb 2.conf")).expect("it moves");
+    let words = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vipsim"));
+        let output = command.current_dir(folder).args(arguments).output().expect("vipsim runs");
+        let said = text(&output.stderr);
+        let tally: Value = serde_json::from_slice(&output.stdout).expect(&said);
+        tally["hunted"]["scenario"].as_str().expect("text").to_owned()
+    };
+    let asked = ["hunt", "--seeds", "1", "--for", "3m", "--json"];
+    let said = words(&[&asked[..], &["--conf=-lb1.conf", "--conf=-lb 2.conf"]].concat());
+    assert_eq!(said, "--conf ./-lb1.conf './-lb 2.conf'");
+    let again = ["--conf", "./-lb1.conf", "./-lb 2.conf"];
+    assert_eq!(words(&[&asked[..], &again].concat()), said);
+}
+
+#[test]
 fn a_seed_is_played_again_with_its_timeline() {
     let output = hunt("quiet/pair.toml", &["--for", "3m", "--seed", "7"]);
     let said = text(&output.stdout);
