@@ -59,11 +59,12 @@ pub struct Bare {
     pub remarks: Vec<String>,
 }
 
-/// Whether these arguments are bare files rather than a scenario: none of them ends in `.toml`.
+/// Whether these arguments are bare files rather than a scenario: there are several, and none of
+/// them ends in `.toml`.
 #[must_use]
 pub fn are_bare(arguments: &[PathBuf]) -> bool {
     let is_scenario = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "toml");
-    !arguments.is_empty() && !arguments.iter().any(is_scenario)
+    arguments.len() > 1 && !arguments.iter().any(is_scenario)
 }
 
 /// Reads files, each as `FILE` or as `NAME=FILE`, and makes a topology of them. What is to be said
@@ -180,15 +181,12 @@ fn given(argument: &Path) -> (Option<String>, PathBuf) {
     }
 }
 
-/// A word of a command line, quoted if it has to be.
+/// A file as a word of a command line, quoted if it has to be, and never an option.
 #[must_use]
-pub fn shell(word: &str) -> String {
+pub fn shell(file: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=+:,@%".contains(c);
-    if word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
+    let word = if file.starts_with('-') { format!("./{file}") } else { file.to_owned() };
+    if word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// A part of a path as the name of a host.

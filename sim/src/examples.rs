@@ -72,8 +72,8 @@ Examples:
 Exit status:
   0  no violation, but those for want of S8 where no host has `dead_man`
   1  a violation
-  2  a file cannot be read, was written by another version, hunted something else, or has a
-     seed that another one has too
+  2  a file cannot be read, is damaged, was written by another version, hunted something else, or
+     has a seed that another one has too
   3  a part was interrupted, and there is no violation";
 
 pub const SHRINK_EXAMPLES: &str = "\
@@ -84,7 +84,7 @@ Examples:
       Seed 17 of a hunt for cuts alone, with seeds of three minutes.
   vipsim shrink my/long-story.toml --property S1 -o my/short-story.toml
       Any scenario that violates S1, in fewer steps and rounder numbers.
-  vipsim shrink lb1.conf lb2.conf --hunted 17 -o -
+  vipsim shrink --conf lb1.conf lb2.conf --hunted 17 -o -
       A hunt over bare configuration files; the scenario on standard output.
 
 Without -o the file goes into the folder sim/regressions if there is one, else into this one. It

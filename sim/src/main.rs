@@ -27,7 +27,7 @@ use vipd_scenarios::judge::PropertyId;
 use vipd_scenarios::language::parse_duration;
 use vipd_scenarios::report::files::Files;
 use vipd_sim::faults::FaultClass;
-use vipd_sim::hunt::{self, Shard, merge};
+use vipd_sim::hunt::{self, Over, Shard, merge};
 use vipd_sim::output;
 use vipd_sim::prove::plan::{Claim, Delays, Lattice, MAX_FAULTS, MAX_NODES, Plan};
 use vipd_sim::prove::{self, parse_octets};
@@ -177,10 +177,15 @@ struct MergeArguments {
 }
 
 #[derive(Args)]
+#[command(group = ArgGroup::new("over").required(true).args(["files", "conf"]))]
 struct ShrinkArguments {
-    /// One scenario, a TOML file; or bare configuration files, each FILE or NAME=FILE.
-    #[arg(required = true, value_name = "FILE")]
+    /// One scenario, a TOML file; or several bare configuration files, of which none ends in
+    /// .toml.
+    #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Instead of a scenario the configuration of each host, FILE or NAME=FILE, as for hunt.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    conf: Vec<PathBuf>,
     /// The property whose violation is kept, such as S1; the first one unless given.
     #[arg(long, value_name = "ID", value_parser = property)]
     property: Option<PropertyId>,
@@ -351,11 +356,49 @@ impl<W: Write> Write for Talk<W> {
     }
 }
 
+/// Standard output. Whoever reads may have seen enough: what is left is nobody's then, and the
+/// exit status is the same as if it were read to the end.
+struct Results<W> {
+    to: W,
+    closed: bool,
+}
+
+impl<W> Results<W> {
+    fn unless_closed<T>(&mut self, done: io::Result<T>, else_done: T) -> io::Result<T> {
+        match done {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(else_done)
+            }
+            done => done,
+        }
+    }
+}
+
+impl<W: Write> Write for Results<W> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        if self.closed {
+            return Ok(octets.len());
+        }
+        let written = self.to.write(octets);
+        self.unless_closed(written, octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let flushed = self.to.flush();
+        self.unless_closed(flushed, ())
+    }
+}
+
 fn main() -> ExitCode {
     output::outgrow_no_limit_silently();
     // Without a handler Ctrl-C ends the process at once, which is no reason not to run.
     let _ = ctrlc::set_handler(on_interrupt);
-    let (mut out, mut err) = (io::stdout().lock(), Talk(io::stderr().lock()));
+    let mut out = Results { to: io::stdout().lock(), closed: false };
+    let mut err = Talk(io::stderr().lock());
     let status = match Arguments::parse().command {
         Command::Run(arguments) => {
             let stop = || INTERRUPTED.load(Ordering::Relaxed);
@@ -393,8 +436,6 @@ fn main() -> ExitCode {
     drop((out, err));
     match status {
         Ok(status) => ExitCode::from(status),
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: cannot write the result: {error}");
             ExitCode::from(Ended::Unusable.status())
@@ -413,7 +454,7 @@ fn hunts(arguments: HuntArguments, out: &mut dyn Write, err: &mut dyn Write) -> 
     classes.dedup();
     let processors = || thread::available_parallelism().map_or(1, NonZeroUsize::get) as u64;
     let request = hunt::Request {
-        over: scenario.map_or(hunt::Over::Files(conf), hunt::Over::Scenario),
+        over: scenario.map_or(Over::Files(conf), Over::Scenario),
         classes,
         first,
         seeds,
@@ -450,12 +491,20 @@ fn shrinks(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<Ended> {
-    let ShrinkArguments { files, property, seed, hunted, mut classes, .. } = arguments;
+    let ShrinkArguments { files, conf, property, seed, hunted, mut classes, .. } = arguments;
     let ShrinkArguments { length, out: file, runs, .. } = arguments;
+    let over = if files.is_empty() { Ok(Over::Files(conf)) } else { Over::named(files) };
+    let over = match over {
+        Ok(over) => over,
+        Err(why) => {
+            writeln!(err, "error: {why}")?;
+            return Ok(Ended::Unusable);
+        }
+    };
     classes.sort_unstable();
     classes.dedup();
     let request = shrink::Request {
-        files,
+        over,
         property,
         seed,
         hunted: hunted.map(|seed| shrink::Hunted { seed, length, classes }),

@@ -85,6 +85,18 @@ fn a_hunt_for_some_classes_draws_no_other_ones() {
     assert!(words.ends_with("quiet/pair.toml --class clean-stop --class cut"), "{words}");
 }
 
+#[test]
+fn the_last_seeds_that_there_are_are_played_and_no_other_ones() {
+    let asked = ["--first", "18446744073709551610", "--seeds", "5", "--for", "3m", "--jobs", "2"];
+    let tally = object("quiet/pair.toml", &asked);
+    let until = 18_446_744_073_709_551_615_u64;
+    assert_eq!(tally["seeds"], serde_json::json!([[until - 5, until]]));
+    let seeds = |field: &str| tally["properties"]["S1"][field].as_u64().expect("a count");
+    let fields = ["held", "violated", "wanting", "not_provided", "not_exercised"];
+    assert_eq!(fields.map(seeds).iter().sum::<u64>(), 5);
+    assert_eq!(tally["interrupted"], false);
+}
+
 /// Why each class that takes two routers is not drawn, by its row in the table of faults.
 #[track_caller]
 fn draws_nothing_of_two(played: &Output) {
@@ -156,6 +168,26 @@ fn bare_files_of_which_no_two_share_a_virtual_router_are_nothing_to_hunt_over() 
 }
 
 #[test]
+fn a_file_whose_name_begins_like_an_option_is_named_so_that_it_is_none() {
+    let [lb1, lb2] = pair("hunt-option", "100");
+    let folder = Path::new(&lb1).parent().expect("a folder");
+    fs::rename(&lb1, folder.join("-lb1.conf")).expect("it moves");
+    fs::rename(&lb2, folder.join("-lb 2.conf")).expect("it moves");
+    let words = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vipsim"));
+        let output = command.current_dir(folder).args(arguments).output().expect("vipsim runs");
+        let said = text(&output.stderr);
+        let tally: Value = serde_json::from_slice(&output.stdout).expect(&said);
+        tally["hunted"]["scenario"].as_str().expect("text").to_owned()
+    };
+    let asked = ["hunt", "--seeds", "1", "--for", "3m", "--json"];
+    let said = words(&[&asked[..], &["--conf=-lb1.conf", "--conf=-lb 2.conf"]].concat());
+    assert_eq!(said, "--conf ./-lb1.conf './-lb 2.conf'");
+    let again = ["--conf", "./-lb1.conf", "./-lb 2.conf"];
+    assert_eq!(words(&[&asked[..], &again].concat()), said);
+}
+
+#[test]
 fn a_seed_is_played_again_with_its_timeline() {
     let output = hunt("quiet/pair.toml", &["--for", "3m", "--seed", "7"]);
     let said = text(&output.stdout);
@@ -202,7 +234,9 @@ fn violated(name: &str) -> String {
         "bound_ns": 1_000_000_000, "faults": [3],
     });
     let property = &mut whole["properties"]["S1"];
-    property["violated"] = 1.into();
+    for (field, seeds) in [("held", 1), ("violated", 1), ("not_exercised", 0)] {
+        property[field] = seeds.into();
+    }
     property["cards"] = Value::from(vec![card]);
     fs::write(&part, whole.to_string()).expect("a part");
     part
@@ -278,6 +312,50 @@ fn a_merge_names_seeds_that_no_part_has_and_refuses_ranges_that_no_hunt_writes()
         let said = text(&refused.stderr);
         assert!(said.contains("it is damaged: its ranges of seeds are not in order"), "{said}");
     }
+}
+
+#[test]
+fn a_merge_refuses_counts_and_names_that_no_hunt_writes() {
+    let part = violated("counts.json");
+    let whole: Value = serde_json::from_slice(&fs::read(&part).expect("a part")).expect("JSON");
+    let merge = |changes: &[(&str, Value)]| {
+        let mut whole = whole.clone();
+        for (path, value) in changes {
+            let (parent, key) = path.rsplit_once('/').expect("a path");
+            whole.pointer_mut(parent).expect(path)[key] = value.clone();
+        }
+        fs::write(&part, whole.to_string()).expect("a part");
+        vipsim(&["merge", &part])
+    };
+    let most = Value::from(u64::MAX);
+    let row = whole["rows"].as_object().and_then(|rows| rows.keys().next()).expect("a row");
+    let row = format!("/rows/{row}");
+    let fault = serde_json::json!({ "faults": 0, "seeds": 0, "lacks": null });
+    for (path, value, why) in [
+        ("/jobs", 0.into(), "its `jobs` is 0, of 1 to 1024"),
+        ("/jobs", 1025.into(), "its `jobs` is 1025, of 1 to 1024"),
+        ("/faults/77", fault, "there is no class of faults 77"),
+        ("/pairs/master + nobody", 1.into(), "there is no pair of states \"master + nobody\""),
+        ("/rows/V9-1", 1.into(), "there is no row \"V9-1\""),
+        ("/properties/S99", whole["properties"]["S1"].clone(), "there is no property \"S99\""),
+        (&row, 3.into(), "has more seeds than the 2 that were played"),
+        ("/faults/3/seeds", 3.into(), "its class of faults 3 has more seeds than the 2 "),
+        ("/properties/S1/held", 2.into(), "its property S1 has more seeds than the 2 "),
+        ("/properties/S1/violated", most.clone(), "its property S1 has more seeds than the 2 "),
+    ] {
+        let refused = merge(&[(path, value)]);
+        let said = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{path}: {said}");
+        assert!(said.contains("it is damaged: ") && said.contains(why), "{path}: {said}");
+    }
+    // Nothing bounds these; the sum stays at the most that there is.
+    merge(&[("/events", most.clone()), ("/pairs/backup + master", most.clone())]);
+    let other = part.replace("counts.json", "more-counts.json");
+    fs::write(&other, whole.to_string().replace("\"seeds\":[[0,2]]", "\"seeds\":[[2,4]]"))
+        .expect("a part");
+    let merged = vipsim(&["merge", "--json", &other, &part]);
+    let merged: Value = serde_json::from_slice(&merged.stdout).expect("an object");
+    assert_eq!((&merged["events"], &merged["pairs"]["backup + master"]), (&most, &most));
 }
 
 #[test]

@@ -411,3 +411,29 @@ fn a_file_that_cannot_be_written_is_named_before_any_work() {
     assert_eq!(ended.status.code(), Some(2));
     assert!(text(&ended.stderr).contains("cannot be used with"), "{}", text(&ended.stderr));
 }
+
+#[test]
+fn a_verdict_is_the_same_whether_or_not_anybody_reads_it_to_the_end() {
+    let folder = folder("unread");
+    let asked = ["--seeds", "1", "--for", "3m", "--out", "part.json"];
+    let hunt = vipsim(&folder, &[&["hunt"], &CONF[..], &asked[..]].concat()).output();
+    assert!(hunt.is_ok());
+    // With a violation that nothing but this test saw.
+    let part = fs::read_to_string(folder.join("part.json")).expect("a part");
+    let mut whole: Value = serde_json::from_str(&part).expect("an object");
+    let card = serde_json::json!({ "seed": 0, "what": "", "value_ns": null, "bound_ns": null,
+                                   "faults": [] });
+    whole["properties"]["S1"] = serde_json::json!({
+        "held": 0, "violated": 1, "wanting": 0, "not_provided": 0, "not_exercised": 0,
+        "tightest": null, "cards": [card],
+    });
+    fs::write(folder.join("part.json"), whole.to_string()).expect("a part");
+    for asked in [&["merge", "part.json"][..], &["merge", "--json", "part.json"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = vipsim(&folder, asked);
+        let ended = command.stdout(writer).stderr(Stdio::piped()).output().expect("vipsim runs");
+        assert_eq!(ended.status.code(), Some(1), "{asked:?}: {}", text(&ended.stderr));
+        assert!(ended.stderr.is_empty(), "{}", text(&ended.stderr));
+    }
+}

@@ -7,6 +7,7 @@ use vipd_config::diagnostics::Colour;
 use vipd_scenarios::judge::{PropertyId, Verdict};
 use vipd_scenarios::scenario::{Scenario, Step};
 use vipd_sim::faults::FaultClass;
+use vipd_sim::hunt::Over;
 use vipd_sim::run::Ended;
 use vipd_sim::shrink::{Hunted, Request, shrink};
 
@@ -98,7 +99,7 @@ fn folder(name: &str) -> PathBuf {
 
 fn request(folder: &Path) -> Request {
     Request {
-        files: vec![folder.join("long.toml")],
+        over: Over::Scenario(folder.join("long.toml")),
         property: None,
         seed: None,
         hunted: None,
@@ -151,16 +152,17 @@ fn a_long_story_becomes_its_one_step_with_two_hosts_and_round_times() {
 #[test]
 fn the_same_story_shrinks_to_the_same_text_and_a_short_one_stays_as_it_is() {
     let folder = folder("again");
-    let text = |out: &str, files: Vec<PathBuf>| {
+    let text = |out: &str, over: &str| {
         let out = folder.join(out);
-        let said = run(&Request { files, out: Some(out.clone()), ..request(&folder) });
+        let over = Over::Scenario(folder.join(over));
+        let said = run(&Request { over, out: Some(out.clone()), ..request(&folder) });
         assert_eq!(said.ended, Ended::Passed, "{}", said.err);
         let text = std::fs::read_to_string(&out).expect("it was written");
         text.split_once('\n').expect("a title and the rest").1.to_owned()
     };
-    let first = text("one.toml", vec![folder.join("long.toml")]);
-    assert_eq!(text("two.toml", vec![folder.join("long.toml")]), first);
-    assert_eq!(text("three.toml", vec![folder.join("one.toml")]), first);
+    let first = text("one.toml", "long.toml");
+    assert_eq!(text("two.toml", "long.toml"), first);
+    assert_eq!(text("three.toml", "one.toml"), first);
 }
 
 #[test]
@@ -254,6 +256,58 @@ fn a_seed_of_a_hunt_for_one_class_shrinks_to_a_story_of_that_class() {
     let said = run(&asked(&[FaultClass::Flaps]));
     assert_eq!(said.ended, Ended::Unusable);
     assert!(said.err.contains("error: flaps does not apply: nothing is tracked"), "{}", said.err);
+}
+
+#[test]
+fn a_seed_of_a_hunt_that_is_refused_is_refused_in_the_same_words() {
+    let folder = folder("refused");
+    for (host, id) in [("lb1", 51), ("lb2", 52)] {
+        let text = format!(
+            "vrrp_instance V {{\n interface eth0\n virtual_router_id {id}\n priority 100\n \
+             virtual_ipaddress {{\n 192.0.2.{id}/24\n }}\n}}\n"
+        );
+        std::fs::write(folder.join(host).with_extension("conf"), text).expect("a file");
+    }
+    let refused = |words: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vipsim"));
+        let ended = command.current_dir(&folder).args(words.split(' ')).output();
+        let ended = ended.expect("vipsim runs");
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(2), "{words}: {said}");
+        let last = said.lines().find(|line| line.starts_with("error: "));
+        last.unwrap_or_else(|| panic!("{words}: {said}")).to_owned()
+    };
+    for (shrink, hunt, why) in [
+        ("shrink long.toml --hunted 3 --for 2s", "hunt long.toml --for 2s", "leaves no time"),
+        ("shrink lb1.conf lb2.conf --hunted 3", "hunt --conf lb1.conf lb2.conf", "family and VRID"),
+        ("shrink --conf lb1.conf --hunted 3", "hunt --conf lb1.conf", "family and VRID"),
+    ] {
+        let said = refused(shrink);
+        assert!(said.contains(why), "{said}");
+        assert_eq!(said, refused(&format!("{hunt} --seeds 1")));
+    }
+}
+
+#[test]
+fn what_was_hunted_is_named_as_for_the_hunt_whatever_its_files_are_called() {
+    let folder = folder("names");
+    for (file, priority) in [("lb1.toml", 200), ("lb2.toml", 100)] {
+        let text = format!(
+            "vrrp_instance VI_1 {{\n interface eth0\n virtual_router_id 51\n \
+             priority {priority}\n virtual_ipaddress {{\n 192.0.2.250/24\n }}\n}}\n"
+        );
+        std::fs::write(folder.join(file), text).expect("a file");
+    }
+    std::fs::rename(folder.join("long.toml"), folder.join("scenario")).expect("it moves");
+    for over in ["scenario", "--conf lb1.toml lb2.toml"] {
+        let words = format!("shrink {over} --for 3m --hunted 0 --class pause --runs 0 -o -");
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vipsim"));
+        let ended = command.current_dir(&folder).args(words.split(' ')).output();
+        let ended = ended.expect("vipsim runs");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(0), "{words}: {said}");
+        assert!(String::from_utf8_lossy(&ended.stdout).contains("\npause = "), "{words}");
+    }
 }
 
 #[test]

@@ -4,7 +4,12 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::tally::{FORM, Tally};
+use vipd_scenarios::judge::PropertyId;
+
+use super::MOST_JOBS;
+use super::rows::ROWS;
+use super::tally::{FORM, PANIC, Tally, all_pairs, pair_name};
+use crate::faults::FaultClass;
 use crate::files::NamedFiles;
 use crate::run::Ended;
 
@@ -78,10 +83,59 @@ fn read(path: &Path) -> Result<Tally, String> {
     }
     let tally: Tally =
         serde_json::from_str(&text).map_err(|error| format!("it is damaged: {error}"))?;
-    if !tally.is_in_order() {
-        return Err("it is damaged: its ranges of seeds are not in order".to_owned());
+    match damage(&tally) {
+        Some(damage) => Err(format!("it is damaged: {damage}")),
+        None => Ok(tally),
     }
-    Ok(tally)
+}
+
+/// What no hunt writes.
+fn damage(tally: &Tally) -> Option<String> {
+    if !tally.is_in_order() {
+        return Some("its ranges of seeds are not in order".to_owned());
+    }
+    if !(1..=MOST_JOBS).contains(&tally.jobs) {
+        return Some(format!("its `jobs` is {}, of 1 to {MOST_JOBS}", tally.jobs));
+    }
+    unknown(tally).or_else(|| too_many(tally))
+}
+
+/// The first name that this version does not know.
+fn unknown(tally: &Tally) -> Option<String> {
+    let is_class = |number: u8| FaultClass::from_number(number).is_some();
+    let cards = tally.properties.values().flat_map(|count| &count.cards);
+    let mut classes = tally.faults.keys().chain(cards.flat_map(|card| &card.faults));
+    if let Some(class) = classes.find(|class| !is_class(**class)) {
+        return Some(format!("there is no class of faults {class}"));
+    }
+    // Two that are gone together are counted where it happens, and missed nowhere.
+    let pairs = all_pairs().into_iter().chain([(None, None)]);
+    let pairs: Vec<_> = pairs.map(pair_name).collect();
+    if let Some(pair) = tally.pairs.keys().find(|pair| !pairs.contains(pair)) {
+        return Some(format!("there is no pair of states {pair:?}"));
+    }
+    if let Some(row) = tally.rows.keys().find(|id| ROWS.iter().all(|row| row.id != **id)) {
+        return Some(format!("there is no row {row:?}"));
+    }
+    let is_property =
+        |id: &str| id == PANIC || PropertyId::ALL.into_iter().any(|known| known.to_string() == id);
+    let property = tally.properties.keys().find(|id| !is_property(id))?;
+    Some(format!("there is no property {property:?}"))
+}
+
+/// The first count of seeds that is of more seeds than were played.
+fn too_many(tally: &Tally) -> Option<String> {
+    let faults = tally
+        .faults
+        .iter()
+        .map(|(class, count)| (format!("class of faults {class}"), Some(count.seeds)));
+    let rows = tally.rows.iter().map(|(row, seeds)| (format!("row {row}"), Some(*seeds)));
+    let properties =
+        tally.properties.iter().map(|(id, count)| (format!("property {id}"), count.seeds()));
+    let played = tally.played();
+    let mut all = faults.chain(rows).chain(properties);
+    let (what, _) = all.find(|(_, seeds)| seeds.is_none_or(|seeds| seeds > played))?;
+    Some(format!("its {what} has more seeds than the {played} that were played"))
 }
 
 fn unusable(path: &Path, why: &str, err: &mut dyn Write) -> io::Result<Ended> {

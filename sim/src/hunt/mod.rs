@@ -16,6 +16,7 @@ pub mod tally;
 
 use std::hash::Hasher as _;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -93,8 +94,43 @@ impl Request {
 }
 
 impl Over {
+    /// What files are that are named without an option: a scenario if there is one file alone,
+    /// else configurations.
+    ///
+    /// # Errors
+    /// A scenario is among several, in words.
+    pub fn named(mut files: Vec<PathBuf>) -> Result<Self, String> {
+        if bare_files::are_bare(&files) {
+            return Ok(Self::Files(files));
+        }
+        match (files.pop(), files.is_empty()) {
+            (Some(file), true) => Ok(Self::Scenario(file)),
+            _ => Err("name one scenario, or configuration files alone".to_owned()),
+        }
+    }
+
+    /// Reads it. What is to be said of the files is said on `err`; `None` if they cannot be used.
+    pub(crate) fn read(
+        &self,
+        colour: Colour,
+        err: &mut dyn Write,
+    ) -> io::Result<Option<(Scenario, Configurations)>> {
+        Ok(match self {
+            Self::Scenario(file) => {
+                run::read(file, colour, err)?.map(|read| (read.scenario, read.configurations))
+            }
+            Self::Files(files) => bare_files::read(files, colour, err)?
+                .map(|bare| (bare.scenario, bare.configurations)),
+        })
+    }
+
+    /// Whether it is configuration files alone.
+    pub(crate) const fn is_bare(&self) -> bool {
+        matches!(self, Self::Files(_))
+    }
+
     /// The scenario, if there is one.
-    fn files(&self) -> NamedFiles {
+    pub(crate) fn files(&self) -> NamedFiles {
         let files = NamedFiles::default();
         match self {
             Self::Scenario(path) => files.reads("the scenario", [path.as_path()]),
@@ -234,14 +270,9 @@ fn as_hunted(outcome: Outcome) -> Outcome {
 
 /// Reads what is hunted over and looks whether it can be. Says on `err` what is not so.
 fn prepare(request: &Request, err: &mut dyn Write) -> io::Result<Option<(Arena, Hunted)>> {
-    let read = match &request.over {
-        Over::Scenario(file) => {
-            run::read(file, request.colour, err)?.map(|read| (read.scenario, read.configurations))
-        }
-        Over::Files(files) => bare_files::read(files, request.colour, err)?
-            .map(|bare| (bare.scenario, bare.configurations)),
+    let Some((scenario, configurations)) = request.over.read(request.colour, err)? else {
+        return Ok(None);
     };
-    let Some((scenario, configurations)) = read else { return Ok(None) };
     let used = request.over.files().reads("the configuration", configurations.paths());
     let used = used.writes("--out", request.out.as_deref());
     if let Err(why) = used.writes("--html", request.html.as_deref()).check() {
@@ -258,41 +289,48 @@ fn prepare(request: &Request, err: &mut dyn Write) -> io::Result<Option<(Arena, 
     };
     let plan = Plan::hunt(request.length, &request.classes);
     let arena = Arena::new(scenario, &configurations, plan);
-    if arena.ground().directors.is_empty() {
-        writeln!(err, "error: no host of {} runs a virtual router", hunted.scenario)?;
-        return Ok(None);
-    }
-    if let Over::Files(_) = request.over
-        && arena.ground().pairs.is_empty()
-    {
-        writeln!(
-            err,
-            "error: no two of these files have an instance of one family and VRID: nobody takes \
-             over from anybody, and there is nothing to hunt for; name the files of routers that \
-             share a virtual router"
-        )?;
-        return Ok(None);
-    }
-    if let Some(lacks) = lacks(arena.ground(), &request.classes) {
-        writeln!(err, "error: {lacks}")?;
-        return Ok(None);
-    }
-    let shortest = Plan::shortest(arena.ground());
-    if request.length < shortest {
-        let (given, shortest) = (duration_text(request.length), duration_text(shortest));
-        writeln!(
-            err,
-            "error: --for {given} leaves no time for faults: with these intervals and delays it \
-             takes {shortest} at least"
-        )?;
+    let bare = request.over.is_bare();
+    let (ground, Request { length, classes, .. }) = (arena.ground(), request);
+    if let Some(why) = refusal(&hunted.scenario, bare, ground, *length, classes) {
+        writeln!(err, "error: {why}")?;
         return Ok(None);
     }
     Ok(Some((arena, hunted)))
 }
 
-/// The first of these classes that cannot be drawn here, and why.
+/// Why there is nothing to hunt over this ground for so long and for these classes, in words.
+/// `over` names it; `bare` if it is of configuration files alone.
 #[must_use]
-pub fn lacks(ground: &Ground, classes: &[FaultClass]) -> Option<String> {
+pub fn refusal(
+    over: &str,
+    bare: bool,
+    ground: &Ground,
+    length: Duration,
+    classes: &[FaultClass],
+) -> Option<String> {
+    if ground.directors.is_empty() {
+        return Some(format!("no host of {over} runs a virtual router"));
+    }
+    if bare && ground.pairs.is_empty() {
+        let why = "no two of these files have an instance of one family and VRID: nobody takes \
+                   over from anybody, and there is nothing to hunt for; name the files of routers \
+                   that share a virtual router";
+        return Some(why.to_owned());
+    }
+    let shortest = Plan::shortest(ground);
+    lacks(ground, classes).or_else(|| {
+        let (given, least) = (duration_text(length), duration_text(shortest));
+        (length < shortest).then(|| {
+            format!(
+                "--for {given} leaves no time for faults: with these intervals and delays it \
+                 takes {least} at least"
+            )
+        })
+    })
+}
+
+/// The first of these classes that cannot be drawn here, and why.
+fn lacks(ground: &Ground, classes: &[FaultClass]) -> Option<String> {
     let why = |class: &FaultClass| {
         let lacks = ground.lacks(*class)?;
         Some(format!("{} does not apply: {lacks}", class.name()))
@@ -310,6 +348,16 @@ fn fingerprint(scenario: &Scenario, configurations: &Configurations) -> String {
     format!("{:016x}", hash.finish())
 }
 
+/// Takes the next places, from 0, of `all` seeds: none once all of them are taken. What is taken
+/// never passes `all`, so seeds may end where numbers do.
+fn portion(taken: &AtomicU64, all: u64) -> Range<u64> {
+    let end = |first: u64| first.saturating_add(PORTION).min(all);
+    let first = taken
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |first| Some(end(first)))
+        .unwrap_or(all);
+    first..end(first)
+}
+
 /// Plays the seeds of this range on as many threads as are asked for.
 fn play_all(
     request: &Request,
@@ -319,21 +367,22 @@ fn play_all(
     err: &mut dyn Write,
 ) -> io::Result<Tally> {
     let began = Instant::now();
-    let (next, played) = (AtomicU64::new(from), AtomicU64::new(0));
+    let (next, played) = (AtomicU64::new(0), AtomicU64::new(0));
     let empty = Tally::new(arena, hunted);
     // Each thread ends what it took, so the seeds that were played are without a gap.
     let work = || {
         let mut tally = empty.clone();
-        loop {
-            let first = next.fetch_add(PORTION, Ordering::Relaxed);
-            if first >= until || (request.stop)() {
-                return tally;
+        while !(request.stop)() {
+            let places = portion(&next, until - from);
+            if places.is_empty() {
+                break;
             }
-            for seed in first..until.min(first + PORTION) {
-                tally.add(&arena.play(seed));
+            for place in places {
+                tally.add(&arena.play(from + place));
                 played.fetch_add(1, Ordering::Relaxed);
             }
         }
+        tally
     };
     let jobs = request.jobs.clamp(1, (until - from).div_ceil(PORTION).max(1));
     let mut told = Ok(());

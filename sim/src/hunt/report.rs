@@ -170,11 +170,9 @@ pub(super) fn replay(tally: &Tally, seed: u64) -> String {
 /// The command that makes a small scenario of what a seed violates.
 pub(super) fn shrink(tally: &Tally, id: &str, seed: u64) -> String {
     let Hunted { scenario, .. } = &tally.hunted;
-    // Bare files are named without an option there.
-    let over = scenario.strip_prefix("--conf ").unwrap_or(scenario);
     let length = duration_text(tally.hunted.length());
     let property = if id == PANIC { String::new() } else { format!(" --property {id}") };
-    format!("vipsim shrink {over} --for {length} --hunted {seed}{property}")
+    format!("vipsim shrink {scenario} --for {length} --hunted {seed}{property}")
 }
 
 /// All of it for programs: what `vipsim merge` reads, and of each card how it is read and used.

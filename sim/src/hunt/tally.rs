@@ -164,7 +164,8 @@ impl Tally {
     /// Violations that nothing explains, over all properties.
     #[must_use]
     pub fn violations(&self) -> u64 {
-        self.properties.values().map(|count| count.violated).sum()
+        let violated = self.properties.values().map(|count| count.violated);
+        violated.fold(0, u64::saturating_add)
     }
 
     /// Adds a seed.
@@ -230,7 +231,8 @@ impl Tally {
         }
     }
 
-    /// Adds everything of another one.
+    /// Adds everything of another one. What is counted by seed is at most the number of seeds, as
+    /// [`merge`](super::merge) looks after; anything else stays at the most that there is.
     ///
     /// # Errors
     /// Why the two cannot be added: something else was hunted, or a seed is in both.
@@ -251,17 +253,18 @@ impl Tally {
         for range in other.seeds {
             self.add_range(range);
         }
-        self.events += other.events;
-        self.wall_ns += other.wall_ns;
+        self.events = self.events.saturating_add(other.events);
+        self.wall_ns = self.wall_ns.saturating_add(other.wall_ns);
         self.jobs = self.jobs.max(other.jobs);
         self.interrupted |= other.interrupted;
         for (number, count) in other.faults {
             let own = self.faults.entry(number).or_default();
-            own.faults += count.faults;
+            own.faults = own.faults.saturating_add(count.faults);
             own.seeds += count.seeds;
         }
         for (pair, times) in other.pairs {
-            *self.pairs.entry(pair).or_default() += times;
+            let own = self.pairs.entry(pair).or_default();
+            *own = own.saturating_add(times);
         }
         for (row, seeds) in other.rows {
             *self.rows.entry(row).or_default() += seeds;
@@ -349,6 +352,13 @@ impl PropertyCount {
         }
     }
 
+    /// In how many seeds it was judged; `None` if that is no number.
+    #[must_use]
+    pub fn seeds(&self) -> Option<u64> {
+        let all = [self.violated, self.wanting, self.not_provided, self.not_exercised];
+        all.into_iter().try_fold(self.held, u64::checked_add)
+    }
+
     /// Whether no seed put it to the test under its conditions.
     #[must_use]
     pub const fn is_untested(&self) -> bool {
@@ -396,7 +406,7 @@ impl Tightest {
 }
 
 /// Every pair of states, the lesser one first.
-fn all_pairs() -> Vec<(PairState, PairState)> {
+pub(super) fn all_pairs() -> Vec<(PairState, PairState)> {
     let mut states: Vec<PairState> = vec![None];
     states.extend(vipd_engine::StateKind::ALL.map(Some));
     let mut pairs = Vec::new();
@@ -408,7 +418,7 @@ fn all_pairs() -> Vec<(PairState, PairState)> {
     pairs
 }
 
-fn pair_name((one, other): (PairState, PairState)) -> String {
+pub(super) fn pair_name((one, other): (PairState, PairState)) -> String {
     let name = |state: PairState| state.map_or("gone", |state| state.name());
     format!("{} + {}", name(one), name(other))
 }

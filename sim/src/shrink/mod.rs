@@ -20,12 +20,11 @@ use vipd_scenarios::judge::{PropertyId, Verdict};
 use vipd_scenarios::language::duration_text;
 use vipd_scenarios::scenario::{Paths, Scenario, Step};
 
-use crate::bare_files;
 use crate::faults::{FaultClass, Ground, Plan, Schedule};
 use crate::files::NamedFiles;
-use crate::hunt;
+use crate::hunt::{self, Over};
 use crate::output::Output;
-use crate::run::{self, Ended};
+use crate::run::Ended;
 use case::{Case, Failure};
 use minimise::{Finished, Minimiser};
 
@@ -36,7 +35,7 @@ pub const REGRESSIONS: &str = "sim/regressions";
 #[derive(Clone, Debug)]
 pub struct Request {
     /// One scenario, or bare configuration files.
-    pub files: Vec<PathBuf>,
+    pub over: Over,
     /// The property whose violation is kept; the first one that is violated if `None`.
     pub property: Option<PropertyId>,
     /// Seed of everything random; the scenario's own if `None`.
@@ -153,30 +152,16 @@ struct Found {
 }
 
 fn read(request: &Request, err: &mut dyn Write) -> io::Result<Option<Found>> {
-    let read = if bare_files::are_bare(&request.files) {
-        let bare = bare_files::read(&request.files, request.colour, err)?;
-        bare.map(|bare| (bare.scenario, bare.configurations))
-    } else if let [file] = request.files.as_slice() {
-        let read = run::read(file, request.colour, err)?;
-        read.map(|read| (read.scenario, read.configurations))
-    } else {
-        writeln!(err, "error: name one scenario, or configuration files alone")?;
-        None
+    let Some((scenario, configurations)) = request.over.read(request.colour, err)? else {
+        return Ok(None);
     };
-    let Some((scenario, configurations)) = read else { return Ok(None) };
-    let alone = request.files.iter().filter(|_| !bare_files::are_bare(&request.files));
-    let files = NamedFiles::default()
-        .reads("the scenario", alone.map(PathBuf::as_path))
-        .reads("the configuration", configurations.paths());
+    let files = request.over.files().reads("the configuration", configurations.paths());
     let expected = scenario.properties.clone();
     if let Some(Hunted { seed, length, classes }) = &request.hunted {
         let ground = Ground::survey(&scenario, &configurations);
-        if ground.directors.is_empty() {
-            writeln!(err, "error: no host of {} runs a virtual router", scenario.name)?;
-            return Ok(None);
-        }
-        if let Some(lacks) = hunt::lacks(&ground, classes) {
-            writeln!(err, "error: {lacks}")?;
+        let bare = request.over.is_bare();
+        if let Some(why) = hunt::refusal(&scenario.name, bare, &ground, *length, classes) {
+            writeln!(err, "error: {why}")?;
             return Ok(None);
         }
         let schedule = Schedule::draw(&ground, &Plan::hunt(*length, classes), *seed);
