@@ -437,3 +437,32 @@ fn a_verdict_is_the_same_whether_or_not_anybody_reads_it_to_the_end() {
         assert!(ended.stderr.is_empty(), "{}", text(&ended.stderr));
     }
 }
+
+#[test]
+fn a_shrunk_scenario_that_nobody_named_replaces_no_other_file() {
+    let folder = folder("unnamed");
+    // Both have the address that the other one has.
+    for host in ["lb1.conf", "lb2.conf"] {
+        let text = fs::read_to_string(folder.join(host)).expect("a file");
+        let source = text.replace("192.0.2.200", "192.0.2.1").replace("192.0.2.100", "192.0.2.1");
+        fs::write(folder.join(host), source).expect("a file");
+    }
+    let shrink = |more: &[&str]| {
+        let hunted = ["--for", "3m", "--hunted", "1", "--property", "S1", "--runs", "1"];
+        let arguments = [&["shrink", "--conf", "lb1.conf", "lb2.conf"][..], &hunted, more].concat();
+        vipsim(&folder, &arguments).output().expect("vipsim runs")
+    };
+    let first = shrink(&[]);
+    let name = text(&first.stdout).trim().to_owned();
+    assert_eq!(first.status.code(), Some(0), "{}", text(&first.stderr));
+    assert_eq!(shrink(&[]).status.code(), Some(0), "it is the same again");
+    fs::write(folder.join(&name), "kept").expect("a file");
+    let second = shrink(&[]);
+    let said = format!("error: cannot write {name}: another file is there; here it is");
+    assert_eq!(second.status.code(), Some(2));
+    assert!(text(&second.stderr).contains(&said), "{}", text(&second.stderr));
+    assert!(text(&second.stdout).contains("title = "));
+    assert_eq!(fs::read_to_string(folder.join(&name)).expect("a file"), "kept");
+    assert_eq!(shrink(&["-o", &name]).status.code(), Some(0), "who names it means it");
+    assert_ne!(fs::read_to_string(folder.join(&name)).expect("a file"), "kept");
+}

@@ -230,14 +230,18 @@ fn classes(scenario: &Scenario) -> Vec<u8> {
 #[derive(Debug)]
 enum Target {
     Standard,
-    File(PathBuf),
+    /// Only one that was named may be written over.
+    File {
+        path: PathBuf,
+        is_named: bool,
+    },
 }
 
 impl Target {
     fn choose(request: &Request, scenario: &Scenario, failure: Failure) -> Self {
         match &request.out {
             Some(path) if path.as_os_str() == "-" => Self::Standard,
-            Some(path) => Self::File(path.clone()),
+            Some(path) => Self::File { path: path.clone(), is_named: true },
             None => {
                 let name = scenario.name.replace('/', "-");
                 let hunted = request.hunted.as_ref().map(|hunted| hunted.seed);
@@ -245,14 +249,15 @@ impl Target {
                 let seed = seed.map_or_else(String::new, |seed| format!("-{seed}"));
                 let file = format!("{name}-{}{seed}.toml", failure.word().to_lowercase());
                 let folder = Path::new(REGRESSIONS);
-                Self::File(if folder.is_dir() { folder.join(file) } else { PathBuf::from(file) })
+                let path = if folder.is_dir() { folder.join(file) } else { PathBuf::from(file) };
+                Self::File { path, is_named: false }
             }
         }
     }
 
     /// Opens it; none of the files that are read may be overwritten. `None` for standard output.
     fn open(&self, files: NamedFiles) -> Result<Option<Output>, String> {
-        let Self::File(path) = self else { return Ok(None) };
+        let Self::File { path, .. } = self else { return Ok(None) };
         files.writes("-o", Some(path)).check()?;
         let opened = if path.is_dir() {
             Err(format!("cannot write {}: it is a folder", path.display()))
@@ -265,7 +270,7 @@ impl Target {
     fn folder(&self) -> &Path {
         match self {
             Self::Standard => Path::new(""),
-            Self::File(path) => path.parent().unwrap_or(Path::new("")),
+            Self::File { path, .. } => path.parent().unwrap_or(Path::new("")),
         }
     }
 }
@@ -302,14 +307,16 @@ fn write_out(
         }
     }
     let text = scenario.to_toml(target.folder());
-    let (Target::File(path), Some(output)) = (target, output) else {
+    let (Target::File { path, is_named }, Some(output)) = (target, output) else {
         out.write_all(text.as_bytes())?;
         for (path, text) in &files {
             writeln!(err, "note: {} would be:\n{}", path.display(), text.trim_end())?;
         }
         return Ok(Ended::Passed);
     };
-    let written = files.iter().try_for_each(|(path, text)| write_beside(path, text));
+    let may_be = if *is_named { Ok(true) } else { is_to_be_written(path, &text) };
+    let written =
+        may_be.and_then(|_| files.iter().try_for_each(|(path, text)| write_beside(path, text)));
     if let Err(why) = written.and_then(|()| output.write(text.as_bytes())) {
         writeln!(err, "error: {why}; here it is")?;
         out.write_all(text.as_bytes())?;
@@ -323,12 +330,17 @@ fn write_out(
     Ok(Ended::Passed)
 }
 
-/// Writes a file that nobody named: what is there already stays as it is.
+/// Writes a file that nobody named.
 fn write_beside(path: &Path, text: &str) -> Result<(), String> {
+    if is_to_be_written(path, text)? { Output::open(path)?.write(text.as_bytes()) } else { Ok(()) }
+}
+
+/// Whether a file that nobody named is not there yet. What is there already stays as it is.
+fn is_to_be_written(path: &Path, text: &str) -> Result<bool, String> {
     match fs::read(path) {
-        Ok(there) if there == text.as_bytes() => Ok(()),
+        Ok(there) if there == text.as_bytes() => Ok(false),
         Ok(_) => Err(format!("cannot write {}: another file is there", path.display())),
-        Err(_) => Output::open(path)?.write(text.as_bytes()),
+        Err(_) => Ok(true),
     }
 }
 
