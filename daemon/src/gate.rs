@@ -39,7 +39,7 @@ use rules::Places;
 const WAITING: usize = 4096;
 
 /// Changes that one run of `nft` writes. Hundreds of instances that start together would otherwise
-/// wait for as many runs, each for longer than the engine does.
+/// wait for as many runs, longer than the engine waits for one.
 const AT_ONCE: usize = 1024;
 
 /// The gates that a killed process left go behind the first new ones, or after this long if there

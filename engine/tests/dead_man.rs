@@ -9,8 +9,8 @@ use std::time::Duration;
 use vipd_engine::config::{ConfigRule, GroupConfig, VirtualAddress};
 use vipd_engine::vrrp::lease::{GATE_DELAY, LATENESS};
 use vipd_engine::{
-    Config, Engine, Fault, Frame, GroupName, Input, InstanceConfig, InstanceName, InterfaceName,
-    KernelCommand, Output, Outputs, Snapshot, StateKind, Timestamp, Vrid,
+    CommandId, Config, Engine, Fault, Frame, GroupName, Input, InstanceConfig, InstanceName,
+    InterfaceName, KernelCommand, Output, Outputs, Snapshot, StateKind, Timestamp, Vrid,
 };
 
 /// Three intervals and the skew of priority 100.
@@ -338,6 +338,19 @@ fn quick(dead_man: Option<Duration>) -> InstanceConfig {
 
 const QUICK_LEASE: Duration = Duration::from_millis(150);
 
+/// Master, told by a file of such a lease, and its gate, which the kernel has not answered for.
+fn with_its_gate_asked_for() -> (Driver, CommandId) {
+    let mut driver = master(quick(None));
+    driver.log.clear();
+    driver.kernel = Answer::Silent;
+    driver.configure(vec![quick(Some(QUICK_LEASE))], vec![]);
+    let gate = driver.log.iter().find_map(|(_, output)| match output {
+        Output::Kernel { id, command: KernelCommand::SetGate { .. } } => Some(*id),
+        _ => None,
+    });
+    (driver, gate.expect("a gate"))
+}
+
 #[test]
 fn a_gate_that_was_refused_is_asked_for_again_also_where_one_stood_before() {
     for answer in [Answer::Fails, Answer::Silent] {
@@ -357,17 +370,10 @@ fn a_gate_that_was_refused_is_asked_for_again_also_where_one_stood_before() {
 
 #[test]
 fn a_lease_that_a_reload_brings_begins_when_its_gate_is_there() {
-    let mut driver = master(quick(None));
-    driver.log.clear();
-    driver.kernel = Answer::Silent;
-    driver.configure(vec![quick(Some(QUICK_LEASE))], vec![]);
-    let gate = driver.log.iter().find_map(|(_, output)| match output {
-        Output::Kernel { id, command: KernelCommand::SetGate { .. } } => Some(*id),
-        _ => None,
-    });
+    let (mut driver, gate) = with_its_gate_asked_for();
     driver.run_for(QUICK_LEASE * 2);
     assert_eq!((driver.state(), lease_end(&driver)), (StateKind::Master, None));
-    driver.handle(Input::Done { id: gate.expect("a gate"), result: Ok(()) });
+    driver.handle(Input::Done { id: gate, result: Ok(()) });
     let end = driver.now + QUICK_LEASE;
     assert_eq!(lease_end(&driver), Some(end));
     driver.run_for(QUICK_LEASE);
@@ -376,15 +382,9 @@ fn a_lease_that_a_reload_brings_begins_when_its_gate_is_there() {
 
 #[test]
 fn an_engine_that_was_not_called_until_long_after_the_gate_was_there_is_no_master() {
-    let mut driver = master(quick(None));
-    driver.kernel = Answer::Silent;
-    driver.configure(vec![quick(Some(QUICK_LEASE))], vec![]);
-    let gate = driver.log.iter().rev().find_map(|(_, output)| match output {
-        Output::Kernel { id, command: KernelCommand::SetGate { .. } } => Some(*id),
-        _ => None,
-    });
+    let (mut driver, gate) = with_its_gate_asked_for();
     stand_still(&mut driver, QUICK_LEASE * 3);
-    driver.handle(Input::Done { id: gate.expect("a gate"), result: Ok(()) });
+    driver.handle(Input::Done { id: gate, result: Ok(()) });
     driver.handle(Input::Tick);
     assert_eq!((driver.state(), driver.adverts().len()), (StateKind::Backup, 0));
 }

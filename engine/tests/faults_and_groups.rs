@@ -173,6 +173,15 @@ fn hear_second(driver: &mut Driver, heard: u8) {
     driver.hear_advert("10.0.0.1", &advert);
 }
 
+/// The first member wants to be Master, and waits for the second, which follows one.
+fn waiting_group() -> Driver {
+    let mut driver = group();
+    driver.run_until(at(SECOND));
+    hear_second(&mut driver, 150);
+    driver.run_until(at(M));
+    driver
+}
+
 #[test]
 fn members_become_master_together_and_only_when_each_of_them_wants_to() {
     let mut driver = group();
@@ -187,10 +196,7 @@ fn members_become_master_together_and_only_when_each_of_them_wants_to() {
 
 #[test]
 fn a_waiting_member_that_hears_a_master_again_waits_no_more() {
-    let mut driver = group();
-    driver.run_until(at(SECOND));
-    hear_second(&mut driver, 150);
-    driver.run_until(at(M));
+    let mut driver = waiting_group();
     driver.hear("10.0.0.1", 150);
     driver.run_until(at(SECOND + M));
     assert_eq!(driver.states(), [StateKind::Backup; 2]);
@@ -267,24 +273,16 @@ fn weights_do_not_count_in_a_group_unless_it_says_so() {
 
 #[test]
 fn a_reload_that_dissolves_a_group_lets_a_waiting_member_go() {
-    let mut driver = group();
-    driver.run_until(at(SECOND));
-    hear_second(&mut driver, 150);
-    driver.run_until(at(M));
-    let configs: Vec<_> =
-        driver.engine.status().instances().map(|instance| instance.config().clone()).collect();
+    let mut driver = waiting_group();
+    let (configs, _) = grouped(&driver);
     driver.configure(configs, vec![]);
     assert_eq!(driver.states(), [StateKind::Master, StateKind::Backup]);
 }
 
 #[test]
 fn a_waiting_member_that_a_reload_lets_go_with_a_fault_is_not_master_for_a_moment() {
-    let mut driver = group();
-    driver.run_until(at(SECOND));
-    hear_second(&mut driver, 150);
-    driver.run_until(at(M));
-    let configs = driver.engine.status().instances().map(|instance| instance.config().clone());
-    let mut configs: Vec<_> = configs.collect();
+    let mut driver = waiting_group();
+    let (mut configs, _) = grouped(&driver);
     configs[0].tracks.push(track("three", 0));
     driver.tracker("three", TrackerValue::Down);
     driver.log.clear();

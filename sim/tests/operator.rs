@@ -441,7 +441,7 @@ fn a_verdict_is_the_same_whether_or_not_anybody_reads_it_to_the_end() {
 #[test]
 fn a_shrunk_scenario_that_nobody_named_replaces_no_other_file() {
     let folder = folder("unnamed");
-    // Both have the address that the other one has.
+    // Both have one address: each takes what the other one says for its own.
     for host in ["lb1.conf", "lb2.conf"] {
         let text = fs::read_to_string(folder.join(host)).expect("a file");
         let source = text.replace("192.0.2.200", "192.0.2.1").replace("192.0.2.100", "192.0.2.1");

@@ -1,6 +1,7 @@
 //! `vipsim shrink`: what is left of a long story is the short one that fails in the same way.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use vipd_config::diagnostics::Colour;
@@ -109,6 +110,12 @@ fn request(folder: &Path) -> Request {
         colour: Colour::Never,
         stop: || false,
     }
+}
+
+/// What the program says and how it ends, asked in these words in this folder.
+fn vipsim(folder: &Path, words: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vipsim"));
+    command.current_dir(folder).args(words.split(' ')).output().expect("vipsim runs")
 }
 
 struct Said {
@@ -269,9 +276,7 @@ fn a_seed_of_a_hunt_that_is_refused_is_refused_in_the_same_words() {
         std::fs::write(folder.join(host).with_extension("conf"), text).expect("a file");
     }
     let refused = |words: &str| {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vipsim"));
-        let ended = command.current_dir(&folder).args(words.split(' ')).output();
-        let ended = ended.expect("vipsim runs");
+        let ended = vipsim(&folder, words);
         let said = String::from_utf8_lossy(&ended.stderr).into_owned();
         assert_eq!(ended.status.code(), Some(2), "{words}: {said}");
         let last = said.lines().find(|line| line.starts_with("error: "));
@@ -301,9 +306,7 @@ fn what_was_hunted_is_named_as_for_the_hunt_whatever_its_files_are_called() {
     std::fs::rename(folder.join("long.toml"), folder.join("scenario")).expect("it moves");
     for over in ["scenario", "--conf lb1.toml lb2.toml"] {
         let words = format!("shrink {over} --for 3m --hunted 0 --class pause --runs 0 -o -");
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vipsim"));
-        let ended = command.current_dir(&folder).args(words.split(' ')).output();
-        let ended = ended.expect("vipsim runs");
+        let ended = vipsim(&folder, &words);
         let said = String::from_utf8_lossy(&ended.stderr);
         assert_eq!(ended.status.code(), Some(0), "{words}: {said}");
         assert!(String::from_utf8_lossy(&ended.stdout).contains("\npause = "), "{words}");
@@ -316,7 +319,7 @@ fn the_command_that_the_document_shows_shrinks_what_it_says() {
     let page = std::fs::read_to_string(workspace.join("docs/rehearsing.md")).expect("the page");
     let shown = page.lines().find_map(|line| line.strip_prefix("vipsim shrink "));
     let words: Vec<_> = shown.expect("a command").split(' ').collect();
-    let mut shrink = std::process::Command::new(env!("CARGO_BIN_EXE_vipsim"));
+    let mut shrink = Command::new(env!("CARGO_BIN_EXE_vipsim"));
     let shrunk = shrink.current_dir(&workspace).arg("shrink").args(&words).args(["-o", "-"]);
     let shrunk = shrunk.output().expect("vipsim runs");
     let (out, err) =

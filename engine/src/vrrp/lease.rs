@@ -90,9 +90,9 @@ impl Instance {
         }
     }
 
-    /// Begins the lease with the state, or as soon as its gate stands: there is none before, whose
-    /// end would be that of a Master in good health. It counts from the round that is due, if that
-    /// is late, and a shorter one that a reload brings holds at once.
+    /// Begins the lease with the state, or as soon as its gate stands: one that ended before would
+    /// end a Master in good health. It counts from the round that is due, if that is late, and a
+    /// shorter one that a reload brings holds at once.
     pub(crate) fn settle_lease(&mut self, now: Timestamp) {
         let State::Master(master) = &mut self.state else { return };
         let lasts = self.config.dead_man.filter(|_| self.holdings.gate.stands());
@@ -106,11 +106,7 @@ impl Instance {
         let until = self.sending.accepted().zip(self.config.dead_man);
         let until = until.map(|(begun, lasts)| begun + lasts).filter(|until| *until > ctx.now);
         let State::Master(master) = &mut self.state else { return };
-        let (Some(until), Some(lease), true) =
-            (until, &mut master.lease, self.holdings.gate.stands())
-        else {
-            return;
-        };
+        let (Some(until), Some(lease)) = (until, &mut master.lease) else { return };
         let id = CommandId { instance: self.id, number: self.next_number };
         self.next_number += 1;
         lease.asked = Some((id.number, until));

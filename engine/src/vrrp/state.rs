@@ -72,7 +72,7 @@ pub(crate) struct Master {
     pub(crate) advert_at: Timestamp,
     pub(crate) announcing: Announcing,
     pub(crate) rivals: Rivals,
-    /// With `dead_man`: how long it may be Master without another advert.
+    /// With `dead_man`, once the gate stands: how long it may be Master without another advert.
     #[serde(default)]
     pub(crate) lease: Option<Lease>,
 }

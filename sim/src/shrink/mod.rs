@@ -314,10 +314,10 @@ fn write_out(
         }
         return Ok(Ended::Passed);
     };
-    let may_be = if *is_named { Ok(true) } else { is_to_be_written(path, &text) };
-    let written =
-        may_be.and_then(|_| files.iter().try_for_each(|(path, text)| write_beside(path, text)));
-    if let Err(why) = written.and_then(|()| output.write(text.as_bytes())) {
+    let kept = if *is_named { Ok(()) } else { is_to_be_written(path, &text).map(drop) };
+    let beside = || files.iter().try_for_each(|(path, text)| write_beside(path, text));
+    let written = kept.and_then(|()| beside()).and_then(|()| output.write(text.as_bytes()));
+    if let Err(why) = written {
         writeln!(err, "error: {why}; here it is")?;
         out.write_all(text.as_bytes())?;
         return Ok(Ended::Unusable);
