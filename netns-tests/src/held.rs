@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use vipd_scenarios::record::{Observation, Recorder, WorldTime};
 
-/// A process tells an event after the frames of that event have left. It takes less than this.
-const MOMENT: Duration = Duration::from_millis(2);
+/// A process tells an event after the frames of that event have left. It takes less than this, also
+/// where it waits for a processor in between.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// Keeps what is observed until nothing earlier is to be expected.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ impl Held {
         Self { waiting: Vec::new(), told }
     }
 
-    /// Tells what was a moment ago.
+    /// Tells what was a moment before `now`.
     pub(crate) fn tell_older(&mut self, now: WorldTime, record: &mut dyn Recorder) {
         let until = now.earlier(MOMENT);
         let ripe = self.waiting.partition_point(|observation| observation.at < until);
@@ -66,7 +67,7 @@ mod tests {
         for (host, ms) in [(1, 10), (2, 11), (3, 10), (4, 11)] {
             held.observe(&seen(host, ms));
         }
-        held.tell_older(WorldTime(12_000_000), &mut record);
+        held.tell_older(WorldTime(110_000_000), &mut record);
         assert!(record.is_empty(), "{record:?}");
         held.tell_all(&mut record);
         assert_eq!(told(&record), [(1, 10), (3, 10), (2, 11), (4, 11)]);
@@ -77,7 +78,7 @@ mod tests {
         let mut held = Held::since(WorldTime(5_000_000));
         let mut record = Vec::new();
         held.observe(&seen(1, 4));
-        held.tell_older(WorldTime(10_000_000), &mut record);
+        held.tell_older(WorldTime(108_000_000), &mut record);
         assert_eq!(told(&record), [(1, 5)]);
         held.observe(&seen(2, 6));
         held.tell_all(&mut record);

@@ -38,9 +38,7 @@ use crate::{kernel, observer};
 /// What a real kernel, a real scheduler and a real process may add to an expected time. The one
 /// declared tolerance: windows of expectations and bounds of properties are widened by it.
 pub const TOLERANCE: Duration = Duration::from_millis(50);
-/// How long Ctrl-C may wait.
-const SLICE: Duration = Duration::from_millis(100);
-/// How often it looks whether a process ended.
+/// How often it looks whether a process ended and whether it is to stop.
 const LOOK: Duration = Duration::from_millis(20);
 /// Longer than the making of a host takes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -458,12 +456,20 @@ impl World for Lab {
         }
     }
 
-    fn advance(&mut self, until: WorldTime, record: &mut dyn Recorder) {
+    /// From step to step at one go: what is of one time can be told in its order only as long as
+    /// all of it is held.
+    fn advance(
+        &mut self,
+        until: WorldTime,
+        record: &mut dyn Recorder,
+        stop: &dyn Fn() -> bool,
+    ) -> WorldTime {
         self.begin(record);
         let mut held = Held::since(self.net.now);
-        loop {
+        while !stop() {
             self.turn(until, &mut held);
             if self.now() >= until {
+                self.net.now = self.net.now.max(until);
                 break;
             }
             held.tell_older(self.net.now, record);
@@ -473,15 +479,11 @@ impl World for Lab {
             }
         }
         held.tell_all(record);
-        self.net.now = self.net.now.max(until);
+        self.net.now.min(until)
     }
 
     fn trace(&self) -> Option<u128> {
         None
-    }
-
-    fn slice(&self) -> Duration {
-        SLICE
     }
 
     fn tolerance(&self) -> Duration {

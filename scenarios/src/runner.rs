@@ -83,8 +83,8 @@ pub fn run(
     run_unless(scenario, world, until, also, &|| false)
 }
 
-/// As [`run`], and asks `stop` after each [`World::slice`] of the run: once it says yes, the run
-/// ends there and is judged by what was seen so far.
+/// As [`run`], and the world asks `stop` now and then: once it says yes, the run ends there and is
+/// judged by what was seen so far.
 pub fn run_unless(
     scenario: &Scenario,
     world: &mut dyn World,
@@ -137,35 +137,17 @@ fn play(
     record: &mut dyn Recorder,
     stop: &dyn Fn() -> bool,
 ) -> WorldTime {
-    let mut now = WorldTime(0);
     for timed in scenario.steps.iter().take_while(|timed| timed.at <= end) {
-        now = advance(world, now, timed.at, record, stop);
-        if now < timed.at {
-            return now;
+        let reached = world.advance(timed.at, record, stop);
+        if reached < timed.at {
+            return reached;
         }
         let host = timed.step.subject().unwrap_or(HostId(0));
         let seen = Seen::Step(Arc::clone(timed));
         record.observe(&Observation { at: timed.at, host, seen });
         world.apply(timed, record);
     }
-    advance(world, now, end, record, stop)
-}
-
-/// Lets time pass from `now` to `until` slice by slice. Returns how far it came.
-fn advance(
-    world: &mut dyn World,
-    mut now: WorldTime,
-    until: WorldTime,
-    record: &mut dyn Recorder,
-    stop: &dyn Fn() -> bool,
-) -> WorldTime {
-    loop {
-        now = until.min(now.later(world.slice()));
-        world.advance(now, record);
-        if now >= until || stop() {
-            return now;
-        }
-    }
+    world.advance(end, record, stop)
 }
 
 fn conclude(

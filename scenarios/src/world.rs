@@ -5,9 +5,6 @@ use std::time::Duration;
 use crate::record::{Recorder, Setting, WorldTime};
 use crate::scenario::{Step, TimedStep};
 
-/// How long a simulated run goes on before it asks whether it is to stop.
-pub const SLICE: Duration = Duration::from_secs(3600);
-
 /// Hosts, links and time: simulated or real.
 pub trait World {
     /// What is known before the run begins.
@@ -22,17 +19,18 @@ pub trait World {
     /// Does the step now. The step itself is recorded by the runner, its effects by the world.
     fn apply(&mut self, step: &TimedStep, record: &mut dyn Recorder);
 
-    /// Lets time pass until `until`, everything due at `until` included.
-    fn advance(&mut self, until: WorldTime, record: &mut dyn Recorder);
+    /// Lets time pass until `until`, everything due at `until` included, or until `stop` says yes,
+    /// which it asks now and then. Returns how far it came.
+    fn advance(
+        &mut self,
+        until: WorldTime,
+        record: &mut dyn Recorder,
+        stop: &dyn Fn() -> bool,
+    ) -> WorldTime;
 
     /// Hash over every (time, host, input octets, outputs) so far; `None` in a world that cannot
     /// be repeated.
     fn trace(&self) -> Option<u128>;
-
-    /// How long a run goes on before the runner asks whether it is to stop.
-    fn slice(&self) -> Duration {
-        SLICE
-    }
 
     /// What a real world may be late by; zero in a simulated one.
     fn tolerance(&self) -> Duration {

@@ -65,10 +65,19 @@ impl World for Scripted {
         self.played.push((step.at.0, step.step.name()));
     }
 
-    fn advance(&mut self, until: WorldTime, record: &mut dyn Recorder) {
+    fn advance(
+        &mut self,
+        until: WorldTime,
+        record: &mut dyn Recorder,
+        stop: &dyn Fn() -> bool,
+    ) -> WorldTime {
+        if stop() {
+            return WorldTime(until.0 / 2);
+        }
         let due = self.script[self.told..].iter().take_while(|one| one.at <= until);
         self.told += due.map(|one| record.observe(one)).count();
         self.played.push((until.0, "advance"));
+        until
     }
 
     fn trace(&self) -> Option<u128> {
@@ -213,6 +222,14 @@ fn an_earlier_end_leaves_later_steps_out() {
     let outcome = runner::run(&scenario(""), &mut world, Some(WorldTime(12 * SECOND)), None);
     assert_eq!(outcome.end, WorldTime(12 * SECOND));
     assert!(world.played.iter().all(|(_, what)| *what != "start"));
+}
+
+#[test]
+fn a_world_that_is_told_to_stop_plays_no_further_step_and_is_judged_up_to_there() {
+    let mut world = Scripted::default();
+    let outcome = runner::run_unless(&scenario(""), &mut world, None, None, &|| true);
+    assert_eq!((outcome.interrupted, outcome.end), (true, WorldTime(5 * SECOND)));
+    assert_eq!(world.played, []);
 }
 
 #[test]

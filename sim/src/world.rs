@@ -2,6 +2,7 @@
 //! event. What a step does is in `steps`.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use vipd_engine::{InterfaceName, Status};
 use vipd_scenarios::record::{HostId, Recorder, Setting, WorldTime};
@@ -20,6 +21,9 @@ use crate::random::Random;
 use crate::requests::User;
 use crate::topology::{self, addresses};
 use crate::trace::Trace;
+
+/// How long a run goes on before it asks whether it is to stop.
+const SLICE: Duration = Duration::from_secs(3600);
 
 /// A scenario that can be played.
 pub struct Simulation {
@@ -191,14 +195,25 @@ impl World for Simulation {
         self.servers.refresh(&self.hosts);
     }
 
-    fn advance(&mut self, until: WorldTime, record: &mut dyn Recorder) {
+    fn advance(
+        &mut self,
+        until: WorldTime,
+        record: &mut dyn Recorder,
+        stop: &dyn Fn() -> bool,
+    ) -> WorldTime {
         self.begin(record);
-        while let Some((at, due)) = self.net.queue.pop_until(until) {
-            self.net.now = at;
-            self.events += 1;
-            self.on_due(due, record);
+        loop {
+            let slice = until.min(self.net.now.later(SLICE));
+            while let Some((at, due)) = self.net.queue.pop_until(slice) {
+                self.net.now = at;
+                self.events += 1;
+                self.on_due(due, record);
+            }
+            self.net.now = self.net.now.max(slice);
+            if slice >= until || stop() {
+                return slice;
+            }
         }
-        self.net.now = self.net.now.max(until);
     }
 
     fn trace(&self) -> Option<u128> {

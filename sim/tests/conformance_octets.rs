@@ -469,11 +469,11 @@ fn sweep(receiver: &Vector, golden: &[Vector]) {
         let injection = mutation(injection, golden, &mut random);
         let octets = format!("{}: {number}: {:?}", receiver.name, injection.message);
         let step = TimedStep { at, step: Step::Inject(Box::new(injection)), ..template.clone() };
-        world.advance(at, &mut seen);
+        world.advance(at, &mut seen, &|| false);
         world.apply(&step, &mut seen);
-        world.advance(WorldTime(at.0 + DELAY - 1), &mut seen);
+        world.advance(WorldTime(at.0 + DELAY - 1), &mut seen, &|| false);
         let before = Snapshot::of(&world);
-        world.advance(WorldTime(at.0 + DELAY), &mut seen);
+        world.advance(WorldTime(at.0 + DELAY), &mut seen, &|| false);
         let after = Snapshot::of(&world);
         assert_eq!(after.received + after.dropped, number, "{octets}");
         if after.received == before.received {

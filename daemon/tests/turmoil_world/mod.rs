@@ -289,7 +289,12 @@ impl World for TurmoilWorld {
         self.play(&step.step);
     }
 
-    fn advance(&mut self, until: WorldTime, record: &mut dyn Recorder) {
+    fn advance(
+        &mut self,
+        until: WorldTime,
+        record: &mut dyn Recorder,
+        _: &dyn Fn() -> bool,
+    ) -> WorldTime {
         self.begin();
         while self.now() < until {
             self.sim.step().expect("every process ends in good order");
@@ -298,6 +303,7 @@ impl World for TurmoilWorld {
             }
         }
         self.wires.borrow_mut().hand_on(until, record);
+        until
     }
 
     fn trace(&self) -> Option<u128> {
