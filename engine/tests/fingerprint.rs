@@ -415,15 +415,16 @@ fn what_the_machine_has_and_what_it_was_asked_for_is_folded() {
 
 #[test]
 fn how_often_a_rival_was_heard_counts_until_it_is_forgotten() {
-    // The rules of config 2 answer a lower advert with silence, so that only the count differs.
+    // The rules of config 2 answer a lower advert with silence, so that only the count differs. In
+    // 2 s it advertises, and the rival has time to hear that.
     let heard = |times: u64| {
         let mut world = World::new(Timestamp::ZERO, 2);
         world.apply(&Op::Wait(5 * SECOND));
         for _ in times..2 {
-            world.apply(&Op::Wait(600 * MILLISECOND));
+            world.apply(&Op::Wait(2 * SECOND));
         }
         for _ in 0..times {
-            world.apply(&Op::Wait(600 * MILLISECOND));
+            world.apply(&Op::Wait(2 * SECOND));
             world.apply(&Op::Hear(with_list_of_config_two(&Heard::plain(51, 1, 50))));
         }
         world

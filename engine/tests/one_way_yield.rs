@@ -49,6 +49,18 @@ fn yielded(config: InstanceConfig) -> Driver {
     driver
 }
 
+/// The advert of a lower router in version 3 with an interval of so many centiseconds.
+fn lower(centiseconds: i64) -> vipd_engine::Advert {
+    vipd_engine::Advert {
+        version: vipd_engine::Version::V3,
+        vrid: driver::vrid(),
+        priority: 50,
+        interval: vipd_engine::Interval::from_centiseconds(centiseconds).expect("an interval"),
+        password: None,
+        addresses: [ip("10.0.0.100")].into(),
+    }
+}
+
 fn standing(driver: &Driver) -> Standing {
     driver.engine.status().instances().next().expect("an instance").standing()
 }
@@ -88,10 +100,33 @@ fn without_the_keyword_a_master_stays_beside_a_rival_that_does_not_hear_it() {
 }
 
 #[test]
-fn a_master_that_does_not_assert_itself_yields_too() {
+fn a_master_that_does_not_assert_itself_yields_too_once_its_own_adverts_went_unheard() {
     let rules = Rules { lower_priority: LowerPriorityRule::Silent, ..Rules::default() };
-    let driver = yielded(InstanceConfig { rules, ..yields() });
+    let mut driver = master(InstanceConfig { rules, ..yields() });
+    // Both advertise at one time, so of two adverts of the rival one may have left unaware of ours.
+    rival(&mut driver, 4);
+    assert_eq!(driver.state(), StateKind::Master);
+    rival(&mut driver, 1);
+    assert_eq!(driver.state(), StateKind::Backup);
     assert!(matches!(standing(&driver), Standing::HeldDown { .. }));
+}
+
+#[test]
+fn a_rival_that_advertises_more_often_than_the_master_is_not_counted_before_it_can_have_heard_it() {
+    let rules = Rules { lower_priority: LowerPriorityRule::Silent, ..Rules::default() };
+    let mut driver = master(InstanceConfig { rules, ..v3(100) });
+    let hear_until = |driver: &mut Driver, end: Duration| {
+        while driver.now < Timestamp::ZERO + M + end {
+            driver.run_for(SECOND / 5);
+            driver.hear_advert(PEER, &lower(20));
+        }
+        times(driver, "one-way")
+    };
+    // Its first advert comes 0.2 s after ours, which it did not need to hear. The next ones of ours
+    // leave at 1 s and at 2 s, and what it sends 0.1 s after them is an answer.
+    assert!(hear_until(&mut driver, SECOND * 2).is_empty());
+    let second = Timestamp::ZERO + M + SECOND * 2 + SECOND / 5;
+    assert_eq!(hear_until(&mut driver, SECOND * 3), [second]);
 }
 
 #[test]
@@ -172,18 +207,9 @@ fn a_preempt_delay_begins_when_the_hold_down_is_over() {
 #[test]
 fn the_interval_of_the_rival_paces_the_down_timer_from_the_yield_on_in_version_3() {
     let mut driver = master(InstanceConfig { one_way_yield: Some(HOLD_DOWN), ..v3(100) });
-    let interval = vipd_engine::Interval::from_centiseconds(50).expect("an interval");
-    let advert = vipd_engine::Advert {
-        version: vipd_engine::Version::V3,
-        vrid: driver::vrid(),
-        priority: 50,
-        interval,
-        password: None,
-        addresses: [ip("10.0.0.100")].into(),
-    };
     for _ in 0..3 {
         driver.run_for(SECOND / 2);
-        driver.hear_advert(PEER, &advert);
+        driver.hear_advert(PEER, &lower(50));
     }
     assert_eq!(driver.state(), StateKind::Backup);
     assert_eq!(driver.deadline(), Some(driver.now + M / 2));

@@ -409,7 +409,7 @@ fn where_a_master_that_is_not_heard_yields_two_are_master_for_its_alarm_only() {
     let with = json(&request(pair("yields", &lb1(""), &lb2("")), &class, 24));
     for measure in ["two_masters", "two_owners"] {
         let (formula, bound, value) = worst(&with, measure);
-        assert_eq!((&*formula, bound), ("K A + 2D", 300_000_000 + 200_000));
+        assert_eq!((&*formula, bound), ("Y + 2D", 300_000_000 + 200_000));
         assert!(value > 100_000_000 && value <= bound, "{value}");
     }
     let [one, other] = plain(&["one_way_yield 5"]);

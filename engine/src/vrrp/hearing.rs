@@ -220,10 +220,10 @@ impl Instance {
     fn on_lower_in_master(&mut self, ctx: &mut Context<'_>, heard: Accepted) {
         let (peer, alarm) = (heard.source, self.config.one_way_alarm);
         let State::Master(master) = &mut self.state else { return };
-        let asserts = master.rivals.heard(ctx.now, peer, heard.interval.duration());
-        let is_deaf = asserts == Some(alarm);
+        let lower = master.rivals.heard(ctx.now, peer, heard.interval.duration());
+        let is_deaf = lower.counted == Some(alarm);
         let hold_down = self.config.one_way_yield.filter(|_| is_deaf);
-        if self.config.tells_lower_priority && asserts.is_some() {
+        if self.config.tells_lower_priority && lower.is_news {
             self.notify(ctx, News::LowerPriority { peer, priority: heard.priority });
         }
         match self.config.rules.lower_priority {

@@ -1,7 +1,7 @@
 //! Lower masters that a Master goes on hearing (property S10), and how often it asserts itself.
 //!
-//! A rival that hears us yields at our first asserted advert. One that does not is deaf to us, by
-//! a one-way cut or a mismatch. That is told, and with `one_way_yield` we yield to it.
+//! A rival that hears us yields at our first advert. One that does not is deaf to us, by a one-way
+//! cut or a mismatch. That is told, and with `one_way_yield` we yield to it.
 
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
@@ -24,10 +24,26 @@ const FORGOTTEN_AFTER: u32 = 4;
 struct Rival {
     peer: IpAddr,
     asserts: u8,
-    /// Adverts before then belong to the assert that was counted last.
-    counts_from: Timestamp,
+    /// Half its interval.
+    half: Duration,
+    /// Adverts before then came in a heap with the last one that did not.
+    apart_from: Timestamp,
+    /// From then on it has had the time to hear what we advertised after it was counted. `None`: we
+    /// have advertised nothing since.
+    answered_from: Option<Timestamp>,
     /// Heard again by then, it goes on; later, it begins anew.
     until: Timestamp,
+}
+
+/// What is to be made of the advert of a lower master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HeardLower {
+    /// It came in no heap: of several within half an interval only the first is news. Adverts that
+    /// waited for a paused process do.
+    pub(crate) is_news: bool,
+    /// How often it was heard so in a row although it could have heard us before, the first time
+    /// included, if this advert counts.
+    pub(crate) counted: Option<u8>,
 }
 
 /// Rivals of one term as Master.
@@ -40,26 +56,45 @@ pub(crate) struct Rivals {
 }
 
 impl Rivals {
-    /// `peer` was heard as a lower master with this interval. Returns how often it was so in a row,
-    /// if this advert counts: of several within half an interval only the first does, or adverts
-    /// that waited for a paused process would look like a rival that is deaf to us.
-    pub(crate) fn heard(&mut self, now: Timestamp, peer: IpAddr, interval: Duration) -> Option<u8> {
+    /// `peer` was heard as a lower master with this interval. It is counted if we advertised since
+    /// it was counted last, and half an interval ago: what it sends before that it may send because
+    /// it has not heard us yet.
+    pub(crate) fn heard(&mut self, now: Timestamp, peer: IpAddr, interval: Duration) -> HeardLower {
         self.rivals.retain(|rival| now <= rival.until);
         let known = self.rivals.iter().position(|rival| rival.peer == peer);
         let before = known.map(|index| self.rivals.remove(index));
         if self.rivals.len() >= MAX_RIVALS {
             self.rivals.remove(0);
         }
-        let counts = before.as_ref().is_none_or(|rival| now >= rival.counts_from);
-        let so_far = before.as_ref().map_or(0, |rival| rival.asserts);
-        let asserts = so_far.saturating_add(u8::from(counts));
-        let counts_from = match before {
-            Some(rival) if !counts => rival.counts_from,
-            Some(_) | None => now + interval / 2,
-        };
-        let until = now + interval * FORGOTTEN_AFTER;
-        self.rivals.push(Rival { peer, asserts, counts_from, until });
-        (asserts > so_far).then_some(asserts)
+        let is_news = before.as_ref().is_none_or(|rival| now >= rival.apart_from);
+        let had_time = |rival: &Rival| rival.answered_from.is_some_and(|from| now >= from);
+        let counts = before.as_ref().is_none_or(had_time);
+        let half = interval / 2;
+        let mut rival = before.unwrap_or(Rival {
+            peer,
+            asserts: 0,
+            half,
+            apart_from: now,
+            answered_from: None,
+            until: now,
+        });
+        if is_news {
+            rival.apart_from = now + half;
+        }
+        let counted = rival.asserts.checked_add(1).filter(|_| counts);
+        if let Some(asserts) = counted {
+            (rival.asserts, rival.answered_from) = (asserts, None);
+        }
+        (rival.half, rival.until) = (half, now + interval * FORGOTTEN_AFTER);
+        self.rivals.push(rival);
+        HeardLower { is_news, counted }
+    }
+
+    /// We advertised: whoever hears it yields.
+    pub(crate) fn answered(&mut self, now: Timestamp) {
+        for rival in &mut self.rivals {
+            rival.answered_from.get_or_insert(now + rival.half);
+        }
     }
 
     /// Those who still go on although they were heard so often in a row: they are deaf to us.
@@ -95,7 +130,8 @@ impl Rivals {
     /// Folds who is heard how often. It is told, and decides nothing without `one_way_yield`.
     pub(crate) fn fold_rivals(&self, now: Timestamp, hasher: &mut impl Hasher) {
         for rival in self.rivals.iter().filter(|rival| now <= rival.until) {
-            (rival.peer, rival.asserts, rival.counts_from - now, rival.until - now).hash(hasher);
+            (rival.peer, rival.asserts, rival.half, rival.apart_from - now).hash(hasher);
+            (rival.answered_from.map(|from| from - now), rival.until - now).hash(hasher);
         }
     }
 
@@ -122,20 +158,27 @@ mod tests {
         IpAddr::V4(Ipv4Addr::new(10, 0, 0, last))
     }
 
+    /// Heard at this time, and answered at once.
+    fn hear_and_answer(rivals: &mut Rivals, ms: u64, last: u8) -> Option<u8> {
+        let heard = rivals.heard(at(ms), peer(last), SECOND);
+        rivals.answered(at(ms));
+        heard.counted
+    }
+
     #[test]
     fn a_rival_is_counted_by_itself_and_forgotten_after_a_silence() {
         let mut rivals = Rivals::default();
-        assert_eq!(rivals.heard(at(0), peer(1), SECOND), Some(1));
-        assert_eq!(rivals.heard(at(500), peer(2), SECOND), Some(1));
-        assert_eq!(rivals.heard(at(1000), peer(1), SECOND), Some(2));
-        assert_eq!(rivals.heard(at(5001), peer(1), SECOND), Some(1));
+        assert_eq!(hear_and_answer(&mut rivals, 0, 1), Some(1));
+        assert_eq!(hear_and_answer(&mut rivals, 500, 2), Some(1));
+        assert_eq!(hear_and_answer(&mut rivals, 1000, 1), Some(2));
+        assert_eq!(hear_and_answer(&mut rivals, 5001, 1), Some(1));
     }
 
     #[test]
     fn a_rival_is_deaf_from_the_alarm_on_until_it_is_silent() {
         let mut rivals = Rivals::default();
         let mut deaf = |heard: u64, asked: u64, alarm: u8| {
-            rivals.heard(at(heard), peer(1), SECOND);
+            hear_and_answer(&mut rivals, heard, 1);
             rivals.deaf(at(asked), alarm).collect::<Vec<_>>()
         };
         assert!(deaf(0, 0, 3).is_empty());
@@ -149,9 +192,29 @@ mod tests {
     #[test]
     fn adverts_that_come_in_a_heap_count_once() {
         let mut rivals = Rivals::default();
-        let mut heard = |ms| rivals.heard(at(ms), peer(1), SECOND);
-        assert_eq!([heard(0), heard(0), heard(499), heard(500)], [Some(1), None, None, Some(2)]);
-        assert_eq!([heard(501), heard(999), heard(1000)], [None, None, Some(3)]);
+        let mut heard = |ms| {
+            let heard = rivals.heard(at(ms), peer(1), SECOND);
+            rivals.answered(at(ms));
+            (heard.is_news, heard.counted)
+        };
+        let heap = (false, None);
+        assert_eq!([heard(0), heard(0), heard(499)], [(true, Some(1)), heap, heap]);
+        assert_eq!([heard(500), heard(501), heard(999)], [(true, Some(2)), heap, heap]);
+        assert_eq!(heard(1000), (true, Some(3)));
+    }
+
+    #[test]
+    fn a_rival_that_had_no_time_to_hear_us_is_not_counted() {
+        let mut rivals = Rivals::default();
+        let heard = |rivals: &mut Rivals, ms| rivals.heard(at(ms), peer(1), SECOND);
+        let news = |counted| HeardLower { is_news: true, counted };
+        assert_eq!(heard(&mut rivals, 0), news(Some(1)));
+        assert_eq!(heard(&mut rivals, 1000), news(None), "we have said nothing");
+        rivals.answered(at(1800));
+        assert_eq!(heard(&mut rivals, 2000), news(None), "it may have left before that arrived");
+        rivals.answered(at(2800));
+        assert_eq!(heard(&mut rivals, 3000), news(Some(2)), "the first answer counts");
+        assert_eq!(heard(&mut rivals, 4000), news(None), "not one from before it was counted");
     }
 
     #[test]
@@ -182,9 +245,9 @@ mod tests {
     fn more_rivals_than_the_limit_forget_the_one_heard_longest_ago() {
         let mut rivals = Rivals::default();
         for last in 0..=MAX_RIVALS as u8 {
-            rivals.heard(at(u64::from(last)), peer(last), SECOND);
+            hear_and_answer(&mut rivals, u64::from(last), last);
         }
-        assert_eq!(rivals.heard(at(600), peer(0), SECOND), Some(1));
-        assert_eq!(rivals.heard(at(600), peer(8), SECOND), Some(2));
+        assert_eq!(hear_and_answer(&mut rivals, 600, 0), Some(1));
+        assert_eq!(hear_and_answer(&mut rivals, 600, 8), Some(2));
     }
 }

@@ -20,8 +20,11 @@ impl Instance {
     /// Sends one advert to the group, or one to each peer. Returns how many rounds in a row are
     /// refused by now, if the one before was never answered.
     pub(crate) fn send_adverts(&mut self, ctx: &mut Context<'_>, priority: u8) -> Option<u8> {
-        let Self { id: instance, config, sending, next_number, advertised, .. } = self;
+        let Self { id: instance, config, sending, next_number, advertised, state, .. } = self;
         let Port { interface, mac, source: src } = self.port?;
+        if let State::Master(master) = state {
+            master.rivals.answered(ctx.now);
+        }
         self.counters.sent += 1;
         self.counters.sent_priority_zero += u64::from(priority == 0);
         let first = *next_number;

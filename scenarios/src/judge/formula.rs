@@ -43,7 +43,9 @@ impl PropertyId {
             Self::S7 => "T = M_max + 2D + 3L + E + X",
             Self::S8 => "the lease + R, from the last advert that the kernel accepted",
             Self::S9 => "2A + D + 2L",
-            Self::S10 => "(K+k) A_lo + 2D + 2L; overlaps A_hi (k+1) + D + 2L",
+            Self::S10 => {
+                "(K+k) A_lo + 2D + 2L, or longer if it answers nobody; overlaps A_hi (k+1) + D + 2L"
+            }
             Self::S11 => "A + D + announcement delay + 2L, or one refresh + D + 2L",
             Self::S12 => "R, or 2R",
             Self::L1 => "M - A - L + d to M + D + 2L",

@@ -7,6 +7,7 @@ mod caches;
 mod calm;
 mod change;
 mod comeback;
+mod counted;
 mod crash;
 mod dead_man;
 mod dual;

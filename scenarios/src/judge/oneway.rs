@@ -1,13 +1,16 @@
 //! S10: a one-way cut. Where the loser does not hear the winner, the winner says so within
-//! K*A_lo + 2D, and with `one_way_yield` is neither master nor owner R + L after that. Where the
-//! winner does not hear the loser, there is at most one takeover and no lasting effect.
+//! K*A_lo + 2D, and with `one_way_yield` is neither master nor owner R + L after that; it says so
+//! of nobody who had no time to hear it. Where the winner does not hear the loser, there is at most
+//! one takeover and no lasting effect.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use vipd_engine::News;
+use vipd_engine::rules::LowerPriorityRule;
 
-use super::change::{Change, Place, What};
+use super::change::{Change, Ending, Place, What};
+use super::counted::Counted;
 use super::score::Score;
 use super::terms::{plus, since};
 use super::view::View;
@@ -25,6 +28,7 @@ pub(super) struct OneWay {
     deaf_winners: BTreeMap<(Place, Place), Window>,
     /// By winner and loser: the alarm of this term of the winner.
     alarms: BTreeMap<(Place, Place), Alarm>,
+    counted: Counted,
     /// The interval of the last advert of each master.
     intervals: BTreeMap<Place, Duration>,
     /// Winners that are to yield: when they raised their alarm.
@@ -66,6 +70,7 @@ impl OneWay {
             deaf_losers: BTreeMap::new(),
             deaf_winners: BTreeMap::new(),
             alarms: BTreeMap::new(),
+            counted: Counted::new(),
             intervals: BTreeMap::new(),
             yields: BTreeMap::new(),
         }
@@ -130,11 +135,18 @@ impl OneWay {
 
     /// The winner hears the loser from now on, or no longer.
     fn note_heard(&mut self, view: &View, key: (Place, Place), now: WorldTime) {
+        let is_heard = is_heard(view, key);
+        let interval = self.interval(view, key.1);
+        self.counted.note(view, key, is_heard, interval);
         let Some(alarm) = self.alarms.get_mut(&key) else { return };
-        if std::mem::replace(&mut alarm.goes_on, is_heard(view, key)) {
-            alarm.heard = now;
-            alarm.interval = self.intervals.get(&key.1).copied().unwrap_or(alarm.interval);
+        if std::mem::replace(&mut alarm.goes_on, is_heard) {
+            (alarm.heard, alarm.interval) = (now, interval);
         }
+    }
+
+    /// That of its last advert, or of its file as long as there was none.
+    fn interval(&self, view: &View, place: Place) -> Duration {
+        self.intervals.get(&place).copied().unwrap_or(view.member(place).advertised)
     }
 
     /// An alarm is given once as long as the winner goes on hearing the loser. A loser that is
@@ -142,12 +154,9 @@ impl OneWay {
     fn alarm_stands(&mut self, view: &View, key: (Place, Place), now: WorldTime) -> bool {
         let Some(alarm) = self.alarms.get(&key) else { return false };
         let (winner, _) = key;
-        let memory = view.up(alarm.interval * 4)
-            + view.delay_spread(winner.router)
-            + view.late() * 2
-            + view.tolerance();
         // What arrives while the winner stands still is heard when it goes on.
-        let stands = since(now, view.read_at(winner, alarm.heard)) <= memory;
+        let silence = since(now, view.read_at(winner, alarm.heard));
+        let stands = silence <= view.memory(winner, alarm.interval);
         if stands {
             self.score.held();
         }
@@ -208,8 +217,7 @@ impl OneWay {
     }
 
     fn alarm(&mut self, view: &View, key: (Place, Place), now: WorldTime) {
-        let interval = self.intervals.get(&key.1).copied();
-        let interval = interval.unwrap_or(view.member(key.1).advertised);
+        let interval = self.interval(view, key.1);
         let goes_on = is_heard(view, key);
         self.alarms.insert(key, Alarm { heard: now, interval, goes_on });
         if let Some(deaf) = self.deaf_losers.get_mut(&key)
@@ -218,6 +226,22 @@ impl OneWay {
             let deaf = Deaf { began: deaf.began, alarmed: true, rule: deaf.rule };
             self.close_deaf(view, key, &deaf, now);
         }
+    }
+
+    /// So many adverts cannot be counted in less time.
+    fn weigh_alarm(&mut self, view: &View, key: (Place, Place), asserts: u8, now: WorldTime) {
+        let Some((began, least)) = self.counted.least(view, key, asserts) else { return };
+        let (winner, loser) = key;
+        let excuse = || {
+            let unusual = view.unusual(&[winner, loser], began);
+            unusual.or_else(|| view.stalled(&[winner], began))
+        };
+        let value = since(now, began);
+        let what = || {
+            let (winner, loser) = (view.name(winner), view.name(loser));
+            format!("{winner} said after {value:?} that {loser} does not hear it")
+        };
+        self.score.at_least(value, least, excuse, what);
     }
 
     /// It is to yield at its alarm: until it is neither master nor owner.
@@ -305,6 +329,8 @@ impl OneWay {
         let third = view.places(winner.router).filter(third).count();
         let third = u32::try_from(third).unwrap_or(u32::MAX);
         let bound = view.pace_since(loser, deaf.began) * (u32::from(alarm) + lost + third)
+            + Self::waits_to_be_heard(view, (winner, loser), deaf.began)
+                * u32::from(alarm).saturating_sub(1)
             + view.most_delay(winner.router) * 2
             + view.late() * 2
             + view.tolerance();
@@ -326,6 +352,25 @@ impl OneWay {
             format!("{winner} raised no alarm for {value:?} although {loser} does not hear it")
         };
         self.score.at_most(value, bound, excuse, what);
+    }
+
+    /// How long the winner waits at most after each advert that it counted, for its own next one
+    /// and for that to be heard. Not at all if it answers at once, which it does four times per
+    /// interval.
+    fn waits_to_be_heard(
+        view: &View,
+        (winner, loser): (Place, Place),
+        began: WorldTime,
+    ) -> Duration {
+        let own = view.pace_since(winner, began);
+        let others = view.places(winner.router).filter(|place| *place != winner);
+        let masters = others.filter(|place| view.member(*place).was_master_since(began));
+        match view.member(winner).config.rules.lower_priority {
+            LowerPriorityRule::Assert if view.answers_all(winner, masters, began) => Duration::ZERO,
+            LowerPriorityRule::Assert | LowerPriorityRule::Silent => {
+                own + view.pace_since(loser, began) / 2 + view.late() * 2
+            }
+        }
     }
 
     fn close_window(
@@ -381,9 +426,10 @@ impl Property for OneWay {
     }
 
     fn after(&mut self, view: &View, change: &Change) {
-        if let What::News(winner, News::OneWay { peer, .. }) = &change.what {
+        if let What::News(winner, News::OneWay { peer, asserts }) = &change.what {
             let source = |place: &Place| view.member(*place).source == Some(*peer);
             for loser in view.places(winner.router).filter(source) {
+                self.weigh_alarm(view, (*winner, loser), *asserts, change.at);
                 self.alarm(view, (*winner, loser), change.at);
             }
             self.note_yield(view, *winner, change.at);
@@ -396,6 +442,10 @@ impl Property for OneWay {
         // A winner that was silent for a while, and never left the state, forgets nothing.
         if let What::MasterStarts { place, resumed: false, .. } = change.what {
             self.alarms.retain(|(winner, _), _| *winner != place);
+            self.counted.forget(place);
+        }
+        if let What::MasterEnds(place, Ending::Resigned) = change.what {
+            self.counted.resigned(place.router);
         }
         if let What::Injected(advert, by) = &change.what {
             self.forged(view, change.host, advert, by.as_deref());

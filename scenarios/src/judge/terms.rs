@@ -271,7 +271,7 @@ impl View {
 }
 
 /// Asserted adverts in one interval of whoever sends them, at most.
-const MOST_ASSERTED: u32 = 4;
+const MOST_ASSERTED: u128 = 4;
 
 impl View {
     /// Whether the next advert of the lower one reaches the higher one, and draws another one at
@@ -282,8 +282,23 @@ impl View {
         let pace = self.pace_since(high, since);
         member.config.rules.lower_priority == LowerPriorityRule::Assert
             && self.lost_since(low, high, since) == 0
-            && pace <= self.pace(low) * (MOST_ASSERTED - 1)
+            && self.answers_all(high, [low], since)
             && !self.stalled_since(member.host, since.earlier(pace + self.late()))
+    }
+}
+
+impl View {
+    /// Whether no more adverts of these lower masters come in one interval of the higher one than
+    /// it answers.
+    pub(super) fn answers_all(
+        &self,
+        high: Place,
+        lower: impl IntoIterator<Item = Place>,
+        since: WorldTime,
+    ) -> bool {
+        let interval = self.pace_since(high, since).as_nanos();
+        let come = |low: Place| interval.div_ceil(self.pace(low).as_nanos().max(1)) + 1;
+        lower.into_iter().map(come).sum::<u128>() <= MOST_ASSERTED
     }
 }
 

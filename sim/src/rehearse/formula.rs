@@ -8,6 +8,8 @@
 
 use std::time::Duration;
 
+use vipd_engine::rules::LowerPriorityRule;
+use vipd_engine::vrrp::rivals::MAX_ASSERTS_PER_INTERVAL;
 use vipd_engine::{InstanceConfig, Version};
 
 use super::meter::Measure;
@@ -170,7 +172,7 @@ impl Symbols {
     fn in_a_cut_of_one_direction(&self, measure: Measure) -> Bound {
         match (measure, self.alarm) {
             (Measure::TwoMasters | Measure::TwoOwners, Some(alarm)) => {
-                fixed("K A + 2D", alarm + self.delay * 2)
+                fixed("Y + 2D", alarm + self.delay * 2)
             }
             (_, _) => self.in_a_cut(measure, true),
         }
@@ -206,23 +208,40 @@ impl Symbols {
     }
 }
 
-/// `K A`, the longest of all masters that outrank somebody; `None` if one of them does not yield.
+/// `Y`, the longest of all masters that outrank somebody; `None` if one of them does not yield.
 fn alarm(ground: &Ground) -> Option<Duration> {
     let routers = || ground.directors.iter().flat_map(|one| &one.routers);
-    let outranks = |one: &&Router| {
-        let is_rival = |other: &Router| {
+    routers().try_fold(Duration::ZERO, |longest, one| {
+        let is_rival = |other: &&Router| {
             let same = one.config.family == other.config.family
                 && one.config.vrid == other.config.vrid
                 && one.segment == other.segment;
             same && one.source != other.source && one.config.priority >= other.config.priority
         };
-        routers().any(is_rival)
-    };
-    routers().filter(outranks).try_fold(Duration::ZERO, |longest, one| {
+        let rivals = routers().filter(is_rival).map(|rival| rival.config.interval.duration());
+        let rivals: Vec<_> = rivals.collect();
+        if rivals.is_empty() {
+            return Some(longest);
+        }
         one.config.one_way_yield?;
-        let adverts = u32::from(one.config.one_way_alarm);
-        Some(longest.max(one.config.interval.duration() * adverts))
+        Some(longest.max(until_the_alarm(&one.config, &rivals)))
     })
+}
+
+/// A master that answers each advert of its rivals counts so many of them. Where it answers nobody,
+/// or more come than it answers, it waits after each one that it counted for an advert of its own
+/// and until the rival had the time to hear that.
+fn until_the_alarm(winner: &InstanceConfig, rivals: &[Duration]) -> Duration {
+    let own = winner.interval.duration();
+    let heard = rivals.iter().map(|rival| own.as_nanos() / rival.as_nanos() + 1).sum::<u128>();
+    let answers = winner.rules.lower_priority == LowerPriorityRule::Assert
+        && heard <= u128::from(MAX_ASSERTS_PER_INTERVAL);
+    let alarm = u32::from(winner.one_way_alarm);
+    let until = |rival: &Duration| {
+        let waits = if answers { Duration::ZERO } else { own + *rival / 2 };
+        *rival * alarm + waits * alarm.saturating_sub(1)
+    };
+    rivals.iter().map(until).max().unwrap_or_default()
 }
 
 const fn fixed(formula: &'static str, fixed: Duration) -> Bound {

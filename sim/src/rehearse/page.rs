@@ -168,7 +168,7 @@ pub(super) fn symbols(symbols: &Symbols) -> String {
         format!("l = {lease} (the longest lease), R = {late} (until its gate is shut), ")
     });
     let alarm = symbols.alarm.map_or_else(String::new, |alarm| {
-        format!("K A = {} (until a master that is not heard yields), ", duration_text(alarm))
+        format!("Y = {} (until a master that is not heard yields), ", duration_text(alarm))
     });
     let [a, skew, m, d, p] = [interval, skew, down, delay, probe].map(duration_text);
     format!(

@@ -2,6 +2,7 @@
 //! not blame, and beside it what it must go on to blame.
 
 use vipd_engine::config::{Peer, Transport};
+use vipd_engine::rules::LowerPriorityRule::{self, Assert, Silent};
 use vipd_engine::{Interval, News, StateKind};
 
 use super::hunted::alarmed;
@@ -193,4 +194,120 @@ fn s10_a_loser_whose_file_does_not_list_the_winner_is_silent_to_it() {
     };
     assert_eq!(unlisted_for(MEMORY).verdict, Verdict::Held);
     is(&unlisted_for(MEMORY + 1), Verdict::Violated, "a raised no alarm");
+}
+
+/// A pair of which b hears nothing of a, up to its first advert as a second master.
+fn deaf(rule: LowerPriorityRule, a_every: u64, b_every: u64) -> Run {
+    let every = |interval: u64| {
+        let interval = Interval::from_centiseconds((interval / MS / 10) as i64).unwrap();
+        move |config: &mut vipd_engine::InstanceConfig| config.interval = interval
+    };
+    let run = Run::new(&[200, 100, 50]).version_3(SECOND);
+    let run = run.with(0, every(a_every)).with(1, every(b_every));
+    let mut run = run.with(0, |config| config.rules.lower_priority = rule);
+    run.start_all();
+    run.path(0, 0, 1, false);
+    run.takes_over(A_MASTER, 0);
+    run.adverts_to(A_MASTER, 60 * SECOND, 0, &[2]);
+    run.takes_over(B_MASTER, 1);
+    run
+}
+
+/// It goes on, and a says so of it after so long, as the last of so many.
+fn said_after(mut run: Run, asserts: u8, after: u64) -> PropertyReport {
+    run.adverts(B_MASTER, 60 * SECOND, 1);
+    run.news(B_MASTER + after, 0, News::OneWay { peer: address(2), asserts });
+    run.judged(PropertyId::S10, 50 * SECOND)
+}
+
+#[test]
+fn s10_an_alarm_is_not_raised_before_the_loser_can_have_heard_an_advert_for_each_that_counts() {
+    const HALF: u64 = SECOND / 2;
+    let cases = [
+        (Assert, 2, HALF),
+        (Assert, 3, 2 * HALF),
+        (Silent, 2, HALF),
+        (Silent, 3, SECOND - LATE + HALF),
+        (Silent, 4, 2 * SECOND - LATE + HALF),
+    ];
+    for (rule, asserts, least) in cases {
+        let said = |after| said_after(deaf(rule, SECOND, SECOND), asserts, after);
+        assert_eq!(said(least).verdict, Verdict::Held, "{rule:?} {asserts}");
+        is(&said(least - 1), Verdict::Violated, "that b does not hear it");
+    }
+    // The first advert of all raises it, if it is to.
+    for rule in [Assert, Silent] {
+        let said = said_after(deaf(rule, SECOND, SECOND), 1, 1);
+        assert_eq!(said.verdict, Verdict::Held, "{rule:?}");
+    }
+}
+
+#[test]
+fn s10_the_shorter_interval_of_the_loser_has_it_said_no_sooner_by_a_master_that_is_silent() {
+    let said = |after| said_after(deaf(Silent, SECOND, 200 * MS), 3, after);
+    let least = SECOND - LATE + 100 * MS;
+    assert_eq!(said(least).verdict, Verdict::Held);
+    is(&said(least - 1), Verdict::Violated, "a said after");
+}
+
+#[test]
+fn s10_a_master_that_is_silent_otherwise_answers_a_resignation() {
+    let said = |resigned: bool, after: u64| {
+        let mut run = deaf(Silent, SECOND, SECOND);
+        run.advert(B_MASTER + MS, 2);
+        if resigned {
+            run.advert_to(B_MASTER + 2 * MS, 2, 0, &[0]);
+        }
+        said_after(run, 3, after)
+    };
+    assert_eq!(said(true, SECOND).verdict, Verdict::Held);
+    is(&said(true, SECOND - 1), Verdict::Violated, "a said after");
+    is(&said(false, SECOND), Verdict::Violated, "a said after");
+}
+
+#[test]
+fn s10_a_winner_that_stood_still_may_advertise_twice_within_its_interval() {
+    let said = |stood_still: bool| {
+        let mut run = deaf(Silent, SECOND, SECOND);
+        if stood_still {
+            run.machine(B_MASTER + MS, 0, MachineChange::Frozen { clock: false });
+            run.machine(B_MASTER + SECOND, 0, MachineChange::Thawed);
+        }
+        said_after(run, 3, SECOND)
+    };
+    assert_eq!(said(true).verdict, Verdict::NotProvided);
+    assert_eq!(said(false).verdict, Verdict::Violated);
+}
+
+#[test]
+fn s10_after_a_silence_longer_than_its_memory_a_winner_says_nothing_of_what_it_heard_before() {
+    let said = |silence: u64| {
+        let mut run = deaf(Assert, SECOND, SECOND);
+        let (began, ended) = (B_MASTER + 1, B_MASTER + 1 + silence);
+        run.path(began, 1, 0, false);
+        run.path(ended, 1, 0, true);
+        run.adverts(B_MASTER, 60 * SECOND, 1);
+        run.news(ended + SECOND - 1, 0, News::OneWay { peer: address(2), asserts: 3 });
+        run.judged(PropertyId::S10, 50 * SECOND)
+    };
+    assert_eq!(said(MEMORY).verdict, Verdict::Held);
+    is(&said(MEMORY + 1), Verdict::Violated, "a said after");
+}
+
+#[test]
+fn s10_a_winner_that_does_not_answer_each_advert_waits_for_its_own_next_ones() {
+    let slack = 2 * DELAY + 2 * LATE;
+    let waits = |b_every: u64| 2 * (SECOND + b_every / 2 + 2 * LATE);
+    let cases = [
+        (Silent, SECOND, waits(SECOND)),
+        // Four of b come in each interval of a, and one more at its edge.
+        (Assert, 250 * MS, waits(250 * MS)),
+        (Assert, 500 * MS, 0),
+    ];
+    for (rule, b_every, waits) in cases {
+        at_the_bound(PropertyId::S10, 3 * b_every + slack + waits, |extra| {
+            let after = 3 * b_every + slack + waits + extra;
+            said_after(deaf(rule, SECOND, b_every), 3, after)
+        });
+    }
 }
