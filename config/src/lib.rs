@@ -22,6 +22,7 @@ mod places;
 pub mod process;
 mod report;
 pub mod show;
+pub mod streams;
 pub mod text;
 pub mod trackers;
 

@@ -24,6 +24,7 @@ use vipd::scripts;
 use vipd::startup::{self, Failure, Run};
 use vipd_config::diagnostics::Colour;
 use vipd_config::show::{Form, Shown, check, check_also, profile, show};
+use vipd_config::streams::{Results, Talk};
 use vipd_config::{Options, Scope};
 use vipd_engine::{Order, Profile};
 
@@ -399,14 +400,14 @@ fn main() -> ExitCode {
         }
         Command::Check(arguments) => check_files(arguments).map(Shown::status),
         Command::Config(ConfigArguments { file, json, reading }) => {
-            let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+            let (mut out, mut err) = (Results::stdout(), Talk::stderr());
             let form = if json { Form::Json } else { Form::Text };
             show(&file, &reading.into(), form, colour(), &mut out, &mut err).map(Shown::status)
         }
     };
     match status {
         Ok(status) => ExitCode::from(status),
-        // Whoever reads has seen enough.
+        // Whoever reads events has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: cannot write the result: {error}");
@@ -442,7 +443,7 @@ fn run(arguments: RunArguments) -> u8 {
 
 fn check_files(arguments: CheckArguments) -> io::Result<Shown> {
     let CheckArguments { files, host, listen, reading } = arguments;
-    let (mut out, mut err) = (io::stdout().lock(), io::stderr());
+    let (mut out, mut err) = (Results::stdout(), Talk::stderr());
     if !host {
         return check(&files, &reading.into(), colour(), &mut out, &mut err);
     }
@@ -456,7 +457,7 @@ fn check_files(arguments: CheckArguments) -> io::Result<Shown> {
 
 fn status(reaching: &Reaching, json: bool) -> io::Result<u8> {
     let Some(report) = ask(reaching, "status") else { return Ok(FAILED) };
-    let mut out = io::stdout().lock();
+    let mut out = Results::stdout();
     if json {
         writeln!(out, "{report:#}")?;
     } else {
@@ -486,13 +487,13 @@ fn reload(reaching: &Reaching) -> io::Result<u8> {
     let Some(answer) = ask(reaching, "reload") else { return Ok(FAILED) };
     let said = answer["said"].as_str().unwrap_or_default();
     if !said.is_empty() {
-        writeln!(io::stderr().lock(), "{said}")?;
+        writeln!(Talk::stderr(), "{said}")?;
     }
     if answer["reloaded"] == Value::Bool(true) {
-        writeln!(io::stdout().lock(), "the file is in force")?;
+        writeln!(Results::stdout(), "the file is in force")?;
         return Ok(0);
     }
-    writeln!(io::stdout().lock(), "nothing was changed")?;
+    writeln!(Results::stdout(), "nothing was changed")?;
     Ok(Shown::Unusable.status())
 }
 
@@ -500,7 +501,7 @@ fn order(order: Order, Ordering { instance, reaching }: &Ordering) -> io::Result
     match control::ask(&reaching.socket, &format!("{} {instance}", order.word())) {
         Ok(answer) => {
             let state = answer["state"].as_str().unwrap_or_default();
-            writeln!(io::stdout().lock(), "{instance}: {}, it is {state}", order.word())?;
+            writeln!(Results::stdout(), "{instance}: {}, it is {state}", order.word())?;
             Ok(0)
         }
         Err(error) => refused(&error, reaching),
@@ -514,7 +515,7 @@ fn order_servers(words: &str, ordering: &ServerOrdering) -> io::Result<u8> {
         Ok(answer) => {
             for server in answer["of"].as_array().into_iter().flatten() {
                 let server = server.as_str().unwrap_or_default();
-                writeln!(io::stdout().lock(), "{server}: {words}")?;
+                writeln!(Results::stdout(), "{server}: {words}")?;
             }
             Ok(0)
         }

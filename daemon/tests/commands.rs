@@ -1,7 +1,7 @@
 //! The commands that need no privilege: `vipd check`, `vipd config`, and the help.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn vipd(arguments: &[&str]) -> Output {
     let program = env!("CARGO_BIN_EXE_vipd");
@@ -48,6 +48,27 @@ fn check_ends_with_2_for_an_unusable_file_and_says_every_mistake_in_it() {
     let missing = vipd(&["check", "no-such-file.conf"]);
     assert_eq!(missing.status.code(), Some(2));
     assert!(text(&missing.stderr).contains("no-such-file.conf"), "{}", text(&missing.stderr));
+}
+
+#[test]
+fn a_result_that_nobody_reads_to_its_end_has_the_exit_status_of_one_that_is_read() {
+    for closes_both in [false, true] {
+        let closed = || {
+            let (reader, writer) = std::io::pipe().expect("a pipe");
+            drop(reader);
+            writer
+        };
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vipd"));
+        command.args(["check", &seed("director-1.conf"), &seed("director-2.conf")]);
+        command.stdout(closed()).stderr(Stdio::piped());
+        if closes_both {
+            command.stderr(closed());
+        }
+        let checked = command.output().expect("it was built");
+        assert_eq!(checked.status.code(), Some(1), "{closes_both}");
+        let said = text(&checked.stderr);
+        assert_eq!(said.contains("`state MASTER` has no effect"), !closes_both, "{said}");
+    }
 }
 
 #[test]

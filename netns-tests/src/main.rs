@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::env;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use vipd_config::diagnostics::Colour;
+use vipd_config::streams::{Results, Talk};
 use vipd_engine::Profile;
 use vipd_netns_tests::agree::{Request as AgreeRequest, agree};
 use vipd_netns_tests::conformance;
@@ -289,7 +290,7 @@ fn main() -> ExitCode {
     output::outgrow_no_limit_silently();
     // Without a handler Ctrl-C ends the process at once, and the next start tidies up.
     let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
-    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    let (mut out, mut err) = (Results::stdout(), Talk::stderr());
     let ended = match Arguments::parse().command {
         Command::Run(arguments) => {
             let (kernel, tolerance) = (arguments.kernel, arguments.on.tolerance);
@@ -320,10 +321,8 @@ fn main() -> ExitCode {
     drop((out, err));
     match ended {
         Ok(ended) => ExitCode::from(ended.status()),
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: cannot write the result: {error}");
+            let _ = writeln!(io::stderr(), "error: cannot write the result: {error}");
             ExitCode::from(Ended::Unusable.status())
         }
     }
@@ -335,7 +334,6 @@ impl InsideArguments {
         let ran = env::current_exe().map_err(|error| error.to_string()).and_then(|viplab| {
             let inside = Inside { command, viplab, memory, within, stop };
             let finished = inside.run()?;
-            // Whoever reads has seen enough.
             let _ = out.write_all(&finished.output).and_then(|()| err.write_all(&finished.errors));
             Ok(finished.status)
         });

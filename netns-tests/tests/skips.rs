@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use vipd_netns_tests::skips::SKIPS;
 use vipd_netns_tests::steps;
@@ -37,4 +38,20 @@ fn every_skip_names_a_scenario_that_could_be_played() {
             "{name} lacks a step: the entry is unused"
         );
     }
+}
+
+#[test]
+fn a_skip_is_told_by_the_exit_status_also_where_nobody_reads_why() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/clock/drift.toml");
+    let run = |out: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_viplab"));
+        command.args(["run", file, "--kernel", "host"]);
+        command.stdout(out).stderr(Stdio::piped()).output().expect("viplab runs")
+    };
+    let read = run(Stdio::piped());
+    assert!(String::from_utf8_lossy(&read.stdout).contains("clock_drift"), "{read:?}");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let unread = run(writer.into());
+    assert_eq!((read.status.code(), unread.status.code()), (Some(3), Some(3)), "{unread:?}");
 }

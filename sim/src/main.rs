@@ -8,7 +8,7 @@
 
 mod examples;
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,6 +22,7 @@ use mimalloc::MiMalloc;
 use vipd_config::Options;
 use vipd_config::diagnostics::Colour;
 use vipd_config::show::{Form, Shown, profile, show};
+use vipd_config::streams::{Results, Talk};
 use vipd_engine::Profile;
 use vipd_scenarios::judge::PropertyId;
 use vipd_scenarios::language::parse_duration;
@@ -342,63 +343,12 @@ fn on_interrupt() {
     }
 }
 
-/// Standard error. A result is not lost because nobody can be told how far it is.
-struct Talk<W>(W);
-
-impl<W: Write> Write for Talk<W> {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        Ok(self.0.write(octets).unwrap_or(octets.len()))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let _ = self.0.flush();
-        Ok(())
-    }
-}
-
-/// Standard output. Whoever reads may have seen enough: what is left is nobody's then, and the
-/// exit status is the same as if it were read to the end.
-struct Results<W> {
-    to: W,
-    closed: bool,
-}
-
-impl<W> Results<W> {
-    fn unless_closed<T>(&mut self, done: io::Result<T>, else_done: T) -> io::Result<T> {
-        match done {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                self.closed = true;
-                Ok(else_done)
-            }
-            done => done,
-        }
-    }
-}
-
-impl<W: Write> Write for Results<W> {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        if self.closed {
-            return Ok(octets.len());
-        }
-        let written = self.to.write(octets);
-        self.unless_closed(written, octets.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.closed {
-            return Ok(());
-        }
-        let flushed = self.to.flush();
-        self.unless_closed(flushed, ())
-    }
-}
-
 fn main() -> ExitCode {
     output::outgrow_no_limit_silently();
     // Without a handler Ctrl-C ends the process at once, which is no reason not to run.
     let _ = ctrlc::set_handler(on_interrupt);
-    let mut out = Results { to: io::stdout().lock(), closed: false };
-    let mut err = Talk(io::stderr().lock());
+    let mut out = Results::stdout();
+    let mut err = Talk::stderr();
     let status = match Arguments::parse().command {
         Command::Run(arguments) => {
             let stop = || INTERRUPTED.load(Ordering::Relaxed);
