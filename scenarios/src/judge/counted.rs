@@ -67,6 +67,18 @@ impl Counted {
         hearing.loser = hearing.loser.min(interval);
     }
 
+    /// The winner hears one advert in the name of the loser, which it may hear by itself, too.
+    pub(super) fn note_one(
+        &mut self,
+        view: &View,
+        key: (Place, Place),
+        hears: bool,
+        interval: Duration,
+    ) {
+        self.note(view, key, true, interval);
+        self.note(view, key, hears, interval);
+    }
+
     /// It is master anew, and counts anew.
     pub(super) fn forget(&mut self, winner: Place) {
         self.0.retain(|(of, _), _| *of != winner);

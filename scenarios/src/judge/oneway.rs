@@ -166,13 +166,20 @@ impl OneWay {
     /// Adverts in the loser's name are the loser's to the winner, if it takes them for adverts of a
     /// lower router.
     fn forged(&mut self, view: &View, host: HostId, advert: &SeenAdvert, by: Option<&Injection>) {
-        for ((winner, loser), alarm) in &mut self.alarms {
-            let (one, other) = (view.member(*winner), view.member(*loser));
-            let here = view.routers[winner.router].key == advert.router && one.host == host;
-            let named = other.source == Some(advert.src);
-            let lower = 0 < advert.priority && advert.priority < one.priority;
-            let takes = mismatch::takes(advert, by, one.source, &one.config);
-            if here && named && lower && takes {
+        let hears = |place: &Place| {
+            let member = view.member(*place);
+            let lower = 0 < advert.priority && advert.priority < member.priority;
+            let takes = mismatch::takes(advert, by, member.source, &member.config);
+            member.host == host && lower && takes
+        };
+        let router = view.routers.iter().position(|router| router.key == advert.router);
+        let Some(router) = router else { return };
+        let Some(winner) = view.places(router).find(hears) else { return };
+        let named = |place: &Place| view.member(*place).source == Some(advert.src);
+        for loser in view.places(router).filter(named) {
+            let key = (winner, loser);
+            self.counted.note_one(view, key, is_heard(view, key), advert.interval);
+            if let Some(alarm) = self.alarms.get_mut(&key) {
                 (alarm.heard, alarm.interval) = (view.now, advert.interval);
             }
         }
@@ -204,6 +211,15 @@ impl OneWay {
             && let Some(window) = self.deaf_winners.remove(&key)
         {
             self.close_window(view, key, &window, now);
+        }
+    }
+
+    /// A third router resigned, and who follows it does so for that.
+    fn takeover_is_another_s(&mut self, resigned: Place) {
+        for ((winner, loser), window) in &mut self.deaf_winners {
+            if winner.router == resigned.router && ![*winner, *loser].contains(&resigned) {
+                window.takeovers = 0;
+            }
         }
     }
 
@@ -446,6 +462,7 @@ impl Property for OneWay {
         }
         if let What::MasterEnds(place, Ending::Resigned) = change.what {
             self.counted.resigned(place.router);
+            self.takeover_is_another_s(place);
         }
         if let What::Injected(advert, by) = &change.what {
             self.forged(view, change.host, advert, by.as_deref());

@@ -52,6 +52,14 @@ pub(super) fn skew_time(
     nanos(if ceil { product.div_ceil(256) } else { product / 256 })
 }
 
+/// Whether a backup that reads another file goes on with the interval that it learned: the rest of
+/// its timer is as it was.
+pub(super) fn keeps_its_timer(before: &InstanceConfig, now: &InstanceConfig) -> bool {
+    before.version == now.version
+        && before.interval == now.interval
+        && before.down_timer_adverts == now.down_timer_adverts
+}
+
 /// The source of a member's adverts: the configured one, or the first of its family that its host
 /// has there.
 pub(super) fn source_of(
@@ -105,12 +113,15 @@ impl Member {
 
     /// `Master_Down_Interval` in force, rounded up.
     pub(super) fn down_interval(&self) -> Duration {
-        self.in_force * u32::from(self.config.down_timer_adverts) + self.skew()
+        self.down_interval_of(self.in_force)
     }
 
     /// The same with its own interval: for so long refused adverts keep it in FAULT.
     pub(super) fn configured_down_interval(&self) -> Duration {
-        let interval = self.config.interval.duration();
+        self.down_interval_of(self.config.interval.duration())
+    }
+
+    fn down_interval_of(&self, interval: Duration) -> Duration {
         let skew = skew_time(self.config.version, self.priority, interval, true);
         interval * u32::from(self.config.down_timer_adverts) + skew
     }
@@ -213,7 +224,10 @@ impl View {
             for place in self.places(router).filter(|place| self.is_running(*place)) {
                 let member = self.member(place);
                 let (down, pace) = longest.unwrap_or_default();
-                longest = Some((member.down_interval().max(down), member.advertised.max(pace)));
+                longest = Some((
+                    self.longest_down_interval(place).max(down),
+                    member.advertised.max(pace),
+                ));
             }
         }
         let (down, pace) = longest.unzip();
@@ -225,6 +239,29 @@ impl View {
             + self.tolerance();
         let pace = pace.map_or(Duration::ZERO, |pace| self.up(pace));
         Patience { settling, liveness: settling + pace }
+    }
+
+    /// `Master_Down_Interval`, in v3 also that with the interval of a master which it obeys and of
+    /// which an advert may still be on its way, or wait for it while it stands still.
+    fn longest_down_interval(&self, place: Place) -> Duration {
+        let member = self.member(place);
+        if member.config.version == Version::V2 {
+            return member.down_interval();
+        }
+        let on_its_way = self.most_delay(place.router) + self.late() * 2 + self.tolerance();
+        let recently = self.now.earlier(on_its_way);
+        let taught = |other: Place| {
+            let obeys = !member.preempts() || !self.outranks(place, other);
+            let teacher = self.member(other);
+            let last = match teacher.ended {
+                _ if teacher.master.is_some() => self.now,
+                Some((ended, _)) if self.read_at(place, ended) >= recently => ended,
+                Some(_) | None => return Duration::ZERO,
+            };
+            if obeys { teacher.longest_interval_since(last.min(recently)) } else { Duration::ZERO }
+        };
+        let others = self.places(place.router).filter(|other| *other != place);
+        member.down_interval_of(others.map(taught).fold(member.in_force, Duration::max))
     }
 
     /// `E`: how much longer last advert after last advert may begin timers anew where somebody

@@ -1,8 +1,9 @@
 //! What the wire column takes from hosts: configurations, processes, machines, the engine's column.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use vipd_engine::{Config, Event, InstanceConfig, News, StateKind, Why};
+use vipd_engine::{Config, Event, InstanceConfig, News, StateKind, Version, Why};
 
 use super::super::change::{Ending, Place, What};
 use super::super::terms::source_of;
@@ -101,8 +102,26 @@ impl Listener {
                 self.push(at, host, What::InForce(place, begins));
             }
         }
+        if let Why::OneWay { peer, .. } = why {
+            self.leaves_it_to(at, place, *peer);
+        }
         self.freshen_receiver(place);
         self.push(at, host, What::State { place, from: *from, to: *to });
+    }
+
+    /// A master that yields to a lower one has that one's interval in force, in v3.
+    fn leaves_it_to(&mut self, at: WorldTime, place: Place, rival: IpAddr) {
+        let router = &mut self.routers[place.router];
+        let known = router.members.iter().position(|member| member.source == Some(rival));
+        let heard = known.map(|member| router.ears[place.member][member].interval);
+        let sender = &mut router.members[place.member];
+        let forged = sender.forged.filter(|(name, _)| *name == rival).map(|(_, interval)| interval);
+        let interval = heard.max(forged).unwrap_or(sender.in_force);
+        let learns = sender.config.version == Version::V3 && !interval.is_zero();
+        if learns && std::mem::replace(&mut sender.in_force, interval) != interval {
+            let host = sender.host;
+            self.push(at, host, What::InForce(place, interval));
+        }
     }
 
     /// Whose word this is. A VRID is what a virtual router is known by, and a new configuration may

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use vipd_engine::{InstanceConfig, StateKind, Version};
 
-use super::super::terms::plus;
+use super::super::terms::{keeps_its_timer, plus};
 use crate::record::{HostId, PacketId, RouterKey, SeenAdvert, WorldTime};
 
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub(super) struct Sender {
     /// What the last advert teaches that came while it was paused or frozen: it is read when it
     /// goes on, after what it does first.
     pub(super) waits: Option<Duration>,
+    /// The last advert that somebody forged and it took: in whose name, and its interval.
+    pub(super) forged: Option<(IpAddr, Duration)>,
     /// It says that it yielded to a lower router that does not hear it, and follows lower ones.
     pub(super) held_down: bool,
     pub(super) state: Option<StateKind>,
@@ -86,9 +88,12 @@ impl Router {
         let interval = config.interval.duration();
         if let Some(member) = self.member(host) {
             let sender = &mut self.members[member];
+            let goes_on = sender.present && sender.state.is_some();
+            if !goes_on || !keeps_its_timer(&sender.config, config) {
+                sender.in_force = interval;
+            }
             sender.config = Arc::clone(config);
             sender.present = true;
-            sender.in_force = interval;
             sender.source = source.or(sender.source);
             return member;
         }
@@ -109,6 +114,7 @@ impl Router {
             advertised: interval,
             in_force: interval,
             waits: None,
+            forged: None,
             held_down: false,
             state: None,
             state_since: WorldTime(0),

@@ -311,7 +311,11 @@ impl Listener {
         let receiver = &members.members[member];
         let takes =
             mismatch::takes(advert, injection.as_deref(), receiver.source, &receiver.config);
-        if takes && let Some(interval) = members.learns(member, advert) {
+        let learns = takes.then(|| members.learns(member, advert)).flatten();
+        if takes && advert.priority > 0 {
+            members.members[member].forged = Some((advert.src, advert.interval));
+        }
+        if let Some(interval) = learns {
             self.push(at, host, What::InForce(Place { router, member }, interval));
         }
     }

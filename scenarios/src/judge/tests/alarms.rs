@@ -311,3 +311,23 @@ fn s10_a_winner_that_does_not_answer_each_advert_waits_for_its_own_next_ones() {
         });
     }
 }
+
+#[test]
+fn s10_an_advert_in_the_name_of_the_loser_counts_as_one_of_the_loser() {
+    // The way of b's own is cut for longer than a remembers.
+    let (began, ended) = (B_MASTER + 1, B_MASTER + 20 * SECOND);
+    let said = |forged: Option<u64>| {
+        let mut run = deaf(Assert, SECOND, SECOND);
+        run.path(began, 1, 0, false);
+        if let Some(before) = forged {
+            run.forge(ended - before, 0, 2, 9);
+        }
+        run.path(ended, 1, 0, true);
+        run.adverts(B_MASTER, 60 * SECOND, 1);
+        run.news(ended + SECOND - 1, 0, News::OneWay { peer: address(2), asserts: 3 });
+        run.judged(PropertyId::S10, 50 * SECOND)
+    };
+    is(&said(None), Verdict::Violated, "a said after");
+    assert_eq!(said(Some(MEMORY)).verdict, Verdict::Held);
+    is(&said(Some(MEMORY + 1)), Verdict::Violated, "a said after");
+}

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use vipd_engine::Version;
+
 use super::View;
 use crate::judge::change::Place;
 use crate::judge::mismatch;
@@ -122,17 +124,21 @@ impl View {
         })
     }
 
-    /// How long the one that heard a resignation answers adverts of who resigned: A, and until
-    /// what is on its way by then is read.
-    fn answers_for(&self, hearer: Place) -> Duration {
-        self.pace(hearer) + self.most_delay(hearer.router) + self.late() * 2
+    /// How long the one that heard a resignation answers adverts of who resigned: A, which in v3 is
+    /// that of who resigned if it was obeyed, and until what is on its way by then is read.
+    fn answers_for(&self, hearer: Place, of: Place) -> Duration {
+        let interval = match self.member(hearer).config.version {
+            Version::V2 => self.pace(hearer),
+            Version::V3 => self.pace(hearer).max(self.pace(of)),
+        };
+        interval + self.most_delay(hearer.router) + self.late() * 2
     }
 
     /// Whether `low` heard a resignation of `high` less than A + D + 2L before: it answers the next
     /// advert of `high` and obeys the one after it.
     pub(in crate::judge) fn had_resigned(&self, high: Place, low: Place, at: WorldTime) -> bool {
         let before = self.resigned_before(high, low, at);
-        before.is_some_and(|before| before <= self.answers_for(low))
+        before.is_some_and(|before| before <= self.answers_for(low, high))
     }
 
     /// The same of a resignation that waited for `low`, which stood still.
@@ -144,6 +150,6 @@ impl View {
     ) -> bool {
         let waited = |one: &Resignation| self.waited(low, *one);
         let mut late = self.resignations(high, low).filter(waited);
-        late.any(|one| self.read_before(low, one, at) <= self.answers_for(low))
+        late.any(|one| self.read_before(low, one, at) <= self.answers_for(low, high))
     }
 }

@@ -11,7 +11,7 @@ use super::resigned::Forged;
 use super::{Connections, Host, LOSSES_KEPT, Member, Path, Process, Router, View};
 use crate::judge::change::{Change, Ending, Pair, Place, What};
 use crate::judge::excuse::Excuse;
-use crate::judge::terms::source_of;
+use crate::judge::terms::{keeps_its_timer, source_of};
 use crate::record::{HostId, MachineChange, ProcessChange, RouterKey, Seen, SegmentId, WorldTime};
 use crate::scenario::Step;
 
@@ -171,8 +171,12 @@ impl View {
             return;
         }
         let member = &mut members[place.member];
-        if member.config.priority != config.priority || !member.present || member.state.is_none() {
+        let begins = !member.present || member.state.is_none();
+        if begins || member.config.priority != config.priority {
             member.priority = config.priority.get();
+        }
+        if begins || !keeps_its_timer(&member.config, config) {
+            member.in_force = interval;
         }
         member.config = Arc::clone(config);
         if !member.present {
@@ -180,7 +184,6 @@ impl View {
         }
         member.source = source;
         member.advertises(interval, now);
-        member.in_force = interval;
         member.addresses = addresses;
     }
 
