@@ -20,8 +20,8 @@ pub(super) struct Counted(BTreeMap<(Place, Place), Hearing>);
 struct Hearing {
     /// Since when it hears the loser, without a silence that makes it forget.
     began: WorldTime,
-    /// When it heard it last, if it hears it no longer.
-    ended: Option<WorldTime>,
+    /// When it heard it last, if it hears it no longer, and with which interval.
+    ended: Option<(WorldTime, Duration)>,
     /// The shortest intervals of the winner and of the loser since then.
     winner: Duration,
     loser: Duration,
@@ -53,13 +53,13 @@ impl Counted {
         };
         if !hears {
             if let Some(hearing) = self.0.get_mut(&key) {
-                hearing.ended.get_or_insert(view.now);
+                hearing.ended.get_or_insert((view.now, interval));
             }
             return;
         }
         let hearing = self.0.entry(key).or_insert_with(new);
-        if let Some(ended) = hearing.ended.take()
-            && since(view.now, view.read_at(winner, ended)) > view.memory(winner, hearing.loser)
+        if let Some((ended, interval)) = hearing.ended.take()
+            && since(view.now, view.read_at(winner, ended)) > view.memory(winner, interval)
         {
             *hearing = new();
         }

@@ -260,11 +260,15 @@ impl OneWay {
         self.score.at_least(value, least, excuse, what);
     }
 
-    /// It is to yield at its alarm: until it is neither master nor owner.
+    /// It is to yield at its alarm: until it is neither master nor owner. As often as it does, the
+    /// one that it does not hear takes over.
     fn note_yield(&mut self, view: &View, winner: Place, now: WorldTime) {
-        if view.member(winner).config.one_way_yield.is_some() && holds_on(view, winner) {
-            self.yields.entry(winner).or_insert(now);
+        if view.member(winner).config.one_way_yield.is_none() || !holds_on(view, winner) {
+            return;
         }
+        self.yields.entry(winner).or_insert(now);
+        let own = self.deaf_winners.iter_mut().filter(|((of, _), _)| *of == winner);
+        own.for_each(|(_, window)| window.takeovers = 0);
     }
 
     fn follow_yield(&mut self, view: &View, winner: Place, now: WorldTime) {
