@@ -122,8 +122,13 @@ impl Stretch {
         };
         let stale = || {
             let (until, _) = self.unreachable.as_ref()?;
+            // Each counts in its own clock, which may have stood still since then.
+            let stood = |ended: WorldTime| {
+                let hosts = view.places(router).map(|place| view.host(view.member(place).host));
+                hosts.map(|host| host.clock_stood(ended, *until)).max().unwrap_or_default()
+            };
             let allows = |(ended, refresh): &(WorldTime, Option<Duration>)| {
-                refresh.is_none_or(|refresh| *until <= plus(*ended, refresh))
+                refresh.is_none_or(|refresh| *until <= plus(*ended, refresh + stood(*ended)))
             };
             let dual = self.dual.is_some_and(|dual| allows(&dual));
             let s11 = || "S11 lets a cache be stale until the next refresh".to_owned();
