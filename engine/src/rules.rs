@@ -147,7 +147,8 @@ pub struct Rules {
     pub owner: OwnerRule,
     /// A master hears a lower priority.
     pub lower_priority: LowerPriorityRule,
-    /// A master that yields sends one last advert first (`higher_prio_send_advert`).
+    /// A master that yields sends one last advert first (`higher_prio_send_advert`), with the new
+    /// master's interval if that is longer.
     /// DEVIATION: on in `drop-in`, so that the survivor of a healed cut announces again.
     pub yield_advert: bool,
     /// Form of the v3 IPv4 checksum we send.

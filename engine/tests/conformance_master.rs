@@ -5,8 +5,8 @@ mod driver;
 
 use driver::*;
 use vipd_engine::{
-    Advert, Family, Input, InstanceConfig, Interval, LinkState, Output, Profile, Rules, StateKind,
-    Timestamp,
+    Advert, Family, Frame, Input, InstanceConfig, Interval, LinkState, Output, Profile, Rules,
+    StateKind, Timestamp, Version,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -146,6 +146,30 @@ fn the_tie_break_is_unsigned_and_over_the_whole_address() {
         let mut yields = master_with_address(smaller, config(smaller));
         yields.hear(greater, 100);
         assert_eq!(yields.state(), StateKind::Backup, "{smaller} hears {greater}");
+    }
+}
+
+/// A backup takes it for an advert like those of the new master, which it heard before.
+#[test]
+fn the_last_advert_of_a_master_that_yields_teaches_no_shorter_interval_than_the_higher_one_s() {
+    for (theirs, last) in [(200, 200), (100, 100), (20, 100)] {
+        let mut driver = master(v3(100));
+        let advert = Advert {
+            version: Version::V3,
+            vrid: driver::vrid(),
+            priority: 150,
+            interval: Interval::from_centiseconds(theirs).unwrap(),
+            password: None,
+            addresses: [ip("10.0.0.100")].into(),
+        };
+        driver.hear_advert("10.0.0.1", &advert);
+        assert_eq!(driver.state(), StateKind::Backup);
+        let sent = driver.log.iter().filter_map(|(_, output)| match output {
+            Output::Send { frame: Frame::Advert(frame), .. } => Some(frame.advert.interval),
+            _ => None,
+        });
+        let sent: Vec<_> = sent.collect();
+        assert_eq!(sent, [Interval::from_centiseconds(last).unwrap()]);
     }
 }
 

@@ -200,10 +200,13 @@ impl Instance {
     }
 
     /// One last advert, so that a master that never heard us learns of us and announces again; it
-    /// re-arms no timer of ours.
+    /// re-arms no timer of ours. Backups have heard the new master by then and take this for its
+    /// like: in v3 it teaches no shorter interval than that one's, or they would not wait for its
+    /// next advert.
     fn yield_to(&mut self, ctx: &mut Context<'_>, heard: Accepted, why: Why) {
         if self.config.rules.yield_advert {
-            self.send_adverts(ctx, self.priority.get());
+            let interval = self.config.interval.max(self.interval_in_force(heard.interval));
+            self.send_adverts_of(ctx, self.priority.get(), interval);
         }
         self.leave_it_to(ctx, heard, why);
     }

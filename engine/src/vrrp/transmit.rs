@@ -20,6 +20,16 @@ impl Instance {
     /// Sends one advert to the group, or one to each peer. Returns how many rounds in a row are
     /// refused by now, if the one before was never answered.
     pub(crate) fn send_adverts(&mut self, ctx: &mut Context<'_>, priority: u8) -> Option<u8> {
+        self.send_adverts_of(ctx, priority, self.config.interval)
+    }
+
+    /// The same with another interval than ours in them.
+    pub(crate) fn send_adverts_of(
+        &mut self,
+        ctx: &mut Context<'_>,
+        priority: u8,
+        interval: Interval,
+    ) -> Option<u8> {
         let Self { id: instance, config, sending, next_number, advertised, state, .. } = self;
         let Port { interface, mac, source: src } = self.port?;
         if let State::Master(master) = state {
@@ -33,7 +43,7 @@ impl Instance {
                 version: config.version,
                 vrid: config.vrid,
                 priority,
-                interval: config.interval,
+                interval,
                 password: config.password,
                 addresses: advertised.clone(),
             };
