@@ -58,10 +58,13 @@ impl Counted {
             return;
         }
         let hearing = self.0.entry(key).or_insert_with(new);
-        if let Some((ended, interval)) = hearing.ended.take()
-            && since(view.now, view.read_at(winner, ended)) > view.memory(winner, interval)
-        {
-            *hearing = new();
+        if let Some((ended, interval)) = hearing.ended.take() {
+            // By the clock of the winner.
+            let stood = view.host(view.member(winner).host).clock_stood(ended, view.now);
+            let silence = since(view.now, view.read_at(winner, ended)).saturating_sub(stood);
+            if silence > view.memory(winner, interval) {
+                *hearing = new();
+            }
         }
         hearing.winner = hearing.winner.min(own);
         hearing.loser = hearing.loser.min(interval);

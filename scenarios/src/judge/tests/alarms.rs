@@ -313,6 +313,23 @@ fn s10_a_winner_that_does_not_answer_each_advert_waits_for_its_own_next_ones() {
 }
 
 #[test]
+fn s10_a_winner_remembers_by_a_clock_that_may_stand_still() {
+    let said = |clock: bool| {
+        let mut run = deaf(Assert, SECOND, SECOND);
+        let (began, ended) = (B_MASTER + 1, B_MASTER + 1 + MEMORY + SECOND);
+        run.path(began, 1, 0, false);
+        run.machine(began + SECOND, 0, MachineChange::Frozen { clock });
+        run.machine(began + 2 * SECOND, 0, MachineChange::Thawed);
+        run.path(ended, 1, 0, true);
+        run.adverts(B_MASTER, 60 * SECOND, 1);
+        run.news(ended + SECOND - 1, 0, News::OneWay { peer: address(2), asserts: 3 });
+        run.judged(PropertyId::S10, 50 * SECOND)
+    };
+    assert_eq!(said(true).verdict, Verdict::Held);
+    is(&said(false), Verdict::Violated, "a said after");
+}
+
+#[test]
 fn s10_an_advert_in_the_name_of_the_loser_counts_as_one_of_the_loser() {
     // The way of b's own is cut for longer than a remembers.
     let (began, ended) = (B_MASTER + 1, B_MASTER + 20 * SECOND);
