@@ -156,7 +156,7 @@ fn the_last_advert_of_a_master_that_yields_teaches_no_shorter_interval_than_the_
         let mut driver = master(v3(100));
         let advert = Advert {
             version: Version::V3,
-            vrid: driver::vrid(),
+            vrid: vrid(),
             priority: 150,
             interval: Interval::from_centiseconds(theirs).unwrap(),
             password: None,
