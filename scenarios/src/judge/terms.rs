@@ -322,9 +322,7 @@ impl View {
             && self.answers_all(high, [low], since)
             && !self.stalled_since(member.host, since.earlier(pace + self.late()))
     }
-}
 
-impl View {
     /// Whether no more adverts of these lower masters come in one interval of the higher one than
     /// it answers.
     pub(super) fn answers_all(

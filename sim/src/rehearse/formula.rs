@@ -233,7 +233,8 @@ fn alarm(ground: &Ground) -> Option<Duration> {
 /// and until the rival had the time to hear that.
 fn until_the_alarm(winner: &InstanceConfig, rivals: &[Duration]) -> Duration {
     let own = winner.interval.duration();
-    let heard = rivals.iter().map(|rival| own.as_nanos() / rival.as_nanos() + 1).sum::<u128>();
+    let heard =
+        rivals.iter().map(|rival| own.as_nanos().div_ceil(rival.as_nanos()) + 1).sum::<u128>();
     let answers = winner.rules.lower_priority == LowerPriorityRule::Assert
         && heard <= u128::from(MAX_ASSERTS_PER_INTERVAL);
     let alarm = u32::from(winner.one_way_alarm);
