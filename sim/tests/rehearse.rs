@@ -412,6 +412,13 @@ fn where_a_master_that_is_not_heard_yields_two_are_master_for_its_alarm_only() {
         assert_eq!((&*formula, bound), ("Y + 2D", 300_000_000 + 200_000));
         assert!(value > 100_000_000 && value <= bound, "{value}");
     }
+    // One that answers nobody waits for its own next advert after each that it counts, and until
+    // the rival had half an interval to hear it.
+    let silent = [lb1, lb2].map(|file| file("lower_prio_no_advert true"));
+    let silent = json(&request(pair("silent", &silent[0], &silent[1]), &class, 24));
+    let (formula, bound, value) = worst(&silent, "two_masters");
+    assert_eq!((&*formula, bound), ("Y + 2D", 300_000_000 + 2 * 150_000_000 + 200_000));
+    assert!(value > 100_000_000 && value <= bound, "{value}");
     let [one, other] = plain(&["one_way_yield 5"]);
     let without = json(&request(pair("stays", &one, &other), &class, 24));
     let (formula, _, value) = worst(&without, "two_masters");
