@@ -247,6 +247,11 @@ impl Host {
                 self.tell(Told::Done { id, result: completed.result });
             }
         }
+        self.note_gates(out);
+    }
+
+    /// What is reachable, and the next end of a lease, after gates came, went or were opened.
+    pub(crate) fn note_gates(&mut self, out: &mut Outside<'_>) {
         if self.kernel.gates_moved() {
             self.refresh_owned(out);
             self.end_leases(out);

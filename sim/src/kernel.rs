@@ -76,6 +76,8 @@ struct Gate {
     addresses: BTreeSet<IpAddr>,
     /// The end of the lease, by this machine's clock, as long as it runs.
     open_until: Option<Timestamp>,
+    /// An earlier process put it there.
+    left: bool,
 }
 
 /// The kernel of one machine.
@@ -86,7 +88,7 @@ pub struct Kernel {
     next_index: u32,
     filters: BTreeSet<IpAddr>,
     gates: BTreeMap<InstanceId, Gate>,
-    /// A command about a gate was done.
+    /// A gate came, went or was opened.
     gates_moved: bool,
     fib: BTreeSet<FibEntry>,
     /// In order, and few.
@@ -154,7 +156,11 @@ impl Kernel {
     pub fn complete(&mut self, now: WorldTime, changes: &mut Vec<Change>) -> Option<Completed> {
         self.commands.front().filter(|next| next.due <= now)?;
         let Submitted { id, command, .. } = self.commands.pop_front()?;
-        Some(Completed { id, result: self.perform(&command, changes) })
+        let result = self.perform(&command, changes);
+        if self.commands.is_empty() && self.gates.values().any(|gate| !gate.left) {
+            self.remove_left_gates();
+        }
+        Some(Completed { id, result })
     }
 
     /// Does a command at once, unless it is one of those that are to fail.
@@ -212,7 +218,9 @@ impl Kernel {
                     return Err(EffectError::NoInterface);
                 }
                 let addresses = places.iter().map(|(_, address)| *address).collect();
-                self.gates.entry(*instance).or_default().addresses = addresses;
+                let there = self.gates.remove(instance).filter(|gate| !gate.left);
+                let open_until = there.and_then(|gate| gate.open_until);
+                self.gates.insert(*instance, Gate { addresses, open_until, left: false });
             }
             KernelCommand::RenewLease { instance, until } => {
                 let gate = self.gates.get_mut(instance).ok_or(EffectError::Refused)?;
@@ -226,7 +234,22 @@ impl Kernel {
         Ok(())
     }
 
-    /// Whether a command about a gate was done since this was last asked.
+    /// A new process is there. It takes away what gates an earlier one left, at once if it has none
+    /// itself, and otherwise once its own stand and the addresses behind the others are gone.
+    pub fn begin_process(&mut self, has_gates: bool) {
+        self.gates.values_mut().for_each(|gate| gate.left = true);
+        if !has_gates {
+            self.remove_left_gates();
+        }
+    }
+
+    fn remove_left_gates(&mut self) {
+        let before = self.gates.len();
+        self.gates.retain(|_, gate| !gate.left);
+        self.gates_moved |= self.gates.len() < before;
+    }
+
+    /// Whether a gate came, went or was opened since this was last asked.
     pub const fn gates_moved(&mut self) -> bool {
         std::mem::replace(&mut self.gates_moved, false)
     }

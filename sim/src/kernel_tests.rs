@@ -201,3 +201,57 @@ fn a_neighbour_entry_stays_until_another_one_replaces_it() {
     assert!(kernel.learn(eth0, VIP, VMAC));
     assert_eq!(kernel.neighbour(eth0, VIP), Some(VMAC));
 }
+
+/// A gate in front of the address, put there by an instance.
+fn gate(instance: u32) -> KernelCommand {
+    let places = vec![(InterfaceName::new("eth0"), VIP)];
+    KernelCommand::SetGate { instance: InstanceId(instance), places }
+}
+
+/// The kernel as a killed process left it: with an address behind the gate of instance 1.
+fn kernel_with_a_gate_that_was_left() -> Kernel {
+    let (mut kernel, _) = kernel();
+    perform(&mut kernel, &gate(1)).0.expect("a gate");
+    perform(&mut kernel, &add("eth0")).0.expect("an address");
+    assert!(!kernel.delivers(VIP), "there is no lease");
+    kernel
+}
+
+#[test]
+fn a_process_takes_away_what_gates_another_one_left_once_its_own_stand_and_all_else_is_done() {
+    let mut kernel = kernel_with_a_gate_that_was_left();
+    kernel.begin_process(true);
+    let until = Timestamp::from_nanos(1_000_000_000);
+    let renew = KernelCommand::RenewLease { instance: InstanceId(0), until };
+    for (number, command) in [gate(0), renew, add("eth0")].into_iter().enumerate() {
+        assert!(!kernel.delivers(VIP), "{number} commands are done");
+        kernel.submit(WorldTime(0), id(number as u64), command);
+    }
+    let mut changes = Vec::new();
+    while kernel.complete(WorldTime(0), &mut changes).is_some() {
+        let all_done = kernel.commands.is_empty();
+        assert_eq!(kernel.delivers(VIP), all_done, "{} are left", kernel.commands.len());
+    }
+    assert!(kernel.delivers(VIP), "the new lease runs");
+}
+
+#[test]
+fn a_process_without_gates_takes_away_at_once_what_another_one_left() {
+    let mut kernel = kernel_with_a_gate_that_was_left();
+    kernel.begin_process(false);
+    assert!(kernel.delivers(VIP));
+}
+
+#[test]
+fn a_lease_of_an_earlier_process_does_not_open_the_gate_of_a_new_one() {
+    let mut kernel = kernel_with_a_gate_that_was_left();
+    let until = Timestamp::from_nanos(1_000_000_000);
+    perform(&mut kernel, &KernelCommand::RenewLease { instance: InstanceId(1), until })
+        .0
+        .expect("a lease");
+    assert!(kernel.delivers(VIP));
+    kernel.begin_process(true);
+    assert!(kernel.delivers(VIP), "it runs until its end");
+    perform(&mut kernel, &gate(1)).0.expect("a gate");
+    assert!(!kernel.delivers(VIP));
+}

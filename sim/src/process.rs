@@ -127,6 +127,9 @@ impl Host {
         let Some(config) = self.config.clone().filter(|_| self.is_powered()) else { return };
         self.process = Some(Process::new());
         self.see(Seen::Process(ProcessChange::Started), out);
+        let has_gates = config.instances().iter().any(|one| one.dead_man.is_some());
+        self.kernel.begin_process(has_gates);
+        self.note_gates(out);
         for change in self.kernel.report() {
             self.tell(Told::Change(Box::new(change)));
         }
