@@ -197,7 +197,7 @@ impl Property for Caches {
             let receiver = Place { router: pair.router, member: pair.receiver };
             let (dual, after) = (self.dual.get(pair.router), self.after.get(pair.router));
             if (dual.is_none() && after.is_none())
-                || mismatch::discards(view.member(receiver), view.member(sender))
+                || mismatch::misses(view.member(receiver), view.member(sender))
                 || view.may_be_of_before(pair.router)
             {
                 return;

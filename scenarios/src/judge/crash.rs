@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::change::{Change, Ending, Place, What};
+use super::excuse::Excuse;
 use super::score::Score;
 use super::terms::since;
 use super::view::View;
@@ -261,6 +262,10 @@ impl Election {
         }
         if crash.comes_after_a_resignation(view, place) {
             return Some(format!("{} had read a resignation shortly before", view.name(place)));
+        }
+        // A forged advert begins the timer of whoever it comes to, and of nobody else.
+        if let Some(injected) = Excuse::injected(view, master.router, before) {
+            return Some(injected.text(view));
         }
         excuse_of(view, master, [best, place], crash.at)
     }

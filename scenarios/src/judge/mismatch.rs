@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use vipd_engine::config::Transport;
-use vipd_engine::rules::{ChecksumRule, ListRule, OwnerRule};
+use vipd_engine::rules::{ChecksumForm, ChecksumRule, ListRule, OwnerRule};
 use vipd_engine::{Family, InstanceConfig, Version};
 
 use super::view::Member;
@@ -22,15 +22,18 @@ pub(super) fn named(sender: &Member, receiver: &Member) -> Vec<&'static str> {
     kinds
 }
 
-/// A mismatch for which one of the two discards the other's adverts.
+/// A mismatch for which one of the two misses the other's adverts.
 pub(super) fn between(a: &Member, b: &Member) -> Option<&'static str> {
     let one = discarded(a, b).next();
-    one.or_else(|| discarded(b, a).next()).or_else(|| list_differs(a, b))
+    let apart = || (!sends_to(a, b) || !sends_to(b, a)).then_some("unlisted-peer");
+    one.or_else(|| discarded(b, a).next()).or_else(|| list_differs(a, b)).or_else(apart)
 }
 
-/// Whether the receiver discards what the sender advertises.
-pub(super) fn discards(receiver: &Member, sender: &Member) -> bool {
-    discarded(sender, receiver).next().is_some() || list_differs(sender, receiver).is_some()
+/// Whether the receiver misses what the sender advertises: it is not sent there, or discarded.
+pub(super) fn misses(receiver: &Member, sender: &Member) -> bool {
+    !sends_to(sender, receiver)
+        || discarded(sender, receiver).next().is_some()
+        || list_differs(sender, receiver).is_some()
 }
 
 /// Whether the sender sends its adverts where the receiver is: it does not to a unicast peer that
@@ -54,19 +57,16 @@ pub(super) fn named_in(
     if advert.version != receiver.version.number() {
         kinds.push("version");
     }
+    if by_ttl(injection.ttl, Some(injection.src), receiver) != Fate::Fits {
+        kinds.push("ttl");
+    }
     match &receiver.transport {
         Transport::Multicast { .. } => {
-            if injection.ttl != 255 {
-                kinds.push("ttl");
-            }
             if !injection.dst.is_multicast() {
                 kinds.push("transport");
             }
         }
         Transport::Unicast { peers, .. } => {
-            if injection.ttl != 255 {
-                kinds.push("ttl");
-            }
             if injection.dst.is_multicast() {
                 kinds.push("transport");
             } else if !peers.iter().any(|peer| peer.address == injection.src) {
@@ -84,6 +84,12 @@ pub(super) fn named_in(
         if u64::from(advert.interval) != receiver.interval.duration().as_secs() {
             kinds.push("interval");
         }
+    }
+    // What is put on the wire is summed up with the pseudo-header.
+    let only = ChecksumRule::Only(ChecksumForm::MessageOnly);
+    let with_choice = receiver.family == Family::Ipv4 && receiver.version == Version::V3;
+    if advert.version == 3 && with_choice && receiver.rules.checksum_accepted == only {
+        kinds.push("checksum-form");
     }
     if receiver.priority.is_owner() {
         kinds.push("owner");
@@ -109,7 +115,7 @@ pub(super) fn takes(
     let discards_as_owner =
         receiver.rules.owner == OwnerRule::Discard || receiver.version == Version::V2;
     let tolerates = |kind: &&str| match *kind {
-        "ttl" => matches!(receiver.transport, Transport::Unicast { .. }),
+        "ttl" => by_ttl(injection.ttl, Some(injection.src), receiver) != Fate::Discarded,
         "unlisted-peer" => !checks_source,
         "owner" => !discards_as_owner,
         _ => false,
@@ -148,19 +154,16 @@ pub(super) fn is_read(injection: &Injection, seen: &SeenAdvert) -> bool {
 fn discarded(sender: &Member, receiver: &Member) -> impl Iterator<Item = &'static str> + use<> {
     let (from, to) = (&sender.config, &receiver.config);
     let version = (from.version != to.version).then_some("version");
+    let ttl = by_ttl(sent_ttl(from), sender.source, to) == Fate::Discarded;
+    let ttl = ttl.then_some("ttl");
     let transport = match (&from.transport, &to.transport) {
-        (Transport::Multicast { .. }, Transport::Multicast { .. }) => [None, None],
-        (Transport::Unicast { ttl, .. }, Transport::Unicast { peers, .. }) => {
-            let peer = peers.iter().find(|peer| Some(peer.address) == sender.source);
-            let refuses = |peer: &vipd_engine::config::Peer| {
-                peer.min_ttl.is_some_and(|min| *ttl < min)
-                    || peer.max_ttl.is_some_and(|max| *ttl > max)
-            };
-            let unlisted = peer.is_none() && to.rules.check_unicast_source;
-            [peer.is_some_and(refuses).then_some("ttl"), unlisted.then_some("unlisted-peer")]
+        (Transport::Multicast { .. }, Transport::Multicast { .. }) => None,
+        (Transport::Unicast { .. }, Transport::Unicast { peers, .. }) => {
+            let listed = peers.iter().any(|peer| Some(peer.address) == sender.source);
+            (!listed && to.rules.check_unicast_source).then_some("unlisted-peer")
         }
         (Transport::Multicast { .. }, Transport::Unicast { .. })
-        | (Transport::Unicast { .. }, Transport::Multicast { .. }) => [Some("transport"), None],
+        | (Transport::Unicast { .. }, Transport::Multicast { .. }) => Some("transport"),
     };
     let both = |version| from.version == version && to.version == version;
     let password = match (from.password, to.password) {
@@ -176,22 +179,58 @@ fn discarded(sender: &Member, receiver: &Member) -> impl Iterator<Item = &'stati
         ChecksumRule::Either => false,
     };
     let checksum = checksum.then_some("checksum-form");
-    let [ttl, peer] = transport;
-    [version, ttl, peer, password, interval, checksum].into_iter().flatten()
+    [ttl, version, transport, password, interval, checksum].into_iter().flatten()
+}
+
+/// What becomes of an advert for one thing about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Fits,
+    /// Named, and taken all the same.
+    Named,
+    /// Named, and discarded.
+    Discarded,
+}
+
+/// By multicast 255 alone fits; by unicast what the peer's own limits say, and without them 255,
+/// while anything less is discarded only where sources are checked, too.
+fn by_ttl(ttl: u8, source: Option<IpAddr>, receiver: &InstanceConfig) -> Fate {
+    let Transport::Unicast { peers, .. } = &receiver.transport else {
+        return if ttl == 255 { Fate::Fits } else { Fate::Discarded };
+    };
+    let peer = peers.iter().find(|peer| Some(peer.address) == source);
+    let limits = peer.map_or((None, None), |peer| (peer.min_ttl, peer.max_ttl));
+    let fits = match limits {
+        (None, None) => ttl == 255,
+        (min, max) => (min.unwrap_or(0)..=max.unwrap_or(255)).contains(&ttl),
+    };
+    match limits {
+        _ if fits => Fate::Fits,
+        (None, None) if !receiver.rules.check_unicast_source => Fate::Named,
+        _ => Fate::Discarded,
+    }
+}
+
+/// The TTL that its adverts leave with.
+const fn sent_ttl(sender: &InstanceConfig) -> u8 {
+    match &sender.transport {
+        Transport::Multicast { .. } => 255,
+        Transport::Unicast { ttl, .. } => *ttl,
+    }
 }
 
 /// Accepted, and named all the same.
 fn tolerated(sender: &Member, receiver: &Member) -> Vec<&'static str> {
     let mut kinds = Vec::new();
-    if let (Transport::Unicast { ttl, .. }, Transport::Unicast { peers, .. }) =
+    let ttl = sent_ttl(&sender.config);
+    if by_ttl(ttl, sender.source, &receiver.config) == Fate::Named {
+        kinds.push("ttl");
+    }
+    if let (Transport::Unicast { .. }, Transport::Unicast { peers, .. }) =
         (&sender.config.transport, &receiver.config.transport)
+        && !peers.iter().any(|peer| Some(peer.address) == sender.source)
     {
-        if *ttl != 255 {
-            kinds.push("ttl");
-        }
-        if !peers.iter().any(|peer| Some(peer.address) == sender.source) {
-            kinds.push("unlisted-peer");
-        }
+        kinds.push("unlisted-peer");
     }
     kinds
 }
@@ -206,4 +245,60 @@ fn list_differs(a: &Member, b: &Member) -> Option<&'static str> {
     };
     let discards = |member: &Member| member.config.rules.list == ListRule::Discard;
     ((discards(a) || discards(b)) && list(a) != list(b)).then_some("address-list")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use vipd_engine::Vrid;
+    use vipd_engine::config::Peer;
+
+    use super::*;
+
+    const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+
+    /// A router that hears `PEER` by unicast.
+    fn receiver(min_ttl: Option<u8>, max_ttl: Option<u8>) -> InstanceConfig {
+        let vrid = Vrid::new(51).expect("it is in the range");
+        let mut config = InstanceConfig::new("VI_1", Family::Ipv4, "eth0", vrid);
+        let peer = Peer { min_ttl, max_ttl, ..Peer::new(PEER) };
+        config.transport = Transport::Unicast { source: None, peers: vec![peer], ttl: 255 };
+        config
+    }
+
+    #[test]
+    fn by_multicast_255_alone_fits() {
+        let vrid = Vrid::new(51).expect("it is in the range");
+        let config = InstanceConfig::new("VI_1", Family::Ipv4, "eth0", vrid);
+        assert_eq!(by_ttl(255, Some(PEER), &config), Fate::Fits);
+        assert_eq!(by_ttl(254, Some(PEER), &config), Fate::Discarded);
+    }
+
+    #[test]
+    fn by_unicast_less_than_255_is_named_and_discarded_only_where_sources_are_checked() {
+        let mut config = receiver(None, None);
+        assert_eq!(by_ttl(255, Some(PEER), &config), Fate::Fits);
+        assert_eq!(by_ttl(254, Some(PEER), &config), Fate::Named);
+        config.rules.check_unicast_source = true;
+        assert_eq!(by_ttl(255, Some(PEER), &config), Fate::Fits);
+        assert_eq!(by_ttl(254, Some(PEER), &config), Fate::Discarded);
+    }
+
+    #[test]
+    fn limits_of_a_peer_are_for_this_peer_and_instead_of_255() {
+        let stranger = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+        for (min, max, fitting) in
+            [(Some(250), None, 250..=255), (None, Some(64), 0..=64), (Some(63), Some(64), 63..=64)]
+        {
+            let config = receiver(min, max);
+            for ttl in 0..=255 {
+                let fits = by_ttl(ttl, Some(PEER), &config) == Fate::Fits;
+                assert_eq!(fits, fitting.contains(&ttl), "{min:?} {max:?} {ttl}");
+                let fate = by_ttl(ttl, Some(PEER), &config);
+                assert_eq!(fate == Fate::Discarded, !fits, "{min:?} {max:?} {ttl}");
+            }
+            assert_eq!(by_ttl(64, Some(stranger), &config), Fate::Named);
+        }
+    }
 }

@@ -199,7 +199,7 @@ impl Reachable {
     /// A master ended: what it sent was as its file was.
     fn note_discarded(&mut self, view: &View, sender: Place) {
         for receiver in view.places(sender.router).filter(|place| *place != sender) {
-            if mismatch::discards(view.member(receiver), view.member(sender)) {
+            if mismatch::misses(view.member(receiver), view.member(sender)) {
                 self.discarded.insert((receiver, sender));
             } else {
                 self.discarded.remove(&(receiver, sender));
@@ -225,7 +225,7 @@ impl Reachable {
             let told = heard.get(other.member).copied().flatten();
             let told = told.is_some_and(|(at, _)| since_then(at));
             let then = self.discarded.contains(&(place, other)) && rival.master.is_none();
-            let discarded = then || mismatch::discards(member, rival);
+            let discarded = then || mismatch::misses(member, rival);
             let repeats = repeats_for_rival(view, place) && !discarded;
             other != place && was_master && !(told && repeats)
         };

@@ -62,6 +62,11 @@ impl Resignation {
                 names(place)
             ));
         }
+        // It resigned as its old file has it.
+        if let Some(heir) = heirs.iter().find(|heir| view.odds_since(stop.master, **heir, stop.at))
+        {
+            return Some(format!("{} and {} did not fit", names(&stop.master), names(heir)));
+        }
         // One that stood still resigns as it was before the file that waited for it.
         if let Some((began, Some(ended))) = view.host(view.member(stop.master).host).stalled
             && ended == stop.at

@@ -87,7 +87,7 @@ impl View {
         leader != place
             && self.reaches(leader, place)
             && !own.discards_as_owner()
-            && !mismatch::discards(own, other)
+            && !mismatch::misses(own, other)
             && (!own.preempts() || other.priority >= own.priority)
     }
 
