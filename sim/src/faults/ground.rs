@@ -13,7 +13,8 @@ use vipd_scenarios::record::{HostId, SegmentId};
 use vipd_scenarios::scenario::{Conditions, Scenario};
 
 use super::FaultClass;
-use super::variants::{self, Difference, Variant};
+use super::spare::Spare;
+use super::variants::{self, Around, Difference, Variant};
 use crate::configurations::Configurations;
 use crate::topology;
 
@@ -80,11 +81,19 @@ impl Ground {
     #[must_use]
     pub fn survey(scenario: &Scenario, configurations: &Configurations) -> Self {
         let hosts: Vec<_> = (0..scenario.hosts.len()).map(|id| HostId(id as u16)).collect();
-        let directors: Vec<_> = hosts
+        let mut directors: Vec<_> = hosts
             .iter()
             .filter_map(|host| director(scenario, configurations, *host))
             .filter(|director| !director.routers.is_empty())
             .collect();
+        let spare = Spare::of(scenario, configurations);
+        for place in 0..directors.len() {
+            let own = &directors[place];
+            let fellows = |instance: &InstanceConfig| fellows(&directors, own, instance);
+            let around = Around { spare: &spare, fellows: &fellows };
+            let made = variants::of_host(scenario, configurations, own.host, &around);
+            directors[place].variants = made;
+        }
         let mut segments = scenario.segments.iter().map(|segment| segment.conditions);
         let first = segments.next();
         let same = segments.all(|conditions| Some(conditions) == first);
@@ -203,19 +212,22 @@ fn director(
             trackers.push(Arc::from(name.as_str()));
         }
     }
-    let variants = variants::of_host(scenario, configurations, host);
+    let variants = Vec::new();
     Some(Director { host, file: file.clone(), routers, interfaces, trackers, variants })
+}
+
+/// Where the adverts of the other routers of a virtual router of `own` come from.
+fn fellows(directors: &[Director], own: &Director, instance: &InstanceConfig) -> Vec<IpAddr> {
+    let mut own_routers = own.routers.iter();
+    let Some(router) = own_routers.find(|one| *one.config == *instance) else { return Vec::new() };
+    let others = directors.iter().filter(|other| other.host != own.host);
+    let others = others.flat_map(|other| &other.routers).filter(|other| other.shares(router));
+    others.map(|other| other.source).collect()
 }
 
 fn pairs(directors: &[Director]) -> Vec<(usize, usize)> {
     let share = |a: &Director, b: &Director| {
-        a.routers.iter().any(|one| {
-            b.routers.iter().any(|other| {
-                one.segment == other.segment
-                    && one.config.family == other.config.family
-                    && one.config.vrid == other.config.vrid
-            })
-        })
+        a.routers.iter().any(|one| b.routers.iter().any(|other| one.shares(other)))
     };
     let places = 0..directors.len();
     places
@@ -269,6 +281,13 @@ fn pace(directors: &[Director], configurations: &Configurations) -> Pace {
 }
 
 impl Router {
+    /// Whether the two are of one virtual router.
+    fn shares(&self, other: &Self) -> bool {
+        self.segment == other.segment
+            && self.config.family == other.config.family
+            && self.config.vrid == other.config.vrid
+    }
+
     /// Where an outsider sends an advert that this router is to hear.
     #[must_use]
     pub fn destination(&self) -> IpAddr {

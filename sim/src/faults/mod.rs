@@ -19,6 +19,7 @@ mod class;
 mod draw;
 mod ground;
 mod schedule;
+mod spare;
 mod spoof;
 pub mod variants;
 

@@ -2,20 +2,25 @@
 //! classes 6, 17 and 20.
 //!
 //! A variant is text: each `vrrp_instance` block of the file gets one more line before its closing
-//! brace, and what stands last counts. So it can be written beside the original and read by
-//! anybody. A variant that cannot be used, or that means the same as the original, is none. Blocks
-//! that stand in an included file, or that a macro makes, are left as they are.
+//! brace, and what stands last counts; the peers of one that has any are written anew. So it can be
+//! written beside the original and read by anybody. A variant that cannot be used, or that means
+//! the same as the original, is none. Blocks that stand in an included file, or that a macro makes,
+//! are left as they are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vipd_config::Options;
-use vipd_config::text::{self, Disk, Files, ReadError, TextOptions};
+use vipd_config::text::{self, Disk, Document, Files, ReadError, Statement, TextOptions};
+use vipd_engine::config::{Peer, Transport};
+use vipd_engine::rules::ChecksumForm;
 use vipd_engine::{Config, Family, InstanceConfig, InstanceName, Version};
 use vipd_scenarios::record::HostId;
 use vipd_scenarios::scenario::Scenario;
 
+use super::spare::Spare;
 use crate::configurations::Configurations;
 
 /// What is different in a variant.
@@ -31,12 +36,29 @@ pub enum Difference {
     Password,
     /// Another VRID.
     Vrid,
+    /// An address more than the others have.
+    Addresses,
+    /// A peer whose address is not its own, or peers where the others have a group.
+    Peers,
+    /// Another TTL; unicast only.
+    Ttl,
+    /// Another form of the checksum; v3 over IPv4 only.
+    Checksum,
 }
 
 impl Difference {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Priority, Self::Version, Self::Interval, Self::Password, Self::Vrid];
+    pub const ALL: [Self; 9] = [
+        Self::Priority,
+        Self::Version,
+        Self::Interval,
+        Self::Password,
+        Self::Vrid,
+        Self::Addresses,
+        Self::Peers,
+        Self::Ttl,
+        Self::Checksum,
+    ];
 
     /// The part of the file's name that tells it from the original.
     #[must_use]
@@ -47,6 +69,10 @@ impl Difference {
             Self::Interval => "interval",
             Self::Password => "password",
             Self::Vrid => "vrid",
+            Self::Addresses => "addresses",
+            Self::Peers => "peers",
+            Self::Ttl => "ttl",
+            Self::Checksum => "checksum",
         }
     }
 
@@ -56,10 +82,10 @@ impl Difference {
         !matches!(self, Self::Priority)
     }
 
-    /// The line that makes it, if this instance can have it.
-    fn line(self, instance: &InstanceConfig, other_vrids: &BTreeMap<u8, u8>) -> Option<String> {
+    /// What makes it, if this instance can have it.
+    fn change(self, instance: &InstanceConfig, around: &Around<'_>) -> Option<Change> {
         let v2 = instance.version == Version::V2;
-        match self {
+        let line = match self {
             Self::Priority => {
                 let own = instance.priority.get();
                 // Neither an owner nor made one, and far enough to change places with others.
@@ -75,11 +101,82 @@ impl Difference {
                 v2.then(|| "authentication {\nauth_type PASS\nauth_pass other\n}".to_owned())
             }
             Self::Vrid => {
-                let other = other_vrids.get(&instance.vrid.get())?;
+                let other = around.spare.vrid(instance.vrid.get())?;
                 Some(format!("virtual_router_id {other}"))
+            }
+            Self::Addresses => {
+                let last = instance.addresses.last()?;
+                let more = around.spare.address(last.address)?;
+                Some(format!("virtual_ipaddress {{\n{more}/{}\n}}", last.prefix_len))
+            }
+            Self::Peers => match &instance.transport {
+                Transport::Multicast { .. } => {
+                    let fellows = (around.fellows)(instance).into_iter();
+                    let peers: Vec<_> = fellows.map(Peer::new).collect();
+                    (!peers.is_empty()).then(|| format!("unicast_peer {{{}}}", lines(&peers)))
+                }
+                Transport::Unicast { peers, .. } => {
+                    let mut peers = peers.clone();
+                    let last = peers.last_mut()?;
+                    last.address = around.spare.address(last.address)?;
+                    return Some(Change::Peers(lines(&peers)));
+                }
+            },
+            Self::Ttl => match instance.transport {
+                Transport::Multicast { .. } => None,
+                Transport::Unicast { ttl, .. } => {
+                    Some(format!("unicast_ttl {}", if ttl > 1 { ttl - 1 } else { 255 }))
+                }
+            },
+            Self::Checksum => (!v2 && instance.family == Family::Ipv4).then(|| {
+                let as_v2 = instance.rules.checksum_sent != ChecksumForm::MessageOnly;
+                format!("v3_checksum_as_v2 {as_v2}")
+            }),
+        };
+        line.map(Change::Line)
+    }
+}
+
+/// What is changed in the block of a virtual router.
+enum Change {
+    /// One more line.
+    Line(String),
+    /// What its `unicast_peer` has between its braces.
+    Peers(String),
+}
+
+impl Change {
+    /// What of the file is replaced by what, where `router` is the whole block.
+    fn edit(self, document: &Document, router: &Statement) -> Option<(Range<usize>, String)> {
+        let literal = |span, brace| document.sources.slice(span) == brace;
+        let block = router.block.as_ref()?;
+        let close = block.close?;
+        match self {
+            Self::Line(line) => {
+                literal(close, "}").then(|| (close.start..close.start, format!("\n{line}\n")))
+            }
+            Self::Peers(lines) => {
+                let mut lists =
+                    block.statements.iter().filter(|one| one.keyword().text == "unicast_peer");
+                let (Some(list), None) = (lists.next(), lists.next()) else { return None };
+                let (open, end) = (list.block.as_ref()?.open, list.block.as_ref()?.close?);
+                let here = open.file == close.file && end.file == close.file;
+                let here = here && literal(open, "{") && literal(end, "}");
+                here.then_some((open.end..end.start, lines))
             }
         }
     }
+}
+
+/// Lines of `unicast_peer`, between its braces.
+fn lines(peers: &[Peer]) -> String {
+    let limit = |name, ttl: Option<u8>| ttl.map(|ttl| format!(" {name} {ttl}")).unwrap_or_default();
+    let line = |peer: &Peer| {
+        let (min, max) = (limit("min_ttl", peer.min_ttl), limit("max_ttl", peer.max_ttl));
+        let old = if peer.old_unicast_checksum { " old_unicast_checksum" } else { "" };
+        format!("\n{}{min}{max}{old}", peer.address)
+    };
+    peers.iter().map(line).collect::<String>() + "\n"
 }
 
 /// Another file for a host.
@@ -97,17 +194,29 @@ pub struct Variant {
     pub config: Arc<Config>,
 }
 
+/// What a variant of a file must know of its topology.
+pub struct Around<'a> {
+    /// What is nobody's.
+    pub spare: &'a Spare,
+    /// Where the adverts of the other routers of an instance come from.
+    pub fellows: &'a dyn Fn(&InstanceConfig) -> Vec<IpAddr>,
+}
+
 /// The variants of a host's file.
 #[must_use]
-pub fn of_host(scenario: &Scenario, configurations: &Configurations, host: HostId) -> Vec<Variant> {
+pub fn of_host(
+    scenario: &Scenario,
+    configurations: &Configurations,
+    host: HostId,
+    around: &Around<'_>,
+) -> Vec<Variant> {
     let plan = &scenario.hosts[usize::from(host.0)];
     let Some(file) = &plan.config else { return Vec::new() };
     let Some(original) = configurations.get(host, file) else { return Vec::new() };
     let id = plan.name.to_string();
-    let instances = configurations.iter().flat_map(|config| config.instances());
-    let other_vrids = other_vrids(instances.map(|instance| instance.vrid.get()).collect());
     let make = |difference: Difference| {
-        let text = altered(file, &id, original, (difference, &other_vrids))?;
+        let change = |instance: &InstanceConfig| difference.change(instance, around);
+        let text = altered(file, &id, original, &change)?;
         let stem = file.file_stem().unwrap_or_default().to_string_lossy();
         let path = file.with_file_name(format!("{stem}-{id}-{}.conf", difference.name()));
         let files = Beside { path: &path, text: text.as_bytes() };
@@ -119,29 +228,16 @@ pub fn of_host(scenario: &Scenario, configurations: &Configurations, host: HostI
     Difference::ALL.into_iter().filter_map(make).collect()
 }
 
-/// For each VRID of a topology the next one that is nobody's, nor that of another one's variant: a
-/// virtual router that leaves its own does not come to another one. None where all are in use.
-fn other_vrids(used: BTreeSet<u8>) -> BTreeMap<u8, u8> {
-    let mut taken = used.clone();
-    let other = |vrid: u8| {
-        let next = (vrid..u8::MAX).chain(0..vrid).map(|before| before + 1);
-        let free = next.into_iter().find(|one| !taken.contains(one))?;
-        taken.insert(free);
-        Some((vrid, free))
-    };
-    used.into_iter().filter_map(other).collect()
-}
-
-/// The text of `file` with a line more in each block of a virtual router.
+/// The text of `file` with a change in each block of a virtual router.
 fn altered(
     file: &Path,
     id: &str,
     original: &Config,
-    (difference, other_vrids): (Difference, &BTreeMap<u8, u8>),
+    change: &dyn Fn(&InstanceConfig) -> Option<Change>,
 ) -> Option<String> {
     let options = TextOptions { config_id: Some(id.to_owned()), ..TextOptions::default() };
     let document = text::read_from(&Disk, file, &options);
-    let mut lines = Vec::new();
+    let mut edits = Vec::new();
     for statement in &document.statements {
         if statement.keyword().text != "vrrp_instance" {
             continue;
@@ -149,18 +245,16 @@ fn altered(
         let name = InstanceName::new(&statement.arguments().first()?.text);
         let instance = original.instances().iter().find(|instance| instance.name == name)?;
         let close = statement.block.as_ref()?.close?;
-        if document.sources.path(close.file) != file.display().to_string()
-            || document.sources.slice(close) != "}"
-        {
+        if document.sources.path(close.file) != file.display().to_string() {
             return None;
         }
-        lines.push((close, difference.line(instance, other_vrids)?));
+        edits.push((close.file, change(instance)?.edit(&document, statement)?));
     }
-    let (close, _) = lines.first()?;
-    let mut text = document.sources.text(close.file).to_owned();
-    lines.sort_by_key(|(close, _)| std::cmp::Reverse(close.start));
-    for (close, line) in lines {
-        text.insert_str(close.start, &format!("\n{line}\n"));
+    let (read, _) = edits.first()?;
+    let mut text = document.sources.text(*read).to_owned();
+    edits.sort_by_key(|(_, (place, _))| std::cmp::Reverse(place.start));
+    for (_, (place, new)) in edits {
+        text.replace_range(place, &new);
     }
     Some(text)
 }
@@ -189,18 +283,5 @@ impl Files for Beside<'_> {
 
     fn environment(&self, name: &str) -> Option<String> {
         Disk.environment(name)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn another_vrid_is_nobodys_and_no_two_get_the_same_one() {
-        let others = other_vrids(BTreeSet::from([10, 11, 51, 255]));
-        assert_eq!(others, BTreeMap::from([(10, 12), (11, 13), (51, 52), (255, 1)]));
-        assert_eq!(other_vrids((1..=255).collect()), BTreeMap::new());
-        assert_eq!(other_vrids((1..=254).collect()), BTreeMap::from([(1, 255)]));
     }
 }
