@@ -11,6 +11,9 @@ use super::view::View;
 use super::{Property, PropertyId, PropertyReport, mismatch};
 use crate::record::{MachineChange, ProcessChange, Seen, WorldTime};
 
+/// When a member last heard each of the others, and with which priority.
+type Heard = [Option<(WorldTime, u8)>];
+
 /// A master crashed and these could follow it.
 #[derive(Debug)]
 struct Crash {
@@ -110,13 +113,7 @@ impl Takeover {
             .saturating_sub(before + view.tolerance())
     }
 
-    fn taken(
-        &mut self,
-        view: &View,
-        crash: &Crash,
-        taker: Place,
-        heard: &[Option<(WorldTime, u8)>],
-    ) {
+    fn taken(&mut self, view: &View, crash: &Crash, taker: Place, heard: &Heard) {
         let value = since(view.now, crash.at);
         let excuse = || excuse(view, crash.master, &[taker], crash.at);
         let what = |word: &str| {
@@ -126,11 +123,7 @@ impl Takeover {
         let lost = view.lost_since(crash.master, taker, crash.at_minus(view, taker));
         let latest = Self::latest(view, taker);
         self.score.at_most(value, latest, excuse, || what("too late"));
-        let (better, old) = (view.member(taker), view.member(crash.master));
-        // It decides by what it heard, whatever the master's priority was by then.
-        let told = heard.get(crash.master.member).copied().flatten();
-        let told = told.map_or(old.priority, |(_, priority)| priority);
-        let timer_ran_on = better.priority > told && better.may_preempt(view.now);
+        let timer_ran_on = crash.would_preempt(view, taker, heard);
         let resigned = crash.comes_after_a_resignation(view, taker);
         let armed = crash.at_minus(view, taker);
         // Its timer runs from the last advert that it took for one.
@@ -160,6 +153,15 @@ impl Crash {
     fn at_minus(&self, view: &View, heir: Place) -> WorldTime {
         let down = view.up(view.member(heir).down_interval());
         WorldTime(self.at.0.saturating_sub(u64::try_from(down.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// Whether it preempts the master, so that no advert begins its timer anew. It decides by what
+    /// it heard, whatever the master's priority was by then.
+    fn would_preempt(&self, view: &View, taker: Place, heard: &Heard) -> bool {
+        let (better, old) = (view.member(taker), view.member(self.master));
+        let told = heard.get(self.master.member).copied().flatten();
+        let told = told.map_or(old.priority, |(_, priority)| priority);
+        better.priority > told && better.may_preempt(view.now)
     }
 
     /// Whether the timer of an heir may not run for M since the last advert: the adverts in the
@@ -241,9 +243,13 @@ struct Other {
 
 impl Election {
     /// What explains that a backup far below the best one became master.
-    fn excuse(&self, view: &View, place: Place) -> Option<String> {
+    fn excuse(&self, view: &View, place: Place, heard: &Heard) -> Option<String> {
         let (crash, best) = (&self.crash, self.best);
         let (master, before) = (crash.master, crash.at_minus(view, place));
+        if crash.would_preempt(view, place, heard) {
+            let (name, master) = (view.name(place), view.name(master));
+            return Some(format!("{name} was about to preempt {master}"));
+        }
         let lost = view.lost_since(master, place, before) > 0
             || view.lost_since(master, best, before) > 0
             || view.lost_since(best, place, before) > 0
@@ -295,7 +301,7 @@ impl BestFollows {
         (!others.is_empty()).then_some(Election { crash, best, others })
     }
 
-    fn starts(&mut self, view: &View, election: &mut Election, place: Place) {
+    fn starts(&mut self, view: &View, election: &mut Election, place: Place, heard: &Heard) {
         if place == election.best {
             self.score.at_most(Duration::ZERO, bound(view, place), || None, String::new);
         }
@@ -309,7 +315,7 @@ impl BestFollows {
         if !view.is_running(best) {
             return;
         }
-        let excuse = || election.excuse(view, place);
+        let excuse = || election.excuse(view, place, heard);
         let what = || {
             let (place, best) = (view.name(place), view.name(best));
             format!("{place} became master although {best} is far better")
@@ -373,11 +379,11 @@ impl Property for BestFollows {
         let crashes = Crash::of(view, change).into_iter();
         self.open.extend(crashes.filter_map(|crash| Self::open(view, crash)));
         for mut election in std::mem::take(&mut self.open) {
-            if let What::MasterStarts { place, resumed: false, .. } = change.what
+            if let What::MasterStarts { place, resumed: false, heard, .. } = &change.what
                 && place.router == election.best.router
                 && !election.crash.is_void(view)
             {
-                self.starts(view, &mut election, place);
+                self.starts(view, &mut election, *place, heard);
             }
             self.overlap(view, &mut election, change.at);
             if !Self::is_over(view, &election, change.at) {

@@ -115,15 +115,21 @@ impl Owners {
     fn close(
         &mut self,
         view: &View,
-        (a, b, (_, address)): (Place, Place, (SegmentId, IpAddr)),
+        (a, b, key): (Place, Place, (SegmentId, IpAddr)),
         began: WorldTime,
         ended: WorldTime,
     ) {
+        let address = key.1;
         let lasted = since(ended, began);
         let bound = view.coexistence(a, b, began) + view.setting.release;
         let left = [a, b].into_iter().filter_map(|place| view.member(place).left_master_at).min();
         let asked = left.map_or(began, |left| left.min(began));
+        let real = || {
+            let owner = [a, b].into_iter().find(|place| view.is_real(*place, key))?;
+            Some(format!("{address} is the real address of {}", view.name(owner)))
+        };
         let excuse = || view.unusual(&[a, b], began).or_else(|| view.refused(&[a, b], asked));
+        let excuse = || excuse().or_else(real);
         let what = || {
             let mut text = format!(
                 "{} and {} both owned {address} for {lasted:?}",
@@ -259,7 +265,10 @@ impl Preemptions {
             let unusual = view.unusual(&both, began).or_else(|| view.stalled(&both, began));
             unusual.or_else(|| view.refused(&both, began)).or_else(|| {
                 let just = view.had_resigned(better, lower, began);
-                just.then(|| format!("{} had just resigned", view.name(better)))
+                let odd = view.odds_since(better, lower, began);
+                let (name, other) = (view.name(better), view.name(lower));
+                let odd = odd.then(|| format!("{name} and {other} did not fit"));
+                odd.or_else(|| just.then(|| format!("{name} had just resigned")))
             })
         };
         let what = || {

@@ -32,7 +32,11 @@ impl Mute {
         Self { score, owning: BTreeMap::new(), watched: false }
     }
 
-    fn spoke(&mut self, view: &View, place: Place, address: IpAddr, did: &str) {
+    fn spoke(&mut self, view: &View, place: Place, key: (SegmentId, IpAddr), did: &str) {
+        if view.is_real(place, key) {
+            return;
+        }
+        let address = key.1;
         let Some(backup_since) = backup_since(view, place) else { return };
         let owning =
             self.owning.iter().find(|((by, (_, what)), _)| *by == place && *what == address);
@@ -86,7 +90,8 @@ impl Property for Mute {
                 self.watched |= mute.is_some();
                 for address in &view.member(place).addresses {
                     let key = (place, *address);
-                    let owned = || view.owns(place, *address).is_some();
+                    let owned =
+                        || view.owns(place, *address).is_some() && !view.is_real(place, *address);
                     if let Some(from) = mute.filter(|_| owned()) {
                         self.owning.entry(key).or_insert((from, change.at));
                     } else if !self.owning.is_empty()
@@ -110,7 +115,7 @@ impl Property for Mute {
         for (router, members) in view.routers.iter().enumerate() {
             let member = members.members.iter().position(|member| member.host == change.host);
             if let Some(member) = member.filter(|_| members.has((*segment, *address))) {
-                self.spoke(view, Place { router, member }, *address, did);
+                self.spoke(view, Place { router, member }, (*segment, *address), did);
             }
         }
     }

@@ -79,6 +79,7 @@ impl Named {
             for member in members.members.iter().filter(|member| same_link && member.present) {
                 if member.host != receiver
                     || !view.host(receiver).is_running()
+                    || is_at_rest(member)
                     || !mismatch::is_foreign(carried(), source, &member.config)
                 {
                     continue;

@@ -17,13 +17,17 @@ impl Listener {
         let before = self.places_of(host);
         let mut now = Vec::new();
         for instance in config.instances() {
-            let place = self.join(host, instance);
+            let place = self.join(at, host, instance);
             now.push(place);
             let mut groups = config.groups().iter();
             let group = groups.find(|group| group.members.contains(&instance.name));
             let group = group.map(|group| group.name.clone());
             let config = Arc::clone(instance);
             self.push(at, host, What::Joined { place, config, group, starts });
+            let taught = self.sender(place).in_force;
+            if self.sender(place).waits == Some(taught) {
+                self.push(at, host, What::InForce(place, taught));
+            }
         }
         for place in before.into_iter().filter(|place| !now.contains(place)) {
             self.sender(place).present = false;
@@ -46,7 +50,7 @@ impl Listener {
         }
     }
 
-    fn join(&mut self, host: HostId, instance: &Arc<InstanceConfig>) -> Place {
+    fn join(&mut self, at: WorldTime, host: HostId, instance: &Arc<InstanceConfig>) -> Place {
         let segment = self.segment_of(host, instance);
         let key = RouterKey { segment, family: instance.family, vrid: instance.vrid.get() };
         let router = *self.by_key.entry(key).or_insert_with(|| {
@@ -56,7 +60,8 @@ impl Listener {
         });
         let own = self.addresses.get(usize::from(host.0)).map_or(&[][..], |list| list);
         let source = source_of(own, segment, instance);
-        let member = self.routers[router].join(host, instance, source);
+        let now = (at, self.slack);
+        let member = self.routers[router].join(host, instance, source, now);
         let place = Place { router, member };
         self.names.insert((host, instance.name.clone()), place);
         place

@@ -84,15 +84,17 @@ impl Router {
         host: HostId,
         config: &Arc<InstanceConfig>,
         source: Option<IpAddr>,
+        (at, slack): (WorldTime, Duration),
     ) -> usize {
         let interval = config.interval.duration();
         if let Some(member) = self.member(host) {
             let sender = &mut self.members[member];
             let goes_on = sender.present && sender.state.is_some();
-            if !goes_on || !keeps_its_timer(&sender.config, config) {
-                sender.in_force = interval;
-            }
+            let begins_anew = !goes_on || !keeps_its_timer(&sender.config, config);
             sender.config = Arc::clone(config);
+            if begins_anew {
+                sender.in_force = sender.begins_anew(at, slack);
+            }
             sender.present = true;
             sender.source = source.or(sender.source);
             return member;
@@ -177,12 +179,13 @@ impl Sender {
         self.free_since = (!self.paused && !self.frozen).then_some(at);
     }
 
-    /// What is in force as it begins anew, as master or backup: its own interval, or that of an
-    /// advert that it is yet to read.
+    /// What is in force as it begins anew, as master or backup or with another file: its own
+    /// interval, or in v3 that of an advert that it is yet to read.
     pub(super) fn begins_anew(&mut self, at: WorldTime, slack: Duration) -> Duration {
         let reads = self.free_since.is_some_and(|free| at <= plus(free, slack));
         self.waits = self.waits.filter(|_| reads);
-        self.waits.unwrap_or(self.config.interval.duration())
+        let taught = self.waits.filter(|_| self.config.version == Version::V3);
+        taught.unwrap_or(self.config.interval.duration())
     }
 
     /// Whether it left the state Master at this moment, or where time is real so little before it

@@ -472,6 +472,13 @@ impl View {
         self.owners.get(address, self.member(place).host)
     }
 
+    /// Whether it is an owner's real address: no VRRP takes that from its machine.
+    pub(super) fn is_real(&self, place: Place, address: (SegmentId, IpAddr)) -> bool {
+        let member = self.member(place);
+        let host = self.setting.hosts.get(usize::from(member.host.0));
+        member.is_owner() && host.is_some_and(|host| host.addresses.contains(&address))
+    }
+
     /// Whether the host runs another virtual router that has this address.
     pub(super) fn has_elsewhere(&self, place: Place, address: (SegmentId, IpAddr)) -> bool {
         if !self.shares {
