@@ -91,6 +91,9 @@ impl Router {
             let sender = &mut self.members[member];
             let goes_on = sender.present && sender.state.is_some();
             let begins_anew = !goes_on || !keeps_its_timer(&sender.config, config);
+            if !goes_on || sender.config.priority != config.priority {
+                sender.priority = config.priority.get();
+            }
             sender.config = Arc::clone(config);
             if begins_anew {
                 sender.in_force = sender.begins_anew(at, slack);
