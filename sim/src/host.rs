@@ -252,7 +252,7 @@ impl Host {
 
     /// What is reachable, and the next end of a lease, after gates came, went or were opened.
     pub(crate) fn note_gates(&mut self, out: &mut Outside<'_>) {
-        if self.kernel.gates_moved() {
+        if self.kernel.gates.have_moved() {
             self.refresh_owned(out);
             self.end_leases(out);
         }
@@ -260,10 +260,10 @@ impl Host {
 
     /// Shuts the gates whose lease is over by this machine's clock, and files the next end.
     fn end_leases(&mut self, out: &mut Outside<'_>) {
-        if self.kernel.end_leases(self.clock.read(out.net.now)) {
+        if self.kernel.gates.end_leases(self.clock.read(out.net.now)) {
             self.refresh_owned(out);
         }
-        if let Some(at) = self.kernel.next_end().and_then(|end| self.clock.when(end)) {
+        if let Some(at) = self.kernel.gates.next_end().and_then(|end| self.clock.when(end)) {
             out.net.queue.push(at.max(out.net.now), Due::Lease { host: self.id });
         }
     }

@@ -6,16 +6,18 @@
 //! for on the interface that holds it and nowhere else (`arp_ignore` 1), and a neighbour entry
 //! stays until another one replaces it, as in a router that keeps them for four hours.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use vipd_engine::config::FibEntry;
 use vipd_engine::{
-    CommandId, EffectError, FibChange, Ifindex, InstanceId, InterfaceName, KernelCommand, Link,
-    LinkState, LocalAddress, MacAddress, Timestamp,
+    CommandId, EffectError, FibChange, Ifindex, InterfaceName, KernelCommand, Link, LinkState,
+    LocalAddress, MacAddress,
 };
 use vipd_scenarios::record::WorldTime;
+
+use crate::gates::Gates;
 
 /// Index of the first interface that is made; 1 is the loopback's.
 const FIRST_INDEX: u32 = 2;
@@ -70,16 +72,6 @@ pub struct Completed {
     pub result: Result<(), EffectError>,
 }
 
-/// What stands in front of addresses and lets nothing through without a lease.
-#[derive(Clone, Debug, Default)]
-struct Gate {
-    addresses: BTreeSet<IpAddr>,
-    /// The end of the lease, by this machine's clock, as long as it runs.
-    open_until: Option<Timestamp>,
-    /// An earlier process put it there.
-    left: bool,
-}
-
 /// The kernel of one machine.
 #[derive(Clone, Debug)]
 pub struct Kernel {
@@ -87,9 +79,8 @@ pub struct Kernel {
     interfaces: Vec<Interface>,
     next_index: u32,
     filters: BTreeSet<IpAddr>,
-    gates: BTreeMap<InstanceId, Gate>,
-    /// A gate came, went or was opened.
-    gates_moved: bool,
+    /// What is in front of addresses.
+    pub gates: Gates,
     fib: BTreeSet<FibEntry>,
     /// In order, and few.
     neighbours: Vec<((Ifindex, IpAddr), MacAddress)>,
@@ -104,8 +95,7 @@ impl Default for Kernel {
             interfaces: Vec::new(),
             next_index: FIRST_INDEX,
             filters: BTreeSet::new(),
-            gates: BTreeMap::new(),
-            gates_moved: false,
+            gates: Gates::default(),
             fib: BTreeSet::new(),
             neighbours: Vec::new(),
             commands: VecDeque::new(),
@@ -157,8 +147,11 @@ impl Kernel {
         self.commands.front().filter(|next| next.due <= now)?;
         let Submitted { id, command, .. } = self.commands.pop_front()?;
         let result = self.perform(&command, changes);
-        if self.commands.is_empty() && self.gates.values().any(|gate| !gate.left) {
-            self.remove_left_gates();
+        if let (None, KernelCommand::SetGate { instance, .. }) = (id, &command) {
+            self.gates.leave(*instance);
+        }
+        if self.commands.is_empty() {
+            self.gates.on_idle();
         }
         Some(Completed { id, result })
     }
@@ -204,54 +197,20 @@ impl Kernel {
                 self.remove_fib(|held| held == entry, changes);
                 Ok(())
             }
-            KernelCommand::SetGate { .. }
-            | KernelCommand::RemoveGate { .. }
-            | KernelCommand::RenewLease { .. } => self.change_gate(command),
-        }
-    }
-
-    fn change_gate(&mut self, command: &KernelCommand) -> Result<(), EffectError> {
-        self.gates_moved = true;
-        match command {
             KernelCommand::SetGate { instance, places } => {
                 if places.iter().any(|(name, _)| self.by_name(name.as_str()).is_none()) {
                     return Err(EffectError::NoInterface);
                 }
                 let addresses = places.iter().map(|(_, address)| *address).collect();
-                let there = self.gates.remove(instance).filter(|gate| !gate.left);
-                let open_until = there.and_then(|gate| gate.open_until);
-                self.gates.insert(*instance, Gate { addresses, open_until, left: false });
-            }
-            KernelCommand::RenewLease { instance, until } => {
-                let gate = self.gates.get_mut(instance).ok_or(EffectError::Refused)?;
-                gate.open_until = Some(*until);
+                self.gates.put(*instance, addresses);
+                Ok(())
             }
             KernelCommand::RemoveGate { instance } => {
-                self.gates.remove(instance);
+                self.gates.remove(*instance);
+                Ok(())
             }
-            _ => {}
+            KernelCommand::RenewLease { instance, until } => self.gates.open(*instance, *until),
         }
-        Ok(())
-    }
-
-    /// A new process is there. It takes away what gates an earlier one left, at once if it has none
-    /// itself, and otherwise once its own stand and the addresses behind the others are gone.
-    pub fn begin_process(&mut self, has_gates: bool) {
-        self.gates.values_mut().for_each(|gate| gate.left = true);
-        if !has_gates {
-            self.remove_left_gates();
-        }
-    }
-
-    fn remove_left_gates(&mut self) {
-        let before = self.gates.len();
-        self.gates.retain(|_, gate| !gate.left);
-        self.gates_moved |= self.gates.len() < before;
-    }
-
-    /// Whether a gate came, went or was opened since this was last asked.
-    pub const fn gates_moved(&mut self) -> bool {
-        std::mem::replace(&mut self.gates_moved, false)
     }
 
     /// Commands take this long from now on.
@@ -402,7 +361,7 @@ impl Kernel {
     pub fn answers(&self, port: Ifindex, address: IpAddr) -> Option<MacAddress> {
         self.above(port)
             .find(|interface| interface.addresses.contains(&address))
-            .filter(|_| !self.is_shut(address))
+            .filter(|_| !self.gates.is_shut(address))
             .map(|interface| interface.mac)
     }
 
@@ -427,28 +386,7 @@ impl Kernel {
     /// Whether packets to the address reach whoever listens on this machine.
     #[must_use]
     pub fn delivers(&self, address: IpAddr) -> bool {
-        self.holds(address) && !self.filters.contains(&address) && !self.is_shut(address)
-    }
-
-    /// Whether a gate without a lease stands in front of the address.
-    fn is_shut(&self, address: IpAddr) -> bool {
-        let gates = self.gates.values();
-        gates.filter(|gate| gate.open_until.is_none()).any(|gate| gate.addresses.contains(&address))
-    }
-
-    /// Ends the leases that are over, by this machine's clock. Whether one was.
-    pub fn end_leases(&mut self, now: Timestamp) -> bool {
-        let mut any = false;
-        for gate in self.gates.values_mut() {
-            any |= gate.open_until.take_if(|until| *until <= now).is_some();
-        }
-        any
-    }
-
-    /// The next end of a lease, by this machine's clock.
-    #[must_use]
-    pub fn next_end(&self) -> Option<Timestamp> {
-        self.gates.values().filter_map(|gate| gate.open_until).min()
+        self.holds(address) && !self.filters.contains(&address) && !self.gates.is_shut(address)
     }
 
     /// The interfaces on the wire below `port` that pass frames.

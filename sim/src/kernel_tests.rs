@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use vipd_engine::config::VirtualAddress;
 use vipd_engine::config::fib::{NextHop, Prefix, Route};
-use vipd_engine::{AddressSpec, Family, InstanceId};
+use vipd_engine::{AddressSpec, Family, InstanceId, Timestamp};
 
 use super::*;
 
@@ -220,7 +220,7 @@ fn kernel_with_a_gate_that_was_left() -> Kernel {
 #[test]
 fn a_process_takes_away_what_gates_another_one_left_once_its_own_stand_and_all_else_is_done() {
     let mut kernel = kernel_with_a_gate_that_was_left();
-    kernel.begin_process(true);
+    kernel.gates.begin_process(true);
     let until = Timestamp::from_nanos(1_000_000_000);
     let renew = KernelCommand::RenewLease { instance: InstanceId(0), until };
     for (number, command) in [gate(0), renew, add("eth0")].into_iter().enumerate() {
@@ -238,7 +238,7 @@ fn a_process_takes_away_what_gates_another_one_left_once_its_own_stand_and_all_e
 #[test]
 fn a_process_without_gates_takes_away_at_once_what_another_one_left() {
     let mut kernel = kernel_with_a_gate_that_was_left();
-    kernel.begin_process(false);
+    kernel.gates.begin_process(false);
     assert!(kernel.delivers(VIP));
 }
 
@@ -250,7 +250,7 @@ fn a_lease_of_an_earlier_process_does_not_open_the_gate_of_a_new_one() {
         .0
         .expect("a lease");
     assert!(kernel.delivers(VIP));
-    kernel.begin_process(true);
+    kernel.gates.begin_process(true);
     assert!(kernel.delivers(VIP), "it runs until its end");
     perform(&mut kernel, &gate(1)).0.expect("a gate");
     assert!(!kernel.delivers(VIP));

@@ -16,6 +16,7 @@ pub mod configurations;
 mod dripping;
 pub mod faults;
 pub mod files;
+pub mod gates;
 mod host;
 pub mod hunt;
 pub mod inject;

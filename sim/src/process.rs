@@ -128,7 +128,7 @@ impl Host {
         self.process = Some(Process::new());
         self.see(Seen::Process(ProcessChange::Started), out);
         let has_gates = config.instances().iter().any(|one| one.dead_man.is_some());
-        self.kernel.begin_process(has_gates);
+        self.kernel.gates.begin_process(has_gates);
         self.note_gates(out);
         for change in self.kernel.report() {
             self.tell(Told::Change(Box::new(change)));
