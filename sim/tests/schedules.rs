@@ -122,13 +122,17 @@ fn everybody_comes_back_unless_a_core_is_asked_for_and_never_nobody() {
 
 /// What stands in the file of `one` and not in that of `other`.
 fn differences(one: &InstanceConfig, other: &InstanceConfig) -> Vec<Difference> {
-    let (addresses, transport) = (&one.addresses, &one.transport);
+    let addresses = &one.addresses;
     let ttl = |instance: &InstanceConfig| match instance.transport {
         Transport::Multicast { .. } => None,
         Transport::Unicast { ttl, .. } => Some(ttl),
     };
     let unicast = ttl(one).is_some() && ttl(other).is_some();
     let other_ttl = unicast && ttl(one) != ttl(other);
+    let peers = |instance: &InstanceConfig| match &instance.transport {
+        Transport::Multicast { .. } => None,
+        Transport::Unicast { peers, .. } => Some(peers.clone()),
+    };
     // The other version has other rules of its own, and no password.
     let same_version = one.version == other.version;
     let form = |instance: &InstanceConfig| instance.rules.checksum_sent;
@@ -139,7 +143,7 @@ fn differences(one: &InstanceConfig, other: &InstanceConfig) -> Vec<Difference> 
         (one.password != other.password && same_version, Difference::Password),
         (one.vrid != other.vrid, Difference::Vrid),
         (*addresses != other.addresses, Difference::Addresses),
-        (*transport != other.transport && !other_ttl, Difference::Peers),
+        (peers(one) != peers(other), Difference::Peers),
         (other_ttl, Difference::Ttl),
         (form(one) != form(other) && same_version, Difference::Checksum),
     ];
@@ -161,6 +165,7 @@ fn variants_of_a_file_are_text_that_can_be_read_back_and_each_is_different_in_on
             &[Priority, Version, Interval, Vrid, Addresses, Peers, Ttl, Checksum],
         ),
         ("version/v3-1s.toml", &[Priority, Version, Interval, Vrid, Addresses, Peers, Checksum]),
+        ("track/sync-group.toml", &[Priority, Version, Interval, Password, Vrid, Addresses, Peers]),
         ("unicast/drift-ipv6.toml", &[Priority, Interval, Vrid, Addresses, Peers, Ttl]),
         (
             "cut/heal-winner-first.toml",
@@ -177,6 +182,7 @@ fn variants_of_a_file_are_text_that_can_be_read_back_and_each_is_different_in_on
             for variant in &director.variants {
                 assert_eq!(variant.path.parent(), file.parent());
                 assert!(!variant.path.exists(), "nothing is written");
+                assert_eq!(original.instances().len(), variant.config.instances().len());
                 for (ours, theirs) in original.instances().iter().zip(variant.config.instances()) {
                     assert_eq!(differences(ours, theirs), [variant.difference], "{name}");
                 }

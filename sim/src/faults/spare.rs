@@ -30,10 +30,10 @@ impl Spare {
         let mut replaced = BTreeSet::new();
         for instance in instances {
             let held = instance.addresses.iter().chain(&instance.excluded);
-            let peers = peers(instance).iter().map(|peer| peer.address);
-            used.extend(held.map(|one| one.address).chain(peers.clone()));
+            let peers = peers(instance);
+            used.extend(held.map(|one| one.address).chain(peers.iter().map(|peer| peer.address)));
             replaced.extend(instance.addresses.last().map(|one| one.address));
-            replaced.extend(peers.last());
+            replaced.extend(peers.last().map(|peer| peer.address));
         }
         for (host, plan) in scenario.hosts.iter().enumerate() {
             for local in 0..plan.interfaces.len() {
@@ -85,7 +85,7 @@ fn vrids_after(vrid: u8) -> impl Iterator<Item = u8> {
     (vrid..u8::MAX).chain(0..vrid).map(|before| before + 1)
 }
 
-/// All that differ in the last octet, but those that name a network or everybody in it.
+/// All that differ in the last octet, but for 0 and 255: no host of a /24 has those.
 fn neighbours_after(address: IpAddr) -> impl Iterator<Item = IpAddr> {
     let last = match address {
         IpAddr::V4(v4) => v4.octets()[3],

@@ -4,8 +4,8 @@
 //! A variant is text: each `vrrp_instance` block of the file gets one more line before its closing
 //! brace, and what stands last counts; the peers of one that has any are written anew. So it can be
 //! written beside the original and read by anybody. A variant that cannot be used, or that means
-//! the same as the original, is none. Blocks that stand in an included file, or that a macro makes,
-//! are left as they are.
+//! the same as the original, is none; nor is there one if a block cannot have the change, stands in
+//! an included file, or is made by a macro.
 
 use std::net::IpAddr;
 use std::ops::Range;
