@@ -115,21 +115,15 @@ impl Owners {
     fn close(
         &mut self,
         view: &View,
-        (a, b, key): (Place, Place, (SegmentId, IpAddr)),
+        (a, b, (_, address)): (Place, Place, (SegmentId, IpAddr)),
         began: WorldTime,
         ended: WorldTime,
     ) {
-        let address = key.1;
         let lasted = since(ended, began);
         let bound = view.coexistence(a, b, began) + view.setting.release;
         let left = [a, b].into_iter().filter_map(|place| view.member(place).left_master_at).min();
         let asked = left.map_or(began, |left| left.min(began));
-        let real = || {
-            let owner = [a, b].into_iter().find(|place| view.is_real(*place, key))?;
-            Some(format!("{address} is the real address of {}", view.name(owner)))
-        };
         let excuse = || view.unusual(&[a, b], began).or_else(|| view.refused(&[a, b], asked));
-        let excuse = || excuse().or_else(real);
         let what = || {
             let mut text = format!(
                 "{} and {} both owned {address} for {lasted:?}",
@@ -171,6 +165,20 @@ impl Owners {
     }
 }
 
+impl Owners {
+    /// A file no longer lists the address: it is none of this virtual router's any more.
+    fn close_unlisted(&mut self, view: &View, router: usize, now: WorldTime) {
+        let unlisted = |(a, b, address): &(Place, Place, _)| {
+            let lists = |place: &Place| view.member(*place).addresses.contains(address);
+            a.router == router && ![a, b].into_iter().all(lists)
+        };
+        let gone: Vec<_> = self.open.extract_if(.., |key, _| unlisted(key)).collect();
+        for (key, began) in gone {
+            self.close(view, key, began, now);
+        }
+    }
+}
+
 /// Until when the process of this host was dead or stood still, if it was at `since` or later.
 fn well_again(view: &View, place: Place, since: WorldTime) -> Option<WorldTime> {
     let host = view.host(view.member(place).host);
@@ -194,6 +202,7 @@ impl Property for Owners {
             }
         }
         for &router in &view.touched {
+            self.close_unlisted(view, router, change.at);
             for (a, b) in pairs(view, router).map(|(a, b)| view.ranked(a, b)) {
                 for address in &view.member(a).addresses {
                     let owned = [a, b].map(|place| view.owns(place, *address));
@@ -208,10 +217,13 @@ impl Property for Owners {
                         self.close(view, (b, a, *address), began, change.at);
                     }
                     // In two virtual routers it is a mismatch (S9), and each has its own master.
-                    let both =
-                        both && ![a, b].iter().any(|place| view.has_elsewhere(*place, *address));
+                    let counts = |place: &Place| {
+                        view.member(*place).addresses.contains(address)
+                            && !view.has_elsewhere(*place, *address)
+                            && !view.keeps(*place, *address)
+                    };
                     let key = (a, b, *address);
-                    if both && view.hear_each_other(a, b) {
+                    if both && [a, b].iter().all(counts) && view.hear_each_other(a, b) {
                         self.open.entry(key).or_insert(change.at);
                     } else if let Some(began) = self.open.remove(&key) {
                         self.close(view, key, began, change.at);
@@ -265,7 +277,7 @@ impl Preemptions {
             let unusual = view.unusual(&both, began).or_else(|| view.stalled(&both, began));
             unusual.or_else(|| view.refused(&both, began)).or_else(|| {
                 let just = view.had_resigned(better, lower, began);
-                let odd = view.odds_since(better, lower, began);
+                let odd = view.are_odd_since(better, lower, began);
                 let (name, other) = (view.name(better), view.name(lower));
                 let odd = odd.then(|| format!("{name} and {other} did not fit"));
                 odd.or_else(|| just.then(|| format!("{name} had just resigned")))

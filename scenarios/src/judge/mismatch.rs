@@ -12,7 +12,7 @@ use super::view::Member;
 use crate::record::SeenAdvert;
 use crate::scenario::{AdvertFields, Injection, Message};
 
-/// What `receiver` must name when it hears `sender`, in the order in which it would notice.
+/// What `receiver` must name when it hears `sender`: any of these.
 pub(super) fn named(sender: &Member, receiver: &Member) -> Vec<&'static str> {
     let mut kinds: Vec<_> = discarded(sender, receiver).collect();
     kinds.extend(tolerated(sender, receiver));

@@ -33,7 +33,7 @@ impl Mute {
     }
 
     fn spoke(&mut self, view: &View, place: Place, key: (SegmentId, IpAddr), did: &str) {
-        if view.is_real(place, key) {
+        if view.keeps(place, key) {
             return;
         }
         let address = key.1;
@@ -43,6 +43,18 @@ impl Mute {
         let late = owning.is_some_and(|(_, (from, seen))| from < seen);
         let did = || format!("{did} {address}");
         self.judge(view, place, (backup_since, view.now), late, did);
+    }
+
+    /// A file no longer lists the address: it is none of this virtual router's any more.
+    fn close_unlisted(&mut self, view: &View, router: usize, now: WorldTime) {
+        let unlisted = |(place, address): &(Place, _)| {
+            place.router == router && !view.member(*place).addresses.contains(address)
+        };
+        let gone: Vec<_> = self.owning.extract_if(.., |key, _| unlisted(key)).collect();
+        for ((place, address), (from, seen)) in gone {
+            let did = || format!("owned {}", address.1);
+            self.judge(view, place, (from, now), from < seen, did);
+        }
     }
 
     fn judge(
@@ -85,13 +97,14 @@ impl Property for Mute {
     fn after(&mut self, view: &View, change: &Change) {
         let touched = if change.what.mutes() { &view.touched[..] } else { &[] };
         for &router in touched {
+            self.close_unlisted(view, router, change.at);
             for place in view.places(router) {
                 let mute = backup_since(view, place);
                 self.watched |= mute.is_some();
                 for address in &view.member(place).addresses {
                     let key = (place, *address);
                     let owned =
-                        || view.owns(place, *address).is_some() && !view.is_real(place, *address);
+                        || view.owns(place, *address).is_some() && !view.keeps(place, *address);
                     if let Some(from) = mute.filter(|_| owned()) {
                         self.owning.entry(key).or_insert((from, change.at));
                     } else if !self.owning.is_empty()

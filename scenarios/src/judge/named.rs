@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use vipd_engine::config::Transport;
 use vipd_engine::{News, StateKind};
 
 use super::change::{Change, Pair, Place, What};
@@ -79,7 +80,7 @@ impl Named {
             for member in members.members.iter().filter(|member| same_link && member.present) {
                 if member.host != receiver
                     || !view.host(receiver).is_running()
-                    || is_at_rest(member)
+                    || !is_given(view, view.member(sender), member)
                     || !mismatch::is_foreign(carried(), source, &member.config)
                 {
                     continue;
@@ -221,6 +222,15 @@ impl Named {
             }
         }
     }
+}
+
+/// Whether its machine gives it what the sender sends: by unicast only as long as it has the
+/// address, which an owner may have lost.
+fn is_given(view: &View, sender: &Member, receiver: &Member) -> bool {
+    let unicast = matches!(sender.config.transport, Transport::Unicast { .. });
+    let mut listed = receiver.addresses.iter();
+    let own = listed.find(|(_, address)| Some(*address) == receiver.source);
+    !unicast || own.is_none_or(|own| view.is_owned_by(receiver.host, *own))
 }
 
 /// Whether this router makes anything of an advert: in Initialize and Fault it takes no part, and

@@ -63,8 +63,8 @@ impl Resignation {
             ));
         }
         // It resigned as its old file has it.
-        if let Some(heir) = heirs.iter().find(|heir| view.odds_since(stop.master, **heir, stop.at))
-        {
+        let odd = |heir: &&Place| view.are_odd_since(stop.master, **heir, stop.at);
+        if let Some(heir) = heirs.iter().find(odd) {
             return Some(format!("{} and {} did not fit", names(&stop.master), names(heir)));
         }
         // One that stood still resigns as it was before the file that waited for it.

@@ -438,6 +438,13 @@ impl View {
         Excuse::at_odds(self, &[a, b]).is_some() || ended.is_some_and(|(at, _)| at >= since)
     }
 
+    /// These two do not understand each other, or did not until a reload at `at` or later.
+    pub(super) fn are_odd_since(&self, a: Place, b: Place, at: WorldTime) -> bool {
+        let router = &self.routers[a.router];
+        let ended = router.odds_ended.is_some_and(|(ended, _)| ended >= at);
+        Excuse::at_odds(self, &[a, b]).is_some() || (ended && router.odd_pairs.contains(&[a, b]))
+    }
+
     /// An advert that arrives now may have left before the end of a mismatch between running
     /// members, and be discarded for it.
     pub(super) fn may_be_of_before(&self, router: usize) -> bool {

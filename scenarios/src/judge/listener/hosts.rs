@@ -24,9 +24,9 @@ impl Listener {
             let group = group.map(|group| group.name.clone());
             let config = Arc::clone(instance);
             self.push(at, host, What::Joined { place, config, group, starts });
-            let taught = self.sender(place).in_force;
-            if self.sender(place).waits == Some(taught) {
-                self.push(at, host, What::InForce(place, taught));
+            let (in_force, waits) = (self.sender(place).in_force, self.sender(place).waits);
+            if waits.is_some_and(|taught| taught.interval == in_force) {
+                self.push(at, host, What::InForce(place, in_force));
             }
         }
         for place in before.into_iter().filter(|place| !now.contains(place)) {
@@ -79,6 +79,9 @@ impl Listener {
         let News::State { from, to, why } = &event.news else {
             if let News::SendRefused { .. } = event.news {
                 self.sender(place).free_since = Some(at);
+            }
+            if let News::PriorityChanged { to, .. } = event.news {
+                self.sender(place).rank = to.get();
             }
             if let News::HoldDownOver | News::Ordered(_) = event.news {
                 self.sender(place).held_down = false;

@@ -40,7 +40,9 @@ pub(super) struct Sender {
     pub(super) in_force: Duration,
     /// What the last advert teaches that came while it was paused or frozen: it is read when it
     /// goes on, after what it does first.
-    pub(super) waits: Option<Duration>,
+    pub(super) waits: Option<Taught>,
+    /// The priority that its engine goes by.
+    pub(super) rank: u8,
     /// The last advert that somebody forged and it took: in whose name, and its interval.
     pub(super) forged: Option<(IpAddr, Duration)>,
     /// It says that it yielded to a lower router that does not hear it, and follows lower ones.
@@ -55,6 +57,14 @@ pub(super) struct Sender {
     pub(super) removed_at: Option<WorldTime>,
     /// An advert that the engine's column does not explain yet.
     pub(super) unexplained: Option<WorldTime>,
+}
+
+/// An advert that teaches its interval.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taught {
+    src: IpAddr,
+    priority: u8,
+    pub(super) interval: Duration,
 }
 
 /// What one member heard of another one.
@@ -92,10 +102,11 @@ impl Router {
             let goes_on = sender.present && sender.state.is_some();
             let begins_anew = !goes_on || !keeps_its_timer(&sender.config, config);
             if !goes_on || sender.config.priority != config.priority {
-                sender.priority = config.priority.get();
+                sender.rank = config.priority.get();
             }
             sender.config = Arc::clone(config);
             if begins_anew {
+                sender.waits = sender.waits.filter(|taught| sender.follows(taught));
                 sender.in_force = sender.begins_anew(at, slack);
             }
             sender.present = true;
@@ -119,6 +130,7 @@ impl Router {
             advertised: interval,
             in_force: interval,
             waits: None,
+            rank: config.priority.get(),
             forged: None,
             held_down: false,
             state: None,
@@ -147,23 +159,15 @@ impl Router {
     /// v3: the interval of the master that a backup follows is in force there (RFC 9568 6.4.2).
     pub(super) fn learns(&mut self, index: usize, advert: &SeenAdvert) -> Option<Duration> {
         let receiver = &mut self.members[index];
-        let config = &receiver.config;
-        let own = if receiver.master { receiver.priority } else { config.priority.get() };
-        let delays = !config.preempt_delay.is_zero();
-        let patient = !config.preempt || delays || receiver.held_down;
-        let follows = if receiver.master {
-            let greater = receiver.source.is_some_and(|source| advert.src > source);
-            advert.priority > own || (advert.priority == own && greater)
-        } else {
-            patient || advert.priority >= own
-        };
+        let taught =
+            Taught { src: advert.src, priority: advert.priority, interval: advert.interval };
         let learns = advert.priority > 0
-            && config.version == Version::V3
+            && receiver.config.version == Version::V3
             && advert.version == 3
-            && follows
+            && receiver.follows(&taught)
             && !advert.interval.is_zero();
         if learns && (receiver.paused || receiver.frozen) {
-            receiver.waits = Some(advert.interval);
+            receiver.waits = Some(taught);
         }
         (learns && receiver.in_force != advert.interval).then(|| {
             receiver.in_force = advert.interval;
@@ -188,7 +192,19 @@ impl Sender {
         let reads = self.free_since.is_some_and(|free| at <= plus(free, slack));
         self.waits = self.waits.filter(|_| reads);
         let taught = self.waits.filter(|_| self.config.version == Version::V3);
-        taught.unwrap_or(self.config.interval.duration())
+        taught.map_or(self.config.interval.duration(), |taught| taught.interval)
+    }
+
+    /// Whether it follows who sent such an advert.
+    fn follows(&self, taught: &Taught) -> bool {
+        let config = &self.config;
+        let patient = !config.preempt || !config.preempt_delay.is_zero() || self.held_down;
+        if self.master {
+            let greater = self.source.is_some_and(|source| taught.src > source);
+            taught.priority > self.rank || (taught.priority == self.rank && greater)
+        } else {
+            patient || taught.priority >= config.priority.get()
+        }
     }
 
     /// Whether it left the state Master at this moment, or where time is real so little before it

@@ -256,7 +256,7 @@ impl Listener {
         sender.silent = false;
         sender.last = at;
         sender.silence = silence;
-        sender.priority = priority;
+        (sender.priority, sender.rank) = (priority, priority);
         sender.advertised = interval;
         if began {
             let begins = sender.begins_anew(at, slack);

@@ -115,6 +115,8 @@ pub(super) struct Router {
     forged: Forged,
     /// The last time that a reload ended a mismatch between running members, and which one.
     pub odds_ended: Option<(WorldTime, Excuse)>,
+    /// Who did not fit together until then.
+    pub odd_pairs: Vec<[Place; 2]>,
     losses: BTreeMap<Pair, Vec<(WorldTime, u32)>>,
     pub connections: Connections,
     /// Several members are master, or several hosts own the same address.
@@ -472,11 +474,22 @@ impl View {
         self.owners.get(address, self.member(place).host)
     }
 
-    /// Whether it is an owner's real address: no VRRP takes that from its machine.
-    pub(super) fn is_real(&self, place: Place, address: (SegmentId, IpAddr)) -> bool {
+    pub(super) fn is_owned_by(&self, host: HostId, address: (SegmentId, IpAddr)) -> bool {
+        self.owners.get(address, host).is_some()
+    }
+
+    /// Whether it is a real address that an owner keeps although it is no master: the one that its
+    /// adverts leave from, and any other one unless it yields.
+    pub(super) fn keeps(&self, place: Place, address: (SegmentId, IpAddr)) -> bool {
         let member = self.member(place);
         let host = self.setting.hosts.get(usize::from(member.host.0));
-        member.is_owner() && host.is_some_and(|host| host.addresses.contains(&address))
+        let real = member.is_owner() && host.is_some_and(|host| host.addresses.contains(&address));
+        real && self.is_running(place)
+            && match member.state {
+                Some(StateKind::Backup) => member.source == Some(address.1),
+                Some(StateKind::Fault | StateKind::Initialize) => true,
+                Some(StateKind::Master) | None => false,
+            }
     }
 
     /// Whether the host runs another virtual router that has this address.

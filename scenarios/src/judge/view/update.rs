@@ -212,9 +212,15 @@ impl View {
         }
         // What waits for one that stands still is discarded all the same.
         let alive: Vec<_> = self.places(router).filter(|place| self.is_alive(*place)).collect();
-        if let Some(odds) = Excuse::at_odds(self, &alive) {
-            self.routers[router].odds_ended = Some((self.now, odds));
+        let Some(odds) = Excuse::at_odds(self, &alive) else { return };
+        let pairs = alive.iter().flat_map(|a| alive.iter().map(|b| [*a, *b]));
+        let odd: Vec<_> = pairs.filter(|pair| Excuse::at_odds(self, pair).is_some()).collect();
+        let ended = self.routers[router].odds_ended.replace((self.now, odds));
+        let pairs = &mut self.routers[router].odd_pairs;
+        if ended.is_none_or(|(at, _)| at < self.now) {
+            pairs.clear();
         }
+        pairs.extend(odd);
     }
 
     /// The preempt delay begins at the first lower advert that is heard.
@@ -514,6 +520,7 @@ impl Router {
             injected_at: None,
             forged: Forged::new(),
             odds_ended: None,
+            odd_pairs: Vec::new(),
             losses: BTreeMap::new(),
             connections: Connections { running: Vec::new(), components: Vec::new(), deaf: None },
             dual: false,
