@@ -198,6 +198,7 @@ impl Property for Caches {
             let (dual, after) = (self.dual.get(pair.router), self.after.get(pair.router));
             if (dual.is_none() && after.is_none())
                 || mismatch::misses(view.member(receiver), view.member(sender))
+                || view.member(receiver).discards_as_owner()
                 || view.may_be_of_before(pair.router)
             {
                 return;
