@@ -163,9 +163,7 @@ impl Owners {
             self.score.at_most(Duration::ZERO, bound, || None, String::new);
         }
     }
-}
 
-impl Owners {
     /// A file no longer lists the address: it is none of this virtual router's any more.
     fn close_unlisted(&mut self, view: &View, router: usize, now: WorldTime) {
         let unlisted = |(a, b, address): &(Place, Place, _)| {
