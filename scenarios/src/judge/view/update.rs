@@ -214,7 +214,9 @@ impl View {
         let alive: Vec<_> = self.places(router).filter(|place| self.is_alive(*place)).collect();
         let Some(odds) = Excuse::at_odds(self, &alive) else { return };
         let pairs = alive.iter().flat_map(|a| alive.iter().map(|b| [*a, *b]));
-        let odd: Vec<_> = pairs.filter(|pair| Excuse::at_odds(self, pair).is_some()).collect();
+        let is_odd =
+            |pair: &[Place; 2]| pair[0] != pair[1] && Excuse::at_odds(self, pair).is_some();
+        let odd: Vec<_> = pairs.filter(is_odd).collect();
         let ended = self.routers[router].odds_ended.replace((self.now, odds));
         let pairs = &mut self.routers[router].odd_pairs;
         if ended.is_none_or(|(at, _)| at < self.now) {
