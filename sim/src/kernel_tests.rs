@@ -255,3 +255,18 @@ fn a_lease_of_an_earlier_process_does_not_open_the_gate_of_a_new_one() {
     perform(&mut kernel, &gate(1)).0.expect("a gate");
     assert!(!kernel.delivers(VIP));
 }
+
+#[test]
+fn a_gate_that_a_killed_process_had_asked_for_is_one_that_it_left() {
+    let mut kernel = kernel_with_a_gate_that_was_left();
+    kernel.submit(WorldTime(0), id(0), gate(1));
+    kernel.orphan_commands();
+    kernel.gates.begin_process(true);
+    kernel.submit(WorldTime(0), id(1), gate(0));
+    let until = Timestamp::from_nanos(1_000_000_000);
+    let renew = KernelCommand::RenewLease { instance: InstanceId(0), until };
+    kernel.submit(WorldTime(0), id(2), renew);
+    let mut changes = Vec::new();
+    while kernel.complete(WorldTime(0), &mut changes).is_some() {}
+    assert!(kernel.delivers(VIP), "only the new gate stands, and it is open");
+}
