@@ -187,8 +187,10 @@ fn well_again(view: &View, place: Place, since: WorldTime) -> Option<WorldTime> 
 impl Property for Owners {
     #[inline]
     fn heeds(&self, view: &View, change: &Change) -> bool {
+        // What an owner keeps depends on the state of its engine.
+        let owner = matches!(change.what, What::State { place, .. } if view.member(place).is_owner());
         // Who joins another virtual router may have an address of this one.
-        change.what.rearranges() || view.shares
+        change.what.rearranges() || owner || view.shares
     }
 
     fn after(&mut self, view: &View, change: &Change) {

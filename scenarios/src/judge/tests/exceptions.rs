@@ -2,12 +2,12 @@
 //! edge, and beyond it the violation that it does not excuse. Those that random schedules brought
 //! up are in `hunted`.
 
-use vipd_engine::{StateKind, Vrid};
+use vipd_engine::{Password, StateKind, Vrid};
 
 use super::record::*;
 use super::safety::{HEALED, cut_and_heal, split};
 use crate::judge::{PropertyId, PropertyReport, Verdict};
-use crate::record::{MachineChange, Seen, SeenAdvert};
+use crate::record::{MachineChange, ProcessChange, Seen, SeenAdvert};
 
 /// When a cache is right again at the latest if nobody repeats an announcement.
 const REFRESH: u64 = 60 * SECOND + DELAY + 2 * LATE;
@@ -199,4 +199,85 @@ fn l6_a_dual_interval_that_nobody_noticed_leaves_a_cache_until_the_next_refresh(
     };
     is(&stale(REFRESH), Verdict::NotProvided, "S11 lets a cache be stale");
     is(&stale(REFRESH + 1), Verdict::Violated, "the cache of client");
+}
+
+/// The virtual address is the first one of a, its owner.
+fn owner() -> Run {
+    let mut run = Run::new(&[255, 100]);
+    run.setting.hosts[0].addresses = vec![(LAN, vip()), (LAN, address(1))];
+    run
+}
+
+#[test]
+fn s2_an_owner_keeps_its_real_address_as_a_backup_and_not_beside_what_a_dead_process_left() {
+    let beside_b = |is_master: bool| {
+        let mut run = owner();
+        run.start(0, 1);
+        run.takes_over(B_MASTER, 1);
+        run.adverts(B_MASTER, 10 * SECOND, 1);
+        run.owns(0, 0, true);
+        run.start(4 * SECOND, 0);
+        if is_master {
+            run.process(10 * SECOND, 1, ProcessChange::Killed);
+            run.takes_over(10 * SECOND, 0);
+        }
+        run.judged(PropertyId::S2, 10 * SECOND + W + RELEASE + 1)
+    };
+    assert_ne!(beside_b(false).verdict, Verdict::Violated, "{:?}", beside_b(false));
+    let report = beside_b(true);
+    is(&report, Verdict::Violated, "the process of b died and left the address");
+}
+
+#[test]
+fn s2_a_dead_owner_has_left_its_real_address() {
+    let mut run = owner();
+    run.a_is_master(10 * SECOND);
+    run.process(10 * SECOND, 0, ProcessChange::Killed);
+    run.takes_over(10 * SECOND + B_MASTER, 1);
+    run.adverts(10 * SECOND + B_MASTER, 30 * SECOND, 1);
+    let report = run.judged(PropertyId::S2, 30 * SECOND);
+    is(&report, Verdict::Violated, "the process of a died and left the address");
+}
+
+/// One of three has another password, and gives it up then.
+fn with_another_password(odd: usize, until: u64) -> Run {
+    let another = Some(Password::new(b"another").unwrap());
+    let mut run = Run::new(&[200, 100, 50]).with(odd, |config| config.password = another);
+    run.start_all();
+    let mut run = run.with(odd, |config| config.password = None);
+    run.reload(until, odd);
+    run
+}
+
+#[test]
+fn l2_a_heir_is_late_for_a_mismatch_of_its_own_and_for_nobody_elses() {
+    let followed_by_b = |odd: usize| {
+        let bound = skew(100) + DELAY + 2 * LATE;
+        let (at, taken) = (10 * SECOND, 10 * SECOND + bound + 1);
+        let mut run = with_another_password(odd, at);
+        run.takes_over(A_MASTER, 0);
+        run.adverts(A_MASTER, at, 0);
+        run.stop(at, 0);
+        run.takes_over(taken, 1);
+        run.adverts(taken, 20 * SECOND, 1);
+        run.judged(PropertyId::L2, 20 * SECOND)
+    };
+    is(&followed_by_b(1), Verdict::NotProvided, "a and b did not fit");
+    is(&followed_by_b(2), Verdict::Violated, "b followed a");
+}
+
+#[test]
+fn s5_an_overlap_is_explained_by_a_mismatch_of_the_two_and_by_nobody_elses() {
+    let overlap_with_b = |odd: usize| {
+        let taken = 10 * SECOND;
+        let mut run = with_another_password(odd, taken);
+        run.takes_over(B_MASTER, 1);
+        run.adverts(B_MASTER, taken, 1);
+        run.takes_over(taken, 0);
+        run.adverts(taken, 20 * SECOND, 0);
+        run.yields(taken + DELAY + RELEASE + LATE + 1, 1);
+        run.judged(PropertyId::S5, 20 * SECOND)
+    };
+    is(&overlap_with_b(1), Verdict::NotProvided, "a and b did not fit");
+    is(&overlap_with_b(2), Verdict::Violated, "b went on beside it");
 }
