@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vipd_engine::{Config, Ifindex, LinkState, Timestamp, TrackerName, TrackerValue};
-use vipd_scenarios::record::{HostId, LossReason, MachineChange, Recorder, Seen, SegmentId};
+use vipd_scenarios::record::{
+    HostId, LossReason, MachineChange, Recorder, Seen, SegmentId, WorldTime,
+};
 
 use crate::balancing::{Balancing, Servers};
 use crate::client::Client;
@@ -71,6 +73,8 @@ pub(crate) struct Host {
     /// What came due while it was frozen.
     held: Vec<Due>,
     owned: BTreeSet<(SegmentId, IpAddr)>,
+    /// When it is looked next whether a lease is over.
+    lease_due: Option<WorldTime>,
 }
 
 impl Host {
@@ -106,6 +110,7 @@ impl Host {
             powered: true,
             held: Vec::new(),
             owned: BTreeSet::new(),
+            lease_due: None,
         }
     }
 
@@ -121,8 +126,12 @@ impl Host {
                 self.complete_ipvs(out);
                 self.drain(out);
             }
-            Due::Lease { .. } if self.frozen => {}
-            Due::Lease { .. } => self.end_leases(out),
+            Due::Lease { .. } => {
+                self.lease_due = self.lease_due.filter(|at| *at > out.net.now);
+                if !self.frozen {
+                    self.end_leases(out);
+                }
+            }
             Due::Probe { .. } => self.on_probe(out),
             Due::Request { .. } => self.on_request(out),
             Due::RequestTimer { number, filing, .. } => self.on_request_timer(number, filing, out),
@@ -263,8 +272,13 @@ impl Host {
         if self.kernel.gates.end_leases(self.clock.read(out.net.now)) {
             self.refresh_owned(out);
         }
-        if let Some(at) = self.kernel.gates.next_end().and_then(|end| self.clock.when(end)) {
-            out.net.queue.push(at.max(out.net.now), Due::Lease { host: self.id });
+        // One that was filed for an earlier end files the next one: each renewal would be one more.
+        if let Some(at) = self.kernel.gates.next_end().and_then(|end| self.clock.when(end))
+            && self.lease_due.is_none_or(|filed| at < filed)
+        {
+            let at = at.max(out.net.now);
+            out.net.queue.push(at, Due::Lease { host: self.id });
+            self.lease_due = Some(at);
         }
     }
 

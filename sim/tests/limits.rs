@@ -2,7 +2,10 @@
 
 mod rehearsal;
 
+use std::time::Duration;
+
 use rehearsal::*;
+use vipd_engine::{Interval, Version};
 use vipd_scenarios::record::{LossReason, Seen};
 use vipd_sim::{CARD_QUEUE, SOCKET_QUEUE};
 
@@ -51,4 +54,19 @@ fn nothing_stays_in_flight_when_a_machine_is_switched_off_with_frames_in_its_car
         seen.host == B && matches!(seen.seen, Seen::AdvertLost(_, LossReason::PoweredOff))
     });
     assert!(off.iter().filter(|at| **at == 8 * SECOND).count() >= 3);
+}
+
+#[test]
+fn a_lease_that_is_renewed_for_twice_as_long_takes_twice_as_many_events() {
+    let events = |until: &str| {
+        let mut instance = instance(100);
+        instance.version = Version::V3;
+        instance.password = None;
+        instance.interval = Interval::from_centiseconds(10).expect("an interval");
+        instance.dead_man = Some(Duration::from_millis(150));
+        Rehearsal::alone(instance, until, "").play().world.events()
+    };
+    let (once, twice) = (events("30s"), events("60s"));
+    assert!(once > 2 * 290, "an advert and its lease are two: {once}");
+    assert!(twice < once * 9 / 4, "{once} and {twice}");
 }

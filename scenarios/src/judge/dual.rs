@@ -188,7 +188,8 @@ impl Property for Owners {
     #[inline]
     fn heeds(&self, view: &View, change: &Change) -> bool {
         // What an owner keeps depends on the state of its engine.
-        let owner = matches!(change.what, What::State { place, .. } if view.member(place).is_owner());
+        let owner =
+            matches!(change.what, What::State { place, .. } if view.member(place).is_owner());
         // Who joins another virtual router may have an address of this one.
         change.what.rearranges() || owner || view.shares
     }
