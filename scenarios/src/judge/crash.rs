@@ -71,14 +71,8 @@ impl Crash {
 pub(super) fn heirs(view: &View, master: Place) -> Option<Vec<Place>> {
     let others = || view.places(master.router).filter(|place| *place != master);
     let rival = others().any(|place| view.member(place).master.is_some());
-    let starting = |place: Place| {
-        let member = view.member(place);
-        let startup_delay = member.held.is_some() && member.held_down.is_none();
-        startup_delay && member.config.preempt_delay.is_zero()
-    };
     let heard = |place: &Place| {
         view.is_eligible(*place)
-            && !starting(*place)
             && view.leads_to(master, *place)
             && mismatch::sends_to(view.member(master), view.member(*place))
     };

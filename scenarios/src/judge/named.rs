@@ -240,7 +240,7 @@ fn listens(view: &View, place: Place) -> bool {
 }
 
 const fn is_at_rest(member: &Member) -> bool {
-    matches!(member.state, Some(StateKind::Initialize | StateKind::Fault))
+    member.starting || matches!(member.state, Some(StateKind::Initialize | StateKind::Fault))
 }
 
 impl Property for Named {

@@ -281,3 +281,33 @@ fn s5_an_overlap_is_explained_by_a_mismatch_of_the_two_and_by_nobody_elses() {
     is(&overlap_with_b(1), Verdict::NotProvided, "a and b did not fit");
     is(&overlap_with_b(2), Verdict::Violated, "b went on beside it");
 }
+
+#[test]
+fn s7_and_l4_and_l5_count_from_the_end_of_a_start_up_delay() {
+    let delay = 20 * SECOND;
+    let settling = A_MASTER + 2 * DELAY + 3 * LATE;
+    let started = |after: u64, id: PropertyId| {
+        let mut run = Run::new(&[200]);
+        run.start_after(0, 0, delay);
+        run.takes_over(delay + after, 0);
+        run.adverts(delay + after, 60 * SECOND, 0);
+        run.judged(id, 60 * SECOND)
+    };
+    let liveness = settling + SECOND;
+    for (id, bound) in
+        [(PropertyId::S7, settling), (PropertyId::L4, liveness), (PropertyId::L5, liveness)]
+    {
+        at_the_bound(id, bound, |extra| started(bound + extra, id));
+    }
+}
+
+#[test]
+fn s7_nobody_is_missed_during_a_start_up_delay_and_somebody_is_after_it() {
+    let mut run = Run::new(&[200]);
+    run.start_after(0, 0, 20 * SECOND);
+    let report = run.judged(PropertyId::S7, 19 * SECOND);
+    assert_ne!(report.verdict, Verdict::Violated, "{report:?}");
+    let mut run = Run::new(&[200]);
+    run.start_after(0, 0, 20 * SECOND);
+    is(&run.judged(PropertyId::S7, 40 * SECOND), Verdict::Violated, "nobody was master");
+}

@@ -135,10 +135,21 @@ impl Run {
         self.state(at, host, StateKind::Initialize, StateKind::Backup);
     }
 
+    /// The process starts, with a start-up delay: its engine says nothing before that is over.
+    pub fn start_after(&mut self, at: u64, host: usize, delay: u64) {
+        self.see(at, host, Seen::Process(ProcessChange::Started));
+        self.configured(at, host, Duration::from_nanos(delay));
+        self.state(at + delay, host, StateKind::Initialize, StateKind::Backup);
+    }
+
     /// The process reads its configuration again.
     pub fn reload(&mut self, at: u64, host: usize) {
+        self.configured(at, host, Duration::ZERO);
+    }
+
+    fn configured(&mut self, at: u64, host: usize, startup_delay: Duration) {
         let configs = vec![self.configs[host].clone()];
-        let config = Config::new(configs, Vec::new(), Duration::ZERO).unwrap();
+        let config = Config::new(configs, Vec::new(), startup_delay).unwrap();
         self.see(at, host, Seen::Configured(Arc::new(config)));
     }
 

@@ -28,8 +28,27 @@ impl View {
     /// Nothing holds it any more.
     pub(super) fn release(&mut self, place: Place) {
         let member = self.member_mut(place);
-        (member.held, member.held_down) = (None, None);
+        (member.held, member.held_down, member.starting) = (None, None, false);
         self.holds.retain(|(_, held)| *held != place);
+    }
+
+    /// The start-up delay of its process holds it.
+    pub(super) fn hold_at_the_start(&mut self, place: Place, delay: Duration) {
+        self.hold(place, delay);
+        self.member_mut(place).starting = true;
+    }
+
+    /// Nothing holds it from now on. What it does is no change in a calm stretch that was before.
+    pub(super) fn end_hold(&mut self, place: Place) {
+        self.routers[place.router].hold_ended_at = self.now;
+        self.release(place);
+    }
+
+    /// Whoever does something has started.
+    pub(super) fn end_start(&mut self, place: Place) {
+        if self.member(place).starting {
+            self.end_hold(place);
+        }
     }
 
     /// A master that becomes a backup as it tells of a rival that does not hear it is held down.

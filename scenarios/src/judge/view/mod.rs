@@ -175,6 +175,8 @@ pub(super) struct Member {
     pub in_force: Duration,
     /// A start-up or preempt delay runs, or a hold-down: until then at most.
     pub held: Option<WorldTime>,
+    /// What holds it is the start-up delay of its process.
+    pub starting: bool,
     /// When it last told that a rival does not hear it.
     alarmed_at: Option<WorldTime>,
     /// It yielded to such a rival: until then at least it preempts nobody.
@@ -449,13 +451,14 @@ impl View {
         member.present && host.on && lives
     }
 
-    /// It could be master: it runs, its link is up, its engine is not at fault, and no operator
-    /// holds it.
+    /// It could be master: it runs, its start-up delay is over, its link is up, its engine is not
+    /// at fault, and no operator holds it.
     pub(super) fn is_eligible(&self, place: Place) -> bool {
         let member = self.member(place);
         let segment = self.routers[place.router].key.segment;
         self.is_running(place)
             && self.is_linked(segment, member.host)
+            && !member.starting
             && member.ordered != Some(Order::Hold)
             && !matches!(member.state, Some(StateKind::Fault | StateKind::Initialize))
     }

@@ -44,7 +44,7 @@ impl View {
                     self.shorten_hold_down(*place);
                 }
                 if let Some(delay) = starts.filter(|delay| !delay.is_zero()) {
-                    self.hold(*place, delay);
+                    self.hold_at_the_start(*place, delay);
                 }
             }
             What::Left(place) => {
@@ -55,13 +55,17 @@ impl View {
                 self.routers[place.router].note_least_interval();
                 self.release(*place);
             }
-            What::State { place, from, to, .. } => self.engine_state(*place, *from, *to),
+            What::State { place, from, to, .. } => {
+                self.end_start(*place);
+                self.engine_state(*place, *from, *to);
+            }
             What::News(place, news) => self.news(*place, news),
             What::MasterStarts { place, priority, source, interval, resumed, .. } => {
                 if self.member(*place).held_down.is_some() {
                     // Whether it was needed is asked with `held_down`, which stays until it yields.
                     self.holds.retain(|(_, held)| held != place);
                 }
+                self.end_start(*place);
                 let member = self.member_mut(*place);
                 (member.master, member.began) = (Some(at), Some(at));
                 member.resumed = *resumed;
@@ -104,10 +108,7 @@ impl View {
             }
             // A clock that stands still ends nothing.
             What::HoldEnds(_) if self.host(host).clock_stands() => {}
-            What::HoldEnds(place) => {
-                self.routers[place.router].hold_ended_at = at;
-                self.release(*place);
-            }
+            What::HoldEnds(place) => self.end_hold(*place),
             What::Disagreement { .. }
             | What::HeardInMaster(_)
             | What::Gap { .. }
@@ -163,6 +164,7 @@ impl View {
                 longer: Vec::new(),
                 in_force: interval,
                 held: None,
+                starting: false,
                 alarmed_at: None,
                 held_down: None,
                 ordered: None,
@@ -481,6 +483,7 @@ impl View {
             for member in router.members.iter_mut().filter(|member| member.host == id) {
                 member.state = None;
                 (member.held, member.alarmed_at, member.held_down) = (None, None, None);
+                member.starting = false;
                 member.left_master_at = None;
             }
         }
