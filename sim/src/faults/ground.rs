@@ -282,7 +282,8 @@ fn pace(directors: &[Director], configurations: &Configurations) -> Pace {
 
 impl Router {
     /// Whether the two are of one virtual router.
-    fn shares(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn shares(&self, other: &Self) -> bool {
         self.segment == other.segment
             && self.config.family == other.config.family
             && self.config.vrid == other.config.vrid

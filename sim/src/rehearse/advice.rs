@@ -2,10 +2,11 @@
 //! keyword that would change it. The table [`ADVICE`] is all of it.
 //!
 //! It looks at the files, not at the runs: what the runs show stands beside it on the page. What is
-//! said of the stronger modes, each with its price, is in `modes`, and what of tracked scripts in
-//! `scripts`.
+//! said of the stronger modes, each with its price, is in `modes`, what of tracked scripts in
+//! `scripts`, and what of neighbour caches in `repairs`.
 
 mod modes;
+mod repairs;
 mod scripts;
 
 use std::fmt::Write as _;
@@ -64,6 +65,7 @@ const fn mode(
     Row { code, keyword, look: Look::Each(look) }
 }
 
+const REPAIR: &str = "the defaults of it and of `garp_lower_prio_delay`, 5 and 5";
 const OWN_SERVICE: &str = "checks of the own service";
 
 /// All advice, what breaks a pair first.
@@ -89,6 +91,10 @@ pub const ADVICE: &[Row] = &[
     row("group-differs", "vrrp_sync_group", group_differs, "the same groups in both files"),
     mode("no-lease", "dead_man", modes::no_lease),
     mode("no-yield", "one_way_yield", modes::no_yield),
+    row("owner-discards", "priority", repairs::owner_discards, "254 at most, or `vrrp_version 3`"),
+    row("silent-to-lower", "lower_prio_no_advert", repairs::silent_to_lower, "`false`"),
+    row("no-last-advert", "higher_prio_send_advert", repairs::yields_in_silence, "`true`"),
+    row("no-repair", "garp_lower_prio_repeat", repairs::announces_nothing, REPAIR),
     row("no-refresh", "garp_master_refresh", no_refresh, "`garp_master_refresh 60`, or none"),
     row("slow-refresh", "garp_master_refresh", slow_refresh, "`garp_master_refresh 10`"),
     row(

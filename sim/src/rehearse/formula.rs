@@ -4,7 +4,7 @@
 //! as there, the largest of all virtual routers; `D` the delay of the quiet network, `p` the time
 //! between two probes of the client, `f` how long the fault lasted, `G` the time until addresses
 //! are announced again: what repairs a neighbour cache that missed the announcement of a takeover;
-//! `l` the lease of the addresses (S8), `R` how late its gate is shut.
+//! `l` the lease of the addresses (S8), `R` how late its gate is shut; `S` the start-up delay.
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use vipd_engine::vrrp::rivals::MAX_ASSERTS_PER_INTERVAL;
 use vipd_engine::{InstanceConfig, Version};
 
 use super::meter::Measure;
+use super::mute;
 use crate::faults::{FaultClass, Ground, Router};
 
 /// `R` in S8: a tick of a kernel that counts 100 in a second (docs/split-brain.md).
@@ -59,8 +60,16 @@ pub struct Symbols {
     pub refresh: Option<Duration>,
     /// The longest lease (`dead_man`); `None` if the addresses of one router outlive its engine.
     pub lease: Option<Duration>,
+    /// The longest start-up delay (`vrrp_startup_delay`).
+    pub startup: Duration,
     /// A master that is not heard yields (`one_way_yield`).
     yields: bool,
+    /// The survivor of two masters may not announce its addresses before its next refresh.
+    mute: bool,
+    /// An owner sends from its virtual address, which it keeps whatever its state is.
+    keeps: bool,
+    /// The carrier of a router's own interface does not matter to it (`dont_track_primary`).
+    untracked: bool,
     /// After how long each of them has yielded at the latest; `None` if one does not.
     pub alarm: Option<Duration>,
     /// The longest `Master_Down_Interval` of the variants of the files.
@@ -69,18 +78,19 @@ pub struct Symbols {
 }
 
 impl Symbols {
-    /// Of these files, on their network.
+    /// Of these files, with this start-up delay, on their network.
     #[must_use]
-    pub fn of(ground: &Ground, delay: Duration, probe: Duration) -> Self {
+    pub fn of(ground: &Ground, startup: Duration, delay: Duration, probe: Duration) -> Self {
         let routers = || ground.directors.iter().flat_map(|one| &one.routers);
-        let longest = |of: fn(&InstanceConfig) -> Duration| {
-            routers().map(|router| of(&router.config)).max().unwrap_or_default()
-        };
+        let longest =
+            |of: &dyn Fn(&Router) -> Duration| routers().map(of).max().unwrap_or_default();
+        let in_force = |one: &Router| in_force(one, routers());
         Self {
-            interval: longest(|one| one.interval.duration()),
-            skew: longest(skew),
-            down: longest(|one| {
-                one.interval.duration() * u32::from(one.down_timer_adverts) + skew(one)
+            interval: longest(&|one| one.config.interval.duration()),
+            skew: longest(&|one| skew(&one.config, in_force(one))),
+            down: longest(&|one| {
+                let interval = in_force(one);
+                interval * u32::from(one.config.down_timer_adverts) + skew(&one.config, interval)
             }),
             delay,
             probe,
@@ -90,7 +100,14 @@ impl Symbols {
             lease: routers()
                 .map(|router| router.config.dead_man)
                 .try_fold(Duration::ZERO, |longest, one| Some(longest.max(one?))),
+            startup,
             yields: routers().any(|router| router.config.one_way_yield.is_some()),
+            mute: routers().any(|router| mute::may_be(&router.config)),
+            keeps: routers().any(|router| {
+                let mut own = router.config.addresses.iter();
+                router.config.priority.is_owner() && own.any(|one| one.address == router.source)
+            }),
+            untracked: routers().any(|router| router.config.ignore_primary_link),
             alarm: alarm(ground),
             any_down: ground.pace.down,
             any_interval: ground.pace.longest,
@@ -100,6 +117,38 @@ impl Symbols {
     /// The bound of a measure in a class; `None` where nothing bounds it.
     #[must_use]
     pub fn bound(&self, class: FaultClass, measure: Measure) -> Option<Bound> {
+        use FaultClass as C;
+        let has_f = self.untracked && class == C::Carrier;
+        let stays = self.keeps && matches!(class, C::Stop | C::HostCrash | C::Freeze);
+        match measure {
+            Measure::Failover | Measure::NoMaster if has_f => {
+                Some(lasts("f + M + D", self.takeover()))
+            }
+            // What an owner has for real, it has without an engine, too.
+            Measure::TwoOwners if stays => Some(lasts("f + A + D", self.overlap())),
+            Measure::ClientGap if self.is_slow_to_repair(class) => self.until_a_refresh(),
+            _ => self.plain_bound(class, measure),
+        }
+    }
+
+    /// Whether a client may go on asking the loser of two masters after one fault of this class.
+    const fn is_slow_to_repair(&self, class: FaultClass) -> bool {
+        use FaultClass as C;
+        let counts_with_it = matches!(
+            class,
+            C::Spoof
+                | C::MidElection
+                | C::AdvertsLost
+                | C::RoughLink
+                | C::Mismatch
+                | C::Flaps
+                | C::Upgrade
+        );
+        (self.mute || self.keeps) && !counts_with_it
+    }
+
+    /// The same where the survivor of two masters announces its addresses at once.
+    fn plain_bound(&self, class: FaultClass, measure: Measure) -> Option<Bound> {
         use FaultClass as C;
         match class {
             C::Spoof => None,
@@ -184,6 +233,12 @@ impl Symbols {
         self.refresh.map(|refresh| lasts("f + G + A + 2D + 2p", refresh + asks))
     }
 
+    /// It asks the loser of two masters until the survivor announces its addresses.
+    fn until_a_refresh(&self) -> Option<Bound> {
+        let two = self.takeover() + self.overlap() * 2 + self.probe * 2;
+        self.refresh.map(|refresh| lasts("f + M + 2A + G + 3D + 2p", two + refresh))
+    }
+
     fn out_of_time(&self, measure: Measure) -> Bound {
         match measure {
             Measure::Failover | Measure::NoMaster | Measure::ClientGap => {
@@ -196,12 +251,18 @@ impl Symbols {
     /// Adverts and announcements are lost or discarded, or several things happen at once.
     fn in_disorder(&self, measure: Measure) -> Option<Bound> {
         let overlap = self.any_interval * 2 + self.delay;
-        let takeover = self.any_down + overlap;
+        let takeover = self.startup + self.any_down + overlap;
+        let either = |without: &'static str, with: &'static str| {
+            if self.startup.is_zero() { without } else { with }
+        };
         match measure {
-            Measure::Failover | Measure::NoMaster => Some(lasts("f + M' + 2A' + D", takeover)),
+            Measure::Failover | Measure::NoMaster => {
+                Some(lasts(either("f + M' + 2A' + D", "f + S + M' + 2A' + D"), takeover))
+            }
             Measure::ClientGap => self.refresh.map(|refresh| {
                 let all = takeover + overlap + refresh + self.probe * 2;
-                lasts("f + M' + 4A' + G + 2D + 2p", all)
+                let with = "f + S + M' + 4A' + G + 2D + 2p";
+                lasts(either("f + M' + 4A' + G + 2D + 2p", with), all)
             }),
             Measure::TwoMasters | Measure::TwoOwners => Some(lasts("f + 2A' + D", overlap)),
         }
@@ -253,12 +314,22 @@ const fn lasts(formula: &'static str, fixed: Duration) -> Bound {
     Bound { formula, fixed, lasts: true }
 }
 
+/// The longest interval that a router may wait by: in v3 a backup takes over its master's.
+fn in_force<'a>(one: &Router, all: impl Iterator<Item = &'a Router>) -> Duration {
+    let own = one.config.interval.duration();
+    if one.config.version == Version::V2 {
+        return own;
+    }
+    let fellows = all.filter(|other| other.shares(one));
+    fellows.map(|other| other.config.interval.duration()).fold(own, Duration::max)
+}
+
 /// `Skew_Time`: of a second in v2, of the interval in v3 (RFC 3768 and RFC 9568, section 6.1).
-fn skew(instance: &InstanceConfig) -> Duration {
+fn skew(instance: &InstanceConfig, interval: Duration) -> Duration {
     let steps = 256 - u32::from(instance.priority.get());
     let whole = match instance.version {
         Version::V2 => Duration::from_secs(1),
-        Version::V3 => instance.interval.duration(),
+        Version::V3 => interval,
     };
     whole * steps / 256
 }

@@ -9,6 +9,7 @@ pub mod advice;
 pub mod formula;
 pub mod html;
 pub mod meter;
+mod mute;
 pub mod page;
 pub mod stage;
 

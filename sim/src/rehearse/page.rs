@@ -1,6 +1,7 @@
 //! A rehearsal for the terminal and for programs.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use vipd_scenarios::language::duration_text;
@@ -170,12 +171,16 @@ pub(super) fn symbols(symbols: &Symbols) -> String {
     let alarm = symbols.alarm.map_or_else(String::new, |alarm| {
         format!("Y = {} (until a master that is not heard yields), ", duration_text(alarm))
     });
+    let startup = match symbols.startup {
+        Duration::ZERO => String::new(),
+        delay => format!("S = {} (the longest start-up delay), ", duration_text(delay)),
+    };
     let [a, skew, m, d, p] = [interval, skew, down, delay, probe].map(duration_text);
     format!(
         "A = {a}, Skew = {skew}, M = {m} (the longest of all virtual routers), D = {d} (delay), \
          p = {p} (from probe to probe), G = {refresh} (until addresses are announced again), \
-         {lease}{alarm}f = how long the fault lasted; A' and M' with the files that a reload put \
-         in place"
+         {lease}{alarm}{startup}f = how long the fault lasted; A' and M' with the files that a \
+         reload put in place"
     )
 }
 

@@ -116,12 +116,13 @@ impl Stage {
         let waits = bare.files.iter().flat_map(|file| file.loaded.config.instances());
         let waits = waits.map(|instance| instance.preempt_delay).max().unwrap_or_default();
         let startup = bare.files.iter().map(|file| file.loaded.config.startup_delay()).max();
-        let begin = pace.down + pace.longest * 2 + waits + startup.unwrap_or_default();
+        let startup = startup.unwrap_or_default();
+        let begin = pace.down + pace.longest * 2 + waits + startup;
         let length = begin + pace.down * 6 + pace.settle;
         let delay = bare.scenario.segments.iter().map(|one| one.conditions.delay).max();
         let probes = bare.scenario.hosts.iter().filter_map(|host| host.probe);
         let probe = probes.map(|probe| probe.every).max().unwrap_or_default();
-        let symbols = Symbols::of(&ground, delay.unwrap_or_default(), probe);
+        let symbols = Symbols::of(&ground, startup, delay.unwrap_or_default(), probe);
         let configurations = ground.with_variants(&bare.configurations);
         Self { scenario: bare.scenario.clone(), ground, configurations, symbols, begin, length }
     }
