@@ -126,7 +126,17 @@ pub fn skip(scenario: &Scenario, reasons: Vec<String>) -> Outcome {
 /// Plays `scenario` in `world` until its end and tells `record` what is seen: no timeline, no
 /// expectations, no verdict. Every step must be one that the world supports.
 pub fn watch(scenario: &Scenario, world: &mut dyn World, record: &mut dyn Recorder) {
-    play(scenario, world, scenario.until, record, &|| false);
+    watch_unless(scenario, world, record, &|| false);
+}
+
+/// As [`watch`], unless `stop` says yes before the end. Whether it was played to its end.
+pub fn watch_unless(
+    scenario: &Scenario,
+    world: &mut dyn World,
+    record: &mut dyn Recorder,
+    stop: &dyn Fn() -> bool,
+) -> bool {
+    play(scenario, world, scenario.until, record, stop) >= scenario.until
 }
 
 /// Plays until `end`, or until `stop` says yes. Returns when it ended.

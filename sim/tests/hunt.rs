@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -195,29 +196,43 @@ fn a_seed_is_played_again_with_its_timeline() {
     assert_eq!(said, text(&hunt("quiet/pair.toml", &["--for", "3m", "--seed", "7"]).stdout));
 }
 
-#[test]
-fn a_seed_that_is_interrupted_prints_what_it_has_and_is_none_without_a_violation() {
-    let request = Request {
+/// Days of simulated time for each seed, which end once `stop` says yes. It is asked each hour.
+fn stopped(days: u64, stop: fn() -> bool) -> Request {
+    Request {
         over: Over::Scenario(scenario("quiet/pair.toml")),
         classes: Vec::new(),
         first: 0,
         seeds: 1,
         shard: Shard::WHOLE,
         jobs: 1,
-        // It is asked each hour of simulated time.
-        length: Duration::from_secs(86_400),
+        length: Duration::from_secs(days * 86_400),
         json: false,
         out: None,
         html: None,
         bar: false,
         colour: Colour::Never,
-        stop: || true,
-    };
+        stop,
+    }
+}
+
+#[test]
+fn a_seed_that_is_interrupted_prints_what_it_has_and_is_none_without_a_violation() {
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let ended = replay(&request, 7, &mut out, &mut err).expect("memory takes everything");
+    let ended = replay(&stopped(1, || true), 7, &mut out, &mut err).expect("memory takes it");
     let said = text(&out);
     assert_eq!(ended, Ended::Skipped, "{said}{}", text(&err));
     assert!(said.contains("interrupted at ") && said.contains("backup -> master"), "{said}");
+}
+
+#[test]
+fn a_hunt_that_is_interrupted_in_the_middle_of_a_long_seed_does_not_play_it_to_its_end() {
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+    let request = stopped(100_000, || ASKED.fetch_add(1, Ordering::Relaxed) > 0);
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let ended = vipd_sim::hunt::hunt(&request, &mut out, &mut err).expect("memory takes it");
+    let said = text(&out);
+    assert_eq!(ended, Ended::Skipped, "{said}{}", text(&err));
+    assert!(said.contains("interrupted: this is what was found"), "{said}");
 }
 
 /// What a hunt for pauses over a pair wrote, with a violation of S1 that nothing but this test saw.

@@ -100,6 +100,12 @@ impl Arena {
     /// Plays a seed. A panic is a finding like any other, also one while its schedule is drawn.
     #[must_use]
     pub fn play(&self, seed: u64) -> Played {
+        self.play_unless(seed, &|| false).expect("nothing stops it")
+    }
+
+    /// The same; `None` if `stop` says yes before its end.
+    #[must_use]
+    pub fn play_unless(&self, seed: u64, stop: &dyn Fn() -> bool) -> Option<Played> {
         let mut faults = Vec::new();
         let run = || {
             let schedule = self.schedule(seed);
@@ -108,20 +114,26 @@ impl Arena {
             let mut world = self.world(&scenario).untraced();
             let judge = Judge::new(world.setting());
             let mut ears = Ears { judge, reached: Reached::new(scenario.hosts.len()) };
-            runner::watch(&scenario, &mut world, &mut ears);
+            if !runner::watch_unless(&scenario, &mut world, &mut ears, stop) {
+                return None;
+            }
             let Ears { judge, reached } = ears;
-            (judge.finish(scenario.until), reached, world.events())
+            Some((judge.finish(scenario.until), reached, world.events()))
         };
         match catch_unwind(AssertUnwindSafe(run)) {
-            Ok((reports, reached, events)) => {
-                Played { seed, faults, judged: Ok(reports), reached, events }
-            }
+            Ok(ended) => ended.map(|(reports, reached, events)| Played {
+                seed,
+                faults,
+                judged: Ok(reports),
+                reached,
+                events,
+            }),
             Err(panic) => {
                 let words = panic.downcast_ref::<String>().map(String::as_str);
                 let words = words.or(panic.downcast_ref::<&str>().copied());
                 let judged = Err(words.unwrap_or("a panic without words").to_owned());
                 let reached = Reached::new(0);
-                Played { seed, faults, judged, reached, events: 0 }
+                Some(Played { seed, faults, judged, reached, events: 0 })
             }
         }
     }

@@ -41,6 +41,8 @@ use tally::{FORM, Hunted, Tally};
 
 /// Seeds that a thread takes at a time.
 const PORTION: u64 = 8;
+/// So long after it took its seeds a thread goes on with them although it was told to stop.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Most threads.
 pub const MOST_JOBS: u64 = 1024;
@@ -369,17 +371,19 @@ fn play_all(
     let began = Instant::now();
     let (next, played) = (AtomicU64::new(0), AtomicU64::new(0));
     let empty = Tally::new(arena, hunted);
-    // Each thread ends what it took, so the seeds that were played are without a gap.
     let work = || {
         let mut tally = empty.clone();
         while !(request.stop)() {
             let places = portion(&next, until - from);
-            if places.is_empty() {
+            // Each thread ends what it took, so that the seeds that were played are without a gap,
+            // unless that takes too long.
+            let taken = Instant::now();
+            let stop = || (request.stop)() && taken.elapsed() > PATIENCE;
+            let seeds = places.clone().map_while(|place| arena.play_unless(from + place, &stop));
+            let ended = seeds.map(|seed| tally.add(&seed));
+            let ended = ended.inspect(|()| _ = played.fetch_add(1, Ordering::Relaxed)).count();
+            if places.is_empty() || ended < places.count() {
                 break;
-            }
-            for place in places {
-                tally.add(&arena.play(from + place));
-                played.fetch_add(1, Ordering::Relaxed);
             }
         }
         tally

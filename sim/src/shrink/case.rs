@@ -50,26 +50,27 @@ pub struct Case {
 }
 
 impl Case {
-    /// Plays it. `Err`: the engine panicked.
+    /// Plays it; no report if `stop` says yes before its end.
     ///
     /// # Errors
     /// The engine panicked.
-    pub fn play(&self) -> Result<Vec<PropertyReport>, Panicked> {
+    pub fn play(&self, stop: &dyn Fn() -> bool) -> Result<Vec<PropertyReport>, Panicked> {
         let run = || {
             let Self { scenario, configurations } = self;
             let world = Simulation::new(scenario, configurations.clone(), scenario.seed);
             let mut world = world.untraced();
             let mut judge = Judge::new(world.setting());
-            runner::watch(scenario, &mut world, &mut judge);
-            judge.finish(scenario.until)
+            let whole = runner::watch_unless(scenario, &mut world, &mut judge, stop);
+            if whole { judge.finish(scenario.until) } else { Vec::new() }
         };
         catch_unwind(AssertUnwindSafe(run)).map_err(|_| Panicked)
     }
 
-    /// In which ways it fails, those that nothing explains first.
+    /// In which ways it fails, those that nothing explains first; in none if `stop` says yes
+    /// before its end.
     #[must_use]
-    pub fn failures(&self) -> Vec<Failure> {
-        let Ok(reports) = self.play() else { return vec![Failure::Panics] };
+    pub fn failures(&self, stop: &dyn Fn() -> bool) -> Vec<Failure> {
+        let Ok(reports) = self.play(stop) else { return vec![Failure::Panics] };
         let violated = reports.iter().filter(|report| report.verdict == Verdict::Violated);
         let mut failures: Vec<_> = violated
             .map(|report| (report.for_want_of.is_some(), report.id, report.for_want_of))
@@ -83,8 +84,8 @@ impl Case {
 
     /// Whether it fails in this way.
     #[must_use]
-    pub fn fails(&self, failure: Failure) -> bool {
-        self.failures().contains(&failure)
+    pub fn fails(&self, failure: Failure, stop: &dyn Fn() -> bool) -> bool {
+        self.failures(stop).contains(&failure)
     }
 
     /// The same without a host: its steps are gone, and nobody's paths lead to it.

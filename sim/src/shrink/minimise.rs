@@ -85,7 +85,7 @@ impl<'a> Minimiser<'a> {
             return false;
         }
         self.runs += 1;
-        let fails = case.fails(self.failure);
+        let fails = case.fails(self.failure, self.stop);
         if fails {
             self.case = case;
             (self.told)(&self.case, self.runs);

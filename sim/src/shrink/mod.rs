@@ -71,7 +71,12 @@ pub struct Hunted {
 /// Those of `out` and `err`.
 pub fn shrink(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
     let Some(found) = read(request, err)? else { return Ok(Ended::Unusable) };
-    let failures = found.case.failures();
+    let failures = found.case.failures(&request.stop);
+    if failures.is_empty() && (request.stop)() {
+        let name = &found.case.scenario.name;
+        writeln!(err, "interrupted before {name} was played once: nothing is known of it")?;
+        return Ok(Ended::Skipped);
+    }
     let named = |failure: &&Failure| match (request.property, failure) {
         (None, _) => true,
         (Some(wanted), Failure::Violates { id, .. }) => *id == wanted,
