@@ -143,6 +143,7 @@ fn names(arguments: &[PathBuf]) -> Result<Named, Vec<String>> {
     for (place, (name, path)) in given.iter().enumerate() {
         let stem = &stems[place];
         let alone = stems.iter().filter(|other| *other == stem).count() == 1;
+        let is_unnamed = name.is_none();
         let name = match name {
             Some(name) => name.clone(),
             None if alone => stem.clone(),
@@ -152,6 +153,10 @@ fn names(arguments: &[PathBuf]) -> Result<Named, Vec<String>> {
                 Some(_) | None => stem.clone(),
             },
         };
+        if let Some(mistake) = misnamed(&arguments[place], is_unnamed, path) {
+            mistakes.push(mistake);
+            continue;
+        }
         let shown = path.display();
         if hosts.iter().any(|(other, _)| **other == *name) {
             let same = hosts.iter().any(|(_, other)| same_file(other, path));
@@ -168,6 +173,19 @@ fn names(arguments: &[PathBuf]) -> Result<Named, Vec<String>> {
         hosts.push((Arc::from(name), path.clone()));
     }
     if mistakes.is_empty() { Ok(Named { hosts, remarks }) } else { Err(mistakes) }
+}
+
+/// What is wrong with an argument that is a `NAME=FILE` and no file.
+fn misnamed(argument: &Path, is_unnamed: bool, path: &Path) -> Option<String> {
+    let (name, _) = argument.to_str()?.split_once('=').filter(|_| !argument.exists())?;
+    let shown = argument.display();
+    if is_unnamed {
+        return Some(format!(
+            "there is no file `{shown}`, and `{name}` is no name of a host: letters, digits, `-`, \
+             `_` and `.`"
+        ));
+    }
+    path.as_os_str().is_empty().then(|| format!("there is no file after `{shown}`"))
 }
 
 /// `NAME=FILE`, unless a file is really called so.

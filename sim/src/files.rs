@@ -85,8 +85,16 @@ impl NamedFiles {
     }
 
     /// # Errors
-    /// What to tell people: which two are one file.
+    /// What to tell people: which two are one file, or that one is called `-`, which is standard
+    /// output nearly everywhere.
     pub fn check(mut self) -> Result<(), String> {
+        let is_dash = |one: &&NamedFile| one.usage == Usage::Written && one.words.ends_with(" -");
+        if let Some(NamedFile { words, .. }) = self.0.iter().find(is_dash) {
+            return Err(format!(
+                "{words} is no file: write `/dev/stdout` for standard output, `./-` for a file of \
+                 that name"
+            ));
+        }
         for (words, path) in [("standard output", "/dev/stdout"), ("standard error", "/dev/stderr")]
         {
             let places = Place::of(Path::new(path)).into_iter().collect();

@@ -397,7 +397,11 @@ fn hunts(arguments: HuntArguments, out: &mut dyn Write, err: &mut dyn Write) -> 
     let HuntArguments { scenario, conf, mut classes, seeds, first, jobs, .. } = arguments;
     let HuntArguments { length, shard, json, out: file, html, seed, .. } = arguments;
     if first.checked_add(seeds).is_none() {
-        writeln!(err, "error: seeds end at {}: --first and --seeds go beyond it", u64::MAX)?;
+        writeln!(
+            err,
+            "error: a hunt ends at seed {} at most: lower --first or --seeds",
+            u64::MAX - 1
+        )?;
         return Ok(Ended::Unusable);
     }
     classes.sort_unstable();

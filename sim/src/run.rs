@@ -248,7 +248,9 @@ impl Told<'_> {
     pub(crate) fn text(self) -> String {
         let Self { scenario, seed, outcome, .. } = self;
         let mut text = String::new();
-        let _ = writeln!(text, "{}: {} (seed {seed})\n", scenario.name, scenario.title);
+        // What a terminal would obey is none of a title.
+        let title = scenario.title.replace(char::is_control, "\u{fffd}");
+        let _ = writeln!(text, "{}: {title} (seed {seed})\n", scenario.name);
         text.push_str(&outcome.timeline.text());
         text.push_str(&summary::text(scenario, outcome));
         text

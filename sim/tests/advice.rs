@@ -48,6 +48,7 @@ fn advised() -> Vec<(&'static str, String, String)> {
         ("vrid-differs", lb1(""), with(lb2(""), "router_id 51", "router_id 52")),
         ("version-differs", lb1(""), v2(lb2(""))),
         ("transport-differs", lb1(""), unicast(lb2(""), "192.0.2.12", "192.0.2.11")),
+        ("source-twice", lb1(""), with(lb2(""), ".0.2.12", ".0.2.11")),
         (
             "peer-missing",
             unicast(lb1(""), "192.0.2.11", "192.0.2.13"),

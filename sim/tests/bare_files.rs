@@ -273,6 +273,14 @@ fn the_same_file_twice_is_refused_with_the_way_out_and_two_names_make_two_hosts(
     let named = |name: &str| PathBuf::from(format!("{name}={}", path.display()));
     let (two, err) = read(&[named("a"), named("b")]);
     let two = two.unwrap_or_else(|| panic!("{err}"));
+    for (argument, said) in [
+        ("a b=pair.conf", "there is no file `a b=pair.conf`, and `a b` is no name of a host"),
+        ("=pair.conf", "`` is no name of a host: letters, digits, `-`, `_` and `.`"),
+        ("a=", "there is no file after `a=`"),
+    ] {
+        let (none, err) = read(&[path.clone(), PathBuf::from(argument)]);
+        assert!(none.is_none() && err.contains(said), "{argument}: {err}");
+    }
     let priorities: Vec<_> =
         two.files.iter().map(|file| file.loaded.config.instances()[0].priority.get()).collect();
     assert_eq!(priorities, [200, 100]);

@@ -124,6 +124,21 @@ fn no_two_outputs_are_one_file() {
 }
 
 #[test]
+fn a_dash_is_no_file_and_the_way_out_is_said() {
+    let folder = folder("dash");
+    let before = files(&folder);
+    for (words, output) in [
+        ("run k.toml --jsonl -", "--jsonl -"),
+        ("hunt --conf a.conf b.conf --seeds 2 --out -", "--out -"),
+        ("rehearse a.conf b.conf --runs 2 --html -", "--html -"),
+    ] {
+        let error = refused(&vipsim(&folder, words).output().expect("vipsim runs"));
+        assert!(error.starts_with(&format!("error: {output} is no file: ")), "{words}: {error}");
+        assert_eq!(files(&folder), before, "{words}");
+    }
+}
+
+#[test]
 fn standard_output_is_no_file_that_is_read_or_written_besides() {
     let folder = folder("stream");
     let onto = |name: &str| {

@@ -36,7 +36,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
             return Err("does not begin with a number".to_owned());
         }
         if unit.is_empty() {
-            return Err("has no unit".to_owned());
+            return Err(format!("has no unit, as in `{number}s` or `{number}ms`"));
         }
         let Some((_, length)) = UNITS.iter().find(|(name, _)| *name == unit) else {
             return Err(format!("has the unknown unit `{unit}`"));
@@ -57,7 +57,7 @@ pub(super) fn parse_share(text: &str) -> Result<u32, String> {
     let (number, scale) = match (text.strip_suffix('%'), text.strip_suffix("ppm")) {
         (Some(percent), _) => (percent, 10_000),
         (None, Some(ppm)) => (ppm, 1),
-        (None, None) => return Err("has no unit".to_owned()),
+        (None, None) => return Err("has no unit, as in `5%` or `50ppm`".to_owned()),
     };
     let ppm = decimal(number.trim(), scale).map_err(|fault| match scale {
         1 => fault,
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_time_without_a_unit_or_finer_than_a_nanosecond_is_refused() {
         let fault = |text| parse_duration(text).unwrap_err();
-        assert_eq!(fault("10"), "has no unit");
+        assert_eq!(fault("10"), "has no unit, as in `10s` or `10ms`");
         assert_eq!(fault("10 sec"), "has the unknown unit `sec`");
         assert_eq!(fault("1.0000000001s"), "is finer than a nanosecond");
         assert_eq!(fault("-1s"), "does not begin with a number");

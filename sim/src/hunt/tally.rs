@@ -238,10 +238,8 @@ impl Tally {
     /// Why the two cannot be added: something else was hunted, or a seed is in both.
     pub fn merge(&mut self, other: Self) -> Result<(), String> {
         if self.hunted != other.hunted {
-            return Err(format!(
-                "it hunted something else: {}, ground {}, by version {}",
-                other.hunted.scenario, other.hunted.ground, other.hunted.version
-            ));
+            let what = self.hunted.difference(&other.hunted);
+            return Err(format!("it hunted something else: {what}"));
         }
         for range in &other.seeds {
             let twice = self.seeds.iter().find(|own| own.0 < range.1 && range.0 < own.1);
@@ -444,10 +442,49 @@ impl Hunted {
         Duration::from_nanos(self.for_ns)
     }
 
+    /// What is not the same in another one, each key with both values, this one's last.
+    fn difference(&self, other: &Self) -> String {
+        let hunted = |one: &Self| {
+            let length = vipd_scenarios::language::duration_text(one.length());
+            let Self { scenario, ground, version, behaviour, .. } = one.clone();
+            [
+                ("scenario", scenario),
+                ("ground", ground),
+                ("for", length),
+                ("version", version),
+                ("behaviour", behaviour),
+            ]
+        };
+        let both = hunted(other).into_iter().zip(hunted(self));
+        let differ = both.filter(|(its, first)| its != first);
+        let differ = differ.map(|((key, its), (_, first))| format!("{key} {its}, not {first}"));
+        differ.collect::<Vec<_>>().join("; ")
+    }
+
     /// Whether the same was hunted, by a program that does something else.
     #[must_use]
     pub fn is_of_another_program(&self, other: &Self) -> bool {
         let alike = Self { behaviour: other.behaviour.clone(), ..self.clone() };
         alike == *other && self.behaviour != other.behaviour
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_between_two_hunts_is_named_with_both_values() {
+        let hunted = |length: u64, ground: &str| Hunted {
+            form: FORM,
+            version: "1".to_owned(),
+            scenario: "pair.toml".to_owned(),
+            ground: ground.to_owned(),
+            for_ns: length * 1_000_000_000,
+            behaviour: "b".to_owned(),
+        };
+        let first = hunted(180, "e1");
+        assert_eq!(first.difference(&hunted(240, "e1")), "for 240s, not 180s");
+        assert_eq!(first.difference(&hunted(180, "e2")), "ground e2, not e1");
     }
 }

@@ -3,11 +3,13 @@
 //!
 //! It looks at the files, not at the runs: what the runs show stands beside it on the page. What is
 //! said of the stronger modes, each with its price, is in `modes`, what of tracked scripts in
-//! `scripts`, and what of neighbour caches in `repairs`.
+//! `scripts`, what of neighbour caches in `repairs`, and what of addresses that adverts leave
+//! from and go to in `sources`.
 
 mod modes;
 mod repairs;
 mod scripts;
+mod sources;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -73,12 +75,18 @@ pub const ADVICE: &[Row] = &[
     row("vrid-differs", "virtual_router_id", vrid_differs, "the same VRID in both files"),
     row("version-differs", "vrrp_version", version_differs, "the same version in both files"),
     row("transport-differs", "unicast_peer", transport_differs, "`unicast_peer` in all or in none"),
-    row("peer-missing", "unicast_peer", peer_missing, "each host lists all the others"),
+    row("source-twice", "unicast_src_ip", sources::source_twice, "an address of its own in each"),
+    row("peer-missing", "unicast_peer", sources::peer_missing, "each host lists all the others"),
     row("interval-differs", "advert_int", interval_differs, "the same `advert_int` in both files"),
     row("password-differs", "auth_pass", password_differs, "the same `authentication` block"),
     row("two-owners", "priority", two_owners, "255 on one host at most"),
     row("addresses-differ", "virtual_ipaddress", addresses_differ, "the same list, in one order"),
-    row("source-is-virtual", "unicast_src_ip", source_is_virtual, "an address that always stays"),
+    row(
+        "source-is-virtual",
+        "unicast_src_ip",
+        sources::source_is_virtual,
+        "an address that always stays",
+    ),
     row("accepts-nothing", "accept", accepts_nothing, "`accept`, or no `vrrp_strict`"),
     row("alone", "vrrp_instance", alone, "an instance of this VRID in another file"),
     row("equal-priorities", "priority", equal_priorities, "priorities that differ"),
@@ -243,26 +251,6 @@ fn transport_differs(files: &Files<'_>) -> Vec<String> {
         .collect()
 }
 
-/// A unicast member whose source another one does not list.
-fn peer_missing(files: &Files<'_>) -> Vec<String> {
-    let mut found = Vec::new();
-    for router in files.routers() {
-        for one in &router {
-            let Transport::Unicast { peers, .. } = &one.config.transport else { continue };
-            for other in router.iter().filter(|other| other.host != one.host) {
-                let Some(source) = other.config.source() else { continue };
-                if !peers.iter().any(|peer| peer.address == source) {
-                    found.push(format!(
-                        "VRID {}: {} does not list {source} of {}, which never hears it as master",
-                        one.config.vrid, one.host, other.host
-                    ));
-                }
-            }
-        }
-    }
-    found
-}
-
 fn interval_differs(files: &Files<'_>) -> Vec<String> {
     let all = files.disagree(|one| one.interval, |one| format!("every {}", seconds(one)));
     all.into_iter()
@@ -325,25 +313,6 @@ fn addresses_differ(files: &Files<'_>) -> Vec<String> {
             )
         })
         .collect()
-}
-
-/// An address that comes and goes with the master, as the one that adverts are sent from.
-fn source_is_virtual(files: &Files<'_>) -> Vec<String> {
-    let mut found = Vec::new();
-    for one in files.members() {
-        let Some(source) = one.config.source() else { continue };
-        let of_host = files.members().filter(|other| other.host == one.host);
-        let mut held = of_host
-            .flat_map(|of_host| of_host.config.addresses.iter().chain(&of_host.config.excluded));
-        if held.any(|held| held.address == source) {
-            found.push(format!(
-                "VRID {}: {} sends its adverts from {source}, a virtual address: it has that only \
-                 while it is master, and cannot become master without it",
-                one.config.vrid, one.host
-            ));
-        }
-    }
-    found
 }
 
 /// Addresses that nobody but their owner accepts packets for (RFC 9568 `Accept_Mode`).
