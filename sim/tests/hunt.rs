@@ -571,7 +571,7 @@ fn whatever_cannot_be_used_ends_in_one_clear_message() {
         (&["--jobs", "0"], "0 is not in 1..=1024"),
         (&["--class", "thunder"], "there are 1 host-crash"),
         (&["--class", "flaps"], "flaps does not apply: nothing is tracked"),
-        (&["--first", "18446744073709551615"], "seeds end at"),
+        (&["--first", "18446744073709551615"], "a hunt ends at seed 18446744073709551614"),
         (&["--out", "/nowhere/part.json"], "cannot write /nowhere/part.json"),
     ];
     for (arguments, expected) in cases {
