@@ -379,11 +379,14 @@ fn play_all(
             // unless that takes too long.
             let taken = Instant::now();
             let stop = || (request.stop)() && taken.elapsed() > PATIENCE;
-            let seeds = places.clone().map_while(|place| arena.play_unless(from + place, &stop));
-            let ended = seeds.map(|seed| tally.add(&seed));
-            let ended = ended.inspect(|()| _ = played.fetch_add(1, Ordering::Relaxed)).count();
-            if places.is_empty() || ended < places.count() {
+            if places.is_empty() {
                 break;
+            }
+            for place in places {
+                let seed = if stop() { None } else { arena.play_unless(from + place, &stop) };
+                let Some(seed) = seed else { return tally };
+                tally.add(&seed);
+                played.fetch_add(1, Ordering::Relaxed);
             }
         }
         tally

@@ -65,6 +65,35 @@ pub struct Hunted {
     pub classes: Vec<FaultClass>,
 }
 
+/// Which way of failing the smaller case has to have: this property, or else the first one.
+fn choose(
+    failures: &[Failure],
+    property: Option<PropertyId>,
+    name: &str,
+    err: &mut dyn Write,
+) -> io::Result<Option<Failure>> {
+    let named = |failure: &&Failure| match (property, failure) {
+        (None, _) => true,
+        (Some(wanted), Failure::Violates { id, .. }) => *id == wanted,
+        (Some(_), Failure::Panics) => false,
+    };
+    let chosen = failures.iter().find(named).copied();
+    if chosen.is_none() {
+        let words: Vec<_> = failures.iter().map(|failure| failure.word()).collect();
+        match property {
+            Some(wanted) if words.is_empty() => {
+                writeln!(err, "error: {name} does not violate {wanted}, or anything else")?;
+            }
+            Some(wanted) => {
+                let others = words.join(", ");
+                writeln!(err, "error: {name} does not violate {wanted}; it violates {others}")?;
+            }
+            None => writeln!(err, "error: {name} violates nothing: there is nothing to shrink")?,
+        }
+    }
+    Ok(chosen)
+}
+
 /// Does what is asked for.
 ///
 /// # Errors
@@ -77,24 +106,8 @@ pub fn shrink(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io
         writeln!(err, "interrupted before {name} was played once: nothing is known of it")?;
         return Ok(Ended::Skipped);
     }
-    let named = |failure: &&Failure| match (request.property, failure) {
-        (None, _) => true,
-        (Some(wanted), Failure::Violates { id, .. }) => *id == wanted,
-        (Some(_), Failure::Panics) => false,
-    };
-    let Some(failure) = failures.iter().find(named).copied() else {
-        let name = &found.case.scenario.name;
-        let words: Vec<_> = failures.iter().map(|failure| failure.word()).collect();
-        match request.property {
-            Some(wanted) if words.is_empty() => {
-                writeln!(err, "error: {name} does not violate {wanted}, or anything else")?;
-            }
-            Some(wanted) => {
-                let others = words.join(", ");
-                writeln!(err, "error: {name} does not violate {wanted}; it violates {others}")?;
-            }
-            None => writeln!(err, "error: {name} violates nothing: there is nothing to shrink")?,
-        }
+    let name = found.case.scenario.name.clone();
+    let Some(failure) = choose(&failures, request.property, &name, err)? else {
         return Ok(Ended::Failed);
     };
     let target = Target::choose(request, &found.case.scenario, failure);
