@@ -100,13 +100,17 @@ fn damage(tally: &Tally) -> Option<String> {
     unknown(tally).or_else(|| too_many(tally))
 }
 
-/// The first name that this version does not know.
+/// The first name that this version does not know, or misses.
 fn unknown(tally: &Tally) -> Option<String> {
     let is_class = |number: u8| FaultClass::from_number(number).is_some();
     let cards = tally.properties.values().flat_map(|count| &count.cards);
     let mut classes = tally.faults.keys().chain(cards.flat_map(|card| &card.faults));
     if let Some(class) = classes.find(|class| !is_class(**class)) {
         return Some(format!("there is no class of faults {class}"));
+    }
+    let missing = |class: &FaultClass| !tally.faults.contains_key(&class.number());
+    if let Some(class) = FaultClass::ALL.into_iter().find(missing) {
+        return Some(format!("the class of faults {} is missing", class.name()));
     }
     // Two that are gone together are counted where it happens, and missed nowhere.
     let pairs = all_pairs().into_iter().chain([(None, None)]);

@@ -12,11 +12,14 @@ use vipd_scenarios::language::duration_text;
 use super::tally::{Card, Hunted, PANIC, PropertyCount, Tally, Tightest};
 use crate::faults::FaultClass;
 
-/// Seeds in a second of real time.
+/// Seeds in a second of real time, with a fraction where they are few.
 #[must_use]
-pub fn rate(seeds: u64, wall: Duration) -> u64 {
-    let nanos = wall.as_nanos().max(1);
-    u64::try_from(u128::from(seeds) * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
+pub fn rate(seeds: u64, wall: Duration) -> String {
+    let hundredths = u128::from(seeds) * 100_000_000_000 / wall.as_nanos().max(1);
+    match hundredths {
+        0..1_000 => format!("{}.{:02}", hundredths / 100, hundredths % 100),
+        _ => (hundredths / 100).to_string(),
+    }
 }
 
 /// All of it.
@@ -236,4 +239,17 @@ pub(super) fn sums(tally: &Tally) -> Vec<String> {
 
 pub(super) fn seconds(nanos: u64) -> String {
     format!("{} s", Seconds(Duration::from_nanos(nanos)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_seeds_a_second_have_a_fraction() {
+        assert_eq!(rate(1, Duration::from_secs(8)), "0.12");
+        assert_eq!(rate(19, Duration::from_secs(2)), "9.50");
+        assert_eq!(rate(21, Duration::from_secs(2)), "10");
+        assert_eq!(rate(0, Duration::ZERO), "0.00");
+    }
 }

@@ -31,8 +31,9 @@ pub fn text(rehearsal: &Rehearsal) -> String {
 /// `lb1 and lb2: what each fault means for them, ...`.
 pub(super) fn heading(rehearsal: &Rehearsal) -> String {
     let names: Vec<_> = rehearsal.hosts.iter().map(|(name, _)| name.as_str()).collect();
+    let most = if rehearsal.interrupted { "up to " } else { "" };
     format!(
-        "{}: the worst of {} runs of each fault class, {} each",
+        "{}: the worst of {most}{} runs of each fault class, {} each",
         names.join(" and "),
         rehearsal.runs,
         duration_text(rehearsal.length)
