@@ -55,6 +55,8 @@ pub(super) struct Sender {
     pub(super) free_since: Option<WorldTime>,
     /// When a reload took the instance away from a master: its last word comes after that.
     pub(super) removed_at: Option<WorldTime>,
+    /// When it last resigned.
+    pub(super) resigned_at: Option<WorldTime>,
     /// An advert that the engine's column does not explain yet.
     pub(super) unexplained: Option<WorldTime>,
 }
@@ -139,6 +141,7 @@ impl Router {
             frozen: false,
             free_since: Some(WorldTime(0)),
             removed_at: None,
+            resigned_at: None,
             unexplained: None,
         });
         self.ears.push(Vec::new());
@@ -208,9 +211,11 @@ impl Sender {
     }
 
     /// Whether it left the state Master at this moment, or where time is real so little before it
-    /// that its word may have overtaken its last advert.
+    /// that its word may have overtaken its last advert. A resignation is the last one.
     pub(super) fn left_just_now(&self, at: WorldTime, tolerance: Duration) -> bool {
+        let resigned = self.resigned_at.is_some_and(|resigned| resigned >= self.state_since);
         self.state.is_some_and(|state| state != StateKind::Master)
+            && !resigned
             && self.state_since <= at
             && at <= plus(self.state_since, tolerance)
     }

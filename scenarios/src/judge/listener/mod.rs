@@ -227,6 +227,7 @@ impl Listener {
         let host = self.sender(place).host;
         if advert.priority == 0 {
             // A new configuration is told before what the engine says as it takes it.
+            self.sender(place).resigned_at = Some(at);
             let removed = self.sender(place).removed_at.take();
             let removed = removed.is_some_and(|removed| at <= plus(removed, self.slack));
             // One that fell silent, and whose engine did not leave the state, was master all along.
