@@ -1,6 +1,8 @@
 //! What a million random schedules brought up about resignations: what the judge must
 //! not blame, and beside it what it must go on to blame.
 
+use std::time::Duration;
+
 use vipd_engine::StateKind;
 
 use super::hunted::pair;
@@ -76,6 +78,28 @@ fn resigned_after_a_silence(resigns: bool, before: u64) -> PropertyReport {
     run.process(again - before, 1, ProcessChange::Resumed);
     run.advert(again - before, 1);
     preempted(run, again)
+}
+
+#[test]
+fn l2_a_resignation_counts_where_the_engines_word_of_it_came_first() {
+    let judged = |before: u64, after: u64| {
+        let mut run = Run::new(&[200, 100]);
+        run.setting.tolerance = Duration::from_nanos(10 * MS);
+        run.a_is_master(10 * SECOND);
+        run.process(10 * SECOND, 0, ProcessChange::Stopping);
+        run.state(10 * SECOND, 0, StateKind::Master, StateKind::Initialize);
+        let resigned = 10 * SECOND + before;
+        run.advert_to(resigned, 0, 0, &[1]);
+        run.process(resigned, 0, ProcessChange::Stopped);
+        run.takes_over(resigned + after, 1);
+        run.adverts(resigned + after, 30 * SECOND, 1);
+        run.judged(PropertyId::L2, 30 * SECOND)
+    };
+    let bound = skew(100) + DELAY + 2 * LATE + 10 * MS;
+    for before in [0, MS, 10 * MS] {
+        at_the_bound(PropertyId::L2, bound, |extra| judged(before, bound + extra));
+    }
+    is(&judged(10 * MS + 1, bound), Verdict::NotExercised, "no master resigned");
 }
 
 #[test]
