@@ -88,7 +88,10 @@ impl NamedFiles {
     /// What to tell people: which two are one file, or that one is called `-`, which is standard
     /// output nearly everywhere.
     pub fn check(mut self) -> Result<(), String> {
-        let is_dash = |one: &&NamedFile| one.usage == Usage::Written && one.words.ends_with(" -");
+        let is_dash = |one: &&NamedFile| {
+            let named = one.words.split_once(' ').map(|(_, path)| path);
+            one.usage == Usage::Written && named == Some("-")
+        };
         if let Some(NamedFile { words, .. }) = self.0.iter().find(is_dash) {
             return Err(format!(
                 "{words} is no file: write `/dev/stdout` for standard output, `./-` for a file of \

@@ -118,10 +118,10 @@ impl Symbols {
     #[must_use]
     pub fn bound(&self, class: FaultClass, measure: Measure) -> Option<Bound> {
         use FaultClass as C;
-        let has_f = self.untracked && class == C::Carrier;
+        let may_last = self.untracked && class == C::Carrier;
         let stays = self.keeps && matches!(class, C::Stop | C::HostCrash | C::Freeze);
         match measure {
-            Measure::Failover | Measure::NoMaster if has_f => {
+            Measure::Failover | Measure::NoMaster if may_last => {
                 Some(lasts("f + M + D", self.takeover()))
             }
             // What an owner has for real, it has without an engine, too.
@@ -274,10 +274,9 @@ fn alarm(ground: &Ground) -> Option<Duration> {
     let routers = || ground.directors.iter().flat_map(|one| &one.routers);
     routers().try_fold(Duration::ZERO, |longest, one| {
         let is_rival = |other: &&Router| {
-            let same = one.config.family == other.config.family
-                && one.config.vrid == other.config.vrid
-                && one.segment == other.segment;
-            same && one.source != other.source && one.config.priority >= other.config.priority
+            one.shares(other)
+                && one.source != other.source
+                && one.config.priority >= other.config.priority
         };
         let rivals = routers().filter(is_rival).map(|rival| rival.config.interval.duration());
         let rivals: Vec<_> = rivals.collect();

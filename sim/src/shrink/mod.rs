@@ -101,12 +101,11 @@ fn choose(
 pub fn shrink(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ended> {
     let Some(found) = read(request, err)? else { return Ok(Ended::Unusable) };
     let failures = found.case.failures(&request.stop);
+    let name = found.case.scenario.name.clone();
     if failures.is_empty() && (request.stop)() {
-        let name = &found.case.scenario.name;
         writeln!(err, "interrupted before {name} was played once: nothing is known of it")?;
         return Ok(Ended::Skipped);
     }
-    let name = found.case.scenario.name.clone();
     let Some(failure) = choose(&failures, request.property, &name, err)? else {
         return Ok(Ended::Failed);
     };

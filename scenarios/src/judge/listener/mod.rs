@@ -226,11 +226,11 @@ impl Listener {
         self.check_explained(place, at, false);
         let host = self.sender(place).host;
         if advert.priority == 0 {
-            // A new configuration is told before what the engine says as it takes it.
             // Where time is real, its engine's word may have overtaken the resignation.
             let tolerance = self.tolerance;
             let overtaken = self.sender(place).left_just_now(at, tolerance);
             self.sender(place).resigned_at = Some(at);
+            // A new configuration is told before what the engine says as it takes it.
             let removed = self.sender(place).removed_at.take();
             let removed = removed.is_some_and(|removed| at <= plus(removed, self.slack));
             // One that fell silent, and whose engine did not leave the state, was master all along.

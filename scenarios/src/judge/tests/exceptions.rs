@@ -2,6 +2,8 @@
 //! edge, and beyond it the violation that it does not excuse. Those that random schedules brought
 //! up are in `hunted`.
 
+use std::time::Duration;
+
 use vipd_engine::{Password, StateKind, Vrid};
 
 use super::record::*;
@@ -310,4 +312,13 @@ fn s7_nobody_is_missed_during_a_start_up_delay_and_somebody_is_after_it() {
     let mut run = Run::new(&[200]);
     run.start_after(0, 0, 20 * SECOND);
     is(&run.judged(PropertyId::S7, 40 * SECOND), Verdict::Violated, "nobody was master");
+}
+
+#[test]
+fn l5_where_no_engine_speaks_the_first_advert_ends_a_start_up_delay() {
+    let mut run = Run::new(&[255]);
+    run.process(0, 0, ProcessChange::Started);
+    run.configured(0, 0, Duration::from_secs(20));
+    run.adverts(20 * SECOND, 60 * SECOND, 0);
+    is(&run.judged(PropertyId::L5, 60 * SECOND), Verdict::Held, "");
 }

@@ -147,7 +147,8 @@ impl Run {
         self.configured(at, host, Duration::ZERO);
     }
 
-    fn configured(&mut self, at: u64, host: usize, startup_delay: Duration) {
+    /// The process reads its configuration, which has this start-up delay.
+    pub fn configured(&mut self, at: u64, host: usize, startup_delay: Duration) {
         let configs = vec![self.configs[host].clone()];
         let config = Config::new(configs, Vec::new(), startup_delay).unwrap();
         self.see(at, host, Seen::Configured(Arc::new(config)));
