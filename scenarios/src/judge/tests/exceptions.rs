@@ -316,9 +316,13 @@ fn s7_nobody_is_missed_during_a_start_up_delay_and_somebody_is_after_it() {
 
 #[test]
 fn l5_where_no_engine_speaks_the_first_advert_ends_a_start_up_delay() {
-    let mut run = Run::new(&[255]);
-    run.process(0, 0, ProcessChange::Started);
-    run.configured(0, 0, Duration::from_secs(20));
-    run.adverts(20 * SECOND, 60 * SECOND, 0);
+    let taken = 25 * SECOND;
+    let mut run = Run::new(&[255, 100]);
+    run.process(0, 1, ProcessChange::Started);
+    run.reload(0, 1);
+    run.adverts(B_MASTER, taken + DELAY, 1);
+    run.process(5 * SECOND, 0, ProcessChange::Started);
+    run.configured(5 * SECOND, 0, Duration::from_secs(20));
+    run.adverts(taken, 60 * SECOND, 0);
     is(&run.judged(PropertyId::L5, 60 * SECOND), Verdict::Held, "");
 }
