@@ -169,6 +169,9 @@ impl Tally {
     }
 
     /// Adds a seed.
+    ///
+    /// # Panics
+    /// If it was added before.
     pub fn add(&mut self, played: &Played) {
         self.add_range((played.seed, played.seed + 1));
         self.events += played.events;
@@ -241,16 +244,10 @@ impl Tally {
             let what = self.hunted.difference(&other.hunted);
             return Err(format!("it hunted something else: {what}"));
         }
-        for range in &other.seeds {
-            let twice = self.seeds.iter().find(|own| own.0 < range.1 && range.0 < own.1);
-            if let Some(twice) = twice {
-                let (first, last) = (twice.0.max(range.0), twice.1.min(range.1) - 1);
-                return Err(format!("the seeds {first} to {last} were added already"));
-            }
-        }
-        for range in other.seeds {
-            self.add_range(range);
-        }
+        let seeds = [self.seeds.as_slice(), &other.seeds].concat();
+        self.seeds = joined(seeds).map_err(|(first, after)| {
+            format!("the seeds {first} to {} were added already", after - 1)
+        })?;
         self.events = self.events.saturating_add(other.events);
         self.wall_ns = self.wall_ns.saturating_add(other.wall_ns);
         self.jobs = self.jobs.max(other.jobs);
@@ -288,24 +285,34 @@ impl Tally {
     }
 
     fn add_range(&mut self, range: (u64, u64)) {
-        // Mostly the next seed of the last range.
-        if let Some(last) = self.seeds.last_mut()
-            && last.1 == range.0
-        {
-            last.1 = range.1;
-            return;
-        }
-        self.seeds.push(range);
-        self.seeds.sort_unstable();
-        let mut joined: Vec<(u64, u64)> = Vec::new();
-        for range in std::mem::take(&mut self.seeds) {
-            match joined.last_mut() {
-                Some(last) if last.1 == range.0 => last.1 = range.1,
-                Some(_) | None => joined.push(range),
+        match self.seeds.last_mut() {
+            // Mostly the next seed of the last range.
+            Some(last) if last.1 == range.0 => last.1 = range.1,
+            Some(last) if range.0 < last.1 => {
+                self.seeds.push(range);
+                let seeds = joined(std::mem::take(&mut self.seeds));
+                self.seeds = seeds.expect("no seed is played twice");
             }
+            Some(_) | None => self.seeds.push(range),
         }
-        self.seeds = joined;
     }
+}
+
+/// These ranges in order, those that touch made one.
+///
+/// # Errors
+/// The first range of seeds that is in two of them: its first seed, and the one after its last.
+fn joined(mut ranges: Vec<(u64, u64)>) -> Result<Vec<(u64, u64)>, (u64, u64)> {
+    ranges.sort_unstable();
+    let mut joined: Vec<(u64, u64)> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.0 < last.1 => return Err((range.0, range.1.min(last.1))),
+            Some(last) if range.0 == last.1 => last.1 = range.1,
+            Some(_) | None => joined.push(range),
+        }
+    }
+    Ok(joined)
 }
 
 impl PropertyCount {
@@ -486,5 +493,17 @@ mod tests {
         let first = hunted(180, "e1");
         assert_eq!(first.difference(&hunted(240, "e1")), "for 240s, not 180s");
         assert_eq!(first.difference(&hunted(180, "e2")), "ground e2, not e1");
+    }
+
+    #[test]
+    fn ranges_of_seeds_that_touch_are_one_and_none_is_in_two() {
+        // As two threads take them, and then the parts that they leave.
+        let taken = |from: u64| (from..100).step_by(16).map(|first| (first, first + 8)).collect();
+        let (one, other): (Vec<_>, Vec<_>) = (taken(0), taken(8));
+        assert_eq!(joined([other.clone(), one.clone()].concat()), Ok(vec![(0, 104)]));
+        assert_eq!(joined(vec![(5, 9), (1, 4)]), Ok(vec![(1, 4), (5, 9)]));
+        assert_eq!(joined([one, other, vec![(20, 30)]].concat()), Err((20, 24)));
+        assert_eq!(joined(vec![(0, 50), (10, 20)]), Err((10, 20)));
+        assert_eq!(joined(Vec::new()), Ok(Vec::new()));
     }
 }
