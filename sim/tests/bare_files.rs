@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use vipd_config::diagnostics::Colour;
 use vipd_scenarios::judge::{PropertyId, Verdict};
@@ -314,4 +315,23 @@ fn what_cannot_be_read_is_said_and_nothing_is_made() {
     let many = vec![PathBuf::from("a.conf"); bare_files::MOST_FILES + 1];
     let (none, err) = read(&many);
     assert!(none.is_none() && err.contains("64 at most"), "{err}");
+}
+
+#[test]
+fn a_hunt_over_files_that_do_not_fit_says_that_nobody_looked_for_two_masters() {
+    let hunt = |folder: &str, password: &str| {
+        let with = |own: &str| format!("authentication {{\n auth_type PASS\n auth_pass {own}\n }}");
+        let (one, other) =
+            (instance("VI_1", 51, 100, &with("one")), instance("VI_1", 51, 90, &with(password)));
+        let files = files(folder, &[("a.conf", &one), ("b.conf", &other)]);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vipsim"));
+        command.args(["hunt", "--seeds", "2", "--first", "3", "--class", "pause", "--for", "3m"]);
+        let output = command.arg("--conf").args(files).output().expect("vipsim runs");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let remark = "S1 (two masters) was outside its conditions in every seed";
+    assert!(!hunt("fits", "one").contains(remark));
+    let text = hunt("fits-not", "other");
+    let why = text.lines().find(|line| line.starts_with(remark)).expect("it is said");
+    assert!(why.ends_with("b.conf --class pause --for 180s --seed 3"), "{why}");
 }

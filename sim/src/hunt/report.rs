@@ -230,11 +230,25 @@ pub(super) fn sums(tally: &Tally) -> Vec<String> {
     if tally.interrupted {
         lines.push("interrupted: this is what was found until then".to_owned());
     }
+    lines.extend(unjudged(tally));
     lines.push(match tally.violations() {
         0 => "verdict: no violation".to_owned(),
         many => format!("verdict: {many} violations"),
     });
     lines
+}
+
+/// That nobody looked for two masters: two files that do not fit are two from the start.
+fn unjudged(tally: &Tally) -> Option<String> {
+    let (first, _) = tally.seeds.first()?;
+    let count = tally.properties.get(&PropertyId::S1.to_string())?;
+    (count.not_provided == tally.played()).then(|| {
+        format!(
+            "S1 (two masters) was outside its conditions in every seed: nothing is said of it. \
+             Why: {}",
+            replay(tally, *first)
+        )
+    })
 }
 
 pub(super) fn seconds(nanos: u64) -> String {
