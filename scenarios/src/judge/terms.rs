@@ -380,7 +380,7 @@ impl View {
         }
         let deaf = components.iter().find_map(|component| {
             let mut pairs = component.iter().flat_map(|a| component.iter().map(move |b| (*a, *b)));
-            pairs.find(|(a, b)| !self.reaches(*a, *b))
+            pairs.find(|(a, b)| a != b && !self.reaches(*a, *b))
         });
         Connections { running, components, deaf }
     }

@@ -450,3 +450,13 @@ fn a_clock_that_is_off_widens_upper_bounds_by_its_rate() {
     let bound = report.bound.unwrap().as_secs_f64() - 0.0001 - 0.002;
     assert!((bound - widened).abs() < 1e-8, "{bound} {widened}");
 }
+
+#[test]
+fn s7_and_l4_a_link_that_is_down_is_no_partial_cut() {
+    for id in [PropertyId::S7, PropertyId::L4] {
+        let mut run = Run::new(&[200, 100]);
+        run.a_is_master(10 * SECOND);
+        run.see(10 * SECOND, 1, Seen::Link { segment: key().segment, up: false });
+        is(&run.judged(id, 40 * SECOND), Verdict::Violated, "nobody was master");
+    }
+}
