@@ -3,7 +3,7 @@
 //!
 //! Seen by the probes of clients and by the neighbour caches of all hosts.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::mismatch;
 use super::places::Places;
 use super::score::Score;
 use super::terms::{Outset, plus, since};
-use super::view::View;
+use super::view::{Member, View};
 use super::{Property, PropertyId, PropertyReport};
 use crate::record::{HostId, Seen, SegmentId, WorldTime};
 
@@ -26,9 +26,26 @@ pub(super) struct Reachable {
     stretches: Places<Stretch>,
     /// The terms of one are not worked out.
     pub(super) begun: bool,
-    /// Receivers and senders: what the latter advertised as it was master last did not fit. A file
-    /// that it reads after that changes nothing of what waits for the receiver.
-    discarded: BTreeSet<(Place, Place)>,
+    /// What was sent last by those who were master. A file that one of them reads after that
+    /// changes nothing of what waits for a receiver.
+    sent: BTreeMap<Place, Sent>,
+}
+
+/// The last adverts of a master.
+#[derive(Debug)]
+struct Sent {
+    /// As its file was then.
+    sender: Member,
+    /// Who was to discard them, as their files were then.
+    missed_by: Vec<Place>,
+}
+
+impl Sent {
+    /// Whether somebody discards them: by the file that it had as they were sent, or by the one
+    /// that it has as it reads what waited for it.
+    fn is_missed_by(&self, place: Place, receiver: &Member) -> bool {
+        self.missed_by.contains(&place) || mismatch::misses(receiver, &self.sender)
+    }
 }
 
 /// What was seen of a virtual router since the last fault.
@@ -151,7 +168,7 @@ impl Reachable {
     pub(super) const fn new() -> Self {
         let missing = "nobody asked for a virtual address long enough after the last fault";
         let score = Score::new(PropertyId::L6, missing);
-        Self { score, stretches: Places::new(), begun: false, discarded: BTreeSet::new() }
+        Self { score, stretches: Places::new(), begun: false, sent: BTreeMap::new() }
     }
 
     /// The stretch of a virtual router, if its terms are not worked out yet.
@@ -197,14 +214,12 @@ impl Reachable {
     }
 
     /// A master ended: what it sent was as its file was.
-    fn note_discarded(&mut self, view: &View, sender: Place) {
-        for receiver in view.places(sender.router).filter(|place| *place != sender) {
-            if mismatch::misses(view.member(receiver), view.member(sender)) {
-                self.discarded.insert((receiver, sender));
-            } else {
-                self.discarded.remove(&(receiver, sender));
-            }
-        }
+    fn note_sent(&mut self, view: &View, place: Place) {
+        let sender = view.member(place).clone();
+        let others = view.places(place.router).filter(|other| *other != place);
+        let misses = |other: &Place| mismatch::misses(view.member(*other), &sender);
+        let missed_by = others.filter(misses).collect();
+        self.sent.insert(place, Sent { sender, missed_by });
     }
 
     /// A mastership that silence had ended goes on: its host stood still and never left the state.
@@ -224,8 +239,9 @@ impl Reachable {
                 rival.master.is_some() || rival.ended.is_some_and(|(at, _)| since_then(at));
             let told = heard.get(other.member).copied().flatten();
             let told = told.is_some_and(|(at, _)| since_then(at));
-            let then = self.discarded.contains(&(place, other)) && rival.master.is_none();
-            let discarded = then || mismatch::misses(member, rival);
+            let sent = self.sent.get(&other).filter(|_| rival.master.is_none());
+            let discarded = sent.is_some_and(|sent| sent.is_missed_by(place, member))
+                || mismatch::misses(member, rival);
             let repeats = repeats_for_rival(view, place) && !discarded;
             other != place && was_master && !(told && repeats)
         };
@@ -365,7 +381,7 @@ impl Property for Reachable {
             self.follow(view, router, change.at, change.what.rearranges());
         }
         if let What::MasterEnds(place, _) = change.what {
-            self.note_discarded(view, place);
+            self.note_sent(view, place);
         }
         if let What::MasterStarts { place, heard, resumed: true, .. } = &change.what {
             self.goes_on(view, *place, heard);

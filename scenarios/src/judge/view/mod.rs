@@ -139,7 +139,7 @@ pub(super) struct Connections {
 }
 
 /// A virtual router on one host.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Member {
     pub host: HostId,
     pub config: Arc<InstanceConfig>,
