@@ -81,6 +81,8 @@ pub(super) enum What {
     Advertises { place: Place, priority: u8, interval: Duration },
     /// v3: another interval is in force at a backup.
     InForce(Place, Duration),
+    /// The same, if the advert that waited is read behind the file; else its own one is.
+    InForceOrOwn(Place, Duration),
     /// The engine's own column.
     State { place: Place, from: StateKind, to: StateKind },
     /// Other news of the engine.
@@ -133,6 +135,7 @@ impl What {
             ),
             Self::LastAdvert(..)
             | Self::InForce(..)
+            | Self::InForceOrOwn(..)
             | Self::State { .. }
             | Self::News(..)
             | Self::Disagreement { .. }

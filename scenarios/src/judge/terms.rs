@@ -261,7 +261,9 @@ impl View {
             if obeys { teacher.longest_interval_since(last.min(recently)) } else { Duration::ZERO }
         };
         let others = self.places(place.router).filter(|other| *other != place);
-        member.down_interval_of(others.map(taught).fold(member.in_force, Duration::max))
+        let own = if member.or_own { member.config.interval.duration() } else { Duration::ZERO };
+        let in_force = member.in_force.max(own);
+        member.down_interval_of(others.map(taught).fold(in_force, Duration::max))
     }
 
     /// `E`: how much longer last advert after last advert may begin timers anew where somebody

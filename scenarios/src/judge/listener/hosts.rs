@@ -26,7 +26,8 @@ impl Listener {
             self.push(at, host, What::Joined { place, config, group, starts });
             let (in_force, waits) = (self.sender(place).in_force, self.sender(place).waits);
             if waits.is_some_and(|taught| taught.interval == in_force) {
-                self.push(at, host, What::InForce(place, in_force));
+                self.sender(place).or_own = true;
+                self.push(at, host, What::InForceOrOwn(place, in_force));
             }
         }
         for place in before.into_iter().filter(|place| !now.contains(place)) {

@@ -38,6 +38,8 @@ pub(super) struct Sender {
     pub(super) priority: u8,
     pub(super) advertised: Duration,
     pub(super) in_force: Duration,
+    /// Or its own interval is, until the next advert that teaches one.
+    pub(super) or_own: bool,
     /// What the last advert teaches that came while it was paused or frozen: it is read when it
     /// goes on, after what it does first.
     pub(super) waits: Option<Taught>,
@@ -109,7 +111,7 @@ impl Router {
             sender.config = Arc::clone(config);
             if begins_anew {
                 sender.waits = sender.waits.filter(|taught| sender.follows(taught));
-                sender.in_force = sender.begins_anew(at, slack);
+                (sender.in_force, sender.or_own) = (sender.begins_anew(at, slack), false);
             }
             sender.present = true;
             sender.source = source.or(sender.source);
@@ -131,6 +133,7 @@ impl Router {
             priority: config.priority.get(),
             advertised: interval,
             in_force: interval,
+            or_own: false,
             waits: None,
             rank: config.priority.get(),
             forged: None,
@@ -172,7 +175,8 @@ impl Router {
         if learns && (receiver.paused || receiver.frozen) {
             receiver.waits = Some(taught);
         }
-        (learns && receiver.in_force != advert.interval).then(|| {
+        let unsure = learns && std::mem::take(&mut receiver.or_own);
+        (unsure || (learns && receiver.in_force != advert.interval)).then(|| {
             receiver.in_force = advert.interval;
             // The next advert of anybody else may teach another interval.
             for ear in &mut self.ears[index] {

@@ -173,6 +173,8 @@ pub(super) struct Member {
     longer: Vec<(WorldTime, Duration)>,
     /// What paces its Master_Down_Interval.
     pub in_force: Duration,
+    /// Or its own interval does: nobody knows which of a file and an advert it read first.
+    pub or_own: bool,
     /// A start-up or preempt delay runs, or a hold-down: until then at most.
     pub held: Option<WorldTime>,
     /// What holds it is the start-up delay of its process.

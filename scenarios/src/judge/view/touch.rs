@@ -16,6 +16,7 @@ impl View {
             | What::MasterEnds(place, _)
             | What::Advertises { place, .. }
             | What::InForce(place, _)
+            | What::InForceOrOwn(place, _)
             | What::State { place, .. }
             | What::News(place, _)
             | What::LastAdvert(place, _)

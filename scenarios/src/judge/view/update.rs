@@ -93,7 +93,14 @@ impl View {
                 member.priority = *priority;
                 member.advertises(*interval, at);
             }
-            What::InForce(place, interval) => self.member_mut(*place).in_force = *interval,
+            What::InForce(place, interval) => {
+                let member = self.member_mut(*place);
+                (member.in_force, member.or_own) = (*interval, false);
+            }
+            What::InForceOrOwn(place, interval) => {
+                let member = self.member_mut(*place);
+                (member.in_force, member.or_own) = (*interval, true);
+            }
             What::Heard { pair, priority, .. } => self.first_heard(*pair, *priority),
             What::Lost { pair, run, .. } => self.lose(*pair, *run),
             What::Injected(advert, injection) => {
@@ -163,6 +170,7 @@ impl View {
                 advertised: interval,
                 longer: Vec::new(),
                 in_force: interval,
+                or_own: false,
                 held: None,
                 starting: false,
                 alarmed_at: None,
@@ -178,7 +186,7 @@ impl View {
             member.priority = config.priority.get();
         }
         if begins || !keeps_its_timer(&member.config, config) {
-            member.in_force = interval;
+            (member.in_force, member.or_own) = (interval, false);
         }
         member.config = Arc::clone(config);
         if !member.present {
