@@ -308,9 +308,12 @@ impl Preemption {
     /// True when it is over.
     fn follow(&mut self, view: &View, now: WorldTime) -> bool {
         let (better, lower) = (self.better, self.lower);
-        let shares =
-            |address| view.owns(better, address).is_some() && view.owns(lower, address).is_some();
-        let shared = view.member(better).addresses.iter().any(|address| shares(*address));
+        let owns = |place, address| view.owns(place, address).is_some();
+        // What a file does not list is none of this virtual router's there.
+        let listed = &view.member(lower).addresses;
+        let mut both =
+            view.member(better).addresses.iter().filter(|address| listed.contains(*address));
+        let shared = both.any(|address| owns(better, *address) && owns(lower, *address));
         if let Some(began) = self.both_own {
             self.overlap = self.overlap.max(since(now, began));
         }
